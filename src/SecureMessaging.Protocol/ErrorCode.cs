@@ -1,0 +1,65 @@
+namespace SecureMessaging.Protocol;
+
+/// <summary>
+/// The catalogue of everything that can go wrong, the same over hub, REST and GraphQL.
+/// A code never tells more than the caller may know: what one may not see is <see cref="NotFound"/>.
+/// </summary>
+public enum ErrorCode
+{
+    /// <summary>The server failed. Whether the operation took effect is unknown; retrying a send with the same id converges. HTTP 500.</summary>
+    Internal = 0,
+
+    /// <summary>The object does not exist, or the caller may not see it. HTTP 404.</summary>
+    NotFound,
+
+    /// <summary>No credentials, or credentials that are wrong, expired or revoked. HTTP 401.</summary>
+    Unauthenticated,
+
+    /// <summary>The caller sees the object but its role does not allow the operation. HTTP 403.</summary>
+    Forbidden,
+
+    /// <summary>The request is malformed or breaks a rule of the contract. HTTP 400.</summary>
+    Invalid,
+
+    /// <summary>The request contradicts what is stored, such as a taken username or a reused id with other bytes. HTTP 409.</summary>
+    Conflict,
+
+    /// <summary>A commit named an epoch that is not the room's current one. Replay the log, then try again. HTTP 409.</summary>
+    WrongEpoch,
+
+    /// <summary>An application message was encrypted for an epoch that the room no longer accepts. HTTP 409.</summary>
+    EpochTooOld,
+
+    /// <summary>A field or the whole request is over a limit of <c>GET /v1/limits</c>. HTTP 413.</summary>
+    TooLarge,
+
+    /// <summary>The caller is over a quota; wait for <see cref="ErrorBody.RetryAfterMs"/>. HTTP 429.</summary>
+    RateLimited,
+
+    /// <summary>The server's queue is full and nothing was done; wait for <see cref="ErrorBody.RetryAfterMs"/>. HTTP 503.</summary>
+    Overloaded,
+
+    /// <summary>The database or another part that is needed did not answer in time; the outcome is unknown. HTTP 503.</summary>
+    Unavailable,
+
+    /// <summary>The thing named existed but its time is over, such as a connection ticket. HTTP 410.</summary>
+    Expired,
+}
+
+/// <summary>Facts about <see cref="ErrorCode"/> values.</summary>
+public static class ErrorCodes
+{
+    /// <summary>Whether repeating the same request, unchanged, can succeed.</summary>
+    public static bool IsRetryable(this ErrorCode code) =>
+        code is ErrorCode.Internal or ErrorCode.RateLimited or ErrorCode.Overloaded or ErrorCode.Unavailable;
+}
+
+/// <summary>
+/// An error as it travels: the <c>extensions</c> of a ProblemDetails (RFC 9457) over HTTP, and the JSON text of a HubException on the hub.
+/// </summary>
+/// <param name="Code">Which entry of the catalogue.</param>
+/// <param name="Message">A sentence for a developer. It names no stored data and may change between versions.</param>
+/// <param name="Retryable">Whether the same request can succeed later.</param>
+/// <param name="RetryAfterMs">Milliseconds to wait before a retry, when the server knows.</param>
+/// <param name="CurrentEpoch">With <see cref="ErrorCode.WrongEpoch"/> and <see cref="ErrorCode.EpochTooOld"/>: the room's epoch.</param>
+public sealed record ErrorBody(ErrorCode Code, string Message, bool Retryable, int? RetryAfterMs = null, long? CurrentEpoch = null);

@@ -1,0 +1,49 @@
+namespace SecureMessaging.Protocol;
+
+/// <summary>
+/// Every limit of the wire contract, reported at <c>GET /v1/limits</c>. An operator may lower them, never raise them.
+/// </summary>
+public sealed record Limits
+{
+    /// <summary>The limits of the contract, which are also the defaults.</summary>
+    public static Limits Default { get; } = new();
+
+    /// <summary>Bytes of one application envelope's ciphertext.</summary>
+    public int CiphertextBytes { get; init; } = 32 * 1024;
+
+    /// <summary>Bytes of one handshake (MLS Commit or Welcome), which goes by HTTP.</summary>
+    public int HandshakeBytes { get; init; } = 1024 * 1024;
+
+    /// <summary>Bytes of one ephemeral signal.</summary>
+    public int SignalBytes { get; init; } = 1024;
+
+    /// <summary>Entries in one page of a room's log.</summary>
+    public int PageEntries { get; init; } = 500;
+
+    /// <summary>Sends in one batch.</summary>
+    public int BatchSends { get; init; } = 64;
+
+    /// <summary>Members of one room.</summary>
+    public int RoomMembers { get; init; } = 1000;
+
+    /// <summary>Bytes of an opaque name of a room or device.</summary>
+    public int NameBytes { get; init; } = 256;
+
+    /// <summary>Characters of a username: 3 to this many of <c>a-z 0-9 . _ -</c>.</summary>
+    public int UsernameCharacters { get; init; } = 32;
+
+    /// <summary>Characters of an e-mail address (RFC 5321 section 4.5.3.1.3).</summary>
+    public int EmailCharacters { get; init; } = 254;
+
+    /// <summary>Fewest characters of a password.</summary>
+    public int PasswordMinCharacters { get; init; } = 10;
+
+    /// <summary>Most characters of a password.</summary>
+    public int PasswordMaxCharacters { get; init; } = 256;
+
+    /// <summary>Shortest time to live of an envelope or a room's default, in seconds.</summary>
+    public int TimeToLiveMinSeconds { get; init; } = 5;
+
+    /// <summary>Longest time to live, in seconds.</summary>
+    public int TimeToLiveMaxSeconds { get; init; } = 366 * 24 * 3600;
+}

@@ -1,0 +1,85 @@
+using System.Runtime.Serialization;
+
+namespace SecureMessaging.Protocol;
+
+/// <summary>What an entry of a room's log is.</summary>
+public enum EntryKind
+{
+    /// <summary>An application envelope: <see cref="LogEntry.Ciphertext"/>.</summary>
+    [EnumMember(Value = "message")] Message = 0,
+
+    /// <summary>An MLS Proposal (RFC 9420 section 12.1).</summary>
+    [EnumMember(Value = "proposal")] Proposal = 1,
+
+    /// <summary>An MLS Commit (RFC 9420 section 12.4).</summary>
+    [EnumMember(Value = "commit")] Commit = 2,
+
+    /// <summary>The sender took back <see cref="LogEntry.TargetSeq"/>.</summary>
+    [EnumMember(Value = "retraction")] Retraction = 3,
+
+    /// <summary><see cref="LogEntry.UserId"/> joined with <see cref="LogEntry.Role"/>.</summary>
+    [EnumMember(Value = "memberJoined")] MemberJoined = 4,
+
+    /// <summary><see cref="LogEntry.UserId"/> left or was removed. Null: the account is erased; read the members again.</summary>
+    [EnumMember(Value = "memberLeft")] MemberLeft = 5,
+
+    /// <summary><see cref="LogEntry.UserId"/> has <see cref="LogEntry.Role"/> from here on.</summary>
+    [EnumMember(Value = "roleChanged")] RoleChanged = 6,
+
+    /// <summary>The room has <see cref="LogEntry.Settings"/> from here on.</summary>
+    [EnumMember(Value = "settingsChanged")] SettingsChanged = 7,
+
+    /// <summary>An entry whose content was retracted, has expired or was erased. Only its place remains, so that seq stays contiguous.</summary>
+    [EnumMember(Value = "gone")] Gone = 8,
+}
+
+/// <summary>One application envelope on its way in.</summary>
+/// <param name="RoomId">Where to.</param>
+/// <param name="ClientMessageId">
+/// Names the send, random (RFC 9562 version 4), and becomes <see cref="LogEntry.Id"/>. The same id with the same bytes returns the first ack;
+/// with other bytes it is <see cref="ErrorCode.Conflict"/>.
+/// </param>
+/// <param name="Ciphertext">1 to <see cref="Limits.CiphertextBytes"/> bytes, opaque to the server.</param>
+/// <param name="TimeToLiveSeconds">Seconds until the server purges the content; the room's default applies when it is shorter or this is null.</param>
+/// <param name="Epoch">The MLS epoch it is encrypted for; 0 in rooms of other schemes.</param>
+public sealed record SendRequest(Guid RoomId, Guid ClientMessageId, byte[] Ciphertext, int? TimeToLiveSeconds = null, long Epoch = 0);
+
+/// <summary>The entry is durable and has its place.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="ClientMessageId">The send that is acknowledged.</param>
+/// <param name="Seq">Its place in the room's log.</param>
+/// <param name="CreatedAt">To the minute (UTC).</param>
+/// <param name="Duplicate">Whether an earlier attempt had stored it already.</param>
+public sealed record SendAck(Guid RoomId, Guid ClientMessageId, long Seq, DateTime CreatedAt, bool Duplicate);
+
+/// <summary>One result of <c>SendBatch</c>: an ack or an error, in the order of the requests.</summary>
+/// <param name="Ack">When it was stored.</param>
+/// <param name="Error">When it was not.</param>
+public sealed record SendResult(SendAck? Ack, ErrorBody? Error);
+
+/// <summary>One entry of a room's log. Which fields are set follows from <see cref="Kind"/>.</summary>
+/// <param name="Seq">Contiguous from 1 in each room; the only order there is.</param>
+/// <param name="Kind">What it is.</param>
+/// <param name="CreatedAt">To the minute (UTC); orders nothing.</param>
+/// <param name="Id">The sender's <see cref="SendRequest.ClientMessageId"/>.</param>
+/// <param name="Ciphertext">The envelope.</param>
+/// <param name="Epoch">MLS epoch.</param>
+/// <param name="SenderId">In visible rooms: who sent it.</param>
+/// <param name="TargetSeq">Of a retraction: what it takes back.</param>
+/// <param name="UserId">Of a roster change: whom it is about.</param>
+/// <param name="Role">Of a roster change: the role from here on.</param>
+/// <param name="Settings">Of a change of settings: the settings from here on.</param>
+/// <param name="ExpiresAt">When the server purges the content (UTC).</param>
+public sealed record LogEntry(
+    long Seq, EntryKind Kind, DateTime CreatedAt, Guid? Id = null, byte[]? Ciphertext = null, long Epoch = 0, Guid? SenderId = null,
+    long? TargetSeq = null, Guid? UserId = null, RoomRole? Role = null, RoomSettings? Settings = null, DateTime? ExpiresAt = null);
+
+/// <summary>A stretch of a room's log.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Entries">Contiguous, oldest first.</param>
+/// <param name="HeadSeq">Seq of the newest entry of the log.</param>
+/// <param name="FirstSeq">
+/// Seq of the oldest entry that the caller can read. Greater than the cursor asked for plus one: what lies between has expired,
+/// or stems from before the caller joined, and never comes.
+/// </param>
+public sealed record LogPage(Guid RoomId, LogEntry[] Entries, long HeadSeq, long FirstSeq);

@@ -1,0 +1,85 @@
+using System.Runtime.Serialization;
+
+namespace SecureMessaging.Protocol;
+
+/// <summary>How many people a room is for.</summary>
+public enum RoomKind
+{
+    /// <summary>A room of any number of people with roles.</summary>
+    [EnumMember(Value = "group")] Group = 0,
+
+    /// <summary>The one room of exactly two people; its roster never changes.</summary>
+    [EnumMember(Value = "direct")] Direct = 1,
+}
+
+/// <summary>What a member may do in a room.</summary>
+public enum RoomRole
+{
+    /// <summary>Reads, writes, retracts own entries, leaves.</summary>
+    [EnumMember(Value = "member")] Member = 0,
+
+    /// <summary>Also adds and removes members and changes settings.</summary>
+    [EnumMember(Value = "admin")] Admin = 1,
+
+    /// <summary>Also gives and takes roles and deletes the room. A room always has one.</summary>
+    [EnumMember(Value = "owner")] Owner = 2,
+}
+
+/// <summary><c>POST /v1/rooms</c>. The caller becomes owner (in a direct room, both are).</summary>
+/// <param name="Kind">Group, or direct: then the room of these two is returned when it exists already.</param>
+/// <param name="Members">Usernames of the others.</param>
+/// <param name="Name">Opaque to the server; encrypt it.</param>
+/// <param name="Visible">Whether the server stores and returns the sender of each entry. Default: sealed.</param>
+/// <param name="TimeToLiveSeconds">Default time to live of the room's entries; null keeps them.</param>
+/// <param name="Id">Chosen by the client to make the call repeatable (random, version 4); the server chooses when null.</param>
+public sealed record CreateRoomRequest(
+    RoomKind Kind, string[] Members, byte[]? Name = null, bool Visible = false, int? TimeToLiveSeconds = null, Guid? Id = null);
+
+/// <summary>A room as one of its members sees it.</summary>
+/// <param name="Id">The room's id.</param>
+/// <param name="Kind">Group or direct.</param>
+/// <param name="Name">Opaque.</param>
+/// <param name="Visible">Whether entries carry their sender.</param>
+/// <param name="TimeToLiveSeconds">Default time to live of entries.</param>
+/// <param name="CreatedAt">The day of creation (UTC).</param>
+/// <param name="Epoch">The MLS epoch (RFC 9420 section 8), 0 in rooms of other schemes.</param>
+/// <param name="Role">The caller's role.</param>
+/// <param name="HeadSeq">Seq of the newest entry.</param>
+/// <param name="FirstSeq">Seq of the oldest entry that the caller can still read; <c>HeadSeq + 1</c> when none is left.</param>
+/// <param name="DeliveredSeq">The caller's delivery cursor.</param>
+/// <param name="Unread">Entries after the delivery cursor.</param>
+public sealed record Room(
+    Guid Id, RoomKind Kind, byte[]? Name, bool Visible, int? TimeToLiveSeconds, DateTime CreatedAt, long Epoch,
+    RoomRole Role, long HeadSeq, long FirstSeq, long DeliveredSeq, long Unread);
+
+/// <summary><c>PATCH /v1/rooms/{id}</c>: the settings as they shall be.</summary>
+/// <param name="Name">Opaque.</param>
+/// <param name="TimeToLiveSeconds">For entries from now on; null keeps them.</param>
+public sealed record RoomSettings(byte[]? Name, int? TimeToLiveSeconds);
+
+/// <summary>One member of a room.</summary>
+/// <param name="UserId">The account.</param>
+/// <param name="Username">Its username.</param>
+/// <param name="Role">Its role in the room.</param>
+public sealed record RoomMember(Guid UserId, string Username, RoomRole Role);
+
+/// <summary><c>POST /v1/rooms/{id}/members</c>.</summary>
+/// <param name="Username">Whom to add.</param>
+/// <param name="Role">With which role.</param>
+public sealed record AddMemberRequest(string Username, RoomRole Role = RoomRole.Member);
+
+/// <summary><c>PATCH /v1/rooms/{id}/members/{userId}</c>.</summary>
+/// <param name="Role">The new role.</param>
+public sealed record ChangeRoleRequest(RoomRole Role);
+
+/// <summary>Where a room's log stands: the answer of the hub's <c>Heads</c>.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="HeadSeq">Seq of the newest entry.</param>
+/// <param name="FirstSeq">Seq of the oldest entry that the caller can still read; <c>HeadSeq + 1</c> when none is left.</param>
+/// <param name="DeliveredSeq">The caller's delivery cursor.</param>
+/// <param name="Unread">Entries after the delivery cursor.</param>
+public sealed record RoomHead(Guid RoomId, long HeadSeq, long FirstSeq, long DeliveredSeq, long Unread);
+
+/// <summary><c>PUT /v1/rooms/{id}/delivered</c>.</summary>
+/// <param name="Seq">Everything up to here has reached the caller. Moves forward only.</param>
+public sealed record MarkDeliveredRequest(long Seq);

@@ -1,0 +1,20 @@
+using System.Security.Claims;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Auth;
+
+/// <summary>Who calls, as the verified token says.</summary>
+internal readonly record struct Caller(Guid UserId, Guid SessionId)
+{
+    public const string UserIdClaim = "sub";
+    public const string SessionIdClaim = "sid";
+
+    public static Caller From(ClaimsPrincipal? principal) =>
+        Guid.TryParse(principal?.FindFirstValue(UserIdClaim), out var user) && Guid.TryParse(principal.FindFirstValue(SessionIdClaim), out var session)
+            ? new Caller(user, session)
+            : throw new ApiException(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.");
+
+    /// <summary>Lets minimal API handlers take a <see cref="Caller"/> parameter.</summary>
+    public static ValueTask<Caller> BindAsync(HttpContext context) => ValueTask.FromResult(From(context.User));
+}

@@ -1,0 +1,15 @@
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>Times only as precise as their purpose needs (UTC).</summary>
+internal static class CoarseTime
+{
+    public static DateTime Now(this TimeProvider time) => time.GetUtcNow().UtcDateTime;
+
+    public static DateTime ToMinute(this DateTime time) => Truncate(time, TimeSpan.TicksPerMinute);
+
+    public static DateTime ToHour(this DateTime time) => Truncate(time, TimeSpan.TicksPerHour);
+
+    public static DateTime ToDay(this DateTime time) => Truncate(time, TimeSpan.TicksPerDay);
+
+    private static DateTime Truncate(DateTime time, long unit) => new(time.Ticks - (time.Ticks % unit), DateTimeKind.Utc);
+}

@@ -1,0 +1,112 @@
+using System.Data;
+using System.Data.Common;
+using Dapper;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>
+/// The database behind every store: SQLite or Postgres. Stores write portable SQL once and ask <see cref="IsPostgres"/> only where the engines truly differ.
+/// </summary>
+/// <remarks>
+/// A lambda given to <see cref="WriteAsync{T}"/> is one transaction; it must be repeatable, because a serialisation conflict runs it again.
+/// </remarks>
+internal abstract class Database(DbDataSource source) : IAsyncDisposable
+{
+    /// <summary>Bounds how long any statement may keep a caller waiting (HAZARD: pool exhaustion in an outage).</summary>
+    public const int CommandTimeoutSeconds = 4;
+
+    protected DbDataSource Source { get; } = source;
+
+    public abstract bool IsPostgres { get; }
+
+    /// <summary>Brings the schema up to date. Safe when many nodes do it at once.</summary>
+    public abstract void Migrate(ILogger logger);
+
+    public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await OpenAsync(cancellationToken);
+            return await read(connection);
+        }
+        catch (Exception exception) when (IsOutage(exception, cancellationToken))
+        {
+            throw Outage(exception);
+        }
+    }
+
+    public virtual async Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await OpenAsync(cancellationToken);
+            await using var transaction = await BeginAsync(connection, cancellationToken);
+            var result = await write(transaction);
+            // Past this point the outcome must be learned, whatever the caller does.
+            await transaction.CommitAsync(CancellationToken.None);
+            return result;
+        }
+        catch (Exception exception) when (IsOutage(exception, cancellationToken))
+        {
+            throw Outage(exception);
+        }
+    }
+
+    public Task WriteAsync(Func<DbTransaction, Task> write, CancellationToken cancellationToken) =>
+        WriteAsync(
+            async transaction =>
+            {
+                await write(transaction);
+                return 0;
+            },
+            cancellationToken);
+
+    public Task<int> ExecuteAsync(string sql, object? parameters, CancellationToken cancellationToken) =>
+        WriteAsync(transaction => transaction.ExecuteAsync(sql, parameters, cancellationToken), cancellationToken);
+
+    /// <summary>Whether the exception says that a unique or primary key is taken.</summary>
+    public abstract bool IsUniqueViolation(Exception exception);
+
+    /// <summary>Whether the exception means that the database could not answer, as opposed to a refusal of this statement.</summary>
+    protected abstract bool IsOutage(Exception exception);
+
+    protected virtual ValueTask<DbConnection> OpenAsync(CancellationToken cancellationToken) => Source.OpenConnectionAsync(cancellationToken);
+
+    protected virtual ValueTask<DbTransaction> BeginAsync(DbConnection connection, CancellationToken cancellationToken) =>
+        connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        await Source.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    private bool IsOutage(Exception exception, CancellationToken cancellationToken) =>
+        exception is not ApiException && !cancellationToken.IsCancellationRequested && IsOutage(exception);
+
+    private static ApiException Outage(Exception exception) =>
+        new(ErrorCode.Unavailable, "The database did not answer. Try again; sends are safe to repeat.", exception) { RetryAfterMs = 500 };
+}
+
+/// <summary>Dapper with what every call here must carry: the transaction, a cancellation token and the timeout.</summary>
+internal static class DapperCalls
+{
+    public static Task<int> ExecuteAsync(this DbTransaction transaction, string sql, object? parameters, CancellationToken cancellationToken) =>
+        transaction.Connection!.ExecuteAsync(Command(sql, parameters, transaction, cancellationToken));
+
+    public static async Task<List<T>> QueryAsync<T>(this DbTransaction transaction, string sql, object? parameters, CancellationToken cancellationToken) =>
+        (await transaction.Connection!.QueryAsync<T>(Command(sql, parameters, transaction, cancellationToken))).AsList();
+
+    public static Task<T?> QuerySingleAsync<T>(this DbTransaction transaction, string sql, object? parameters, CancellationToken cancellationToken) =>
+        transaction.Connection!.QuerySingleOrDefaultAsync<T?>(Command(sql, parameters, transaction, cancellationToken));
+
+    public static async Task<List<T>> QueryAsync<T>(this DbConnection connection, string sql, object? parameters, CancellationToken cancellationToken) =>
+        (await connection.QueryAsync<T>(Command(sql, parameters, null, cancellationToken))).AsList();
+
+    public static Task<T?> QuerySingleAsync<T>(this DbConnection connection, string sql, object? parameters, CancellationToken cancellationToken) =>
+        connection.QuerySingleOrDefaultAsync<T?>(Command(sql, parameters, null, cancellationToken));
+
+    private static CommandDefinition Command(string sql, object? parameters, DbTransaction? transaction, CancellationToken cancellationToken) =>
+        new(sql, parameters, transaction, Database.CommandTimeoutSeconds, CommandType.Text, cancellationToken: cancellationToken);
+}

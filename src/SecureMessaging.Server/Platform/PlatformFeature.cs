@@ -1,0 +1,40 @@
+using Microsoft.Extensions.Options;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>What every feature stands on: options, time, secret, database, errors.</summary>
+internal static class PlatformFeature
+{
+    public static void AddPlatform(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddOptions<ServerOptions>().BindConfiguration(ServerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton(Limits.Default);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<ServerSecret>();
+        services.AddSingleton(CreateDatabase);
+        services.AddExceptionHandler<ProblemMapper>();
+        services.ConfigureHttpJsonOptions(options => Wire.Configure(options.SerializerOptions));
+        DapperTypes.Register();
+    }
+
+    public static void UsePlatform(this WebApplication app)
+    {
+        app.UseExceptionHandler(_ => { });
+        app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
+    }
+
+    public static void MapPlatform(this IEndpointRouteBuilder app) =>
+        app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
+
+    private static Database CreateDatabase(IServiceProvider services)
+    {
+        var postgres = services.GetRequiredService<IConfiguration>().GetConnectionString("Postgres");
+        if (!string.IsNullOrWhiteSpace(postgres))
+            return new PostgresDatabase(postgres);
+        var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
+        Directories.CreatePrivate(directory);
+        return new SqliteDatabase(Path.Combine(directory, "secure-messaging.db"));
+    }
+}

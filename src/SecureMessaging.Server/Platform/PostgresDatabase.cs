@@ -1,0 +1,62 @@
+using System.Data.Common;
+using DbUp;
+using Npgsql;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>Postgres through Npgsql: the engine for production and for more than one node.</summary>
+internal sealed class PostgresDatabase(string connectionString) : Database(CreateSource(connectionString))
+{
+    // Any number; all nodes must agree on it.
+    private const long MigrationLock = 0x5365_6375_7265_4D73;
+
+    public override bool IsPostgres => true;
+
+    public override bool IsUniqueViolation(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
+
+    protected override bool IsOutage(Exception exception) => exception is TimeoutException
+        || exception is OperationCanceledException
+        || exception is NpgsqlException { IsTransient: true }
+        || (exception is NpgsqlException and not PostgresException)
+        // 53: out of a resource such as disk; 57: the server is stopping or starting; 25006: a standby.
+        || exception is PostgresException { SqlState: ['5', '3', ..] or ['5', '7', ..] or "25006" };
+
+    public override void Migrate(ILogger logger)
+    {
+        using var holder = new NpgsqlConnection(connectionString);
+        holder.Open();
+        // Polling a try-lock: a waiting pg_advisory_lock would hold a snapshot that "create index concurrently" waits for.
+        while (!TryLock(holder))
+        {
+        }
+
+        MigrationRunner.Run(DeployChanges.To.PostgresqlDatabase(connectionString), "postgres/", logger);
+        using var unlock = new NpgsqlCommand("select pg_advisory_unlock(@key)", holder) { Parameters = { new("key", MigrationLock) } };
+        unlock.ExecuteNonQuery();
+    }
+
+    private static bool TryLock(NpgsqlConnection connection)
+    {
+        // The server sleeps for us, so that a waiting node costs nothing.
+        using var command = new NpgsqlCommand("select case when pg_try_advisory_lock(@key) then true else pg_sleep(0.1) is null end", connection) { Parameters = { new("key", MigrationLock) } };
+        return command.ExecuteScalar() is true;
+    }
+
+    private static NpgsqlDataSource CreateSource(string connectionString)
+    {
+        var builder = new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            ApplicationName = "secure-messaging",
+            IncludeErrorDetail = false,
+            Timezone = "UTC",
+        };
+        if (!Given(builder, connectionString, "Max Auto Prepare")) builder.MaxAutoPrepare = 50;
+        if (!Given(builder, connectionString, "Timeout")) builder.Timeout = 4;
+        if (!Given(builder, connectionString, "Command Timeout")) builder.CommandTimeout = CommandTimeoutSeconds;
+        if (!Given(builder, connectionString, "Maximum Pool Size")) builder.MaxPoolSize = 32;
+        return NpgsqlDataSource.Create(builder);
+    }
+
+    private static bool Given(NpgsqlConnectionStringBuilder builder, string connectionString, string keyword) =>
+        new DbConnectionStringBuilder { ConnectionString = connectionString }.ContainsKey(keyword) && builder.ContainsKey(keyword);
+}

@@ -1,0 +1,68 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Diagnostics;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>Turns every failure of an HTTP request into ProblemDetails (RFC 9457) with the fields of <see cref="ErrorBody"/>.</summary>
+internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IExceptionHandler
+{
+    public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+    {
+        if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested)
+            return true;
+        var body = exception switch
+        {
+            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new ErrorBody(ErrorCode.TooLarge, "The request is too large.", false),
+            BadHttpRequestException or JsonException => new ErrorBody(ErrorCode.Invalid, "The request could not be read.", false),
+            _ => ApiException.Describe(exception),
+        };
+        if (body.Code == ErrorCode.Internal)
+            Failed(logger, exception.GetType().Name, exception);
+        await WriteAsync(httpContext, body, cancellationToken);
+        return true;
+    }
+
+    public static Task WriteAsync(HttpContext context, ErrorBody body, CancellationToken cancellationToken = default)
+    {
+        var status = Status(body.Code);
+        context.Response.StatusCode = status;
+        if (body.RetryAfterMs is { } delay)
+            context.Response.Headers.RetryAfter = ((delay + 999) / 1000).ToString();
+        return context.Response.WriteAsJsonAsync(
+            new Problem("about:blank", body.Code.ToString(), status, body.Message, body.Code, body.Retryable, body.RetryAfterMs, body.CurrentEpoch),
+            Wire.Json, "application/problem+json", cancellationToken);
+    }
+
+    /// <summary>Answers with a body what the framework would answer with a bare status (401, 404, 405, 415 …).</summary>
+    public static Task WriteBareStatusAsync(HttpContext context) => WriteAsync(context, context.Response.StatusCode switch
+    {
+        StatusCodes.Status401Unauthorized => new(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.", false),
+        StatusCodes.Status403Forbidden => ApiException.Forbidden().ToBody(),
+        StatusCodes.Status404NotFound => ApiException.NotFound().ToBody(),
+        StatusCodes.Status413PayloadTooLarge => new(ErrorCode.TooLarge, "The request is too large.", false),
+        StatusCodes.Status429TooManyRequests => new(ErrorCode.RateLimited, "Too many requests.", true, 1000),
+        >= 500 => new(ErrorCode.Internal, "The server failed.", true),
+        _ => new(ErrorCode.Invalid, "The request could not be read.", false),
+    });
+
+    public static int Status(ErrorCode code) => code switch
+    {
+        ErrorCode.NotFound => StatusCodes.Status404NotFound,
+        ErrorCode.Unauthenticated => StatusCodes.Status401Unauthorized,
+        ErrorCode.Forbidden => StatusCodes.Status403Forbidden,
+        ErrorCode.Invalid => StatusCodes.Status400BadRequest,
+        ErrorCode.Conflict or ErrorCode.WrongEpoch or ErrorCode.EpochTooOld => StatusCodes.Status409Conflict,
+        ErrorCode.TooLarge => StatusCodes.Status413PayloadTooLarge,
+        ErrorCode.RateLimited => StatusCodes.Status429TooManyRequests,
+        ErrorCode.Overloaded or ErrorCode.Unavailable => StatusCodes.Status503ServiceUnavailable,
+        ErrorCode.Expired => StatusCodes.Status410Gone,
+        _ => StatusCodes.Status500InternalServerError,
+    };
+
+    [LoggerMessage(1002, LogLevel.Error, "A request failed with {ExceptionType}")]
+    private static partial void Failed(ILogger logger, string exceptionType, Exception exception);
+
+    private sealed record Problem(
+        string Type, string Title, int Status, string Detail, ErrorCode Code, bool Retryable, int? RetryAfterMs, long? CurrentEpoch);
+}

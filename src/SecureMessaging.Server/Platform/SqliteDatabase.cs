@@ -1,0 +1,69 @@
+using System.Data;
+using System.Data.Common;
+using DbUp;
+using Microsoft.Data.Sqlite;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>SQLite in a file of the data directory: the engine that needs no other service. One process owns the file.</summary>
+internal sealed class SqliteDatabase(string path) : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)))
+{
+    // SQLite has one writer at a time; queueing here is fair and does not poll as its busy handler does.
+    private readonly SemaphoreSlim writer = new(1, 1);
+
+    public override bool IsPostgres => false;
+
+    public override bool IsUniqueViolation(Exception exception) => exception is SqliteException { SqliteExtendedErrorCode: 2067 or 1555 };
+
+    // 5 busy, 6 locked, 10 I/O error, 13 disk full, 14 cannot open.
+    protected override bool IsOutage(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 or 10 or 13 or 14 };
+
+    public override void Migrate(ILogger logger)
+    {
+        using (var connection = new SqliteConnection(ConnectionString(path)))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            // Deleted content must not linger in free pages, and the log must not lag behind the retention job for ever.
+            command.CommandText = "pragma journal_mode = wal; pragma secure_delete = on;";
+            command.ExecuteNonQuery();
+        }
+
+        MigrationRunner.Run(DeployChanges.To.SqliteDatabase(ConnectionString(path)), "sqlite/", logger);
+    }
+
+    public override async Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
+    {
+        await writer.WaitAsync(cancellationToken);
+        try
+        {
+            return await base.WriteAsync(write, cancellationToken);
+        }
+        finally
+        {
+            writer.Release();
+        }
+    }
+
+    protected override async ValueTask<DbConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        var connection = await base.OpenAsync(cancellationToken);
+        using var command = connection.CreateCommand();
+        command.CommandText = "pragma synchronous = full; pragma secure_delete = on; pragma busy_timeout = 4000;";
+        command.ExecuteNonQuery();
+        return connection;
+    }
+
+    protected override ValueTask<DbTransaction> BeginAsync(DbConnection connection, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<DbTransaction>(((SqliteConnection)connection).BeginTransaction(IsolationLevel.Serializable, deferred: false));
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        SqliteConnection.ClearPool(new SqliteConnection(ConnectionString(path)));
+        writer.Dispose();
+    }
+
+    private static string ConnectionString(string path) =>
+        new SqliteConnectionStringBuilder { DataSource = path, ForeignKeys = true, Pooling = true, Cache = SqliteCacheMode.Private }.ToString();
+}

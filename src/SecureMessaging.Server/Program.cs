@@ -1,0 +1,3 @@
+using SecureMessaging.Server;
+
+return await ServerApp.RunAsync(args);
