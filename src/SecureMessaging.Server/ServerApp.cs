@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Options;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server;
@@ -19,12 +21,17 @@ internal static partial class ServerApp
     {
         var builder = WebApplication.CreateSlimBuilder(args);
         builder.AddPlatform();
+        builder.AddAuth();
+        builder.AddAccounts();
         configure?.Invoke(builder);
 
         var app = builder.Build();
         Start(app);
         app.UsePlatform();
+        app.UseAuth();
         app.MapPlatform();
+        app.MapAuth();
+        app.MapAccounts();
         return app;
     }
 
