@@ -45,6 +45,11 @@ start() {
   groups+=("$started")
 }
 
+run() { # runs in a group of its own and waits; the exit status is the command's
+  start "$@"
+  wait "$started" && return 0 || return $?
+}
+
 # 1. What the tests need from the system.
 as_root() { if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi; }
 postgres_bin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true; }
@@ -121,7 +126,8 @@ mkdir "$TMPDIR"
 # 3. One build.
 say "building ($configuration)"
 SECONDS=0
-dotnet build SecureMessaging.sln -c "$configuration" -p:UseSharedCompilation=false -v quiet -clp:NoSummary || die "the build failed"
+run dotnet build SecureMessaging.sln -c "$configuration" -p:UseSharedCompilation=false -v quiet -nologo >"$work/build.log" 2>&1 \
+  || { grep -E 'error|warning' "$work/build.log" | sort -u | head -n 40 >&2 || cat "$work/build.log" >&2; die "the build failed"; }
 echo "    ${SECONDS} s"
 
 # 4. The suites.
@@ -133,10 +139,6 @@ add() { # name, seconds, passed, failed
   failed=$((failed + $4))
   executed=$((executed + 1))
   printf '    %s: %d passed, %d failed, %d s\n' "$1" "$3" "$4" "$2"
-}
-run() { # runs in a group of its own and waits; the exit status is the command's
-  start "$@"
-  wait "$started" && return 0 || return $?
 }
 count() { sed -nE "s/.*<assembly [^>]* $1=\"([0-9]+)\".*/\1/p" "$2"; } # attribute, report
 
