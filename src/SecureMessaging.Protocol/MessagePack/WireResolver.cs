@@ -1,0 +1,135 @@
+using System.Collections.Frozen;
+using MessagePack;
+using MessagePack.Formatters;
+
+// This folder is compiled into the server and into the SDK, not into the Protocol assembly, which has no dependencies.
+namespace SecureMessaging.Protocol;
+
+/// <summary>How the records of the contract travel as MessagePack. Used alike on both ends of the hub.</summary>
+internal static class WireMessagePack
+{
+    /// <summary>
+    /// Only the types of the contract can be read: nothing typeless, dynamic or contractless, so that no payload chooses what is created.
+    /// </summary>
+    public static MessagePackSerializerOptions Options { get; } = MessagePackSerializerOptions.Standard
+        .WithResolver(WireResolver.Instance)
+        .WithSecurity(MessagePackSecurity.UntrustedData);
+}
+
+/// <summary>
+/// Maps with the same keys and enum names as the JSON; ids as 36 characters, times as the timestamp extension, bytes as bin.
+/// Unknown keys are skipped; a missing or repeated key, a wrong type, or nil where the contract has no null, is refused.
+/// </summary>
+internal sealed class WireResolver : IFormatterResolver
+{
+    private static readonly FrozenDictionary<Type, IMessagePackFormatter> Formatters = new IMessagePackFormatter[]
+    {
+        new SendRequestFormatter(), new SendAckFormatter(), new SendResultFormatter(), new ErrorBodyFormatter(), new LogEntryFormatter(),
+        new LogPageFormatter(), new RoomHeadFormatter(), new RoomSettingsFormatter(),
+        new ListFormatter<SendRequest>(), new ListFormatter<SendAck>(), new ListFormatter<SendResult>(), new ListFormatter<LogEntry>(),
+        new ListFormatter<RoomHead>(),
+        new NameFormatter<EntryKind>(camelCase: true), new NameFormatter<RoomRole>(camelCase: true), new NameFormatter<RoomChange>(camelCase: true),
+        new NameFormatter<SessionEndReason>(camelCase: true), new NameFormatter<ErrorCode>(camelCase: false),
+        new IdFormatter(), new BytesFormatter(), new TextFormatter(), new TimeFormatter(),
+        BooleanFormatter.Instance, Int32Formatter.Instance, Int64Formatter.Instance,
+    }.ToFrozenDictionary(formatter => formatter.GetType().GetInterfaces()
+        .First(type => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IMessagePackFormatter<>)).GenericTypeArguments[0]);
+
+    private WireResolver()
+    {
+    }
+
+    public static WireResolver Instance { get; } = new();
+
+    public IMessagePackFormatter<T>? GetFormatter<T>() => Cache<T>.Formatter;
+
+    private static class Cache<T>
+    {
+        public static readonly IMessagePackFormatter<T>? Formatter = (IMessagePackFormatter<T>?)Formatters.GetValueOrDefault(typeof(T));
+    }
+}
+
+/// <summary>The keys of one record, encoded once.</summary>
+internal sealed class WireKeys(params string[] names)
+{
+    private readonly byte[][] _raw = [.. names.Select(System.Text.Encoding.UTF8.GetBytes)];
+    private readonly byte[][] _encoded = [.. names.Select(name => MessagePackSerializer.Serialize(name))];
+
+    public int Count => _raw.Length;
+
+    public void Write(ref MessagePackWriter writer, int key) => writer.WriteRaw(_encoded[key]);
+
+    /// <summary>The key's number, or -1. Writers keep the order, so the expected one is tried first.</summary>
+    public int Find(ReadOnlySpan<byte> name, int expected)
+    {
+        if ((uint)expected < (uint)_raw.Length && name.SequenceEqual(_raw[expected]))
+            return expected;
+        for (var i = 0; i < _raw.Length; i++)
+        {
+            if (name.SequenceEqual(_raw[i]))
+                return i;
+        }
+        return -1;
+    }
+
+    public string Name(int key) => System.Text.Encoding.UTF8.GetString(_raw[key]);
+}
+
+/// <summary>Walks through one map: finds known keys, skips others, refuses repeated and missing ones.</summary>
+internal struct WireMap
+{
+    private readonly WireKeys _keys;
+    private int _left;
+    private int _expected;
+    private uint _seen;
+
+    /// <summary>Stands before the first key. Nested maps are counted, so that no input digs deeper than the options allow.</summary>
+    public WireMap(ref MessagePackReader reader, MessagePackSerializerOptions options, WireKeys keys)
+    {
+        if (reader.NextMessagePackType != MessagePackType.Map)
+            throw new MessagePackSerializationException("A map was expected.");
+        options.Security.DepthStep(ref reader);
+        _left = reader.ReadMapHeader();
+        _keys = keys;
+    }
+
+    public bool Next(ref MessagePackReader reader, out int key)
+    {
+        while (_left-- > 0)
+        {
+            if (reader.NextMessagePackType != MessagePackType.String)
+                throw new MessagePackSerializationException("A key is not a string.");
+            key = reader.TryReadStringSpan(out var name)
+                ? _keys.Find(name, _expected)
+                : Scattered(ref reader);
+            if (key < 0)
+            {
+                reader.Skip();
+                continue;
+            }
+            if ((_seen & (1u << key)) != 0)
+                throw new MessagePackSerializationException($"'{_keys.Name(key)}' is given twice.");
+            _seen |= 1u << key;
+            _expected = key + 1;
+            return true;
+        }
+        key = -1;
+        return false;
+    }
+
+    /// <summary>Ends the map; the first <paramref name="required"/> keys must have been there.</summary>
+    public readonly void Close(ref MessagePackReader reader, int required)
+    {
+        var missing = ~_seen & ((1u << required) - 1);
+        if (missing != 0)
+            throw new MessagePackSerializationException($"'{_keys.Name(System.Numerics.BitOperations.TrailingZeroCount(missing))}' is missing.");
+        reader.Depth--;
+    }
+
+    /// <summary>The name crosses a boundary between network buffers.</summary>
+    private readonly int Scattered(ref MessagePackReader reader)
+    {
+        var name = reader.ReadStringSequence()!.Value;
+        return name.Length > 64 ? -1 : _keys.Find(System.Buffers.BuffersExtensions.ToArray(name), _expected);
+    }
+}

@@ -1,0 +1,145 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text.Json;
+using MessagePack;
+using MessagePack.Formatters;
+
+namespace SecureMessaging.Protocol;
+
+/// <summary>Reads the values that fields are made of, each more strictly than the library would.</summary>
+internal static class WireValues
+{
+    public static Guid ReadId(this ref MessagePackReader reader)
+    {
+        Span<byte> text = stackalloc byte[36];
+        return CopyText(ref reader, text) == 36 && Utf8Parser.TryParse(text, out Guid id, out var used, 'D') && used == 36
+            ? id
+            : throw new MessagePackSerializationException("An id has 36 characters.");
+    }
+
+    public static void WriteId(this ref MessagePackWriter writer, Guid id)
+    {
+        writer.WriteStringHeader(36);
+        id.TryFormat(writer.GetSpan(36), out _);
+        writer.Advance(36);
+    }
+
+    public static DateTime ReadTime(this ref MessagePackReader reader)
+    {
+        try
+        {
+            return reader.ReadDateTime();
+        }
+        catch (ArgumentOutOfRangeException e)
+        {
+            throw new MessagePackSerializationException("A time is out of range.", e);
+        }
+    }
+
+    /// <summary>The library would take a string for bytes as well.</summary>
+    public static byte[] ReadBin(this ref MessagePackReader reader) =>
+        reader.NextMessagePackType == MessagePackType.Binary && reader.ReadBytes() is { } bytes
+            ? bytes.ToArray()
+            : throw new MessagePackSerializationException("Bytes were expected.");
+
+    public static string ReadText(this ref MessagePackReader reader) =>
+        reader.ReadString() ?? throw new MessagePackSerializationException("A string was expected.");
+
+    public static T Read<T>(this ref MessagePackReader reader, MessagePackSerializerOptions options) =>
+        options.Resolver.GetFormatterWithVerify<T>().Deserialize(ref reader, options);
+
+    public static void Write<T>(this ref MessagePackWriter writer, T value, MessagePackSerializerOptions options) =>
+        options.Resolver.GetFormatterWithVerify<T>().Serialize(ref writer, value, options);
+
+    /// <summary>Copies a short string and returns its length; one that does not fit is read over and counts as empty.</summary>
+    internal static int CopyText(ref MessagePackReader reader, scoped Span<byte> buffer)
+    {
+        var text = reader.ReadStringSequence() ?? throw new MessagePackSerializationException("A string was expected.");
+        if (text.Length > buffer.Length)
+            return 0;
+        text.CopyTo(buffer);
+        return (int)text.Length;
+    }
+}
+
+internal sealed class IdFormatter : IMessagePackFormatter<Guid>
+{
+    public void Serialize(ref MessagePackWriter writer, Guid value, MessagePackSerializerOptions options) => writer.WriteId(value);
+
+    public Guid Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) => reader.ReadId();
+}
+
+internal sealed class TimeFormatter : IMessagePackFormatter<DateTime>
+{
+    public void Serialize(ref MessagePackWriter writer, DateTime value, MessagePackSerializerOptions options) => writer.Write(value);
+
+    public DateTime Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) => reader.ReadTime();
+}
+
+internal sealed class BytesFormatter : IMessagePackFormatter<byte[]>
+{
+    public void Serialize(ref MessagePackWriter writer, byte[] value, MessagePackSerializerOptions options) => writer.Write(value);
+
+    public byte[] Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) => reader.ReadBin();
+}
+
+internal sealed class TextFormatter : IMessagePackFormatter<string>
+{
+    public void Serialize(ref MessagePackWriter writer, string value, MessagePackSerializerOptions options) => writer.Write(value);
+
+    public string Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) => reader.ReadText();
+}
+
+/// <summary>Enum values by the names that the JSON uses; never numbers.</summary>
+internal sealed class NameFormatter<T>(bool camelCase) : IMessagePackFormatter<T>
+    where T : struct, Enum
+{
+    private readonly T[] _values = Enum.GetValues<T>();
+    private readonly byte[][] _names = [.. Enum.GetNames<T>()
+        .Select(name => System.Text.Encoding.UTF8.GetBytes(camelCase ? JsonNamingPolicy.CamelCase.ConvertName(name) : name))];
+
+    public void Serialize(ref MessagePackWriter writer, T value, MessagePackSerializerOptions options)
+    {
+        var i = Array.IndexOf(_values, value);
+        writer.WriteString(i >= 0 ? _names[i] : throw new MessagePackSerializationException("The contract does not know this value."));
+    }
+
+    public T Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
+    {
+        Span<byte> buffer = stackalloc byte[32];
+        var name = buffer[..WireValues.CopyText(ref reader, buffer)];
+        for (var i = 0; i < _names.Length; i++)
+        {
+            if (name.SequenceEqual(_names[i]))
+                return _values[i];
+        }
+        throw new MessagePackSerializationException("The contract does not know this name.");
+    }
+}
+
+/// <summary>Arrays grow as elements are read: a header that promises millions allocates nothing.</summary>
+internal sealed class ListFormatter<T> : IMessagePackFormatter<T[]>
+    where T : class
+{
+    public void Serialize(ref MessagePackWriter writer, T[] value, MessagePackSerializerOptions options)
+    {
+        writer.WriteArrayHeader(value.Length);
+        var formatter = options.Resolver.GetFormatterWithVerify<T>();
+        foreach (var item in value)
+            formatter.Serialize(ref writer, item, options);
+    }
+
+    public T[] Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
+    {
+        if (reader.NextMessagePackType != MessagePackType.Array)
+            throw new MessagePackSerializationException("An array was expected.");
+        options.Security.DepthStep(ref reader);
+        var formatter = options.Resolver.GetFormatterWithVerify<T>();
+        var count = reader.ReadArrayHeader();
+        var items = new List<T>(Math.Min(count, 64));
+        for (var i = 0; i < count; i++)
+            items.Add(formatter.Deserialize(ref reader, options));
+        reader.Depth--;
+        return [.. items];
+    }
+}
