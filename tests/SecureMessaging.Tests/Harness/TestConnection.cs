@@ -24,7 +24,7 @@ public sealed class TestConnection : IAsyncDisposable
             options.AccessTokenProvider = () => Task.FromResult(accessToken());
         });
         if (messagePack)
-            builder.AddMessagePackProtocol();
+            builder.AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Options);
         else
             builder.AddJsonProtocol(options => Wire.Configure(options.PayloadSerializerOptions));
         Hub = builder.Build();
