@@ -74,7 +74,7 @@ internal static partial class AccountEndpoints
             },
             cancellationToken);
         sessions.RaiseEnded(ended, SessionEndReason.AccountClosed);
-        makeKnown();
+        await makeKnown();
         Erased(logger, ended.Count);
         return TypedResults.NoContent();
     }

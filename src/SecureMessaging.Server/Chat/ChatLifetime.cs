@@ -33,7 +33,7 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
         connection.Items[typeof(ChatConnection)] = chat;
         // Known first, checked after: a session that ends in between either finds the connection here or is found ended below.
         connections.Add(chat);
-        if (!await sessions.IsActiveAsync(caller.SessionId, connection.ConnectionAborted))
+        if (await sessions.FindLiveAsync(caller.SessionId, connection.ConnectionAborted) is null)
         {
             connection.Abort();
             return;

@@ -6,7 +6,7 @@ using Microsoft.Data.Sqlite;
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>SQLite in a file of the data directory: the engine that needs no other service. One process owns the file.</summary>
-internal sealed class SqliteDatabase(string path, DataDirectoryLock ownership) : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)))
+internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership = null) : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)))
 {
     // SQLite has one writer at a time; queueing here is fair and does not poll as its busy handler does.
     private readonly SemaphoreSlim writer = new(1, 1);
@@ -78,7 +78,7 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock ownership) :
         await base.DisposeAsync();
         SqliteConnection.ClearPool(new SqliteConnection(ConnectionString(path)));
         writer.Dispose();
-        ownership.Dispose();
+        ownership?.Dispose();
     }
 
     private static string ConnectionString(string path) =>

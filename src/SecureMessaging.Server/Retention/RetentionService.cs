@@ -17,10 +17,11 @@ internal sealed partial class RetentionService(
         var now = time.Now();
         var purged = await sessions.PurgeAsync(now, options.Value.EndedSessions, options.Value.BatchLength, cancellationToken);
         var (expired, cut) = await entries.RunAsync(now, cancellationToken);
-        if (purged.Sessions + purged.Tokens + expired + cut == 0)
+        var tokens = purged.RefreshTokens + purged.Tickets;
+        if (purged.Sessions + tokens + expired + cut == 0)
             return;
         await database.ForgetDeletedAsync(cancellationToken);
-        Purged(logger, purged.Sessions, purged.Tokens, expired, cut);
+        Purged(logger, purged.Sessions, tokens, expired, cut);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -81,9 +81,9 @@ public abstract class RetentionTests(TestServer shared)
 
 public sealed class RetentionTestsOnSqlite(SqliteServer server) : RetentionTests(server);
 
-public sealed class RetentionTestsOnPostgres(PostgresServer server) : RetentionTests(server)
+public sealed class RetentionTestsOnPostgres(PostgresServer shared) : RetentionTests(shared)
 {
-    private readonly TestServer shared = server;
+    private readonly TestServer shared = shared;
 
     [Fact]
     public async Task Several_nodes_share_the_job()
