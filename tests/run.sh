@@ -120,10 +120,10 @@ wait_for redis redis-cli -p "$redis_port" ping
 export SECUREMESSAGING_TEST_POSTGRES="Host=127.0.0.1;Port=$postgres_port;Username=tester;Database=postgres"
 export SECUREMESSAGING_TEST_REDIS="127.0.0.1:$redis_port"
 export SECUREMESSAGING_TEST_SEED=${SECUREMESSAGING_TEST_SEED:-$RANDOM}
+
+# 3. One build. What .NET leaves in the temporary directory goes away with ours.
 export TMPDIR="$work/tmp"
 mkdir "$TMPDIR"
-
-# 3. One build.
 say "building ($configuration)"
 SECONDS=0
 run dotnet build SecureMessaging.sln -c "$configuration" -p:UseSharedCompilation=false -v quiet -nologo >"$work/build.log" 2>&1 \

@@ -7,8 +7,8 @@ namespace SecureMessaging.Server.Platform;
 
 /// <summary>Structured logs: one JSON object a line on standard output, for a person when a terminal is attached, and in a rolling file when asked.</summary>
 /// <remarks>
-/// Settings: <c>Logs:Level</c> (default Information) and <c>Logs:File</c> (a path; none by default). The framework's own lines stay at Warning whatever
-/// the level: they carry addresses and query strings.
+/// Settings: <c>Logs:Level</c> (default Information), <c>Logs:Console</c> (default true) and <c>Logs:File</c> (a path; none by default). The framework's own
+/// lines stay at Warning whatever the level: they carry addresses and query strings.
 /// </remarks>
 internal static class LogFeature
 {
@@ -25,9 +25,10 @@ internal static class LogFeature
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.Internal.DefaultHubDispatcher", LevelAlias.Off);
         // Its warnings on a failed sign-in or upgrade name the request.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.Server.Kestrel", LogEventLevel.Error);
-        if (Console.IsOutputRedirected)
+        var console = section.GetValue("Console", true);
+        if (console && Console.IsOutputRedirected)
             configuration.WriteTo.Console(new RenderedCompactJsonFormatter());
-        else
+        else if (console)
             configuration.WriteTo.Console(outputTemplate: "{Timestamp:HH:mm:ss} {Level:u3} {Message:lj}{NewLine}{Exception}");
         if (section.GetValue<string>("File") is { Length: > 0 } file)
             configuration.WriteTo.File(new RenderedCompactJsonFormatter(), file, rollingInterval: RollingInterval.Day, retainedFileCountLimit: 7);

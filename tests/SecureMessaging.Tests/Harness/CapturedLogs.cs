@@ -1,11 +1,14 @@
 using System.Collections;
-using Microsoft.Extensions.Logging;
+using Serilog.Core;
+using Serilog.Events;
+using Serilog.Formatting.Compact;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>Everything a server logged, one rendered text for each event: level, event id, message and the whole exception.</summary>
-public sealed class CapturedLogs : ILoggerProvider, IReadOnlyCollection<string>
+/// <summary>Everything a server logged, each event as the line it prints.</summary>
+public sealed class CapturedLogs : ILogEventSink, IReadOnlyCollection<string>
 {
+    private static readonly RenderedCompactJsonFormatter Formatter = new();
     private readonly List<string> lines = [];
 
     public int Count
@@ -17,7 +20,13 @@ public sealed class CapturedLogs : ILoggerProvider, IReadOnlyCollection<string>
         }
     }
 
-    public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
+    public void Emit(LogEvent logEvent)
+    {
+        using var writer = new StringWriter();
+        Formatter.Format(logEvent, writer);
+        lock (lines)
+            lines.Add(writer.ToString().TrimEnd('\n'));
+    }
 
     /// <summary>A copy, so that a test may read while the server writes.</summary>
     public IEnumerator<string> GetEnumerator()
@@ -27,25 +36,4 @@ public sealed class CapturedLogs : ILoggerProvider, IReadOnlyCollection<string>
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
-
-    public void Dispose()
-    {
-    }
-
-    private void Add(string line)
-    {
-        lock (lines)
-            lines.Add(line);
-    }
-
-    private sealed class Logger(CapturedLogs logs, string category) : ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            logs.Add($"{logLevel} {category}[{eventId.Id}] {formatter(state, exception)}{(exception is null ? "" : " " + exception)}");
-    }
 }

@@ -2,7 +2,6 @@ using Dapper;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Logging;
 using SecureMessaging.Server;
 using SecureMessaging.Server.Platform;
 
@@ -67,14 +66,15 @@ public abstract class TestServer : IAsyncLifetime
                 $"--Server:DataDirectory={DataDirectory}",
                 $"--Server:KeyDirectory={(sharing ?? this).directory.Combine("keys")}",
                 $"--ConnectionStrings:Postgres={PostgresConnection}",
+                "--Logs:Console=false",
                 .. arguments,
             ],
             builder =>
             {
-                builder.Logging.ClearProviders().AddProvider(Logs);
                 builder.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time));
                 configure?.Invoke(builder);
-            });
+            },
+            Logs);
         await app.StartAsync();
         port = new Uri(app.Urls.Single()).Port;
         Http = new HttpClient { BaseAddress = Url };
