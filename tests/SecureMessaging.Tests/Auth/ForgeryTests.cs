@@ -25,12 +25,15 @@ public abstract class ForgeryTests(TestServer server)
 
         var forgeries = Forgeries(forge, user, other).ToList();
         Assert.True(forgeries.Count >= 200, $"Only {forgeries.Count} forgeries.");
+        var believed = new List<string>();
         foreach (var (name, token) in forgeries)
         {
             var status = await server.Http.ProbeAsync(token);
-            Assert.True(status == 401, $"{name}: {status}");
+            if (status != 401)
+                believed.Add($"{name}: {status}");
         }
 
+        Assert.Empty(believed);
         Assert.Equal(200, await server.Http.ProbeAsync(user.Tokens.AccessToken));
     }
 
