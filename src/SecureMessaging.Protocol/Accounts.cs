@@ -17,7 +17,7 @@ public sealed record TokenRequest(string Username, string Password)
     private bool PrintMembers(System.Text.StringBuilder builder) => Redaction.Print(builder, nameof(Username));
 }
 
-/// <summary><c>POST /v1/auth/refresh</c> and <c>POST /v1/auth/logout</c>.</summary>
+/// <summary><c>POST /v1/auth/refresh</c>. Replies 200 with a <see cref="TokenResponse"/>.</summary>
 /// <param name="RefreshToken">The newest refresh token of the session.</param>
 public sealed record RefreshRequest(string RefreshToken)
 {

@@ -23,6 +23,12 @@ public sealed record Limits
     /// <summary>Sends in one batch.</summary>
     public int BatchSends { get; init; } = 64;
 
+    /// <summary>Bytes of ciphertext in one batch.</summary>
+    public int BatchBytes { get; init; } = 256 * 1024;
+
+    /// <summary>Bytes of ciphertext in one page of a room's log; a page ends early, after at least one entry, when the next would exceed it.</summary>
+    public int PageBytes { get; init; } = 1024 * 1024;
+
     /// <summary>Members of one room.</summary>
     public int RoomMembers { get; init; } = 1000;
 
@@ -41,8 +47,8 @@ public sealed record Limits
     /// <summary>Most characters of a password.</summary>
     public int PasswordMaxCharacters { get; init; } = 256;
 
-    /// <summary>Shortest time to live of an envelope or a room's default, in seconds.</summary>
-    public int TimeToLiveMinSeconds { get; init; } = 5;
+    /// <summary>Shortest time to live of an envelope or a room's default, in seconds. Expiry is kept in whole minutes, rounded up.</summary>
+    public int TimeToLiveMinSeconds { get; init; } = 60;
 
     /// <summary>Longest time to live, in seconds.</summary>
     public int TimeToLiveMaxSeconds { get; init; } = 366 * 24 * 3600;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 
 namespace SecureMessaging.Protocol;
 
@@ -26,6 +27,7 @@ public static class Wire
         options.AllowDuplicateProperties = false;
         options.RespectNullableAnnotations = true;
         options.RespectRequiredConstructorParameters = true;
+        options.TypeInfoResolver = (options.TypeInfoResolver ?? new DefaultJsonTypeInfoResolver()).WithAddedModifier(AllowNullToBeAbsent);
         options.Converters.Add(new JsonStringEnumConverter<ErrorCode>());
         options.Converters.Add(new JsonStringEnumConverter<EntryKind>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.Converters.Add(new JsonStringEnumConverter<RoomKind>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
@@ -33,5 +35,15 @@ public static class Wire
         options.Converters.Add(new JsonStringEnumConverter<RoomChange>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.Converters.Add(new JsonStringEnumConverter<SessionEndReason>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         return options;
+    }
+
+    /// <summary>Nulls are left out when writing, so what may be null need not be there when reading.</summary>
+    private static void AllowNullToBeAbsent(JsonTypeInfo type)
+    {
+        foreach (var property in type.Properties)
+        {
+            if (property.AssociatedParameter is { IsNullable: true })
+                property.IsRequired = false;
+        }
     }
 }

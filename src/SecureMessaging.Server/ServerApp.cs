@@ -1,34 +1,69 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Retention;
+using SecureMessaging.Server.Rooms;
+using Serilog.Core;
 
 namespace SecureMessaging.Server;
 
 /// <summary>Puts the server together; the table of contents of this project.</summary>
 internal static partial class ServerApp
 {
+    private const string DefaultUrl = "http://127.0.0.1:5080";
+
     public static async Task<int> RunAsync(string[] args)
     {
-        await using var app = Build(args);
-        await app.RunAsync();
-        return 0;
+        try
+        {
+            await using var app = Build(args);
+            await app.RunAsync();
+            return 0;
+        }
+        catch (Exception exception) when (exception is StartException or OptionsValidationException or IOException { InnerException: AddressInUseException or null })
+        {
+            await Console.Error.WriteLineAsync(exception.Message);
+            return 1;
+        }
     }
 
     /// <param name="args">Command line.</param>
     /// <param name="configure">Lets tests replace what they must, such as the clock.</param>
-    public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
+    /// <param name="logs">An additional destination of the logs.</param>
+    public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null, ILogEventSink? logs = null)
     {
         var builder = WebApplication.CreateSlimBuilder(args);
+        if (string.IsNullOrEmpty(builder.Configuration[WebHostDefaults.ServerUrlsKey]))
+            builder.WebHost.UseUrls(DefaultUrl);
+        builder.AddLogs(logs);
         builder.AddPlatform();
+        builder.AddAuth();
+        builder.AddAccounts();
+        builder.AddRooms();
+        // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
+        builder.AddChat();
+        builder.AddMessages();
+        builder.AddRetention();
         configure?.Invoke(builder);
 
         var app = builder.Build();
-        Start(app);
+        Prepare(app);
         app.UsePlatform();
+        app.UseAuth();
         app.MapPlatform();
+        app.MapAuth();
+        app.MapAccounts();
+        app.MapRooms();
+        app.MapMessages();
+        app.MapChat();
         return app;
     }
 
-    private static void Start(WebApplication app)
+    private static void Prepare(WebApplication app)
     {
         var database = app.Services.GetRequiredService<Database>();
         database.Migrate(app.Logger);

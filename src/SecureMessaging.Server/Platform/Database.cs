@@ -9,12 +9,14 @@ namespace SecureMessaging.Server.Platform;
 /// The database behind every store: SQLite or Postgres. Stores write portable SQL once and ask <see cref="IsPostgres"/> only where the engines truly differ.
 /// </summary>
 /// <remarks>
-/// A lambda given to <see cref="WriteAsync{T}"/> is one transaction; it must be repeatable, because a serialisation conflict runs it again.
+/// A lambda given to <see cref="WriteAsync{T}"/> is one transaction; it must be repeatable, because the victim of a deadlock is run again.
 /// </remarks>
 internal abstract class Database(DbDataSource source) : IAsyncDisposable
 {
     /// <summary>Bounds how long any statement may keep a caller waiting (HAZARD: pool exhaustion in an outage).</summary>
     public const int CommandTimeoutSeconds = 4;
+
+    private const int MaxAttempts = 4;
 
     protected DbDataSource Source { get; } = source;
 
@@ -38,18 +40,25 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
 
     public virtual async Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            await using var connection = await OpenAsync(cancellationToken);
-            await using var transaction = await BeginAsync(connection, cancellationToken);
-            var result = await write(transaction);
-            // Past this point the outcome must be learned, whatever the caller does.
-            await transaction.CommitAsync(CancellationToken.None);
-            return result;
-        }
-        catch (Exception exception) when (IsOutage(exception, cancellationToken))
-        {
-            throw Outage(exception);
+            try
+            {
+                await using var connection = await OpenAsync(cancellationToken);
+                await using var transaction = await BeginAsync(connection, cancellationToken);
+                var result = await write(transaction);
+                // Past this point the outcome must be learned, whatever the caller does.
+                await transaction.CommitAsync(CancellationToken.None);
+                return result;
+            }
+            catch (Exception exception) when (attempt < MaxAttempts && IsConflict(exception))
+            {
+                // The database rolled back in favour of another transaction; the next attempt starts afresh.
+            }
+            catch (Exception exception) when (IsOutage(exception, cancellationToken))
+            {
+                throw Outage(exception);
+            }
         }
     }
 
@@ -67,6 +76,15 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
 
     /// <summary>Whether the exception says that a unique or primary key is taken.</summary>
     public abstract bool IsUniqueViolation(Exception exception);
+
+    /// <summary>Takes a lock that one transaction of all nodes can hold at a time, or returns false at once. It ends with the transaction.</summary>
+    public abstract Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken);
+
+    /// <summary>Makes the engine forget what was deleted, where it would keep it of its own accord.</summary>
+    public virtual Task ForgetDeletedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Whether the transaction was the victim of another one and may be run again (deadlock, serialisation failure).</summary>
+    protected virtual bool IsConflict(Exception exception) => false;
 
     /// <summary>Whether the exception means that the database could not answer, as opposed to a refusal of this statement.</summary>
     protected abstract bool IsOutage(Exception exception);

@@ -6,6 +6,9 @@ namespace SecureMessaging.Server.Platform;
 /// <summary>What every feature stands on: options, time, secret, database, errors.</summary>
 internal static class PlatformFeature
 {
+    /// <summary>Holds a handshake of <see cref="Limits.HandshakeBytes"/> in base64 with what travels along.</summary>
+    private const int MaxBodyBytes = 4 * 1024 * 1024;
+
     public static void AddPlatform(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
@@ -15,6 +18,12 @@ internal static class PlatformFeature
         services.AddSingleton<ServerSecret>();
         services.AddSingleton(CreateDatabase);
         services.AddExceptionHandler<ProblemMapper>();
+        services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+        });
         services.ConfigureHttpJsonOptions(options => Wire.Configure(options.SerializerOptions));
         DapperTypes.Register();
     }
@@ -25,16 +34,24 @@ internal static class PlatformFeature
         app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
     }
 
-    public static void MapPlatform(this IEndpointRouteBuilder app) =>
+    public static void MapPlatform(this IEndpointRouteBuilder app)
+    {
         app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
+        app.MapFallback("{*path}", IResult () => throw ApiException.NotFound()).AllowAnonymous();
+    }
 
     private static Database CreateDatabase(IServiceProvider services)
     {
         var postgres = services.GetRequiredService<IConfiguration>().GetConnectionString("Postgres");
-        if (!string.IsNullOrWhiteSpace(postgres))
-            return new PostgresDatabase(postgres);
         var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
         Directories.CreatePrivate(directory);
-        return new SqliteDatabase(Path.Combine(directory, "secure-messaging.db"));
+        if (!string.IsNullOrWhiteSpace(postgres))
+            return new PostgresDatabase(postgres);
+        var path = Path.Combine(directory, "secure-messaging.db");
+        var ownership = new DataDirectoryLock(directory);
+        // SQLite would create it readable by all, and gives its log the mode of the file.
+        if (!File.Exists(path))
+            Directories.TryCreatePrivateFile(path, []);
+        return new SqliteDatabase(path, ownership);
     }
 }

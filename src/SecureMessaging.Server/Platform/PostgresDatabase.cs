@@ -21,6 +21,12 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
         // 53: out of a resource such as disk; 57: the server is stopping or starting; 25006: a standby.
         || exception is PostgresException { SqlState: ['5', '3', ..] or ['5', '7', ..] or "25006" };
 
+    protected override bool IsConflict(Exception exception) =>
+        exception is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
+
+    public override async Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken) =>
+        await transaction.QuerySingleAsync<bool>("select pg_try_advisory_xact_lock(@Key)", new { Key = key }, cancellationToken);
+
     public override void Migrate(ILogger logger)
     {
         using var holder = new NpgsqlConnection(connectionString);

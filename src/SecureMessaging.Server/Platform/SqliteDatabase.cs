@@ -6,7 +6,7 @@ using Microsoft.Data.Sqlite;
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>SQLite in a file of the data directory: the engine that needs no other service. One process owns the file.</summary>
-internal sealed class SqliteDatabase(string path) : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)))
+internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership = null) : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)))
 {
     // SQLite has one writer at a time; queueing here is fair and does not poll as its busy handler does.
     private readonly SemaphoreSlim writer = new(1, 1);
@@ -17,6 +17,22 @@ internal sealed class SqliteDatabase(string path) : Database(SqliteFactory.Insta
 
     // 5 busy, 6 locked, 10 I/O error, 13 disk full, 14 cannot open.
     protected override bool IsOutage(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 or 10 or 13 or 14 };
+
+    // One process owns the file.
+    public override Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken) => Task.FromResult(true);
+
+    public override async Task ForgetDeletedAsync(CancellationToken cancellationToken)
+    {
+        await writer.WaitAsync(cancellationToken);
+        try
+        {
+            await ReadAsync(connection => connection.QuerySingleAsync<object>("pragma wal_checkpoint(truncate)", null, cancellationToken), cancellationToken);
+        }
+        finally
+        {
+            writer.Release();
+        }
+    }
 
     public override void Migrate(ILogger logger)
     {
@@ -62,6 +78,7 @@ internal sealed class SqliteDatabase(string path) : Database(SqliteFactory.Insta
         await base.DisposeAsync();
         SqliteConnection.ClearPool(new SqliteConnection(ConnectionString(path)));
         writer.Dispose();
+        ownership?.Dispose();
     }
 
     private static string ConnectionString(string path) =>

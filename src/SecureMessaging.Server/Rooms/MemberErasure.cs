@@ -1,15 +1,98 @@
 using System.Data.Common;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Rooms;
 
-/// <summary>Takes an account out of every room: its memberships, its entries, its traces in the roster.</summary>
-internal sealed class MemberErasure(Platform.Database database)
+/// <summary>Takes an account out of every room: its memberships, its entries, its traces in the rosters.</summary>
+/// <remarks>
+/// Sealed entries have no sender, so they are found by computing the owner proof of every entry of the rooms that the account is in.
+/// An account that is the only owner hands the room to the oldest admin, or else to the oldest member.
+/// </remarks>
+internal sealed class MemberErasure(RosterStore roster, LogStore log, OwnerProof ownerProof, CommitFeed feed, RoomEvents events)
 {
-    /// <summary>Runs inside the caller's transaction. The returned action makes the change known and is to be called after the commit.</summary>
-    public async Task<Action> EraseAsync(DbTransaction transaction, Guid userId, CancellationToken cancellationToken)
+    private const int ScanBatch = 500;
+
+    private const string RoomsSql = "select room_id from room_members where user_id = @UserId order by room_id";
+
+    private const string MembersSql = "select user_id, role from room_members where room_id = @RoomId and user_id <> @UserId order by role desc, joined_seq";
+
+    private const string ScanSql = """
+        select seq, id, owner_proof from entries
+        where room_id = @RoomId and seq > @AfterSeq and owner_proof is not null order by seq limit @Limit
+        """;
+
+    private const string EraseEntriesSql = """
+        update entries set kind = @Gone, ciphertext = null, expires_at = null, id = null, owner_proof = null, sender_id = null
+        where room_id = @RoomId and seq in @Seqs
+        """;
+
+    private const string EraseSentSql = """
+        update entries set kind = @Gone, ciphertext = null, expires_at = null, id = null, owner_proof = null, sender_id = null where sender_id = @UserId
+        """;
+
+    private const string EraseRosterSql = "update entries set user_id = null where user_id = @UserId";
+
+    /// <summary>Runs inside the caller's transaction. The returned function makes the change known and is to be called after the commit.</summary>
+    public async Task<Func<Task>> EraseAsync(DbTransaction transaction, Guid userId, CancellationToken cancellationToken)
     {
-        _ = database;
-        await Task.CompletedTask;
-        return () => { };
+        var deleted = new List<Guid>();
+        var appended = new List<(Guid RoomId, LogEntry[] Entries)>();
+        foreach (var roomId in await transaction.QueryAsync<Guid>(RoomsSql, new { UserId = userId }, cancellationToken))
+        {
+            await log.LockRoomAsync(transaction, roomId, cancellationToken);
+            var others = await transaction.QueryAsync<OtherRow>(MembersSql, new { RoomId = roomId, UserId = userId }, cancellationToken);
+            if (others.Count == 0)
+            {
+                await transaction.ExecuteAsync("delete from rooms where id = @RoomId", new { RoomId = roomId }, cancellationToken);
+                deleted.Add(roomId);
+                continue;
+            }
+
+            await EraseEntriesAsync(transaction, roomId, userId, cancellationToken);
+            var entries = new List<LogEntry>();
+            if (others[0].Role < RoomRole.Owner)
+                entries.Add(await roster.SetRoleAsync(transaction, roomId, others[0].UserId, RoomRole.Owner, cancellationToken));
+            entries.Add(await roster.LeaveAsync(transaction, roomId, userId, named: null, cancellationToken));
+            appended.Add((roomId, [.. entries]));
+        }
+
+        // Also in rooms that the account has left since.
+        await transaction.ExecuteAsync(EraseSentSql, new { UserId = userId, Gone = (int)EntryKind.Gone }, cancellationToken);
+        await transaction.ExecuteAsync(EraseRosterSql, new { UserId = userId }, cancellationToken);
+        return async () =>
+        {
+            deleted.ForEach(events.RaiseDeleted);
+            foreach (var (roomId, entries) in appended)
+                await feed.PublishAsync(roomId, entries);
+        };
+    }
+
+    private async Task EraseEntriesAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken)
+    {
+        for (long afterSeq = 0; ;)
+        {
+            var rows = await transaction.QueryAsync<ScanRow>(ScanSql, new { RoomId = roomId, AfterSeq = afterSeq, Limit = ScanBatch }, cancellationToken);
+            if (rows.Count == 0)
+                return;
+            afterSeq = rows[^1].Seq;
+            long[] own = [.. rows.Where(row => ownerProof.Verify(userId, roomId, row.Id, row.OwnerProof)).Select(row => row.Seq)];
+            if (own.Length > 0)
+                await transaction.ExecuteAsync(EraseEntriesSql, new { RoomId = roomId, Seqs = own, Gone = (int)EntryKind.Gone }, cancellationToken);
+        }
+    }
+
+    private sealed record OtherRow
+    {
+        public Guid UserId { get; init; }
+        public RoomRole Role { get; init; }
+    }
+
+    private sealed record ScanRow
+    {
+        public long Seq { get; init; }
+        public Guid Id { get; init; }
+        public byte[] OwnerProof { get; init; } = [];
     }
 }

@@ -1,0 +1,165 @@
+-- The schema that db/postgres leads to; a test compares. Written by pg_dump.
+
+CREATE TABLE public.entries (
+    room_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    kind smallint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    id uuid,
+    owner_proof bytea,
+    ciphertext bytea,
+    epoch bigint DEFAULT 0 NOT NULL,
+    sender_id uuid,
+    target_seq bigint,
+    user_id uuid,
+    role smallint,
+    settings bytea
+);
+ALTER TABLE ONLY public.entries ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
+
+CREATE TABLE public.refresh_tokens (
+    hash bytea NOT NULL,
+    session_id uuid NOT NULL,
+    spent_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.room_members (
+    room_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    role smallint NOT NULL,
+    joined_seq bigint NOT NULL,
+    delivered_seq bigint NOT NULL
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.rooms (
+    id uuid NOT NULL,
+    kind smallint NOT NULL,
+    name bytea,
+    visible boolean NOT NULL,
+    time_to_live integer,
+    direct_key bytea,
+    epoch bigint DEFAULT 0 NOT NULL,
+    last_seq bigint DEFAULT 0 NOT NULL,
+    first_seq bigint DEFAULT 1 NOT NULL,
+    created_on timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.schemaversions (
+    schemaversionsid integer NOT NULL,
+    scriptname character varying(255) NOT NULL,
+    applied timestamp without time zone NOT NULL
+);
+
+CREATE SEQUENCE public.schemaversions_schemaversionsid_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.schemaversions_schemaversionsid_seq OWNED BY public.schemaversions.schemaversionsid;
+
+CREATE TABLE public.sessions (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.tickets (
+    hash bytea NOT NULL,
+    session_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.users (
+    id uuid NOT NULL,
+    username text NOT NULL,
+    email bytea NOT NULL,
+    email_hash bytea NOT NULL,
+    password_hash text NOT NULL,
+    role smallint DEFAULT 0 NOT NULL,
+    disabled boolean DEFAULT false NOT NULL,
+    created_on timestamp with time zone NOT NULL,
+    updated_on timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.schemaversions ALTER COLUMN schemaversionsid SET DEFAULT nextval('public.schemaversions_schemaversionsid_seq'::regclass);
+
+ALTER TABLE ONLY public.schemaversions
+    ADD CONSTRAINT "PK_schemaversions_Id" PRIMARY KEY (schemaversionsid);
+
+ALTER TABLE ONLY public.entries
+    ADD CONSTRAINT entries_pkey PRIMARY KEY (room_id, seq);
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.room_members
+    ADD CONSTRAINT room_members_pkey PRIMARY KEY (room_id, user_id);
+
+ALTER TABLE ONLY public.rooms
+    ADD CONSTRAINT rooms_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+CREATE INDEX entries_expires ON public.entries USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE UNIQUE INDEX entries_id ON public.entries USING btree (room_id, id) WHERE (id IS NOT NULL);
+
+CREATE INDEX entries_sender ON public.entries USING btree (sender_id) WHERE (sender_id IS NOT NULL);
+
+CREATE INDEX entries_user ON public.entries USING btree (user_id) WHERE (user_id IS NOT NULL);
+
+CREATE INDEX refresh_tokens_expires ON public.refresh_tokens USING btree (expires_at);
+
+CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);
+
+CREATE INDEX room_members_user ON public.room_members USING btree (user_id);
+
+CREATE UNIQUE INDEX rooms_direct_key ON public.rooms USING btree (direct_key) WHERE (direct_key IS NOT NULL);
+
+CREATE INDEX sessions_ended ON public.sessions USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX sessions_expires ON public.sessions USING btree (expires_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX sessions_user ON public.sessions USING btree (user_id);
+
+CREATE INDEX tickets_expires ON public.tickets USING btree (expires_at);
+
+CREATE INDEX tickets_session ON public.tickets USING btree (session_id);
+
+CREATE UNIQUE INDEX users_email_hash ON public.users USING btree (email_hash);
+
+CREATE UNIQUE INDEX users_username ON public.users USING btree (username);
+
+ALTER TABLE ONLY public.entries
+    ADD CONSTRAINT entries_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.room_members
+    ADD CONSTRAINT room_members_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.room_members
+    ADD CONSTRAINT room_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;

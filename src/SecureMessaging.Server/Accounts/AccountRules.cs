@@ -1,0 +1,100 @@
+using System.Buffers;
+using System.Globalization;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Accounts;
+
+/// <summary>What a username, an e-mail address and a password may look like. Each method returns the value to use or refuses.</summary>
+internal sealed class AccountRules(Limits limits)
+{
+    private const int UsernameMinCharacters = 3;
+
+    // Before folding: some letters outside ASCII fold into it, such as the Kelvin sign.
+    private static readonly SearchValues<char> UsernameCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+    private static readonly SearchValues<char> NotInMailbox = SearchValues.Create("\"(),:;<>@[\\]");
+
+    public string Username(string given) =>
+        FoldUsername(given) ?? throw ApiException.Invalid($"A username has {UsernameMinCharacters} to {limits.UsernameCharacters} of a-z 0-9 . _ -");
+
+    /// <summary>The username as it is stored, or null when nobody can have it.</summary>
+    public string? FoldUsername(string given) =>
+        given.Length >= UsernameMinCharacters && given.Length <= limits.UsernameCharacters && !given.AsSpan().ContainsAnyExcept(UsernameCharacters)
+            ? given.ToLowerInvariant()
+            : null;
+
+    /// <summary>Deliberately coarse: only a mail that arrives proves an address. What could break a header or a log is refused.</summary>
+    public string Email(string given)
+    {
+        var at = given.IndexOf('@', StringComparison.Ordinal);
+        return given.Length <= limits.EmailCharacters && at is > 0 and <= 64 && IsMailbox(given.AsSpan(0, at)) && IsDomain(given.AsSpan(at + 1))
+            ? given
+            : throw ApiException.Invalid("This is not an e-mail address.");
+    }
+
+    /// <summary>What was given to sign in with. Whether it is anybody's name is not told here.</summary>
+    public string Login(string given) =>
+        given.Length > 0 && given.Length <= limits.EmailCharacters && !HasControl(given)
+            ? given.ToLowerInvariant()
+            : throw ApiException.Invalid("This is neither a username nor an e-mail address.");
+
+    public string NewPassword(string given)
+    {
+        if (given.EnumerateRunes().Count() < limits.PasswordMinCharacters)
+            throw ApiException.Invalid($"A password has {limits.PasswordMinCharacters} characters at least.");
+        return GivenPassword(given);
+    }
+
+    public string GivenPassword(string given)
+    {
+        if (given.EnumerateRunes().Count() > limits.PasswordMaxCharacters)
+            throw ApiException.Invalid($"A password has {limits.PasswordMaxCharacters} characters at most.");
+        return !HasControl(given) ? given : throw ApiException.Invalid("A password has no control characters.");
+    }
+
+    private static bool IsMailbox(ReadOnlySpan<char> text) =>
+        !text.ContainsAny(NotInMailbox) && !HasUnprintable(text) && text[0] != '.' && text[^1] != '.' && !text.Contains("..", StringComparison.Ordinal);
+
+    private static bool IsDomain(ReadOnlySpan<char> text)
+    {
+        var labels = 0;
+        foreach (var range in text.Split('.'))
+        {
+            labels++;
+            var label = text[range];
+            if (label.Length is 0 or > 63 || label[0] == '-' || label[^1] == '-')
+                return false;
+            foreach (var character in label)
+            {
+                if (!char.IsLetterOrDigit(character) && character != '-' && CharUnicodeInfo.GetUnicodeCategory(character) != UnicodeCategory.NonSpacingMark)
+                    return false;
+            }
+        }
+
+        return labels > 1;
+    }
+
+    private static bool HasControl(ReadOnlySpan<char> text)
+    {
+        foreach (var character in text)
+        {
+            if (char.IsControl(character))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static bool HasUnprintable(ReadOnlySpan<char> text)
+    {
+        foreach (var character in text)
+        {
+            if (char.IsWhiteSpace(character) || CharUnicodeInfo.GetUnicodeCategory(character)
+                is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned)
+                return true;
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,125 @@
+using System.Data.Common;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Auth;
+
+internal static class AuthEndpoints
+{
+    private const int BodyBytes = 8 * 1024;
+
+    public static void Map(IEndpointRouteBuilder app)
+    {
+        var open = app.MapGroup("/v1/auth").AllowAnonymous().WithTags("auth").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
+        open.MapPost("/sign-up", SignUpAsync);
+        open.MapPost("/token", SignInAsync);
+        open.MapPost("/refresh", RefreshAsync);
+
+        var own = app.MapGroup("/v1/auth").RequireAuthorization().WithTags("auth").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
+        own.MapPost("/logout", LogOutAsync);
+        own.MapPost("/logout-everywhere", LogOutEverywhereAsync);
+        own.MapPost("/ticket", IssueTicketAsync);
+
+        app.MapGet("/.well-known/jwks.json", PublishKeys).AllowAnonymous().WithTags("auth");
+    }
+
+    /// <summary>Replies that hold secrets or personal data stay out of every cache (RFC 6749 section 5.1).</summary>
+    public static RouteGroupBuilder NeverStored(this RouteGroupBuilder group) =>
+        group.AddEndpointFilter((context, next) =>
+        {
+            context.HttpContext.Response.Headers.CacheControl = "no-store";
+            return next(context);
+        });
+
+    private static async Task<Created<TokenResponse>> SignUpAsync(
+        SignUpRequest request, AccountRules rules, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions, AccessTokens tokens,
+        CancellationToken cancellationToken)
+    {
+        var username = rules.Username(request.Username);
+        var email = rules.Email(request.Email);
+        var hash = await hasher.HashAsync(rules.NewPassword(request.Password), cancellationToken);
+        var grant = await database.WriteAsync(
+            async transaction =>
+            {
+                var userId = await users.CreateAsync(transaction, username, email, hash, UserRole.User, cancellationToken);
+                return await sessions.StartAsync(transaction, userId, cancellationToken);
+            },
+            cancellationToken);
+        return TypedResults.Created("/v1/me", Respond(grant, username, admin: false, tokens));
+    }
+
+    private static async Task<Ok<TokenResponse>> SignInAsync(
+        TokenRequest request, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions,
+        AccessTokens tokens, CancellationToken cancellationToken)
+    {
+        var password = rules.GivenPassword(request.Password);
+        var user = await check.SignInAsync(rules.Login(request.Username), password, cancellationToken);
+        var better = hasher.IsOutdated(user.PasswordHash) ? await hasher.HashAsync(password, cancellationToken) : null;
+        var grant = await database.WriteAsync(
+            transaction => StartAsync(transaction, user, better, users, sessions, cancellationToken), cancellationToken);
+        return TypedResults.Ok(Respond(grant, user.Username, user.IsAdmin, tokens));
+    }
+
+    /// <summary>The password was checked outside the transaction, so what it was checked against must still hold.</summary>
+    private static async Task<Grant> StartAsync(
+        DbTransaction transaction, UserRow user, string? betterHash, UserStore users, SessionStore sessions, CancellationToken cancellationToken)
+    {
+        if (await users.LockAsync(transaction, user.Id, cancellationToken) is not { Disabled: false } now || now.PasswordHash != user.PasswordHash)
+            throw new ApiException(ErrorCode.Unauthenticated, "Wrong name or password.");
+        if (betterHash is not null)
+            await users.SetPasswordAsync(transaction, user.Id, betterHash, cancellationToken);
+        return await sessions.StartAsync(transaction, user.Id, cancellationToken);
+    }
+
+    private static async Task<Ok<TokenResponse>> RefreshAsync(
+        RefreshRequest request, UserStore users, SessionStore sessions, AccessTokens tokens, CancellationToken cancellationToken)
+    {
+        if (await sessions.RenewAsync(request.RefreshToken, cancellationToken) is not { } grant
+            || await users.FindAsync(grant.UserId, cancellationToken) is not { Disabled: false } user)
+        {
+            throw new ApiException(ErrorCode.Unauthenticated, "The refresh token is not valid (any more). Sign in again.");
+        }
+
+        return TypedResults.Ok(Respond(grant, user.Username, user.IsAdmin, tokens));
+    }
+
+    private static async Task<NoContent> LogOutAsync(Caller caller, SessionStore sessions, CancellationToken cancellationToken)
+    {
+        await sessions.EndAsync(caller.UserId, caller.SessionId, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<NoContent> LogOutEverywhereAsync(Caller caller, SessionStore sessions, CancellationToken cancellationToken)
+    {
+        await sessions.EndAllAsync(caller.UserId, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<TicketResponse>> IssueTicketAsync(
+        Caller caller, SessionStore sessions, IOptions<AuthOptions> options, CancellationToken cancellationToken) =>
+        await sessions.IssueTicketAsync(caller.SessionId, cancellationToken) is { } ticket
+            ? TypedResults.Ok(new TicketResponse(ticket, (int)options.Value.TicketLifetime.TotalSeconds))
+            : throw new ApiException(ErrorCode.Unauthenticated, "The session is over. Sign in again.");
+
+    private static Ok<KeySet> PublishKeys(HttpContext context, KeyRing ring)
+    {
+        // Well below the time that a key is published before it signs.
+        context.Response.Headers.CacheControl = "public, max-age=300";
+        return TypedResults.Ok(new KeySet([.. ring.Published.Select(key => new PublicKey("EC", "P-256", key.X, key.Y, key.Id, "sig", "ES256"))]));
+    }
+
+    private static TokenResponse Respond(Grant grant, string username, bool admin, AccessTokens tokens)
+    {
+        var (token, expiresIn) = tokens.Issue(new Caller(grant.UserId, grant.SessionId), admin, grant.ExpiresAt);
+        return new TokenResponse(grant.UserId, username, grant.SessionId, token, expiresIn, grant.RefreshToken, grant.ExpiresAt);
+    }
+
+    /// <summary>RFC 7517.</summary>
+    private sealed record KeySet(PublicKey[] Keys);
+
+    private sealed record PublicKey(string Kty, string Crv, string X, string Y, string Kid, string Use, string Alg);
+}

@@ -1,0 +1,60 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace SecureMessaging.Server.Auth;
+
+/// <summary>Lifetimes and costs of everything that proves who calls. Section <c>Auth</c>.</summary>
+internal sealed class AuthOptions
+{
+    public const string Section = "Auth";
+
+    [Required]
+    public string Issuer { get; set; } = "secure-messaging";
+
+    [Required]
+    public string Audience { get; set; } = "secure-messaging";
+
+    [Range(typeof(TimeSpan), "00:00:30", "01:00:00")]
+    public TimeSpan AccessTokenLifetime { get; set; } = TimeSpan.FromMinutes(10);
+
+    [Range(typeof(TimeSpan), "00:00:05", "00:05:00")]
+    public TimeSpan TicketLifetime { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a session may lie idle.</summary>
+    [Range(typeof(TimeSpan), "1.00:00:00", "365.00:00:00")]
+    public TimeSpan RefreshTokenLifetime { get; set; } = TimeSpan.FromDays(30);
+
+    /// <summary>How long a session may last, however busy.</summary>
+    [Range(typeof(TimeSpan), "1.00:00:00", "365.00:00:00")]
+    public TimeSpan SessionLifetime { get; set; } = TimeSpan.FromDays(90);
+
+    /// <summary>How long a spent refresh token is taken for a repeat after a lost reply rather than for theft.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
+    public TimeSpan RefreshGrace { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long one key signs.</summary>
+    [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
+    public TimeSpan KeyRotation { get; set; } = TimeSpan.FromDays(90);
+
+    /// <summary>How long a key is published before it signs, so that every node and every reader of the JWKS knows it by then.</summary>
+    [Range(typeof(TimeSpan), "00:15:00", "30.00:00:00")]
+    public TimeSpan KeyPublishLead { get; set; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>How much longer than its last token a key is kept, for clocks that differ.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "1.00:00:00")]
+    public TimeSpan KeyRetireMargin { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Memory of one Argon2id hash. The least allowed is OWASP's minimum for two passes.</summary>
+    [Range(19_456, 1_048_576)]
+    public int HashMemoryKiB { get; set; } = 19_456;
+
+    [Range(2, 16)]
+    public int HashPasses { get; set; } = 2;
+
+    /// <summary>How many requests may wait for a hash; past it they are refused as overloaded.</summary>
+    [Range(1, 10_000)]
+    public int HashQueue { get; set; } = 64;
+
+    /// <summary>Failed sign-ins on one name before each further one must wait, twice as long each time.</summary>
+    [Range(1, 1000)]
+    public int FailuresBeforeBackoff { get; set; } = 10;
+}

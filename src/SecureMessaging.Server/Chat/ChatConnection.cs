@@ -1,0 +1,128 @@
+using Microsoft.AspNetCore.SignalR;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>
+/// One client's connection as the tails see it. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
+/// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
+/// </summary>
+internal sealed class ChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, TimeProvider time)
+{
+    /// <summary>Messages that may wait for a slow reader.</summary>
+    private const int MaxPending = 64;
+
+    /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
+    private static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
+
+    private readonly Lock gate = new();
+    private readonly List<Guid> rooms = [];
+    private HashSet<Guid>? missed;
+    private int pending;
+    private long stalledSince;
+    private bool closed;
+
+    public Guid UserId { get; } = userId;
+
+    public Guid SessionId { get; } = sessionId;
+
+    /// <summary>Says why and closes, without waiting for a reader that may not read.</summary>
+    public void End(SerializedHubMessage farewell)
+    {
+        SendEphemeral(farewell);
+        lock (gate)
+            missed = [];
+        context.Abort();
+    }
+
+    /// <summary>Notes that a tail delivers to this connection; false when it is closed already.</summary>
+    public bool TryEnter(Guid roomId)
+    {
+        lock (gate)
+        {
+            if (closed)
+                return false;
+            rooms.Add(roomId);
+            return true;
+        }
+    }
+
+    public void Leave(Guid roomId)
+    {
+        lock (gate)
+        {
+            rooms.Remove(roomId);
+            missed?.Remove(roomId);
+        }
+    }
+
+    /// <summary>Returns the rooms whose tails still deliver to the connection.</summary>
+    public Guid[] Close()
+    {
+        lock (gate)
+        {
+            closed = true;
+            return [.. rooms];
+        }
+    }
+
+    /// <summary>Sends entries of a room, or leaves them out when the reader is too slow.</summary>
+    public void SendEntries(Guid roomId, SerializedHubMessage message)
+    {
+        lock (gate)
+        {
+            if (missed is not null || pending >= MaxPending)
+            {
+                (missed ??= []).Add(roomId);
+                if (time.GetElapsedTime(stalledSince) > MaxStall)
+                    context.Abort();
+                return;
+            }
+
+            Write(message);
+        }
+    }
+
+    /// <summary>Sends what is not part of a log. A reader that is too slow misses it.</summary>
+    public void SendEphemeral(SerializedHubMessage message)
+    {
+        lock (gate)
+        {
+            if (pending < MaxPending)
+                Write(message);
+        }
+    }
+
+    private void Write(SerializedHubMessage message)
+    {
+        var write = context.WriteAsync(message, CancellationToken.None);
+        if (write.IsCompletedSuccessfully)
+            return;
+        if (pending++ == 0)
+            stalledSince = time.GetTimestamp();
+        _ = AwaitAsync(write);
+    }
+
+    private async Task AwaitAsync(ValueTask write)
+    {
+        try
+        {
+            await write;
+        }
+        catch (Exception) when (context.ConnectionAborted.IsCancellationRequested)
+        {
+            // The connection is gone, and with it the reader.
+        }
+
+        lock (gate)
+        {
+            stalledSince = time.GetTimestamp();
+            if (--pending > 0 || missed is null)
+                return;
+            var resync = missed;
+            missed = null;
+            foreach (var roomId in resync)
+                Write(HubMessages.Create(nameof(IChatClient.Resync), roomId));
+        }
+    }
+}

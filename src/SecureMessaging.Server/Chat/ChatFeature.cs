@@ -1,0 +1,48 @@
+using Microsoft.AspNetCore.Http.Connections;
+using Microsoft.AspNetCore.SignalR;
+using Microsoft.AspNetCore.SignalR.Protocol;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>The hub: JSON and MessagePack over WebSockets.</summary>
+internal static class ChatFeature
+{
+    /// <summary>Holds a batch of <see cref="Limits.BatchBytes"/> in base64.</summary>
+    private const int MaxFrameBytes = 512 * 1024;
+
+    public static void AddChat(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<ChatConnections>();
+        services.AddSingleton<MembershipStore>();
+        services.AddSingleton<RoomTails>();
+        services.AddHostedService(provider => provider.GetRequiredService<RoomTails>());
+        services.AddSignalR(options =>
+            {
+                options.MaximumReceiveMessageSize = MaxFrameBytes;
+                options.MaximumParallelInvocationsPerClient = 1;
+                options.EnableDetailedErrors = false;
+                options.KeepAliveInterval = TimeSpan.FromSeconds(10);
+                options.ClientTimeoutInterval = TimeSpan.FromSeconds(30);
+                options.AddFilter<HubErrors>();
+            })
+            .AddJsonProtocol(options => Wire.Configure(options.PayloadSerializerOptions))
+            .AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Options);
+        services.AddSingleton<HubErrors>();
+        services.AddSingleton<HubLifetimeManager<ChatHub>, ChatLifetime>();
+        foreach (var protocol in services.Where(service => service.ServiceType == typeof(IHubProtocol)).ToList())
+        {
+            services.Remove(protocol);
+            services.AddSingleton<IHubProtocol>(provider =>
+                new StrictHubProtocol((IHubProtocol)ActivatorUtilities.CreateInstance(provider, protocol.ImplementationType!)));
+        }
+    }
+
+    public static void MapChat(this IEndpointRouteBuilder app) => app.MapHub<ChatHub>(Wire.HubPath, options =>
+    {
+        options.Transports = HttpTransportType.WebSockets;
+        options.CloseOnAuthenticationExpiration = true;
+        options.AllowStatefulReconnects = false;
+    });
+}

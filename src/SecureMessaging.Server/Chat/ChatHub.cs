@@ -1,0 +1,49 @@
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.SignalR;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>The real-time door. Every method is one call on what REST calls too.</summary>
+[Authorize]
+internal sealed class ChatHub(LogWriter writer, LogStore log, RoomTails tails, Limits limits) : Hub<IChatClient>, IChatHub
+{
+    private const int MaxMalformedCalls = 20;
+
+    private Caller Caller => Caller.From(Context.User);
+
+    public Task<SendAck> Send(SendRequest request) => writer.SendAsync(Caller, request, Context.ConnectionAborted);
+
+    public Task<SendResult[]> SendBatch(SendRequest[] requests) => writer.SendBatchAsync(Caller, requests, Context.ConnectionAborted);
+
+    public Task<SendAck> Retract(Guid roomId, long seq) => log.RetractAsync(Caller, roomId, seq, Context.ConnectionAborted);
+
+    public Task<LogPage> Sync(Guid roomId, long afterSeq, int limit) => log.SyncAsync(Caller, roomId, afterSeq, limit, Context.ConnectionAborted);
+
+    public Task<RoomHead[]> Heads() => log.HeadsAsync(Caller, Context.ConnectionAborted);
+
+    public async Task Signal(Guid roomId, byte[] signal)
+    {
+        if (signal is not { Length: > 0 })
+            throw ApiException.Invalid("signal must not be empty.");
+        if (signal.Length > limits.SignalBytes)
+            throw ApiException.TooLarge("signal", limits.SignalBytes);
+        await log.RequireMemberAsync(Caller, roomId, Context.ConnectionAborted);
+        await tails.SignalAsync(roomId, signal);
+    }
+
+    public Task MarkDelivered(Guid roomId, long seq) => log.MarkDeliveredAsync(Caller, roomId, seq, Context.ConnectionAborted);
+
+    /// <summary>Where <see cref="StrictHubProtocol"/> sends calls that could not be read. Past a bound of them the connection is closed.</summary>
+    public Task Malformed()
+    {
+        var count = Context.Items.TryGetValue(nameof(Malformed), out var earlier) ? (int)earlier! + 1 : 1;
+        Context.Items[nameof(Malformed)] = count;
+        if (count > MaxMalformedCalls)
+            Context.Abort();
+        throw ApiException.Invalid("There is no such method, or its arguments could not be read.");
+    }
+}

@@ -1,0 +1,27 @@
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>One room of a user, and where its log stood when that was read.</summary>
+internal sealed record Membership
+{
+    public Guid RoomId { get; init; }
+    public long JoinedSeq { get; init; }
+    public long LastSeq { get; init; }
+}
+
+/// <summary>Reads which rooms a connection is to be subscribed to.</summary>
+internal sealed class MembershipStore(Database database)
+{
+    private const string Sql = """
+        select m.room_id, m.joined_seq, r.last_seq from room_members m join rooms r on r.id = m.room_id where m.user_id = @UserId
+        """;
+
+    public Task<List<Membership>> ListAsync(Guid userId, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => connection.QueryAsync<Membership>(Sql, new { UserId = userId }, cancellationToken), cancellationToken);
+
+    public Task<Membership?> FindAsync(Guid userId, Guid roomId, CancellationToken cancellationToken) =>
+        database.ReadAsync(
+            connection => connection.QuerySingleAsync<Membership>(Sql + " and m.room_id = @RoomId", new { UserId = userId, RoomId = roomId }, cancellationToken),
+            cancellationToken);
+}

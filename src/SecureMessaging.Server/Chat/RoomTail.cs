@@ -1,0 +1,200 @@
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>
+/// One room's log as this node delivers it: strictly in seq order, without gaps, applying roster entries as they pass. Not thread-safe; its shard is.
+/// </summary>
+/// <param name="roomId">The room.</param>
+/// <param name="delivered">The seq after which delivery begins.</param>
+/// <param name="connections">Where the connections of a user who joins are found.</param>
+internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections connections)
+{
+    /// <summary>Entries kept while a gap before them is being filled. Past it they are dropped: the fill reads them too.</summary>
+    private const int MaxWaiting = 1024;
+
+    private readonly Dictionary<ChatConnection, long> subscribers = [];
+    private readonly SortedDictionary<long, LogEntry> waiting = [];
+    private long lastRosterSeq = delivered;
+    private long head = delivered;
+
+    public Guid RoomId => roomId;
+
+    /// <summary>Everything up to here has been delivered.</summary>
+    public long Delivered { get; private set; } = delivered;
+
+    /// <summary>Whether the log is known to go on beyond what could be delivered.</summary>
+    public bool HasGap => head > Delivered;
+
+    public bool IsEmpty => subscribers.Count == 0;
+
+    /// <summary>Whether a read of the gap is under way.</summary>
+    public bool Filling { get; set; }
+
+    /// <summary>
+    /// Adds a connection whose membership was read when the log stood at <paramref name="asOfSeq"/>. False when the roster has changed since:
+    /// then the membership must be read again.
+    /// </summary>
+    public bool TrySubscribe(ChatConnection connection, long joinedSeq, long asOfSeq)
+    {
+        if (asOfSeq < lastRosterSeq)
+            return false;
+        if (!subscribers.ContainsKey(connection) && connection.TryEnter(roomId))
+            subscribers.Add(connection, joinedSeq);
+        return true;
+    }
+
+    public void Unsubscribe(ChatConnection connection)
+    {
+        if (subscribers.Remove(connection))
+            connection.Leave(roomId);
+    }
+
+    /// <summary>Takes entries in any order, any number of times, and delivers what is next.</summary>
+    public void Accept(IReadOnlyList<LogEntry> entries)
+    {
+        if (entries.Count == 0)
+            return;
+        if (waiting.Count == 0 && entries[0].Seq == Delivered + 1 && IsContiguous(entries))
+        {
+            Deliver(entries);
+            return;
+        }
+
+        foreach (var entry in entries)
+        {
+            head = Math.Max(head, entry.Seq);
+            if (entry.Seq > Delivered && waiting.Count < MaxWaiting)
+                waiting[entry.Seq] = entry;
+        }
+
+        DeliverWaiting();
+    }
+
+    /// <summary>Takes what the log holds after <see cref="Delivered"/>. A jump here is history that has expired.</summary>
+    public void Fill(IReadOnlyList<LogEntry> entries)
+    {
+        if (entries.Count > 0 && entries[0].Seq > Delivered + 1)
+        {
+            Delivered = entries[0].Seq - 1;
+            lastRosterSeq = Math.Max(lastRosterSeq, Delivered);
+            Broadcast(nameof(IChatClient.Resync), roomId);
+        }
+
+        Accept(entries);
+        DeliverWaiting();
+    }
+
+    /// <summary>Learns how far the log goes without being given the entries.</summary>
+    public void Note(long headSeq) => head = Math.Max(head, headSeq);
+
+    /// <summary>Nothing lies between what was delivered and the end of the log.</summary>
+    public void NoteNoGap() => head = waiting.Count == 0 ? Delivered : head;
+
+    public void Broadcast(string method, params object?[] arguments)
+    {
+        var message = HubMessages.Create(method, arguments);
+        foreach (var connection in subscribers.Keys)
+            connection.SendEphemeral(message);
+    }
+
+    public void Close()
+    {
+        foreach (var connection in subscribers.Keys)
+            connection.Leave(roomId);
+        subscribers.Clear();
+    }
+
+    private static bool IsContiguous(IReadOnlyList<LogEntry> entries) => entries[^1].Seq - entries[0].Seq == entries.Count - 1;
+
+    private void DeliverWaiting()
+    {
+        List<LogEntry>? run = null;
+        var next = Delivered + 1;
+        while (waiting.Count > 0)
+        {
+            var (seq, entry) = waiting.First();
+            if (seq > next)
+                break;
+            waiting.Remove(seq);
+            if (seq < next)
+                continue;
+            (run ??= []).Add(entry);
+            next++;
+        }
+
+        if (run is not null)
+            Deliver(run);
+    }
+
+    private void Deliver(IReadOnlyList<LogEntry> entries)
+    {
+        var start = 0;
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (entries[i].Kind is not (EntryKind.MemberJoined or EntryKind.MemberLeft))
+                continue;
+            // The roster changes exactly here: who left sees its leaving and nothing after, who joined its joining and nothing before.
+            if (entries[i].Kind == EntryKind.MemberJoined)
+            {
+                Send(entries, start, i);
+                start = i;
+                Join(entries[i]);
+            }
+            else
+            {
+                Send(entries, start, i + 1);
+                start = i + 1;
+                Part(entries[i]);
+            }
+
+            lastRosterSeq = entries[i].Seq;
+        }
+
+        Send(entries, start, entries.Count);
+        Delivered = entries[^1].Seq;
+        head = Math.Max(head, Delivered);
+    }
+
+    private void Send(IReadOnlyList<LogEntry> entries, int start, int end)
+    {
+        if (start == end || subscribers.Count == 0)
+            return;
+        LogEntry[] run = [.. entries.Skip(start).Take(end - start)];
+        var message = HubMessages.Create(nameof(IChatClient.Received), roomId, run);
+        foreach (var (connection, joinedSeq) in subscribers)
+        {
+            if (joinedSeq <= run[0].Seq)
+                connection.SendEntries(roomId, message);
+            else if (run.SkipWhile(entry => entry.Seq < joinedSeq).ToArray() is { Length: > 0 } own)
+                connection.SendEntries(roomId, HubMessages.Create(nameof(IChatClient.Received), roomId, own));
+        }
+    }
+
+    private void Join(LogEntry entry)
+    {
+        if (entry.UserId is not { } userId)
+            return;
+        foreach (var connection in connections.Of(userId))
+        {
+            if (subscribers.TryAdd(connection, entry.Seq))
+            {
+                if (connection.TryEnter(roomId))
+                    connection.SendEphemeral(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, RoomChange.Joined));
+                else
+                    subscribers.Remove(connection);
+            }
+        }
+    }
+
+    private void Part(LogEntry entry)
+    {
+        if (entry.UserId is not { } userId)
+            return;
+        foreach (var connection in subscribers.Keys.Where(connection => connection.UserId == userId).ToList())
+        {
+            connection.SendEphemeral(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, RoomChange.Left));
+            Unsubscribe(connection);
+        }
+    }
+}

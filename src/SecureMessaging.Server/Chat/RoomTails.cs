@@ -1,0 +1,184 @@
+using System.Threading.Channels;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Rooms;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>
+/// The tails of all rooms that have connections on this node. Rooms are spread over shards; each shard handles one piece of work at a time, so that a
+/// room's deliveries, subscriptions and roster changes have one order.
+/// </summary>
+internal sealed partial class RoomTails : BackgroundService
+{
+    private const int QueueLength = 4096;
+    private static readonly TimeSpan FillRetry = TimeSpan.FromMilliseconds(250);
+
+    private readonly Shard[] shards;
+
+    public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, TimeProvider time, ILogger<RoomTails> logger)
+    {
+        shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, time, logger))];
+        feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries)));
+        roomEvents.Deleted += roomId => ShardOf(roomId).Post(new Deleted(roomId));
+    }
+
+    /// <summary>Delivers the room to the connection from now on. False when the membership must be read again.</summary>
+    public async Task<bool> SubscribeAsync(Guid roomId, ChatConnection connection, long joinedSeq, long asOfSeq, CancellationToken cancellationToken)
+    {
+        var work = new Subscription(roomId, connection, joinedSeq, asOfSeq);
+        await ShardOf(roomId).PostAsync(work);
+        return await work.Done.Task.WaitAsync(cancellationToken);
+    }
+
+    public void Unsubscribe(ChatConnection connection)
+    {
+        foreach (var roomId in connection.Close())
+            ShardOf(roomId).Post(new Unsubscription(roomId, connection));
+    }
+
+    /// <summary>Tells the tails how far logs go, so that they read what they have not been given.</summary>
+    public ValueTask NoteHeadAsync(Guid roomId, long headSeq) => ShardOf(roomId).PostAsync(new Head(roomId, headSeq));
+
+    public ValueTask SignalAsync(Guid roomId, byte[] signal) => ShardOf(roomId).PostAsync(new Signal(roomId, signal));
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(shards.Select(shard => Task.Run(() => shard.RunAsync(stoppingToken), stoppingToken)));
+
+    public override void Dispose()
+    {
+        foreach (var shard in shards)
+            shard.Dispose();
+        base.Dispose();
+    }
+
+    private Shard ShardOf(Guid roomId) => shards[(uint)roomId.GetHashCode() % (uint)shards.Length];
+
+    private abstract record Work(Guid RoomId);
+
+    private sealed record Committed(Guid RoomId, LogEntry[] Entries) : Work(RoomId);
+
+    private sealed record Filled(Guid RoomId, RoomTail Tail, IReadOnlyList<LogEntry>? Entries) : Work(RoomId);
+
+    private sealed record Head(Guid RoomId, long HeadSeq) : Work(RoomId);
+
+    private sealed record Signal(Guid RoomId, byte[] Content) : Work(RoomId);
+
+    private sealed record Deleted(Guid RoomId) : Work(RoomId);
+
+    private sealed record Unsubscription(Guid RoomId, ChatConnection Connection) : Work(RoomId);
+
+    private sealed record Subscription(Guid RoomId, ChatConnection Connection, long JoinedSeq, long AsOfSeq) : Work(RoomId)
+    {
+        public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    private sealed partial class Shard(ChatConnections connections, LogStore log, TimeProvider time, ILogger logger) : IDisposable
+    {
+        private readonly Dictionary<Guid, RoomTail> tails = [];
+
+        // Entries are bounded, which slows the writer down; the rest is small and bounded by the connections there are.
+        private readonly Channel<Work> work = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
+        private readonly SemaphoreSlim room = new(QueueLength, QueueLength);
+
+        public void Dispose() => room.Dispose();
+
+        public void Post(Work item) => work.Writer.TryWrite(item);
+
+        public async ValueTask PostAsync(Work item)
+        {
+            if (item is Committed)
+                await room.WaitAsync();
+            Post(item);
+        }
+
+        public async Task RunAsync(CancellationToken stoppingToken)
+        {
+            await foreach (var item in work.Reader.ReadAllAsync(stoppingToken))
+            {
+                try
+                {
+                    Handle(item, stoppingToken);
+                }
+                catch (Exception exception)
+                {
+                    TailFailed(logger, exception);
+                    if (item is Subscription subscribe)
+                        subscribe.Done.TrySetException(exception);
+                }
+
+                if (item is Committed)
+                    room.Release();
+            }
+        }
+
+        private void Handle(Work item, CancellationToken stoppingToken)
+        {
+            var tail = tails.GetValueOrDefault(item.RoomId);
+            switch (item)
+            {
+                case Committed committed:
+                    // Nobody here listens to the room, unless the batch itself brings somebody in.
+                    tail ??= committed.Entries.Any(entry => entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !connections.Of(joined).IsEmpty)
+                        ? tails[item.RoomId] = new RoomTail(item.RoomId, committed.Entries[0].Seq - 1, connections)
+                        : null;
+                    tail?.Accept(committed.Entries);
+                    break;
+                case Filled filled when filled.Tail == tail:
+                    tail.Filling = false;
+                    if (filled.Entries is { Count: > 0 } entries)
+                        tail.Fill(entries);
+                    else if (filled.Entries is not null)
+                        tail.NoteNoGap();
+                    break;
+                case Head head:
+                    tail?.Note(head.HeadSeq);
+                    break;
+                case Signal signal:
+                    tail?.Broadcast(nameof(IChatClient.Signaled), signal.RoomId, signal.Content);
+                    break;
+                case Subscription subscribe:
+                    tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, subscribe.AsOfSeq, connections);
+                    subscribe.Done.TrySetResult(tail.TrySubscribe(subscribe.Connection, subscribe.JoinedSeq, subscribe.AsOfSeq));
+                    break;
+                case Unsubscription unsubscribe:
+                    tail?.Unsubscribe(unsubscribe.Connection);
+                    break;
+                case Deleted:
+                    tail?.Broadcast(nameof(IChatClient.RoomChanged), item.RoomId, RoomChange.Deleted);
+                    tail?.Close();
+                    break;
+            }
+
+            if (tail is null)
+                return;
+            if (tail.IsEmpty)
+                tails.Remove(item.RoomId);
+            else if (tail is { HasGap: true, Filling: false })
+                _ = FillAsync(tail, stoppingToken);
+        }
+
+        /// <summary>Reads what the tail lacks from the log. The same way serves a lost publish, a late subscription and a node that was away.</summary>
+        private async Task FillAsync(RoomTail tail, CancellationToken stoppingToken)
+        {
+            tail.Filling = true;
+            IReadOnlyList<LogEntry>? entries = null;
+            try
+            {
+                entries = await log.ReadForTailAsync(tail.RoomId, tail.Delivered, stoppingToken);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                FillFailed(logger, exception.GetType().Name);
+                await Task.Delay(FillRetry, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            Post(new Filled(tail.RoomId, tail, entries));
+        }
+    }
+
+    [LoggerMessage(4000, LogLevel.Error, "A room tail failed")]
+    private static partial void TailFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(4001, LogLevel.Warning, "A room tail could not read the log ({ExceptionType}); it tries again")]
+    private static partial void FillFailed(ILogger logger, string exceptionType);
+}

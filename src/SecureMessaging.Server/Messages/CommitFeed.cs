@@ -1,0 +1,21 @@
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.Messages;
+
+/// <summary>A stretch of a room's log that is durable.</summary>
+internal readonly record struct CommittedEntries(Guid RoomId, LogEntry[] Entries);
+
+/// <summary>
+/// Carries what was committed on this node to the tails that deliver it. Only ever fed after a commit; losing an item costs time, never an entry,
+/// because the tails read the log wherever they see a gap.
+/// </summary>
+internal sealed class CommitFeed
+{
+    private Func<CommittedEntries, ValueTask>? receiver;
+
+    public void Attach(Func<CommittedEntries, ValueTask> next) => receiver = next;
+
+    /// <summary>Waits while the receiver is full, which is how slow fan-out slows the writer down instead of growing memory.</summary>
+    public ValueTask PublishAsync(Guid roomId, params LogEntry[] entries) =>
+        receiver is { } attached && entries.Length > 0 ? attached(new CommittedEntries(roomId, entries)) : ValueTask.CompletedTask;
+}

@@ -1,0 +1,39 @@
+namespace SecureMessaging.Server.Messages;
+
+/// <summary>One envelope on its way into the log.</summary>
+internal sealed record Envelope(
+    Guid RoomId, Guid UserId, Guid Id, byte[] OwnerProof, byte[] Ciphertext, long Epoch, int? TimeToLive);
+
+internal enum AppendStatus
+{
+    Stored = 0,
+    Duplicate = 1,
+    NotMember = 2,
+    IdTaken = 3,
+    EpochAhead = 4,
+    EpochTooOld = 5,
+}
+
+/// <summary>What became of one envelope of a batch.</summary>
+internal sealed record AppendOutcome
+{
+    public int Ord { get; init; }
+    public AppendStatus Status { get; init; }
+    public long Seq { get; init; }
+    public DateTime CreatedAt { get; init; }
+    public DateTime? ExpiresAt { get; init; }
+    public long RoomEpoch { get; init; }
+    public bool Visible { get; init; }
+}
+
+/// <summary>
+/// Appends a batch in one transaction: authorise, deduplicate, check the epoch, allocate seq, insert. The engines differ here in kind, so each has its own.
+/// </summary>
+internal interface IEnvelopeAppend
+{
+    /// <summary>No two envelopes of a batch may have the same room and id. Outcomes come in the order of the batch.</summary>
+    Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken);
+
+    /// <summary>Application messages are accepted for this many epochs before the current one (members may not have seen the newest commit yet).</summary>
+    const int PastEpochs = 3;
+}

@@ -1,0 +1,233 @@
+using System.Data;
+using System.Data.Common;
+using System.Text.Json;
+using Dapper;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Messages;
+
+/// <summary>Reads rooms' logs, and appends the entries that are not envelopes. Envelopes go through <see cref="LogWriter"/>.</summary>
+internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits)
+{
+    /// <summary>For this long after its content is gone an entry keeps its id and owner proof, so that a late repeat of the send is still recognised.</summary>
+    public static readonly TimeSpan RepeatWindow = TimeSpan.FromDays(1);
+
+    // One statement: what is read and whether it may be read are one snapshot.
+    private const string SyncSql = $"""
+        with me as (
+            select r.last_seq, case when r.first_seq > m.joined_seq then r.first_seq else m.joined_seq end as first_seq
+            from room_members m join rooms r on r.id = m.room_id
+            where m.room_id = @RoomId and m.user_id = @UserId)
+        select me.last_seq as head_seq, me.first_seq as floor_seq, e.*
+        from me left join (
+            select {EntryRow.Columns} from entries
+            where room_id = @RoomId and seq > @AfterSeq and seq >= (select first_seq from me)
+            order by seq limit @Limit) e on true
+        order by e.seq
+        """;
+
+    private const string TailSql = $"select {EntryRow.Columns} from entries where room_id = @RoomId and seq > @AfterSeq order by seq limit @Limit";
+
+    private const string HeadsSql = """
+        select m.room_id, r.last_seq as head_seq, case when r.first_seq > m.joined_seq then r.first_seq else m.joined_seq end as floor_seq, m.delivered_seq
+        from room_members m join rooms r on r.id = m.room_id
+        where m.user_id = @UserId
+        """;
+
+    private const string MarkDeliveredSql = """
+        update room_members set delivered_seq = @Seq
+        where room_id = @RoomId and user_id = @UserId and delivered_seq < @Seq
+          and @Seq <= (select last_seq from rooms where id = @RoomId)
+        """;
+
+    private const string IsMemberSql = "select count(*) from room_members where room_id = @RoomId and user_id = @UserId";
+
+    private const string AppendSql = """
+        insert into entries (room_id, seq, kind, created_at, expires_at, target_seq, user_id, role, settings, id, owner_proof)
+        values (@RoomId, @Seq, @Kind, @CreatedAt, @ExpiresAt, @TargetSeq, @UserId, @Role, @Settings, @Id, @OwnerProof)
+        """;
+
+    private const string EntryProofSql = """
+        select e.id, e.owner_proof, e.kind, e.created_at from entries e
+        join room_members m on m.room_id = e.room_id and m.user_id = @UserId and m.joined_seq <= e.seq
+        where e.room_id = @RoomId and e.seq = @Seq
+        """;
+
+    private const string RetractSql = """
+        update entries set kind = @Gone, ciphertext = null, sender_id = null, expires_at = @ForgetAt where room_id = @RoomId and seq = @Seq
+        """;
+
+    public Task<LogPage> SyncAsync(Caller caller, Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken)
+    {
+        if (afterSeq < 0 || limit < 1)
+            throw ApiException.Invalid("afterSeq must not be negative and limit must be at least 1.");
+        return database.ReadAsync(
+            async connection =>
+            {
+                var command = new CommandDefinition(
+                    SyncSql, new { RoomId = roomId, caller.UserId, AfterSeq = afterSeq, Limit = Math.Min(limit, limits.PageEntries) },
+                    commandTimeout: Database.CommandTimeoutSeconds, cancellationToken: cancellationToken);
+                var now = time.Now();
+                SyncRow? last = null;
+                var entries = new List<LogEntry>();
+                var bytes = 0;
+                await foreach (var (head, entry) in ReadPagesAsync(connection, command))
+                {
+                    last = head;
+                    if (entry.Seq is null)
+                        break;
+                    bytes += entry.Ciphertext?.Length ?? 0;
+                    if (entries.Count > 0 && bytes > limits.PageBytes)
+                        break;
+                    entries.Add(entry.ToEntry(now));
+                }
+
+                return last is null ? throw ApiException.NotFound() : new LogPage(roomId, [.. entries], last.HeadSeq, last.FloorSeq);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Reads on behalf of the tail, which knows by itself who may see what.</summary>
+    public Task<List<LogEntry>> ReadForTailAsync(Guid roomId, long afterSeq, CancellationToken cancellationToken) => database.ReadAsync(
+        async connection =>
+        {
+            var now = time.Now();
+            var rows = await connection.QueryAsync<EntryRow>(TailSql, new { RoomId = roomId, AfterSeq = afterSeq, Limit = limits.PageEntries }, cancellationToken);
+            return rows.ConvertAll(row => row.ToEntry(now));
+        },
+        cancellationToken);
+
+    public async Task<RoomHead[]> HeadsAsync(Caller caller, CancellationToken cancellationToken)
+    {
+        var rows = await database.ReadAsync(connection => connection.QueryAsync<HeadRow>(HeadsSql, new { caller.UserId }, cancellationToken), cancellationToken);
+        return [.. rows.Select(row => new RoomHead(row.RoomId, row.HeadSeq, row.FloorSeq, row.DeliveredSeq, Unread(row.HeadSeq, row.FloorSeq, row.DeliveredSeq)))];
+    }
+
+    public static long Unread(long headSeq, long floorSeq, long deliveredSeq) => Math.Max(0, headSeq - Math.Max(deliveredSeq, floorSeq - 1));
+
+    public Task MarkDeliveredAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken) => database.WriteAsync(
+        async transaction =>
+        {
+            var parameters = new { RoomId = roomId, caller.UserId, Seq = seq };
+            // Nothing moved: either the cursor is there already, which is fine, or the room is none of the caller's business.
+            if (await transaction.ExecuteAsync(MarkDeliveredSql, parameters, cancellationToken) == 0
+                && await transaction.QuerySingleAsync<int>(IsMemberSql, parameters, cancellationToken) == 0)
+                throw ApiException.NotFound();
+        },
+        cancellationToken);
+
+    public async Task RequireMemberAsync(Caller caller, Guid roomId, CancellationToken cancellationToken)
+    {
+        var parameters = new { RoomId = roomId, caller.UserId };
+        if (await database.ReadAsync(connection => connection.QuerySingleAsync<int>(IsMemberSql, parameters, cancellationToken), cancellationToken) == 0)
+            throw ApiException.NotFound();
+    }
+
+    /// <summary>Takes back the caller's own entry: its content goes at once, and a retraction tells those who have it.</summary>
+    public async Task<SendAck> RetractAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken)
+    {
+        LogEntry? retraction = null;
+        var ack = await database.WriteAsync(
+            async transaction =>
+            {
+                retraction = null;
+                await LockRoomAsync(transaction, roomId, cancellationToken);
+                var target = await transaction.QuerySingleAsync<ProofRow>(EntryProofSql, new { RoomId = roomId, caller.UserId, Seq = seq }, cancellationToken)
+                    ?? throw ApiException.NotFound();
+                if (target.Id is not { } id || target.OwnerProof is null || !ownerProof.Verify(caller.UserId, roomId, id, target.OwnerProof))
+                    throw ApiException.Forbidden();
+                if (target.Kind == EntryKind.Gone)
+                    return new SendAck(roomId, id, seq, target.CreatedAt, Duplicate: true);
+                await transaction.ExecuteAsync(RetractSql, new { RoomId = roomId, Seq = seq, Gone = (int)EntryKind.Gone, ForgetAt = time.Now().Add(RepeatWindow).ToMinute() }, cancellationToken);
+                retraction = await AppendAsync(transaction, roomId, new(0, EntryKind.Retraction, default, TargetSeq: seq), cancellationToken);
+                return new SendAck(roomId, id, retraction.Seq, retraction.CreatedAt, Duplicate: false);
+            },
+            cancellationToken);
+        if (retraction is not null)
+            await feed.PublishAsync(roomId, retraction);
+        return ack;
+    }
+
+    /// <summary>
+    /// Appends an entry that is not an envelope inside the caller's transaction; seq and time are assigned here.
+    /// To be published through <see cref="CommitFeed"/> after the commit.
+    /// </summary>
+    public async Task<LogEntry> AppendAsync(DbTransaction transaction, Guid roomId, LogEntry entry, CancellationToken cancellationToken)
+    {
+        var now = time.Now();
+        var room = await transaction.QuerySingleAsync<BumpRow>(
+            "update rooms set last_seq = last_seq + 1 where id = @RoomId returning last_seq, time_to_live", new { RoomId = roomId }, cancellationToken)
+            ?? throw ApiException.NotFound();
+        var stored = entry with { Seq = room.LastSeq, CreatedAt = now.ToMinute(), ExpiresAt = Expiry(now, null, room.TimeToLive) };
+        await transaction.ExecuteAsync(
+            AppendSql,
+            new
+            {
+                RoomId = roomId,
+                stored.Seq,
+                Kind = (int)stored.Kind,
+                stored.CreatedAt,
+                stored.ExpiresAt,
+                stored.TargetSeq,
+                stored.UserId,
+                Role = (int?)stored.Role,
+                Settings = stored.Settings is null ? null : JsonSerializer.SerializeToUtf8Bytes(stored.Settings, Wire.Json),
+                stored.Id,
+                OwnerProof = (byte[]?)null,
+            },
+            cancellationToken);
+        return stored;
+    }
+
+    /// <summary>Serialises everything that changes a room. Every statement after it sees what earlier holders committed.</summary>
+    public Task LockRoomAsync(DbTransaction transaction, Guid roomId, CancellationToken cancellationToken) =>
+        database.IsPostgres
+            ? transaction.ExecuteAsync("select 1 from rooms where id = @RoomId for no key update", new { RoomId = roomId }, cancellationToken)
+            : Task.CompletedTask;
+
+    /// <summary>The earlier of the two times to live, in whole minutes so that it does not tell the second of sending.</summary>
+    public static DateTime? Expiry(DateTime now, int? own, int? room)
+    {
+        var seconds = own is null || room < own ? room : own;
+        return seconds is null ? null : now.AddSeconds(seconds.Value).AddTicks(TimeSpan.TicksPerMinute - 1).ToMinute();
+    }
+
+    private static async IAsyncEnumerable<(SyncRow Head, EntryRow Entry)> ReadPagesAsync(DbConnection connection, CommandDefinition command)
+    {
+        await using var reader = await connection.ExecuteReaderAsync(command, CommandBehavior.SingleResult);
+        var parseHead = reader.GetRowParser<SyncRow>(length: 2);
+        var parseEntry = reader.GetRowParser<EntryRow>(startIndex: 2);
+        while (await reader.ReadAsync(command.CancellationToken))
+            yield return (parseHead(reader), parseEntry(reader));
+    }
+
+    private sealed record SyncRow
+    {
+        public long HeadSeq { get; init; }
+        public long FloorSeq { get; init; }
+    }
+
+    private sealed record HeadRow
+    {
+        public Guid RoomId { get; init; }
+        public long HeadSeq { get; init; }
+        public long FloorSeq { get; init; }
+        public long DeliveredSeq { get; init; }
+    }
+
+    private sealed record ProofRow
+    {
+        public Guid? Id { get; init; }
+        public byte[]? OwnerProof { get; init; }
+        public EntryKind Kind { get; init; }
+        public DateTime CreatedAt { get; init; }
+    }
+
+    private sealed record BumpRow
+    {
+        public long LastSeq { get; init; }
+        public int? TimeToLive { get; init; }
+    }
+}

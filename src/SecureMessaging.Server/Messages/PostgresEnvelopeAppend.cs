@@ -1,0 +1,87 @@
+using System.Data;
+using Dapper;
+using Npgsql;
+using NpgsqlTypes;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Messages;
+
+/// <summary>A whole batch in one round trip.</summary>
+/// <remarks>
+/// 1. Lock the rooms in the order of their ids, so that two nodes cannot deadlock.
+/// 2. In a second statement, whose snapshot is taken after the locks are held, check and insert everything. In one statement the checks
+///    would see memberships as they were before waiting for the lock, and a removed member's send would slip in.
+/// Both travel together and form one implicit transaction, commit included.
+/// </remarks>
+internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppend
+{
+    private static readonly string Sql = $"""
+        select id from rooms where id = any(@LockIds) order by id for no key update;
+        with input as materialized (
+            select * from unnest(@Ords, @RoomIds, @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive)
+                as t(ord, room_id, user_id, id, owner_proof, ciphertext, epoch, ttl)),
+        checked as materialized (
+            select i.ord, r.last_seq, coalesce(r.epoch, 0) as room_epoch, coalesce(r.visible, false) as visible, e.seq as old_seq, e.created_at as old_created_at,
+                case when least(i.ttl, r.time_to_live) is not null then
+                    date_trunc('minute', @Now + make_interval(secs => least(i.ttl, r.time_to_live)) + interval '59.999999 seconds') end as expires_at,
+                case when m.user_id is null then {(int)AppendStatus.NotMember}
+                     when e.seq is not null then case
+                         when e.owner_proof = i.owner_proof and (e.ciphertext is null or e.ciphertext = i.ciphertext) then {(int)AppendStatus.Duplicate}
+                         else {(int)AppendStatus.IdTaken} end
+                     when i.epoch > r.epoch then {(int)AppendStatus.EpochAhead}
+                     when i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} then {(int)AppendStatus.EpochTooOld}
+                     else {(int)AppendStatus.Stored} end as status
+            from input i
+            left join rooms r on r.id = i.room_id
+            left join room_members m on m.room_id = i.room_id and m.user_id = i.user_id
+            left join entries e on e.room_id = i.room_id and e.id = i.id),
+        fresh as materialized (
+            select i.*, c.expires_at, c.visible, c.last_seq + row_number() over (partition by i.room_id order by i.ord) as seq
+            from input i join checked c on c.ord = i.ord where c.status = {(int)AppendStatus.Stored}),
+        inserted as (
+            insert into entries (room_id, seq, kind, created_at, expires_at, id, owner_proof, ciphertext, epoch, sender_id)
+            select room_id, seq, {(int)EntryKind.Message}, @CreatedAt, expires_at, id, owner_proof, ciphertext, epoch, case when visible then user_id end
+            from fresh),
+        bumped as (
+            update rooms r set last_seq = f.last_seq from (select room_id, max(seq) as last_seq from fresh group by room_id) f where r.id = f.room_id)
+        select c.ord, c.status, c.room_epoch, c.visible, coalesce(f.seq, c.old_seq, 0) as seq, coalesce(c.old_created_at, @CreatedAt) as created_at, c.expires_at
+        from checked c left join fresh f on f.ord = c.ord
+        order by c.ord
+        """;
+
+    public async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken) =>
+        await database.ReadAsync(
+            async connection =>
+            {
+                var command = new CommandDefinition(
+                    Sql, new BatchParameters(batch, now), commandTimeout: Database.CommandTimeoutSeconds, cancellationToken: cancellationToken);
+                await using var results = await connection.QueryMultipleAsync(command);
+                await results.ReadAsync<Guid>();
+                return (await results.ReadAsync<AppendOutcome>()).ToArray();
+            },
+            cancellationToken);
+
+    /// <summary>The batch as one array a column.</summary>
+    private sealed class BatchParameters(IReadOnlyList<Envelope> batch, DateTime now) : SqlMapper.IDynamicParameters
+    {
+        public void AddParameters(IDbCommand command, SqlMapper.Identity identity)
+        {
+            var parameters = ((NpgsqlCommand)command).Parameters;
+            void Add<T>(string name, NpgsqlDbType type, Func<Envelope, T> column) =>
+                parameters.Add(new NpgsqlParameter<T[]>(name, NpgsqlDbType.Array | type) { TypedValue = [.. batch.Select(column)] });
+
+            parameters.Add(new NpgsqlParameter<Guid[]>("LockIds", NpgsqlDbType.Array | NpgsqlDbType.Uuid) { TypedValue = [.. batch.Select(e => e.RoomId).Distinct()] });
+            parameters.Add(new NpgsqlParameter<int[]>("Ords", NpgsqlDbType.Array | NpgsqlDbType.Integer) { TypedValue = [.. Enumerable.Range(0, batch.Count)] });
+            Add("RoomIds", NpgsqlDbType.Uuid, e => e.RoomId);
+            Add("UserIds", NpgsqlDbType.Uuid, e => e.UserId);
+            Add("Ids", NpgsqlDbType.Uuid, e => e.Id);
+            Add("Proofs", NpgsqlDbType.Bytea, e => e.OwnerProof);
+            Add("Ciphertexts", NpgsqlDbType.Bytea, e => e.Ciphertext);
+            Add("Epochs", NpgsqlDbType.Bigint, e => e.Epoch);
+            Add("TimesToLive", NpgsqlDbType.Integer, e => e.TimeToLive);
+            parameters.Add(new NpgsqlParameter<DateTime>("Now", NpgsqlDbType.TimestampTz) { TypedValue = now });
+            parameters.Add(new NpgsqlParameter<DateTime>("CreatedAt", NpgsqlDbType.TimestampTz) { TypedValue = now.ToMinute() });
+        }
+    }
+}

@@ -1,0 +1,36 @@
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Messages;
+
+/// <summary>The envelopes of one call, which stay together so that their order survives any failure, and the answer their sender waits for.</summary>
+internal sealed class SendGroup(Envelope[] envelopes)
+{
+    public Envelope[] Envelopes { get; } = envelopes;
+
+    public long Bytes { get; } = envelopes.Sum(envelope => (long)envelope.Ciphertext.Length);
+
+    public TaskCompletionSource<SendResult[]> Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public void Complete(ReadOnlySpan<AppendOutcome> outcomes)
+    {
+        var results = new SendResult[outcomes.Length];
+        for (var i = 0; i < results.Length; i++)
+            results[i] = ToResult(Envelopes[i], outcomes[i]);
+        Completion.TrySetResult(results);
+    }
+
+    public void Fail(ErrorBody error) => Completion.TrySetResult([.. Envelopes.Select(_ => new SendResult(null, error))]);
+
+    public static SendResult ToResult(Envelope envelope, AppendOutcome outcome) => outcome.Status switch
+    {
+        AppendStatus.Stored or AppendStatus.Duplicate => new(
+            new SendAck(envelope.RoomId, envelope.Id, outcome.Seq, outcome.CreatedAt, outcome.Status == AppendStatus.Duplicate), null),
+        AppendStatus.NotMember => Refuse(ApiException.NotFound()),
+        AppendStatus.IdTaken => Refuse(new(ErrorCode.Conflict, "This clientMessageId is taken by other content.")),
+        AppendStatus.EpochAhead => Refuse(new(ErrorCode.WrongEpoch, "The room has not reached this epoch.") { CurrentEpoch = outcome.RoomEpoch }),
+        _ => Refuse(new(ErrorCode.EpochTooOld, "The room no longer accepts this epoch.") { CurrentEpoch = outcome.RoomEpoch }),
+    };
+
+    private static SendResult Refuse(ApiException exception) => new(null, exception.ToBody());
+}

@@ -1,0 +1,27 @@
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>Held for as long as this process owns the embedded database, so that a second one refuses to start instead of corrupting or blocking it.</summary>
+internal sealed class DataDirectoryLock : IDisposable
+{
+    private readonly FileStream file;
+
+    public DataDirectoryLock(string directory)
+    {
+        try
+        {
+            var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None };
+            if (!OperatingSystem.IsWindows())
+                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            file = new FileStream(Path.Combine(directory, "server.lock"), options);
+        }
+        catch (IOException exception)
+        {
+            throw new StartException(
+                $"Another server is already using the data directory {directory}. Stop it, or give this one its own with --Server:DataDirectory=PATH. "
+                + "Several nodes need Postgres (ConnectionStrings:Postgres).",
+                exception);
+        }
+    }
+
+    public void Dispose() => file.Dispose();
+}

@@ -1,0 +1,93 @@
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Retention;
+
+/// <summary>Purges expired entries in three steps that each leave the log consistent.</summary>
+/// <remarks>
+/// 1. The content goes; the entry keeps its place, so that seq stays contiguous, and its id for <see cref="LogStore.RepeatWindow"/>.
+/// 2. After that its id and owner proof go as well.
+/// 3. Where nothing but such places is left at the beginning of a log, they are cut off and <c>first_seq</c> says so.
+/// </remarks>
+internal sealed class EntryPurge(Database database, RetentionOptions options)
+{
+    /// <summary>One node at a time; each batch asks again, so a node that was paused wakes up without the lock.</summary>
+    public const long LockKey = 0x5265_7465_6E74_696F;
+
+    private const string ExpireSql = """
+        update entries
+        set kind = @Gone, ciphertext = null, sender_id = null, target_seq = null, user_id = null, role = null, settings = null, epoch = 0, expires_at = @ForgetAt
+        where (room_id, seq) in (
+            select room_id, seq from entries where expires_at <= @Now and kind <> @Gone order by expires_at limit @Limit)
+        """;
+
+    private const string ForgetSql = """
+        update entries set id = null, owner_proof = null, expires_at = null
+        where (room_id, seq) in (
+            select room_id, seq from entries where expires_at <= @Now and kind = @Gone order by expires_at limit @Limit)
+        returning room_id
+        """;
+
+    private const string FirstKeptSql = """
+        select coalesce(
+            (select min(seq) from entries where room_id = @RoomId and (kind <> @Gone or expires_at is not null)),
+            (select last_seq + 1 from rooms where id = @RoomId))
+        """;
+
+    private const string CutSql = """
+        delete from entries where room_id = @RoomId and seq in (
+            select seq from entries where room_id = @RoomId and seq < @FirstKept order by seq limit @Limit)
+        """;
+
+    private const string MoveFloorSql = "update rooms set first_seq = @FirstKept where id = @RoomId and first_seq < @FirstKept";
+
+    public async Task<(int Expired, int Cut)> RunAsync(DateTime now, CancellationToken cancellationToken)
+    {
+        var expired = await RepeatAsync(
+            async transaction => await transaction.ExecuteAsync(
+                ExpireSql, new { Now = now, ForgetAt = now.Add(LogStore.RepeatWindow).ToMinute(), Gone = (int)EntryKind.Gone, Limit = options.BatchLength },
+                cancellationToken),
+            cancellationToken);
+        var rooms = new HashSet<Guid>();
+        await RepeatAsync(
+            async transaction =>
+            {
+                var touched = await transaction.QueryAsync<Guid>(
+                    ForgetSql, new { Now = now, Gone = (int)EntryKind.Gone, Limit = options.BatchLength }, cancellationToken);
+                rooms.UnionWith(touched);
+                return touched.Count;
+            },
+            cancellationToken);
+        var cut = 0;
+        foreach (var roomId in rooms)
+            cut += await CutAsync(roomId, cancellationToken);
+        return (expired, cut);
+    }
+
+    private async Task<int> CutAsync(Guid roomId, CancellationToken cancellationToken) => await RepeatAsync(
+        async transaction =>
+        {
+            var firstKept = await transaction.QuerySingleAsync<long?>(FirstKeptSql, new { RoomId = roomId, Gone = (int)EntryKind.Gone }, cancellationToken);
+            if (firstKept is null)
+                return 0;
+            var parameters = new { RoomId = roomId, FirstKept = firstKept.Value, Limit = options.BatchLength };
+            // Readers are told before anything is missing.
+            await transaction.ExecuteAsync(MoveFloorSql, parameters, cancellationToken);
+            return await transaction.ExecuteAsync(CutSql, parameters, cancellationToken);
+        },
+        cancellationToken);
+
+    /// <summary>Runs full batches until one is not full, each in its own transaction under the lock.</summary>
+    private async Task<int> RepeatAsync(Func<System.Data.Common.DbTransaction, Task<int>> batch, CancellationToken cancellationToken)
+    {
+        for (var total = 0; ;)
+        {
+            var count = await database.WriteAsync(
+                async transaction => await database.TryLockAsync(transaction, LockKey, cancellationToken) ? await batch(transaction) : 0, cancellationToken);
+            total += count;
+            if (count < options.BatchLength)
+                return total;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using Microsoft.Extensions.Options;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Retention;
+
+/// <summary>The retention job: at start and every period, on one node at a time. Its log lines hold counts and nothing else.</summary>
+internal sealed partial class RetentionService(
+    Database database, SessionStore sessions, TimeProvider time, IOptions<RetentionOptions> options, ILogger<RetentionService> logger)
+    : BackgroundService
+{
+    private readonly EntryPurge entries = new(database, options.Value);
+
+    public async Task RunOnceAsync(CancellationToken cancellationToken)
+    {
+        var now = time.Now();
+        var purged = await sessions.PurgeAsync(now, options.Value.EndedSessions, options.Value.BatchLength, cancellationToken);
+        var (expired, cut) = await entries.RunAsync(now, cancellationToken);
+        var tokens = purged.RefreshTokens + purged.Tickets;
+        if (purged.Sessions + tokens + expired + cut == 0)
+            return;
+        await database.ForgetDeletedAsync(cancellationToken);
+        Purged(logger, purged.Sessions, tokens, expired, cut);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(options.Value.Period, time);
+        do
+        {
+            try
+            {
+                await RunOnceAsync(stoppingToken);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                Failed(logger, exception is ApiException { Code: ErrorCode.Unavailable } ? null : exception);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    [LoggerMessage(5000, LogLevel.Information, "Purged {Sessions} sessions, {Tokens} tokens, {Expired} expired entries, {Cut} places of the log")]
+    private static partial void Purged(ILogger logger, int sessions, int tokens, int expired, int cut);
+
+    [LoggerMessage(5001, LogLevel.Warning, "The retention job failed and will run again")]
+    private static partial void Failed(ILogger logger, Exception? exception);
+}
+
+/// <summary>Registers the retention job.</summary>
+internal static class RetentionFeature
+{
+    public static void AddRetention(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<RetentionOptions>().BindConfiguration(RetentionOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddSingleton<RetentionService>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<RetentionService>());
+    }
+}

@@ -1,0 +1,115 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Rooms;
+
+/// <summary>Rooms and their rosters over REST.</summary>
+internal static class RoomsFeature
+{
+    public static void AddRooms(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<RoomEvents>();
+        builder.Services.AddSingleton<RoomStore>();
+        builder.Services.AddSingleton<RosterStore>();
+        builder.Services.AddSingleton<MemberErasure>();
+    }
+
+    public static void MapRooms(this IEndpointRouteBuilder app)
+    {
+        var rooms = app.MapGroup("/v1/rooms").RequireAuthorization().WithTags("Rooms");
+        rooms.MapGet("", ListAsync);
+        rooms.MapPost("", CreateAsync);
+        rooms.MapGet("{roomId:guid}", GetAsync);
+        rooms.MapPatch("{roomId:guid}", ChangeSettingsAsync);
+        rooms.MapDelete("{roomId:guid}", DeleteAsync);
+        rooms.MapGet("{roomId:guid}/members", ListMembersAsync);
+        rooms.MapPost("{roomId:guid}/members", AddMemberAsync);
+        rooms.MapPatch("{roomId:guid}/members/{userId:guid}", ChangeRoleAsync);
+        rooms.MapDelete("{roomId:guid}/members/{userId:guid}", RemoveMemberAsync);
+    }
+
+    private static async Task<Ok<List<Room>>> ListAsync(Caller caller, RoomStore rooms, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await rooms.ListAsync(caller, cancellationToken));
+
+    private static async Task<Ok<Room>> GetAsync(Caller caller, Guid roomId, RoomStore rooms, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await rooms.GetAsync(caller, roomId, cancellationToken));
+
+    private static async Task<Results<Created<Room>, Ok<Room>>> CreateAsync(
+        Caller caller, CreateRoomRequest request, RoomStore rooms, UserStore users, Limits limits, CancellationToken cancellationToken)
+    {
+        RequireSettings(new RoomSettings(request.Name, request.TimeToLiveSeconds), limits);
+        if (request.Id == Guid.Empty)
+            throw ApiException.Invalid("id must be a random UUID.");
+        if (request.Members.Length >= limits.RoomMembers)
+            throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
+        var others = await FindAsync(users, request.Members, cancellationToken);
+        others.Remove(caller.UserId);
+        if (request.Kind == RoomKind.Direct && others.Count != 1)
+            throw ApiException.Invalid("A direct room has exactly one other member.");
+        var (room, created) = await rooms.CreateAsync(caller, request, [.. others], cancellationToken);
+        return created ? TypedResults.Created($"/v1/rooms/{room.Id}", room) : TypedResults.Ok(room);
+    }
+
+    private static async Task<Ok<Room>> ChangeSettingsAsync(
+        Caller caller, Guid roomId, RoomSettings settings, RoomStore rooms, Limits limits, CancellationToken cancellationToken)
+    {
+        RequireSettings(settings, limits);
+        await rooms.ChangeSettingsAsync(caller, roomId, settings, cancellationToken);
+        return TypedResults.Ok(await rooms.GetAsync(caller, roomId, cancellationToken));
+    }
+
+    private static async Task<NoContent> DeleteAsync(Caller caller, Guid roomId, RoomStore rooms, CancellationToken cancellationToken)
+    {
+        await rooms.DeleteAsync(caller, roomId, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<RoomMember[]>> ListMembersAsync(Caller caller, Guid roomId, RosterStore roster, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await roster.ListAsync(caller, roomId, cancellationToken));
+
+    private static async Task<Ok<RoomMember>> AddMemberAsync(
+        Caller caller, Guid roomId, AddMemberRequest request, RoomStore rooms, RosterStore roster, UserStore users, CancellationToken cancellationToken)
+    {
+        // Asked first, so that a stranger to the room does not learn from it who has an account.
+        await rooms.GetAsync(caller, roomId, cancellationToken);
+        var userId = (await FindAsync(users, [request.Username], cancellationToken)).Single();
+        await roster.AddAsync(caller, roomId, userId, request.Role, cancellationToken);
+        return TypedResults.Ok((await roster.ListAsync(caller, roomId, cancellationToken)).FirstOrDefault(member => member.UserId == userId)
+            ?? throw ApiException.NotFound());
+    }
+
+    private static async Task<NoContent> ChangeRoleAsync(
+        Caller caller, Guid roomId, Guid userId, ChangeRoleRequest request, RosterStore roster, CancellationToken cancellationToken)
+    {
+        await roster.ChangeRoleAsync(caller, roomId, userId, request.Role, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<NoContent> RemoveMemberAsync(Caller caller, Guid roomId, Guid userId, RosterStore roster, CancellationToken cancellationToken)
+    {
+        await roster.RemoveAsync(caller, roomId, userId, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<HashSet<Guid>> FindAsync(UserStore users, string[] usernames, CancellationToken cancellationToken)
+    {
+        if (Array.Exists(usernames, name => name is null))
+            throw ApiException.Invalid("A username must not be null.");
+        string[] distinct = [.. usernames.Select(name => name.ToLowerInvariant()).Distinct(StringComparer.Ordinal)];
+        var found = await users.FindByUsernamesAsync(distinct, cancellationToken);
+        return found.Count == distinct.Length
+            ? [.. found.Select(user => user.Id)]
+            : throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
+    }
+
+    private static void RequireSettings(RoomSettings settings, Limits limits)
+    {
+        if (settings.Name?.Length > limits.NameBytes)
+            throw ApiException.TooLarge("name", limits.NameBytes);
+        if (settings.TimeToLiveSeconds is { } ttl && (ttl < limits.TimeToLiveMinSeconds || ttl > limits.TimeToLiveMaxSeconds))
+            throw ApiException.Invalid($"timeToLiveSeconds must be {limits.TimeToLiveMinSeconds} to {limits.TimeToLiveMaxSeconds}.");
+    }
+}

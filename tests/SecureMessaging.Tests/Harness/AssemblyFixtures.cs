@@ -1,0 +1,4 @@
+using SecureMessaging.Tests.Harness;
+
+[assembly: AssemblyFixture(typeof(SqliteServer))]
+[assembly: AssemblyFixture(typeof(PostgresServer))]

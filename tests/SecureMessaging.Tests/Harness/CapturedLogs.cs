@@ -1,0 +1,39 @@
+using System.Collections;
+using Serilog.Core;
+using Serilog.Events;
+using Serilog.Formatting.Compact;
+
+namespace SecureMessaging.Tests.Harness;
+
+/// <summary>Everything a server logged, each event as the line it prints.</summary>
+public sealed class CapturedLogs : ILogEventSink, IReadOnlyCollection<string>
+{
+    private static readonly RenderedCompactJsonFormatter Formatter = new();
+    private readonly List<string> lines = [];
+
+    public int Count
+    {
+        get
+        {
+            lock (lines)
+                return lines.Count;
+        }
+    }
+
+    public void Emit(LogEvent logEvent)
+    {
+        using var writer = new StringWriter();
+        Formatter.Format(logEvent, writer);
+        lock (lines)
+            lines.Add(writer.ToString().TrimEnd('\n'));
+    }
+
+    /// <summary>A copy, so that a test may read while the server writes.</summary>
+    public IEnumerator<string> GetEnumerator()
+    {
+        lock (lines)
+            return lines.ToList().GetEnumerator();
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+}

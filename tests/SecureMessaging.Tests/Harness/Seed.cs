@@ -1,0 +1,23 @@
+namespace SecureMessaging.Tests.Harness;
+
+/// <summary>Where generated test data comes from. SECUREMESSAGING_TEST_SEED repeats a run; <c>tests/run.sh</c> prints the seed.</summary>
+public static class Seed
+{
+    public static int Value { get; } = int.TryParse(Environment.GetEnvironmentVariable("SECUREMESSAGING_TEST_SEED"), out var given) ? given : Choose();
+
+    /// <summary>A generator of its own for each purpose, so that tests running beside each other do not disturb one another.</summary>
+    public static Random For(string purpose)
+    {
+        var hash = 17;
+        foreach (var character in purpose)
+            hash = unchecked((hash * 31) + character);
+        return new Random(Value ^ hash);
+    }
+
+    private static int Choose()
+    {
+        var seed = Random.Shared.Next();
+        Console.WriteLine($"SECUREMESSAGING_TEST_SEED={seed}");
+        return seed;
+    }
+}

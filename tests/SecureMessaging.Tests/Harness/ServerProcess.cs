@@ -1,0 +1,135 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace SecureMessaging.Tests.Harness;
+
+/// <summary>The built server as a process of its own, for what only a process can suffer: signals, sudden death, a second one beside it.</summary>
+public sealed class ServerProcess(string dataDirectory, string? postgres = null, params string[] arguments) : IAsyncDisposable
+{
+    private readonly int port = Ports.Take();
+    private readonly List<string> output = [];
+    private Process? process;
+
+    public Uri Url => new($"http://127.0.0.1:{port}");
+
+    public int Id => Running.Id;
+
+    public bool HasExited => process?.HasExited ?? true;
+
+    public int ExitCode => process?.ExitCode ?? throw new InvalidOperationException("The server was never started.");
+
+    private Process Running => process ?? throw new InvalidOperationException("The server is not started.");
+
+    /// <summary>Everything printed so far, over all starts.</summary>
+    public string[] Output
+    {
+        get
+        {
+            lock (output)
+                return [.. output];
+        }
+    }
+
+    /// <summary>Starts the process, each time on the same port, and returns at once.</summary>
+    public void Launch()
+    {
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+        start.ArgumentList.Add(Repository.BuiltAssembly("src/SecureMessaging.Server"));
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        start.Environment["ASPNETCORE_URLS"] = Url.ToString();
+        start.Environment["Server__DataDirectory"] = dataDirectory;
+        start.Environment["ConnectionStrings__Postgres"] = postgres ?? "";
+        process?.Dispose();
+        process = new Process { StartInfo = start };
+        process.OutputDataReceived += (_, line) => Print(line.Data);
+        process.ErrorDataReceived += (_, line) => Print(line.Data);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    /// <summary>Starts the process and returns when it answers.</summary>
+    public async Task StartAsync()
+    {
+        Launch();
+        await ReadyAsync();
+    }
+
+    public async Task ReadyAsync()
+    {
+        using var http = new HttpClient { BaseAddress = Url, Timeout = TimeSpan.FromSeconds(2) };
+        var watch = Stopwatch.StartNew();
+        while (watch.Elapsed < TimeSpan.FromSeconds(60))
+        {
+            if (HasExited)
+                throw new InvalidOperationException($"The server exited with {ExitCode}:\n{string.Join('\n', Output)}");
+            try
+            {
+                using var response = await http.GetAsync("/v1/limits");
+                if (response.IsSuccessStatusCode)
+                    return;
+            }
+            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
+            {
+                // Not listening yet.
+            }
+
+            await Task.Delay(25);
+        }
+
+        throw new TimeoutException($"The server is not ready after a minute:\n{string.Join('\n', Output)}");
+    }
+
+    /// <summary>SIGKILL: no handler runs, nothing is flushed.</summary>
+    public async Task KillAsync()
+    {
+        Running.Kill();
+        await ExitedAsync();
+    }
+
+    public void Terminate() => Signal(15);
+
+    public void Pause() => Signal(19);
+
+    public void Resume() => Signal(18);
+
+    public async Task ExitedAsync()
+    {
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        await Running.WaitForExitAsync(timeout.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (process is null)
+            return;
+        if (!process.HasExited)
+            await KillAsync();
+        process.Dispose();
+    }
+
+    private void Signal(int number)
+    {
+        if (SendSignal(Running.Id, number) != 0)
+            throw new InvalidOperationException($"Signal {number} did not reach process {Running.Id}.");
+    }
+
+    private void Print(string? line)
+    {
+        if (line is null)
+            return;
+        lock (output)
+            output.Add(line);
+    }
+
+    [DllImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SendSignal(int process, int signal);
+}

@@ -1,0 +1,33 @@
+using Npgsql;
+
+namespace SecureMessaging.Tests.Harness;
+
+/// <summary>Fresh databases on the Postgres instance that <c>tests/run.sh</c> starts.</summary>
+internal static class TestPostgres
+{
+    private const string Variable = "SECUREMESSAGING_TEST_POSTGRES";
+
+    /// <summary>Connection string of a superuser on the instance.</summary>
+    public static string Instance => Environment.GetEnvironmentVariable(Variable)
+        ?? throw new InvalidOperationException($"{Variable} is not set: these tests need a Postgres, which tests/run.sh starts.");
+
+    public static async Task<string> CreateDatabaseAsync()
+    {
+        var name = $"test_{Guid.NewGuid():N}";
+        await ExecuteAsync($"create database {name}");
+        return new NpgsqlConnectionStringBuilder(Instance) { Database = name }.ToString();
+    }
+
+    public static async Task DropDatabaseAsync(string connectionString)
+    {
+        NpgsqlConnection.ClearPool(new NpgsqlConnection(connectionString));
+        await ExecuteAsync($"drop database if exists {new NpgsqlConnectionStringBuilder(connectionString).Database} with (force)");
+    }
+
+    private static async Task ExecuteAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(Instance);
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+}
