@@ -120,6 +120,10 @@ CREATE INDEX entries_expires ON public.entries USING btree (expires_at) WHERE (e
 
 CREATE UNIQUE INDEX entries_id ON public.entries USING btree (room_id, id) WHERE (id IS NOT NULL);
 
+CREATE INDEX entries_sender ON public.entries USING btree (sender_id) WHERE (sender_id IS NOT NULL);
+
+CREATE INDEX entries_user ON public.entries USING btree (user_id) WHERE (user_id IS NOT NULL);
+
 CREATE INDEX refresh_tokens_expires ON public.refresh_tokens USING btree (expires_at);
 
 CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);

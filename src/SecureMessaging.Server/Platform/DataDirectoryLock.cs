@@ -9,7 +9,7 @@ internal sealed class DataDirectoryLock : IDisposable
     {
         try
         {
-            file = new FileStream(Path.Combine(directory, "server.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            file = Directories.OpenPrivateFile(Path.Combine(directory, "server.lock"), FileShare.None);
         }
         catch (IOException exception)
         {

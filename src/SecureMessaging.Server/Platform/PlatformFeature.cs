@@ -39,11 +39,11 @@ internal static class PlatformFeature
 
     private static Database CreateDatabase(IServiceProvider services)
     {
+        var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
+        Directories.CreatePrivate(directory);
         var postgres = services.GetRequiredService<IConfiguration>().GetConnectionString("Postgres");
         if (!string.IsNullOrWhiteSpace(postgres))
             return new PostgresDatabase(postgres);
-        var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
-        Directories.CreatePrivate(directory);
         return new SqliteDatabase(Path.Combine(directory, "secure-messaging.db"), new DataDirectoryLock(directory));
     }
 }
