@@ -38,6 +38,9 @@ internal static class AuthFeature
                 options.ForwardDefaultSelector = context => TicketHandler.Applies(context.Request) ? TicketHandler.SchemeName : JwtBearerDefaults.AuthenticationScheme)
             .AddJwtBearer()
             .AddScheme<AuthenticationSchemeOptions, TicketHandler>(TicketHandler.SchemeName, null);
+        // Nothing here uses data protection (there are no cookies), and its start would write keys into the home directory.
+        foreach (var unused in services.Where(service => service.ImplementationType?.Name == "DataProtectionHostedService").ToList())
+            services.Remove(unused);
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<AccessTokens>(ConfigureBearer);
         services.AddAuthorizationBuilder()
             .AddPolicy(AdminPolicy, policy => policy.RequireRole(AccessTokens.AdminRole))

@@ -20,11 +20,11 @@ internal sealed class AuthOptions
     public TimeSpan TicketLifetime { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How long a session may lie idle.</summary>
-    [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
+    [Range(typeof(TimeSpan), "1.00:00:00", "365.00:00:00")]
     public TimeSpan RefreshTokenLifetime { get; set; } = TimeSpan.FromDays(30);
 
     /// <summary>How long a session may last, however busy.</summary>
-    [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
+    [Range(typeof(TimeSpan), "1.00:00:00", "365.00:00:00")]
     public TimeSpan SessionLifetime { get; set; } = TimeSpan.FromDays(90);
 
     /// <summary>How long a spent refresh token is taken for a repeat after a lost reply rather than for theft.</summary>

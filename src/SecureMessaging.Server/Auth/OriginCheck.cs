@@ -30,7 +30,7 @@ internal static class OriginCheck
         cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. server.Value.AllowedOrigins])
             .WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
-            .WithHeaders("Authorization", "Content-Type", "X-Requested-With", "X-SignalR-User-Agent")
+            .AllowAnyHeader()
             .WithExposedHeaders("Retry-After")
             .SetPreflightMaxAge(TimeSpan.FromMinutes(10)));
 

@@ -100,7 +100,8 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     public async Task<Grant> StartAsync(DbTransaction transaction, Guid userId, CancellationToken cancellationToken)
     {
         var now = time.Now();
-        var (id, expiresAt) = (Guid.NewGuid(), now + options.Value.SessionLifetime);
+        // To the hour like the rest of the log, which an exact end would give away.
+        var (id, expiresAt) = (Guid.NewGuid(), (now + options.Value.SessionLifetime).ToHour());
         await transaction.ExecuteAsync(InsertSession, new { id, userId, startedAt = now.ToHour(), expiresAt }, cancellationToken);
         return new Grant(userId, id, expiresAt, await AddRefreshTokenAsync(transaction, id, now, expiresAt, cancellationToken));
     }
@@ -202,7 +203,7 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
                 var taken = await transaction.QuerySingleAsync<TicketRow>(TakeTicket, new { hash = OpaqueTokens.Hash(bytes) }, cancellationToken);
                 var now = time.Now();
                 return taken is not null && taken.ExpiresAt > now
-                    ? await transaction.QuerySingleAsync<SessionRow>(SelectLiveSession, new { taken.SessionId, now }, cancellationToken)
+                    ? await transaction.QuerySingleAsync<SessionRow>(SelectLiveSession, new { sessionId = taken.SessionId, now }, cancellationToken)
                     : null;
             },
             cancellationToken);
@@ -212,11 +213,11 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     /// Keeps the log to its time and the tables small, a batch a transaction: ends sessions whose time is over, deletes those that ended
     /// before <paramref name="now"/> − <paramref name="keepEndedFor"/>, and tokens and tickets that nobody can use any more.
     /// </summary>
-    /// <remarks>A spent refresh token is kept for a day only: a later reuse is known by its MAC.</remarks>
+    /// <remarks>A spent refresh token tells when its session was in use, and is kept hardly longer than its grace: a later reuse is known by its MAC.</remarks>
     public async Task<PurgedSessions> PurgeAsync(DateTime now, TimeSpan keepEndedFor, int batch, CancellationToken cancellationToken) => new(
         await InBatchesAsync(EndExpired, new { now, endedAt = now.ToHour(), batch }, batch, cancellationToken),
         await InBatchesAsync(DeleteEnded, new { before = now - keepEndedFor, batch }, batch, cancellationToken),
-        await InBatchesAsync(DeleteSpentRefreshTokens, new { now, spentBefore = now.AddDays(-1), batch }, batch, cancellationToken),
+        await InBatchesAsync(DeleteSpentRefreshTokens, new { now, spentBefore = now - options.Value.RefreshGrace - TimeSpan.FromMinutes(1), batch }, batch, cancellationToken),
         await InBatchesAsync(DeleteExpiredTickets, new { now, batch }, batch, cancellationToken));
 
     private async Task<int> InBatchesAsync(string sql, object parameters, int batch, CancellationToken cancellationToken)
@@ -263,7 +264,7 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
         DbTransaction transaction, Guid sessionId, DateTime now, DateTime sessionExpiresAt, CancellationToken cancellationToken)
     {
         var (token, hash) = tokens.Mint(sessionId);
-        var sliding = now + options.Value.RefreshTokenLifetime;
+        var sliding = (now + options.Value.RefreshTokenLifetime).ToHour();
         var expiresAt = sliding < sessionExpiresAt ? sliding : sessionExpiresAt;
         await transaction.ExecuteAsync(InsertRefreshToken, new { hash, sessionId, expiresAt }, cancellationToken);
         return token;

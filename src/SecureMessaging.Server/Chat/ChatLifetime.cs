@@ -39,17 +39,14 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
             return;
         }
 
-        foreach (var membership in await memberships.ListAsync(caller.UserId, connection.ConnectionAborted))
+        try
         {
-            var current = membership;
-            while (current is not null
-                && !await tails.SubscribeAsync(current.RoomId, chat, current.JoinedSeq, current.LastSeq, connection.ConnectionAborted))
-                current = await memberships.FindAsync(caller.UserId, membership.RoomId, connection.ConnectionAborted);
+            await SubscribeAsync(chat, connection.ConnectionAborted);
         }
-
-        // What was committed between reading the memberships and subscribing reached no tail that was not there yet.
-        foreach (var membership in await memberships.ListAsync(caller.UserId, connection.ConnectionAborted))
-            await tails.NoteHeadAsync(membership.RoomId, membership.LastSeq);
+        catch (OperationCanceledException) when (connection.ConnectionAborted.IsCancellationRequested)
+        {
+            // It left while it was being let in.
+        }
     }
 
     public override Task OnDisconnectedAsync(HubConnectionContext connection)
@@ -61,6 +58,20 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
         }
 
         return base.OnDisconnectedAsync(connection);
+    }
+
+    private async Task SubscribeAsync(ChatConnection connection, CancellationToken aborted)
+    {
+        foreach (var membership in await memberships.ListAsync(connection.UserId, aborted))
+        {
+            var current = membership;
+            while (current is not null && !await tails.SubscribeAsync(current.RoomId, connection, current.JoinedSeq, current.LastSeq, aborted))
+                current = await memberships.FindAsync(connection.UserId, membership.RoomId, aborted);
+        }
+
+        // What was committed between reading the memberships and subscribing reached no tail that was not there yet.
+        foreach (var membership in await memberships.ListAsync(connection.UserId, aborted))
+            await tails.NoteHeadAsync(membership.RoomId, membership.LastSeq);
     }
 
     private void EndSession(Guid sessionId, SessionEndReason reason)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Protocol;
@@ -17,10 +18,15 @@ internal sealed class StrictHubProtocol(IHubProtocol inner) : IHubProtocol
 
     public TransferFormat TransferFormat => inner.TransferFormat;
 
-    public bool TryParseMessage(ref ReadOnlySequence<byte> input, IInvocationBinder binder, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out HubMessage? message)
+    public bool TryParseMessage(ref ReadOnlySequence<byte> input, IInvocationBinder binder, [NotNullWhen(true)] out HubMessage? message)
     {
-        if (!inner.TryParseMessage(ref input, binder, out message))
-            return false;
+        // A message of an unknown type is skipped as "no message", which would leave those behind it unread until more data comes.
+        for (var length = input.Length; !inner.TryParseMessage(ref input, binder, out message); length = input.Length)
+        {
+            if (input.Length == length)
+                return false;
+        }
+
         message = message switch
         {
             InvocationBindingFailureMessage failure => new InvocationMessage(failure.InvocationId, nameof(ChatHub.Malformed), []),

@@ -9,12 +9,15 @@ internal sealed class DataDirectoryLock : IDisposable
     {
         try
         {
-            file = Directories.OpenPrivateFile(Path.Combine(directory, "server.lock"), FileShare.None);
+            var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None };
+            if (!OperatingSystem.IsWindows())
+                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            file = new FileStream(Path.Combine(directory, "server.lock"), options);
         }
         catch (IOException exception)
         {
             throw new StartException(
-                $"Another server is using the data directory {directory}. Stop it, or give this one its own with --Server:DataDirectory=PATH. "
+                $"Another server is already using the data directory {directory}. Stop it, or give this one its own with --Server:DataDirectory=PATH. "
                 + "Several nodes need Postgres (ConnectionStrings:Postgres).",
                 exception);
         }

@@ -14,15 +14,14 @@ internal static class Directories
             Directory.CreateDirectory(path, OwnerOnlyDirectory);
     }
 
-    /// <summary>Opens a file for reading and writing, and makes it if need be.</summary>
-    public static FileStream OpenPrivateFile(string path, FileShare share) =>
-        new(path, PrivateFile(new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = share }));
-
     /// <summary>Writes a new file whole or not at all. Returns false when another process was first.</summary>
     public static bool TryCreatePrivateFile(string path, ReadOnlySpan<byte> content)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        using (var stream = new FileStream(temporary, PrivateFile(new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write })))
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = OwnerOnlyFile;
+        using (var stream = new FileStream(temporary, options))
         {
             stream.Write(content);
             stream.Flush(flushToDisk: true);
@@ -38,12 +37,5 @@ internal static class Directories
             File.Delete(temporary);
             return false;
         }
-    }
-
-    private static FileStreamOptions PrivateFile(FileStreamOptions options)
-    {
-        if (!OperatingSystem.IsWindows())
-            options.UnixCreateMode = OwnerOnlyFile;
-        return options;
     }
 }

@@ -21,6 +21,8 @@ internal static class LogFeature
         foreach (var source in Chatty)
             configuration.MinimumLevel.Override(source, LogEventLevel.Warning);
         configuration.MinimumLevel.Override("Microsoft.Hosting.Lifetime", LogEventLevel.Information);
+        // Every refusal would be an error here; the hub's own filter logs what truly failed.
+        configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.Internal.DefaultHubDispatcher", LevelAlias.Off);
         // Its warnings on a failed sign-in or upgrade name the request.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.Server.Kestrel", LogEventLevel.Error);
         var console = section.GetValue("Console", true);

@@ -34,14 +34,17 @@ internal static class PlatformFeature
         app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
     }
 
-    public static void MapPlatform(this IEndpointRouteBuilder app) =>
+    public static void MapPlatform(this IEndpointRouteBuilder app)
+    {
         app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
+        app.MapFallback("{*path}", IResult () => throw ApiException.NotFound()).AllowAnonymous();
+    }
 
     private static Database CreateDatabase(IServiceProvider services)
     {
+        var postgres = services.GetRequiredService<IConfiguration>().GetConnectionString("Postgres");
         var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
         Directories.CreatePrivate(directory);
-        var postgres = services.GetRequiredService<IConfiguration>().GetConnectionString("Postgres");
         if (!string.IsNullOrWhiteSpace(postgres))
             return new PostgresDatabase(postgres);
         return new SqliteDatabase(Path.Combine(directory, "secure-messaging.db"), new DataDirectoryLock(directory));

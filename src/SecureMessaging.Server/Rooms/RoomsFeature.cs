@@ -96,6 +96,8 @@ internal static class RoomsFeature
 
     private static async Task<HashSet<Guid>> FindAsync(UserStore users, string[] usernames, CancellationToken cancellationToken)
     {
+        if (Array.Exists(usernames, name => name is null))
+            throw ApiException.Invalid("A username must not be null.");
         string[] distinct = [.. usernames.Select(name => name.ToLowerInvariant()).Distinct(StringComparer.Ordinal)];
         var found = await users.FindByUsernamesAsync(distinct, cancellationToken);
         return found.Count == distinct.Length

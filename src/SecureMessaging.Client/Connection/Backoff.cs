@@ -1,0 +1,46 @@
+using System.Threading.Channels;
+
+namespace SecureMessaging.Client;
+
+/// <summary>Full-jitter exponential backoff without an end: a random wait between zero and a ceiling that doubles from 100 ms.</summary>
+internal sealed class Backoff(ClientOptions options)
+{
+    private const double FirstCeilingMs = 100;
+    private int _attempt;
+
+    public void Reset() => _attempt = 0;
+
+    /// <param name="atLeast">What the server asked for, if it did. The jitter comes on top, so that callers do not return in step.</param>
+    public TimeSpan Next(TimeSpan? atLeast = null)
+    {
+        var ceiling = Math.Min(options.MaxReconnectDelay.TotalMilliseconds, FirstCeilingMs * Math.Pow(2, Math.Min(_attempt++, 20)));
+        return (atLeast ?? TimeSpan.Zero) + TimeSpan.FromMilliseconds(options.Random.NextDouble() * ceiling);
+    }
+
+    public Task DelayAsync(TimeSpan? atLeast, CancellationToken cancellationToken) =>
+        Task.Delay(Next(atLeast), options.TimeProvider, cancellationToken);
+}
+
+/// <summary>Wakes one loop; any number of calls while it is busy count as one.</summary>
+internal sealed class Wakeup(TimeProvider time)
+{
+    private readonly Channel<bool> _signal =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    public void Set() => _signal.Writer.TryWrite(true);
+
+    /// <summary>Waits for a call of <see cref="Set"/>, or for the time to pass.</summary>
+    public async Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
+    {
+        using var timeout = new CancellationTokenSource(atMost, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            await _signal.Reader.ReadAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The time has passed.
+        }
+    }
+}

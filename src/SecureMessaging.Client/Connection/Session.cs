@@ -1,0 +1,200 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Client;
+
+/// <summary>
+/// The session's tokens. Renews the access token before it expires, once for all callers and all processes on the same store, for as long as it takes:
+/// only the server's definite no ends the session. A new refresh token is on disk before anyone uses what came with it; should the process die in between,
+/// the server still takes the old one for a few seconds.
+/// </summary>
+internal sealed partial class Session : IDisposable
+{
+    private readonly ClientStore _store;
+    private readonly Http _http;
+    private readonly ClientOptions _options;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Lock _gate = new();
+    private StoredSession _current;
+    private Task<string>? _renewal;
+
+    public Session(StoredSession current, ClientStore store, Http http, ClientOptions options, ILogger logger)
+    {
+        (_current, _store, _http, _options, _logger) = (current, store, http, options, logger);
+        UserId = Guid.Parse(current.UserId);
+        SessionId = Guid.Parse(current.SessionId);
+    }
+
+    /// <summary>The session is over; called once.</summary>
+    public event Action? Ended;
+
+    public Guid UserId { get; }
+
+    public Guid SessionId { get; }
+
+    public string Username => _current.Username;
+
+    public bool IsOver { get; private set; }
+
+    /// <summary>When the access token should be renewed: a minute before it expires, or a third of a short life.</summary>
+    public DateTimeOffset RenewAt => DateTimeOffset.FromUnixTimeMilliseconds(RenewAtOf(_current));
+
+    public static StoredSession ToStored(Uri server, TokenResponse tokens, TimeProvider time)
+    {
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        return new()
+        {
+            Server = server.ToString(),
+            UserId = tokens.UserId.ToString("D"),
+            Username = tokens.Username,
+            SessionId = tokens.SessionId.ToString("D"),
+            RefreshToken = tokens.RefreshToken,
+            AccessToken = tokens.AccessToken,
+            AccessIssuedAt = now,
+            AccessExpiresAt = now + (tokens.ExpiresIn * 1000L),
+        };
+    }
+
+    /// <summary>An access token that is good for a while.</summary>
+    /// <param name="rejected">One that the server refused although it looks good, by our clock.</param>
+    /// <param name="cancellationToken">Ends the wait, not the renewal, which others may be waiting for.</param>
+    public Task<string> AccessTokenAsync(string? rejected, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (IsOver)
+                throw SecureMessagingException.SignedOut();
+            if (_current.AccessToken is { } token && token != rejected && Now < RenewAtOf(_current))
+                return Task.FromResult(token);
+            if (_renewal is null or { IsCompleted: true })
+                _renewal = Task.Run(() => RenewAsync(rejected), CancellationToken.None);
+            return _renewal.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Calls REST with the access token; renews it once when the server has had enough of it.</summary>
+    public async Task<T> CallAsync<T>(Func<string, Task<T>> call, CancellationToken cancellationToken)
+    {
+        var token = await AccessTokenAsync(null, cancellationToken);
+        try
+        {
+            return await call(token);
+        }
+        catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.Unauthenticated)
+        {
+            return await call(await AccessTokenAsync(token, cancellationToken));
+        }
+    }
+
+    /// <summary>Ends the session here: the tokens go, the outbox and the cursors stay for the same account's next sign-in.</summary>
+    public void End()
+    {
+        lock (_gate)
+        {
+            if (IsOver)
+                return;
+            IsOver = true;
+            _current = _current with { RefreshToken = null, AccessToken = null };
+            if (_store.ReadSession()?.SessionId == _current.SessionId)
+                _store.WriteSession(_current);
+        }
+        Ended?.Invoke();
+    }
+
+    /// <summary>The newest refresh token, for logging out.</summary>
+    public string? RefreshToken => (_store.ReadSession() ?? _current).RefreshToken;
+
+    /// <summary>Lets a renewal that is under way come to its end, so that its reply is not lost.</summary>
+    public async Task CloseAsync()
+    {
+        await _closing.CancelAsync();
+        Task? renewal;
+        lock (_gate)
+            renewal = _renewal;
+        if (renewal is not null)
+            await renewal.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public void Dispose() => _closing.Dispose();
+
+    private long Now => _options.TimeProvider.GetUtcNow().ToUnixTimeMilliseconds();
+
+    private static long RenewAtOf(StoredSession session) =>
+        session.AccessExpiresAt - Math.Min(60_000, (session.AccessExpiresAt - session.AccessIssuedAt) / 3);
+
+    private async Task<string> RenewAsync(string? rejected)
+    {
+        var backoff = new Backoff(_options);
+        while (true)
+        {
+            TimeSpan? wait = null;
+            try
+            {
+                using var alone = _store.TryLockRenewal();
+                if (alone is not null && await TryRenewAsync(rejected) is { } token)
+                    return token;
+            }
+            catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.Unauthenticated)
+            {
+                SessionOver(_logger, SessionId);
+                End();
+                throw SecureMessagingException.SignedOut();
+            }
+            catch (SecureMessagingException e)
+            {
+                RenewalFailed(_logger, e.ErrorCode);
+                wait = e.RetryAfter;
+            }
+            await backoff.DelayAsync(wait, _closing.Token);
+        }
+    }
+
+    /// <summary>Takes over what another process on the same store has renewed already, or asks the server.</summary>
+    private async Task<string?> TryRenewAsync(string? rejected)
+    {
+        var stored = _store.ReadSession();
+        if (stored is not null && stored.AccessIssuedAt < _current.AccessIssuedAt)
+            stored = _current;
+        if (stored is not { RefreshToken: not null } || stored.UserId != _current.UserId)
+            throw SecureMessagingException.SignedOut();
+        if (stored.AccessToken is null || stored.AccessToken == rejected || Now >= RenewAtOf(stored))
+        {
+            // Not cancellable: a reply that nobody reads would cost the session.
+            var tokens = await _http.SendAsync<TokenResponse>(
+                HttpMethod.Post, "v1/auth/refresh", new RefreshRequest(stored.RefreshToken), null, CancellationToken.None);
+            stored = ToStored(new Uri(stored.Server), tokens, _options.TimeProvider);
+            Persist(stored);
+        }
+        lock (_gate)
+        {
+            if (IsOver)
+                throw SecureMessagingException.SignedOut();
+            _current = stored;
+        }
+        return stored.AccessToken;
+    }
+
+    /// <summary>A full disk must not cost a running client its session: then the tokens live in memory until the next renewal.</summary>
+    private void Persist(StoredSession session)
+    {
+        try
+        {
+            _store.WriteSession(session);
+        }
+        catch (SqliteException e)
+        {
+            NotPersisted(_logger, e.SqliteErrorCode);
+        }
+    }
+
+    [LoggerMessage(7001, LogLevel.Information, "Session {SessionId} is over")]
+    private static partial void SessionOver(ILogger logger, Guid sessionId);
+
+    [LoggerMessage(7007, LogLevel.Warning, "The renewed session could not be stored: SQLite error {SqliteError}")]
+    private static partial void NotPersisted(ILogger logger, int sqliteError);
+
+    [LoggerMessage(7002, LogLevel.Debug, "The access token could not be renewed yet: {Code}")]
+    private static partial void RenewalFailed(ILogger logger, ErrorCode code);
+}

@@ -1,0 +1,78 @@
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Client;
+
+/// <summary>Something that happened in a room, in the order of the room's log.</summary>
+/// <param name="RoomId">The room.</param>
+public abstract record RoomEvent(Guid RoomId);
+
+/// <summary>An entry of the room's log.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Entry">The entry as the server keeps it.</param>
+public abstract record EntryEvent(Guid RoomId, LogEntry Entry) : RoomEvent(RoomId)
+{
+    /// <summary>The entry's place in the room's log: contiguous, the only order there is.</summary>
+    public long Seq => Entry.Seq;
+}
+
+/// <summary>A message that was opened. One's own messages come back this way too; see <see cref="SendReceipt.ClientMessageId"/>.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Entry">The entry; its <see cref="LogEntry.Id"/> is the sender's client message id.</param>
+/// <param name="Envelope">Who, when and what, as far as the room's cipher can vouch for it.</param>
+public sealed record MessageReceived(Guid RoomId, LogEntry Entry, OpenedEnvelope Envelope) : EntryEvent(RoomId, Entry);
+
+/// <summary>A message that could not be opened: the key is missing or wrong, or the envelope was tampered with.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Entry">The entry with its ciphertext.</param>
+/// <param name="Reason">The cipher's sentence, for a developer.</param>
+public sealed record Undecryptable(Guid RoomId, LogEntry Entry, string Reason) : EntryEvent(RoomId, Entry);
+
+/// <summary>An entry that is not an application message: roster, roles, settings, retractions, MLS handshakes and places whose content is gone.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Entry">The entry; <see cref="LogEntry.Kind"/> says what it is.</param>
+public sealed record RoomEntry(Guid RoomId, LogEntry Entry) : EntryEvent(RoomId, Entry);
+
+/// <summary>Entries that can no longer be read: they have expired, or the caller was not a member while they were written.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="FromSeq">The first of them.</param>
+/// <param name="ToSeq">The last of them. The log goes on right after.</param>
+public sealed record HistoryGap(Guid RoomId, long FromSeq, long ToSeq) : RoomEvent(RoomId);
+
+/// <summary>The caller is no longer in the room, or the room is no more. Nothing of it follows.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Change"><see cref="RoomChange.Left"/> or <see cref="RoomChange.Deleted"/>.</param>
+public sealed record RoomEnded(Guid RoomId, RoomChange Change) : RoomEvent(RoomId);
+
+/// <summary>An ephemeral signal from a member, delivered at most once and unordered.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Content">Opaque; the SDK neither seals nor opens signals.</param>
+public sealed record RoomSignal(Guid RoomId, byte[] Content);
+
+/// <summary>The server has stored a message.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="ClientMessageId">The id under which it was queued; <see cref="LogEntry.Id"/> of its entry.</param>
+/// <param name="Seq">Its place in the room's log.</param>
+/// <param name="CreatedAt">To the minute (UTC).</param>
+public sealed record SendReceipt(Guid RoomId, Guid ClientMessageId, long Seq, DateTime CreatedAt);
+
+/// <summary>The server refused a message for good, and it left the outbox. It never appears in the room.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="ClientMessageId">The id under which it was queued.</param>
+/// <param name="Error">Why.</param>
+public sealed record SendFailure(Guid RoomId, Guid ClientMessageId, SecureMessagingException Error);
+
+/// <summary>How a client stands towards its server.</summary>
+public enum ConnectionState
+{
+    /// <summary><see cref="SecureMessagingClient.Connect"/> was not called yet, or the client is disposed.</summary>
+    Disconnected = 0,
+
+    /// <summary>Trying, for as long as it takes. What is sent waits in the outbox.</summary>
+    Connecting,
+
+    /// <summary>Connected.</summary>
+    Connected,
+
+    /// <summary>The session is over: logged out, revoked or expired. Only a new sign-in helps.</summary>
+    SignedOut,
+}

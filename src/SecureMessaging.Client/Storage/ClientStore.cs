@@ -1,0 +1,243 @@
+using Dapper;
+using Microsoft.Data.Sqlite;
+
+namespace SecureMessaging.Client;
+
+/// <summary>
+/// What must outlive the process: the session, the sends that have no ack yet, and how far the application has read each room.
+/// One SQLite file, or memory. Writes are durable when a method returns; only the cursor skips the wait for the disk,
+/// so a crash of the process loses nothing and a loss of power at most shows some events again.
+/// </summary>
+internal sealed class ClientStore : IDisposable
+{
+    private const string Schema = """
+        create table if not exists session (
+            id integer primary key check (id = 1), server text not null, user_id text not null, username text not null,
+            session_id text not null, refresh_token text, access_token text, access_issued_at integer not null, access_expires_at integer not null);
+        create table if not exists outbox (
+            position integer primary key autoincrement, room_id text not null, client_message_id text not null unique,
+            ciphertext blob not null, ttl integer);
+        create index if not exists outbox_by_room on outbox (room_id, position);
+        create table if not exists cursors (room_id text primary key, seq integer not null) without rowid;
+        """;
+
+    private readonly Lock _gate = new();
+    private readonly SqliteConnection _connection;
+    private readonly string? _path;
+
+    public ClientStore(string? path)
+    {
+        _path = path is null ? null : Path.GetFullPath(path);
+        if (_path is not null)
+            CreatePrivately(_path);
+        _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _path ?? ":memory:", Pooling = false, DefaultTimeout = 10 }.ToString());
+        try
+        {
+            _connection.Open();
+            _connection.Execute("pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on;");
+            _connection.Execute(Schema);
+        }
+        catch
+        {
+            _connection.Dispose();
+            throw;
+        }
+    }
+
+    public StoredSession? ReadSession()
+    {
+        lock (_gate)
+        {
+            return _connection.QuerySingleOrDefault<StoredSession>("""
+                select server, user_id UserId, username, session_id SessionId, refresh_token RefreshToken, access_token AccessToken,
+                       access_issued_at AccessIssuedAt, access_expires_at AccessExpiresAt
+                from session
+                """);
+        }
+    }
+
+    public void WriteSession(StoredSession session)
+    {
+        lock (_gate)
+        {
+            _connection.Execute("""
+                insert into session (id, server, user_id, username, session_id, refresh_token, access_token, access_issued_at, access_expires_at)
+                values (1, @Server, @UserId, @Username, @SessionId, @RefreshToken, @AccessToken, @AccessIssuedAt, @AccessExpiresAt)
+                on conflict (id) do update set server = @Server, user_id = @UserId, username = @Username, session_id = @SessionId,
+                    refresh_token = @RefreshToken, access_token = @AccessToken, access_issued_at = @AccessIssuedAt, access_expires_at = @AccessExpiresAt
+                """, session);
+        }
+    }
+
+    /// <summary>Forgets everything, as after logging out.</summary>
+    public void Clear()
+    {
+        lock (_gate)
+            _connection.Execute("begin immediate; delete from session; delete from outbox; delete from cursors; commit;");
+    }
+
+    /// <summary>Appends to the outbox unless it is full.</summary>
+    public bool TryEnqueue(OutboxItem item, int capacity)
+    {
+        lock (_gate)
+        {
+            return _connection.Execute("""
+                insert into outbox (room_id, client_message_id, ciphertext, ttl)
+                select @RoomId, @ClientMessageId, @Ciphertext, @Ttl where (select count(*) from outbox) < @capacity
+                """, new { item.RoomId, item.ClientMessageId, item.Ciphertext, item.Ttl, capacity }) == 1;
+        }
+    }
+
+    /// <summary>The oldest pending send of each room, oldest first.</summary>
+    public IReadOnlyList<OutboxItem> ReadOldestOfEachRoom(int limit)
+    {
+        lock (_gate)
+        {
+            return _connection.Query<OutboxItem>("""
+                select o.position, o.room_id RoomId, o.client_message_id ClientMessageId, o.ciphertext, o.ttl
+                from (select min(position) position from outbox group by room_id) oldest
+                join outbox o on o.position = oldest.position
+                order by o.position limit @limit
+                """, new { limit }).AsList();
+        }
+    }
+
+    public int CountOutbox()
+    {
+        lock (_gate)
+            return _connection.ExecuteScalar<int>("select count(*) from outbox");
+    }
+
+    public void RemoveFromOutbox(IEnumerable<long> positions)
+    {
+        lock (_gate)
+            _connection.Execute("delete from outbox where position in @positions", new { positions });
+    }
+
+    public IReadOnlyList<StoredCursor> ReadCursors()
+    {
+        lock (_gate)
+            return _connection.Query<StoredCursor>("select room_id RoomId, seq from cursors").AsList();
+    }
+
+    /// <summary>Moves a cursor forward.</summary>
+    public void WriteCursor(Guid roomId, long seq)
+    {
+        lock (_gate)
+        {
+            try
+            {
+                _connection.Execute("""
+                    pragma synchronous=normal;
+                    insert into cursors (room_id, seq) values (@roomId, @seq) on conflict (room_id) do update set seq = max(seq, excluded.seq);
+                    """, new { roomId = roomId.ToString("D"), seq });
+            }
+            finally
+            {
+                _connection.Execute("pragma synchronous=full");
+            }
+        }
+    }
+
+    public void ForgetCursor(Guid roomId)
+    {
+        lock (_gate)
+            _connection.Execute("delete from cursors where room_id = @roomId", new { roomId = roomId.ToString("D") });
+    }
+
+    /// <summary>
+    /// Keeps other processes on the same file from renewing the session at the same time: a refresh token used twice ends its session.
+    /// Null when another process holds it.
+    /// </summary>
+    public IDisposable? TryLockRenewal()
+    {
+        if (_path is null)
+            return new MemoryStream();
+        try
+        {
+            return new FileStream(_path + ".renewal", Private(FileMode.OpenOrCreate, FileShare.None));
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+            _connection.Dispose();
+    }
+
+    private static void CreatePrivately(string path)
+    {
+        var folder = Path.GetDirectoryName(path)!;
+        if (OperatingSystem.IsWindows())
+            Directory.CreateDirectory(folder);
+        else
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // SQLite gives its journal files the mode of the database file. One that exists is not opened here: closing it would drop the locks
+        // that SQLite may hold on it elsewhere in this process (POSIX advisory locks).
+        if (!File.Exists(path))
+        {
+            using var created = new FileStream(path, Private(FileMode.OpenOrCreate, FileShare.ReadWrite));
+        }
+        else if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+    }
+
+    private static FileStreamOptions Private(FileMode mode, FileShare share)
+    {
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = share };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return options;
+    }
+}
+
+/// <summary>The session's row. Times are Unix milliseconds of the local clock.</summary>
+internal sealed record StoredSession
+{
+    public required string Server { get; init; }
+
+    public required string UserId { get; init; }
+
+    public required string Username { get; init; }
+
+    public required string SessionId { get; init; }
+
+    /// <summary>Null once the session is over.</summary>
+    public string? RefreshToken { get; init; }
+
+    public string? AccessToken { get; init; }
+
+    public required long AccessIssuedAt { get; init; }
+
+    public required long AccessExpiresAt { get; init; }
+
+    public override string ToString() => "StoredSession [REDACTED]";
+}
+
+/// <summary>A sealed message on its way out.</summary>
+internal sealed record OutboxItem
+{
+    public long Position { get; init; }
+
+    public required string RoomId { get; init; }
+
+    public required string ClientMessageId { get; init; }
+
+    public required byte[] Ciphertext { get; init; }
+
+    public long? Ttl { get; init; }
+}
+
+/// <summary>How far the application has read a room.</summary>
+internal sealed record StoredCursor
+{
+    public required string RoomId { get; init; }
+
+    public long Seq { get; init; }
+}
