@@ -5,6 +5,7 @@ namespace SecureMessaging.Tests.Client;
 /// <param name="Username">Signed up already.</param>
 /// <param name="Password">Of this test's account.</param>
 /// <param name="Rooms">Where it is a member; it sends to them in turn.</param>
+/// <param name="Keys">The key of each of these rooms.</param>
 /// <param name="Messages">How many it sends.</param>
 /// <param name="InFlight">How many of them it leaves unacknowledged at a time.</param>
 /// <param name="Texts">A file of texts, one a line.</param>
@@ -12,7 +13,7 @@ namespace SecureMessaging.Tests.Client;
 /// <param name="Transcript">The file it writes.</param>
 /// <param name="StateDirectory">Where the SDK may keep its outbox.</param>
 public sealed record Job(
-    Uri Url, string Username, string Password, Guid[] Rooms, int Messages, int InFlight, string Texts, int Seed, string Transcript, string StateDirectory);
+    Uri Url, string Username, string Password, Guid[] Rooms, string[] Keys, int Messages, int InFlight, string Texts, int Seed, string Transcript, string StateDirectory);
 
 /// <summary>What a client process and the test say to each other, a line each.</summary>
 public static class Talk

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text.Json;
+using SecureMessaging.Client;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Client;
 using SecureMessaging.Tests.Harness;
@@ -90,10 +91,11 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
     {
         var texts = directory.Combine("texts");
         Texts.Write(texts);
+        var keys = rooms.SelectMany(room => room).Distinct().ToDictionary(room => room, _ => SharedKeyCipher.GenerateKey());
         for (var i = 0; i < Clients; i++)
         {
             clients.Add(new ClientProcess(new Job(
-                server!.Url, users[i].Username, users[i].Password, rooms[i], Messages / Clients, InFlight, texts, Seed.Value + i,
+                server!.Url, users[i].Username, users[i].Password, rooms[i], [.. rooms[i].Select(room => keys[room])], Messages / Clients, InFlight, texts, Seed.Value + i,
                 directory.Combine($"transcript{i}.jsonl"), directory.Combine($"client{i}"))));
         }
     }

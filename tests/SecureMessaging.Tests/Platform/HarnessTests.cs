@@ -14,7 +14,8 @@ public abstract class HarnessTests(TestServer server)
     [Fact]
     public async Task An_unknown_path_is_a_problem_with_a_code()
     {
-        using var response = await server.Http.GetAsync("/v1/nothing-here");
+        await using var anna = await server.SignUpAsync();
+        using var response = await anna.Http.GetAsync("/v1/nothing-here");
         var error = await response.ReadErrorAsync(404, ErrorCode.NotFound);
         Assert.False(error.Retryable);
     }
