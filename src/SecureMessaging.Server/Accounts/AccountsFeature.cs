@@ -1,4 +1,3 @@
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using SecureMessaging.Server.Rooms;
 
 namespace SecureMessaging.Server.Accounts;
@@ -12,7 +11,6 @@ internal static class AccountsFeature
         services.AddSingleton<AccountRules>();
         services.AddSingleton<EmailCipher>();
         services.AddSingleton<UserStore>();
-        services.TryAddSingleton<MemberErasure>();
     }
 
     public static void MapAccounts(this IEndpointRouteBuilder app) => AccountEndpoints.Map(app);

@@ -100,7 +100,7 @@ internal static class RoomsFeature
         if (Array.Exists(usernames, name => name is null))
             throw ApiException.Invalid("A username must not be null.");
         string[] distinct = [.. usernames.Select(name => name.ToLowerInvariant()).Distinct(StringComparer.Ordinal)];
-        var found = (await users.FindByUsernamesAsync(distinct, cancellationToken)).ToDictionary(user => user.Username, user => user.Id);
+        var found = (await users.FindByUsernamesAsync(distinct, cancellationToken)).ToDictionary(user => user.Username, user => user.Id, StringComparer.Ordinal);
         return Array.TrueForAll(distinct, found.ContainsKey)
             ? [.. distinct.Select(name => found[name])]
             : throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
