@@ -1,7 +1,6 @@
 using System.Text;
 using SecureMessaging.Client;
 using SecureMessaging.Protocol;
-using Xunit;
 
 namespace SecureMessaging.Tests.Client;
 

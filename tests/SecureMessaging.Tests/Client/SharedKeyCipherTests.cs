@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using CsCheck;
 using SecureMessaging.Client;
-using Xunit;
 
 namespace SecureMessaging.Tests.Client;
 

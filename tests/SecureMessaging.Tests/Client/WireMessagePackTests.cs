@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text.Json;
 using MessagePack;
 using SecureMessaging.Protocol;
-using Xunit;
 
 namespace SecureMessaging.Tests.Client;
 
