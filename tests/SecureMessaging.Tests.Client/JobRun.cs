@@ -59,8 +59,13 @@ internal sealed class JobRun : IAsyncDisposable
     /// <summary>Waits until everything up to these seqs has been read.</summary>
     public async Task ReceivedUpToAsync(Dictionary<Guid, long> heads)
     {
-        while (!reading.IsCompleted && job.Rooms.Any(room => Position(room) < heads[room]))
+        for (var wait = 0; !reading.IsCompleted && job.Rooms.Any(room => Position(room) < heads[room]); wait++)
+        {
+            if (wait % 500 == 0)
+                await Console.Error.WriteLineAsync($"{client.State}, reads {string.Join(", ", job.Rooms.Select(room => $"{room} at {Position(room)} of {heads[room]}"))}");
             await Task.Delay(10);
+        }
+
         // A while for what should not come any more: duplicates.
         await Task.Delay(500);
         await stop.CancelAsync();
