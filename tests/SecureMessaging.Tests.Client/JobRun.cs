@@ -27,8 +27,7 @@ internal sealed class JobRun : IAsyncDisposable
         var cipher = new SharedKeyCipher();
         foreach (var (room, key) in job.Rooms.Zip(job.Keys))
             cipher.AddRoom(room, key);
-        Directory.CreateDirectory(job.StateDirectory);
-        var options = new ClientOptions { Cipher = cipher, StorePath = Path.Combine(job.StateDirectory, "client.db"), MaxReconnectDelay = TimeSpan.FromSeconds(1) };
+        var options = new ClientOptions { Cipher = cipher, StorePath = job.StorePath, MaxReconnectDelay = TimeSpan.FromSeconds(1) };
         var run = new JobRun(job, await SecureMessagingClient.SignInAsync(job.Url, job.Username, job.Password, options));
         run.client.Connect();
         while (run.client.State != ConnectionState.Connected)
