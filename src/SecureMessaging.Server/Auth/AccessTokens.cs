@@ -56,6 +56,7 @@ internal sealed class AccessTokens(KeyRing ring, TimeProvider time, IOptions<Aut
         ValidTypes = [TokenType],
         ValidIssuer = options.Value.Issuer,
         ValidAudience = options.Value.Audience,
+        IgnoreTrailingSlashWhenValidatingAudience = false,
         ValidateIssuerSigningKey = true,
         TryAllIssuerSigningKeys = false,
         IssuerSigningKeyResolver = (_, _, kid, _) => ring.Find(kid) is { } known ? [known.Key] : [],

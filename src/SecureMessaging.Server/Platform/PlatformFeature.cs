@@ -47,6 +47,11 @@ internal static class PlatformFeature
         Directories.CreatePrivate(directory);
         if (!string.IsNullOrWhiteSpace(postgres))
             return new PostgresDatabase(postgres);
-        return new SqliteDatabase(Path.Combine(directory, "secure-messaging.db"), new DataDirectoryLock(directory));
+        var path = Path.Combine(directory, "secure-messaging.db");
+        var ownership = new DataDirectoryLock(directory);
+        // SQLite would create it readable by all, and gives its log the mode of the file.
+        if (!File.Exists(path))
+            Directories.TryCreatePrivateFile(path, []);
+        return new SqliteDatabase(path, ownership);
     }
 }

@@ -23,9 +23,9 @@ internal sealed class MemberErasure(RosterStore roster, LogStore log, OwnerProof
         where room_id = @RoomId and seq > @AfterSeq and owner_proof is not null order by seq limit @Limit
         """;
 
-    private const string EraseEntriesSql = """
+    private const string EraseEntrySql = """
         update entries set kind = @Gone, ciphertext = null, expires_at = null, id = null, owner_proof = null, sender_id = null
-        where room_id = @RoomId and seq in @Seqs
+        where room_id = @RoomId and seq = @Seq
         """;
 
     private const string EraseSentSql = """
@@ -77,9 +77,8 @@ internal sealed class MemberErasure(RosterStore roster, LogStore log, OwnerProof
             if (rows.Count == 0)
                 return;
             afterSeq = rows[^1].Seq;
-            long[] own = [.. rows.Where(row => ownerProof.Verify(userId, roomId, row.Id, row.OwnerProof)).Select(row => row.Seq)];
-            if (own.Length > 0)
-                await transaction.ExecuteAsync(EraseEntriesSql, new { RoomId = roomId, Seqs = own, Gone = (int)EntryKind.Gone }, cancellationToken);
+            foreach (var own in rows.Where(row => ownerProof.Verify(userId, roomId, row.Id, row.OwnerProof)))
+                await transaction.ExecuteAsync(EraseEntrySql, new { RoomId = roomId, own.Seq, Gone = (int)EntryKind.Gone }, cancellationToken);
         }
     }
 

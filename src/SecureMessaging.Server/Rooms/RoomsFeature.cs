@@ -94,14 +94,15 @@ internal static class RoomsFeature
         return TypedResults.NoContent();
     }
 
-    private static async Task<HashSet<Guid>> FindAsync(UserStore users, string[] usernames, CancellationToken cancellationToken)
+    /// <summary>The accounts of these usernames, each once, in the order given.</summary>
+    private static async Task<List<Guid>> FindAsync(UserStore users, string[] usernames, CancellationToken cancellationToken)
     {
         if (Array.Exists(usernames, name => name is null))
             throw ApiException.Invalid("A username must not be null.");
         string[] distinct = [.. usernames.Select(name => name.ToLowerInvariant()).Distinct(StringComparer.Ordinal)];
-        var found = await users.FindByUsernamesAsync(distinct, cancellationToken);
-        return found.Count == distinct.Length
-            ? [.. found.Select(user => user.Id)]
+        var found = (await users.FindByUsernamesAsync(distinct, cancellationToken)).ToDictionary(user => user.Username, user => user.Id);
+        return Array.TrueForAll(distinct, found.ContainsKey)
+            ? [.. distinct.Select(name => found[name])]
             : throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
     }
 

@@ -77,9 +77,9 @@ public sealed class TestConnection : IAsyncDisposable
 
     public Task<RoomHead[]> HeadsAsync() => CallAsync(Hub.InvokeAsync<RoomHead[]>(nameof(IChatHub.Heads)));
 
-    public Task SignalAsync(Guid roomId, byte[] signal) => CallAsync(Hub.InvokeAsync<object?>(nameof(IChatHub.Signal), roomId, signal));
+    public Task SignalAsync(Guid roomId, byte[] signal) => CallAsync(Hub.InvokeAsync(nameof(IChatHub.Signal), roomId, signal));
 
-    public Task MarkDeliveredAsync(Guid roomId, long seq) => CallAsync(Hub.InvokeAsync<object?>(nameof(IChatHub.MarkDelivered), roomId, seq));
+    public Task MarkDeliveredAsync(Guid roomId, long seq) => CallAsync(Hub.InvokeAsync(nameof(IChatHub.MarkDelivered), roomId, seq));
 
     /// <summary>Waits until the pushed entries of a room satisfy the condition, and returns them.</summary>
     public async Task<LogEntry[]> WaitAsync(Guid roomId, Func<LogEntry[], bool> until)
@@ -99,9 +99,15 @@ public sealed class TestConnection : IAsyncDisposable
 
     private static async Task<T> CallAsync<T>(Task<T> call)
     {
+        await CallAsync((Task)call);
+        return await call;
+    }
+
+    private static async Task CallAsync(Task call)
+    {
         try
         {
-            return await call.WaitAsync(Patience);
+            await call.WaitAsync(Patience);
         }
         catch (HubException exception)
         {

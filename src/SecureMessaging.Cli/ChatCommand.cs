@@ -1,0 +1,229 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using System.Text;
+using SecureMessaging.Client;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Cli;
+
+/// <summary>Reads lines, sends them, and shows the room as its log goes by.</summary>
+internal static class ChatCommand
+{
+    private const int RecentEntries = 30;
+    private static readonly TimeSpan EchoPatience = TimeSpan.FromSeconds(5);
+
+    public static Command Create()
+    {
+        var roomName = RoomCommands.RoomArgument();
+        var exitOnEof = new Option<bool>("--exit-on-eof") { Description = "When the input ends: wait until everything is stored, then exit." };
+        var command = new Command("chat", "Talk in a room. A line is a message; Ctrl+D or Ctrl+C leaves.") { roomName, exitOnEof };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var profile = Profile.Of(parsed);
+            await using var client = await profile.OpenAsync(cancellationToken);
+            var room = await RoomCommands.FindAsync(profile, client, parsed.GetValue(roomName)!, cancellationToken);
+            if (!profile.Cipher.Knows(room.Id))
+                throw new CliException("This machine does not have the room's key. Run 'secmsg join INVITE' first.");
+            var members = await client.Rooms.MembersAsync(room.Id, cancellationToken);
+            using var screen = new ChatScreen(RoomCommands.NameOf(profile, room));
+            var chat = new Chat(client, room, screen, members.ToDictionary(member => member.UserId, member => member.Username));
+            await chat.RunAsync(parsed.GetValue(exitOnEof) || !Console.IsInputRedirected, cancellationToken);
+        });
+        return command;
+    }
+
+    private sealed class Chat(SecureMessagingClient client, Room room, ChatScreen screen, Dictionary<Guid, string> names)
+    {
+        private Dictionary<Guid, string> _names = names;
+        private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private long _lastShown;
+        private int _pending;
+
+        public async Task RunAsync(bool endWithInput, CancellationToken cancellationToken)
+        {
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
+            {
+                signal.Cancel = true;
+                stop.Cancel();
+            });
+            client.StateChanged += state => screen.Status(state switch
+            {
+                ConnectionState.Connecting => "connecting",
+                ConnectionState.SignedOut => "signed out",
+                _ => "",
+            });
+            client.Connect();
+            var sends = new List<Task<long>>();
+            var show = ShowAsync(stop.Token);
+            var read = ReadAsync(sends, stop.Token);
+            try
+            {
+                if (await Task.WhenAny(show, read, _over.Task) == read)
+                {
+                    await read;
+                    await FinishAsync(sends, show, stop.Token);
+                    if (!endWithInput)
+                        await Task.WhenAny(show, _over.Task);
+                }
+                if (show.IsCompleted)
+                    await show;
+            }
+            finally
+            {
+                await stop.CancelAsync();
+            }
+        }
+
+        /// <summary>Sends every line at once; the order of the lines is the order in the room.</summary>
+        private async Task ReadAsync(List<Task<long>> sends, CancellationToken cancellationToken)
+        {
+            while (await screen.ReadLineAsync(cancellationToken) is { } line)
+            {
+                if (line.Length == 0)
+                    continue;
+                var bytes = Encoding.UTF8.GetBytes(line);
+                if (bytes.Length > SharedKeyCipher.MaxContentBytes)
+                    screen.Note($"A message has {SharedKeyCipher.MaxContentBytes} bytes at most; this one was not sent.");
+                else
+                    sends.Add(await SendAsync(bytes, cancellationToken));
+            }
+        }
+
+        /// <summary>Queues a message, waiting while the outbox is full.</summary>
+        private async Task<Task<long>> SendAsync(byte[] content, CancellationToken cancellationToken)
+        {
+            while (true)
+            {
+                try
+                {
+                    var sent = client.SendAsync(room.Id, content, cancellationToken: cancellationToken);
+                    screen.Pending(Interlocked.Increment(ref _pending));
+                    return AckAsync(sent);
+                }
+                catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.Overloaded)
+                {
+                    await Task.Delay(100, cancellationToken);
+                }
+            }
+        }
+
+        private async Task<long> AckAsync(Task<SendReceipt> sent)
+        {
+            try
+            {
+                return (await sent).Seq;
+            }
+            catch (SecureMessagingException e)
+            {
+                screen.Note($"Not sent: {SafeText.Neutralise(e.Message)}");
+                throw;
+            }
+            finally
+            {
+                screen.Pending(Interlocked.Decrement(ref _pending));
+            }
+        }
+
+        /// <summary>Waits for every ack, then a moment for one's own last line to come back.</summary>
+        private async Task FinishAsync(List<Task<long>> sends, Task show, CancellationToken cancellationToken)
+        {
+            var stored = Task.WhenAll(sends);
+            if (await Task.WhenAny(stored, show) == show)
+                await show;
+            var last = (await stored).DefaultIfEmpty().Max();
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            patience.CancelAfter(EchoPatience);
+            while (Volatile.Read(ref _lastShown) < last && !show.IsCompleted && !patience.IsCancellationRequested)
+                await Task.Delay(20, CancellationToken.None);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        private async Task ShowAsync(CancellationToken cancellationToken)
+        {
+            // What is unread, and at least the last few entries; what the live stream repeats of it is skipped.
+            var after = Math.Max(room.FirstSeq - 1, Math.Min(room.DeliveredSeq, room.HeadSeq - RecentEntries));
+            HistoryPage page;
+            do
+            {
+                page = await client.ReadHistoryAsync(room.Id, after, Limits.Default.PageEntries, cancellationToken);
+                foreach (var entry in page.Events)
+                    Show(entry);
+                after = page.Events.Count > 0 ? page.Events[^1].Seq : page.HeadSeq;
+            }
+            while (after < page.HeadSeq);
+            await MarkAsync(cancellationToken);
+
+            await foreach (var happened in client.ReadAllAsync(cancellationToken))
+            {
+                if (happened.RoomId != room.Id)
+                    continue;
+                switch (happened)
+                {
+                    case EntryEvent entry when entry.Seq > _lastShown:
+                        if (entry.Entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !_names.ContainsKey(joined))
+                            await ReadNamesAsync(cancellationToken);
+                        Show(entry);
+                        await MarkAsync(cancellationToken);
+                        break;
+                    case HistoryGap gap when gap.ToSeq > _lastShown:
+                        screen.Note("Some older messages have expired.");
+                        break;
+                    case RoomEnded ended:
+                        screen.Note(ended.Change == RoomChange.Deleted ? "The room was deleted." : "You are no longer in this room.");
+                        _over.TrySetResult();
+                        return;
+                }
+            }
+        }
+
+        private async Task ReadNamesAsync(CancellationToken cancellationToken)
+        {
+            try
+            {
+                _names = (await client.Rooms.MembersAsync(room.Id, cancellationToken)).ToDictionary(member => member.UserId, member => member.Username);
+            }
+            catch (SecureMessagingException)
+            {
+                // A newcomer stays "someone" until the next time; the chat goes on.
+            }
+        }
+
+        private async Task MarkAsync(CancellationToken cancellationToken)
+        {
+            try
+            {
+                await client.MarkDeliveredAsync(room.Id, _lastShown, cancellationToken);
+            }
+            catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.NotFound)
+            {
+                // Removed in this moment; the log says so next.
+            }
+        }
+
+        private void Show(EntryEvent happened)
+        {
+            var at = DateTime.SpecifyKind(happened.Entry.CreatedAt, DateTimeKind.Utc).ToLocalTime();
+            switch (happened)
+            {
+                case MessageReceived message:
+                    var own = message.Envelope.SenderId == client.UserId;
+                    var text = SafeText.Neutralise(Encoding.UTF8.GetString(message.Envelope.Content));
+                    // The name on record for the id beats the one that the sender claims.
+                    var who = _names.GetValueOrDefault(message.Envelope.SenderId) ?? message.Envelope.SenderName + "?";
+                    screen.Message(message.Envelope.SentAt.ToLocalTime().DateTime, SafeText.Neutralise(who), text, own);
+                    break;
+                case Undecryptable:
+                    screen.Note($"{at:HH:mm} A message that cannot be opened with this room's key.");
+                    break;
+                case RoomEntry { Entry: { Kind: EntryKind.MemberJoined or EntryKind.MemberLeft, UserId: { } user } entry }:
+                    screen.Note($"{at:HH:mm} {SafeText.Neutralise(_names.GetValueOrDefault(user) ?? "someone")} {(entry.Kind == EntryKind.MemberJoined ? "joined" : "left")}.");
+                    break;
+                case RoomEntry { Entry.Kind: EntryKind.Retraction }:
+                    screen.Note($"{at:HH:mm} A message was taken back.");
+                    break;
+            }
+            Volatile.Write(ref _lastShown, happened.Seq);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Auth;
+
+public sealed class KeyRingTests(SqliteServer server)
+{
+    [Fact]
+    public async Task Keys_rotate_without_a_token_being_refused()
+    {
+        await using var own = await server.DedicatedAsync();
+        await using var user = await own.SignUpAsync();
+        var ring = own.Services.GetRequiredService<KeyRing>();
+        var first = ring.Current.Id;
+        Assert.False(ring.Turn());
+
+        own.Time.Advance(TimeSpan.FromDays(90) - TimeSpan.FromMinutes(14));
+        Assert.True(ring.Turn());
+        Assert.Equal(first, ring.Current.Id);
+        Assert.Equal(2, await PublishedAsync(own));
+        var before = await user.SignInAsync();
+
+        own.Time.Advance(TimeSpan.FromMinutes(16));
+        Assert.NotEqual(first, ring.Current.Id);
+        Assert.Equal(2, await PublishedAsync(own));
+        var after = await user.SignInAsync();
+        Assert.Equal(200, await own.Http.ProbeAsync(after.AccessToken));
+        Assert.Equal(401, await own.Http.ProbeAsync(before.AccessToken));
+
+        // Ten minutes after its last token and five for clocks that differ, the old key is gone, from the disk as well.
+        own.Time.Advance(TimeSpan.FromMinutes(8));
+        ring.Turn();
+        Assert.Equal(2, await PublishedAsync(own));
+        own.Time.Advance(TimeSpan.FromMinutes(8));
+        ring.Turn();
+        Assert.Equal(1, await PublishedAsync(own));
+        Assert.Single(Directory.GetFiles(Path.Combine(own.DataDirectory, "keys"), "signing-*.json"));
+        Assert.Equal(200, await own.Http.ProbeAsync((await user.SignInAsync()).AccessToken));
+    }
+
+    [Fact]
+    public async Task A_token_of_the_old_key_outlives_the_change()
+    {
+        await using var own = await server.DedicatedAsync();
+        await using var user = await own.SignUpAsync();
+        var ring = own.Services.GetRequiredService<KeyRing>();
+        own.Time.Advance(TimeSpan.FromDays(90) - TimeSpan.FromMinutes(15));
+        ring.Turn();
+        own.Time.Advance(TimeSpan.FromMinutes(13));
+        var tokens = await user.SignInAsync();
+        var old = ring.Current.Id;
+        own.Time.Advance(TimeSpan.FromMinutes(9));
+        Assert.NotEqual(old, ring.Current.Id);
+        Assert.Equal(200, await own.Http.ProbeAsync(tokens.AccessToken));
+    }
+
+    [Fact]
+    public void Nodes_that_start_at_once_agree_on_one_key_and_learn_of_each_others()
+    {
+        using var directory = new TestDirectory();
+        var time = new AdjustableTime(shared: false);
+        var rings = new KeyRing[8];
+        Parallel.For(0, rings.Length, i => rings[i] = Ring(directory.Path, time));
+        Assert.Single(rings.Select(ring => ring.Current.Id).Distinct());
+
+        time.Advance(TimeSpan.FromDays(91));
+        Parallel.ForEach(rings.Skip(1), ring => ring.Turn());
+        time.Advance(TimeSpan.FromMinutes(16));
+        var current = Assert.Single(rings.Skip(1).Select(ring => ring.Current.Id).Distinct());
+        Assert.NotEqual(current, rings[0].Current.Id);
+        Assert.Equal(current, rings[0].Find(current)?.Id);
+        Assert.Equal(current, rings[0].Current.Id);
+    }
+
+    [Fact]
+    public void Keys_are_private_files_and_a_broken_one_stops_the_start()
+    {
+        using var directory = new TestDirectory();
+        var time = new AdjustableTime(shared: false);
+        Ring(directory.Path, time);
+        var file = Assert.Single(Directory.GetFiles(directory.Path, "signing-*.json"));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        File.WriteAllText(file, "{}");
+        var refusal = Assert.Throws<InvalidOperationException>(() => Ring(directory.Path, time));
+        Assert.Contains(file, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Made_up_key_ids_do_not_read_the_disk_each_time()
+    {
+        using var directory = new TestDirectory();
+        var time = new AdjustableTime(shared: false);
+        var ring = Ring(directory.Path, time);
+        Assert.Null(ring.Find("made up"));
+        // A key that appears now is not seen until the pause is over.
+        Assert.True(SigningKey.TryCreate(directory.Path, 2, time.GetUtcNow().UtcDateTime.AddHours(1)));
+        var id = SigningKey.Load(directory.Path, 2)!.Id;
+        Assert.Null(ring.Find(id));
+        time.Advance(TimeSpan.FromSeconds(6));
+        Assert.NotNull(ring.Find(id));
+    }
+
+    private static KeyRing Ring(string directory, TimeProvider time) =>
+        new(Options.Create(new ServerOptions { KeyDirectory = directory }), Options.Create(new AuthOptions()), time);
+
+    private static async Task<int> PublishedAsync(TestServer own)
+    {
+        var set = await own.Http.GetFromJsonAsync<JsonObject>("/.well-known/jwks.json");
+        return set!["keys"]!.AsArray().Count;
+    }
+}

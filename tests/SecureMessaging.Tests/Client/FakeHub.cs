@@ -1,0 +1,172 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.SignalR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Tests.Client;
+
+/// <summary>
+/// The hub's side of the contract over a list in memory, on real HTTP and WebSockets, misbehaving where the test says so:
+/// pushes left out, replies lost, sends refused for the moment. What the real server does only under faults, the SDK must survive always.
+/// </summary>
+internal sealed class FakeHub : IAsyncDisposable
+{
+    private WebApplication? _app;
+
+    public ConcurrentDictionary<Guid, List<LogEntry>> Rooms { get; } = new();
+
+    public long FirstSeq { get; set; } = 1;
+
+    public int TokenSeconds { get; set; } = 600;
+
+    public int Connects;
+
+    public int Refreshes;
+
+    public ConcurrentBag<string> Urls { get; } = [];
+
+    /// <summary>Asked before each send is stored; an answer refuses it.</summary>
+    public Func<SendRequest, ErrorBody?> Refuse { get; set; } = _ => null;
+
+    /// <summary>Asked after a batch is stored; true cuts the connection in place of the reply.</summary>
+    public Func<bool> LoseReply { get; set; } = () => false;
+
+    public Func<bool> LosePush { get; set; } = () => false;
+
+    public bool RefuseRefresh { get; set; }
+
+    public Uri Address { get; private set; } = new("http://127.0.0.1:1");
+
+    public async Task StartAsync(int port = 0)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
+        builder.Services.AddSingleton(this);
+        builder.Services.AddSignalR(hub => hub.EnableDetailedErrors = false)
+            .AddMessagePackProtocol(pack => pack.SerializerOptions = WireMessagePack.Options);
+        _app = builder.Build();
+        _app.Use(async (context, next) =>
+        {
+            Urls.Add(context.Request.Path + context.Request.QueryString.ToString());
+            if (context.Request.Path == Wire.HubPath && context.Request.Headers.Authorization.ToString() != $"Bearer access-{Refreshes}")
+                context.Response.StatusCode = 401;
+            else
+                await next(context);
+        });
+        _app.MapPost("/v1/auth/token", () => Tokens());
+        _app.MapPost("/v1/auth/refresh", () =>
+        {
+            if (RefuseRefresh)
+                return Results.Json(new { code = "Unauthenticated", detail = "Over.", retryable = false }, contentType: "application/problem+json", statusCode: 401);
+            Interlocked.Increment(ref Refreshes);
+            return Tokens();
+        });
+        _app.MapHub<Hub>(Wire.HubPath);
+        await _app.StartAsync();
+        Address = new Uri(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+    }
+
+    public async Task StopAsync()
+    {
+        using var now = new CancellationTokenSource();
+        await now.CancelAsync();
+        await _app!.StopAsync(now.Token);
+        await _app.DisposeAsync();
+        _app = null;
+    }
+
+    public List<LogEntry> Room(Guid id) => Rooms.GetOrAdd(id, _ => []);
+
+    public void Store(Guid room, byte[] ciphertext, Guid? id = null)
+    {
+        lock (this)
+            Room(room).Add(new(Room(room).Count + 1, EntryKind.Message, DateTime.UnixEpoch, id ?? Guid.NewGuid(), ciphertext));
+    }
+
+    public Task PushAsync(Guid room, params LogEntry[] entries) =>
+        _app!.Services.GetRequiredService<IHubContext<Hub, IChatClient>>().Clients.All.Received(room, entries);
+
+    public Task ForAllAsync(Func<IChatClient, Task> call) => call(_app!.Services.GetRequiredService<IHubContext<Hub, IChatClient>>().Clients.All);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_app is not null)
+            await StopAsync();
+    }
+
+    private IResult Tokens() => Results.Json(
+        new TokenResponse(Guid.Empty, "ada", Guid.Empty, $"access-{Refreshes}", TokenSeconds, $"refresh-{Refreshes}", DateTime.UnixEpoch), Wire.Json);
+
+    internal sealed class Hub(FakeHub fake) : Hub<IChatClient>, IChatHub
+    {
+        public override Task OnConnectedAsync()
+        {
+            Interlocked.Increment(ref fake.Connects);
+            return Task.CompletedTask;
+        }
+
+        public async Task<SendAck> Send(SendRequest request) => (await SendBatch([request]))[0].Ack!;
+
+        public async Task<SendResult[]> SendBatch(SendRequest[] requests)
+        {
+            var results = new List<SendResult>();
+            foreach (var request in requests)
+            {
+                if (fake.Refuse(request) is { } error)
+                {
+                    results.Add(new(null, error));
+                    continue;
+                }
+                LogEntry? entry;
+                var duplicate = true;
+                lock (fake)
+                {
+                    var log = fake.Room(request.RoomId);
+                    entry = log.Find(known => known.Id == request.ClientMessageId);
+                    if (entry is null)
+                    {
+                        log.Add(entry = new(log.Count + 1, EntryKind.Message, DateTime.UnixEpoch, request.ClientMessageId, request.Ciphertext));
+                        duplicate = false;
+                    }
+                }
+                results.Add(new(new(request.RoomId, request.ClientMessageId, entry.Seq, entry.CreatedAt, duplicate), null));
+                if (!duplicate && !fake.LosePush())
+                    await Clients.All.Received(request.RoomId, [entry]);
+            }
+            if (fake.LoseReply())
+                Context.Abort();
+            return [.. results];
+        }
+
+        public Task<SendAck> Retract(Guid roomId, long seq) => throw new HubException(JsonSerializer.Serialize(
+            new ErrorBody(ErrorCode.Forbidden, "Not yours.", false), Wire.Json));
+
+        public Task<LogPage> Sync(Guid roomId, long afterSeq, int limit)
+        {
+            lock (fake)
+            {
+                var log = fake.Room(roomId);
+                var after = Math.Max(afterSeq, fake.FirstSeq - 1);
+                return Task.FromResult(new LogPage(roomId, [.. log.Where(entry => entry.Seq > after).Take(limit)], log.Count, fake.FirstSeq));
+            }
+        }
+
+        public Task<RoomHead[]> Heads()
+        {
+            lock (fake)
+                return Task.FromResult(fake.Rooms.Select(room => new RoomHead(room.Key, room.Value.Count, fake.FirstSeq, 0, 0)).ToArray());
+        }
+
+        public Task Signal(Guid roomId, byte[] signal) => Clients.All.Signaled(roomId, signal);
+
+        public Task MarkDelivered(Guid roomId, long seq) => Task.CompletedTask;
+    }
+}

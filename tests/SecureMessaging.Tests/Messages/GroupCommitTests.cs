@@ -1,0 +1,111 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Messages;
+
+/// <summary>What the group commit does when a batch cannot be stored as a whole. The append is wrapped to fail; everything else is real.</summary>
+public abstract class GroupCommitTests(TestServer shared)
+{
+    [Fact]
+    public async Task One_poisoned_send_fails_alone()
+    {
+        await using var server = await shared.DedicatedAsync(Wrap(poisoned: 0xbad), "--Messages:BatchLength=500");
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        var hub = await anna.ConnectAsync(messagePack: true);
+        var results = await hub.SendBatchAsync([.. Enumerable.Range(0, 60).Select(i => new SendRequest(room.Id, Guid.NewGuid(), BitConverter.GetBytes(i == 30 ? 0xbad : i)))]);
+        Assert.Equal(30, results.Count(result => result.Ack is not null));
+        Assert.Equal(ErrorCode.Internal, results[30].Error!.Code);
+        // What follows a failure that may be repeated must not overtake it.
+        Assert.All(results[31..], result => Assert.True(result.Error!.Retryable));
+        Assert.Equal(31, (await hub.SyncAsync(room.Id)).HeadSeq);
+        Assert.Equal(32, (await hub.SendAsync(room.Id, [1])).Seq);
+        Assert.DoesNotContain(server.Logs, line => line.Contains("canary", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_unknown_outcome_converges_when_it_is_repeated()
+    {
+        await using var server = await shared.DedicatedAsync(Wrap(loseReplies: 3), []);
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        var hub = await anna.ConnectAsync();
+        var request = new SendRequest(room.Id, Guid.NewGuid(), [1]);
+        var attempts = 0;
+        while (true)
+        {
+            attempts++;
+            try
+            {
+                var ack = await hub.SendAsync(request);
+                Assert.Equal((2L, true), (ack.Seq, ack.Duplicate));
+                break;
+            }
+            catch (HubError error) when (error.Body is { Code: ErrorCode.Unavailable, Retryable: true })
+            {
+                Assert.True(attempts <= 3);
+            }
+        }
+
+        Assert.Equal(4, attempts);
+        Assert.Equal(2, (await hub.SyncAsync(room.Id)).HeadSeq);
+        // Nothing was published for the lost replies, and yet the connection misses nothing.
+        await hub.SendAsync(room.Id, [2]);
+        Assert.Equal([2L, 3L], (await hub.WaitAsync(room.Id, entries => entries.Length == 2)).Select(entry => entry.Seq));
+    }
+
+    [Fact]
+    public async Task A_full_queue_refuses_and_stores_nothing_of_what_it_refused()
+    {
+        await using var server = await shared.DedicatedAsync(Wrap(delay: TimeSpan.FromMilliseconds(50)), ["--Messages:QueueLength=2", "--Messages:BatchLength=1"]);
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 30).Select(async i =>
+        {
+            using var response = await System.Net.Http.Json.HttpClientJsonExtensions.PostAsJsonAsync(
+                anna.Http, $"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [(byte)i]), Wire.Json);
+            if (response.IsSuccessStatusCode)
+                return true;
+            var error = await response.ReadErrorAsync(503, ErrorCode.Overloaded);
+            Assert.True(error.Retryable && error.RetryAfterMs > 0);
+            Assert.NotNull(response.Headers.RetryAfter);
+            return false;
+        }));
+        Assert.Contains(false, outcomes);
+        var hub = await anna.ConnectAsync();
+        Assert.Equal(1 + outcomes.Count(stored => stored), (await hub.SyncAsync(room.Id)).HeadSeq);
+    }
+
+    private static Action<Microsoft.AspNetCore.Builder.WebApplicationBuilder> Wrap(int? poisoned = null, int loseReplies = 0, TimeSpan delay = default) => builder =>
+    {
+        var real = builder.Services.Single(service => service.ServiceType == typeof(IEnvelopeAppend)).ImplementationFactory!;
+        builder.Services.Replace(ServiceDescriptor.Singleton<IEnvelopeAppend>(provider =>
+            new FailingAppend((IEnvelopeAppend)real(provider)) { Poisoned = poisoned, LoseReplies = loseReplies, Delay = delay }));
+    };
+
+    private sealed class FailingAppend(IEnvelopeAppend real) : IEnvelopeAppend
+    {
+        public int? Poisoned { get; init; }
+
+        public int LoseReplies { get; set; }
+
+        public TimeSpan Delay { get; init; }
+
+        public async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken)
+        {
+            await Task.Delay(Delay, cancellationToken);
+            if (batch.Any(envelope => envelope.Ciphertext.Length == 4 && BitConverter.ToInt32(envelope.Ciphertext) == Poisoned))
+                throw new InvalidOperationException("poisoned");
+            var outcomes = await real.AppendAsync(batch, now, cancellationToken);
+            return LoseReplies-- > 0 ? throw new ApiException(ErrorCode.Unavailable, "The reply was lost.") : outcomes;
+        }
+    }
+}
+
+public sealed class GroupCommitTestsOnSqlite(SqliteServer server) : GroupCommitTests(server);
+
+public sealed class GroupCommitTestsOnPostgres(PostgresServer server) : GroupCommitTests(server);
