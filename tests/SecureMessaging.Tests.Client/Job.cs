@@ -11,9 +11,9 @@ namespace SecureMessaging.Tests.Client;
 /// <param name="Texts">A file of texts, one a line.</param>
 /// <param name="Seed">Which texts it takes.</param>
 /// <param name="Transcript">The file it writes.</param>
-/// <param name="StateDirectory">Where the SDK may keep its outbox.</param>
+/// <param name="StorePath">The SDK's file; null: it keeps outbox and cursors in memory.</param>
 public sealed record Job(
-    Uri Url, string Username, string Password, Guid[] Rooms, string[] Keys, int Messages, int InFlight, string Texts, int Seed, string Transcript, string StateDirectory);
+    Uri Url, string Username, string Password, Guid[] Rooms, string[] Keys, int Messages, int InFlight, string Texts, int Seed, string Transcript, string? StorePath);
 
 /// <summary>What a client process and the test say to each other, a line each.</summary>
 public static class Talk

@@ -27,8 +27,7 @@ internal sealed class JobRun : IAsyncDisposable
         var cipher = new SharedKeyCipher();
         foreach (var (room, key) in job.Rooms.Zip(job.Keys))
             cipher.AddRoom(room, key);
-        Directory.CreateDirectory(job.StateDirectory);
-        var options = new ClientOptions { Cipher = cipher, StorePath = Path.Combine(job.StateDirectory, "client.db"), MaxReconnectDelay = TimeSpan.FromSeconds(1) };
+        var options = new ClientOptions { Cipher = cipher, StorePath = job.StorePath, MaxReconnectDelay = TimeSpan.FromSeconds(1) };
         var run = new JobRun(job, await SecureMessagingClient.SignInAsync(job.Url, job.Username, job.Password, options));
         run.client.Connect();
         while (run.client.State != ConnectionState.Connected)
@@ -59,8 +58,13 @@ internal sealed class JobRun : IAsyncDisposable
     /// <summary>Waits until everything up to these seqs has been read.</summary>
     public async Task ReceivedUpToAsync(Dictionary<Guid, long> heads)
     {
-        while (!reading.IsCompleted && job.Rooms.Any(room => Position(room) < heads[room]))
+        for (var wait = 0; !reading.IsCompleted && job.Rooms.Any(room => Position(room) < heads[room]); wait++)
+        {
+            if (wait % 500 == 0)
+                await Console.Error.WriteLineAsync($"{client.State}, reads {string.Join(", ", job.Rooms.Select(room => $"{room} at {Position(room)} of {heads[room]}"))}");
             await Task.Delay(10);
+        }
+
         // A while for what should not come any more: duplicates.
         await Task.Delay(500);
         await stop.CancelAsync();

@@ -52,7 +52,7 @@ internal sealed class ClientProcess : IAsyncDisposable
         get
         {
             lock (errors)
-                return $"{Job.Username}: {string.Join('\n', errors.TakeLast(30))}".TrimEnd();
+                return $"{Job.Username}: {string.Join('\n', errors.TakeLast(5))}".TrimEnd();
         }
     }
 

@@ -20,7 +20,9 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
     private const int Messages = 20_000;
     private const int Kills = 5;
     private const int InFlight = 32;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
+    // Not all: twenty processes that flush every send measure the disk more than the server.
+    private const int OnDiskOneIn = 5;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(300);
 
     private readonly TestDirectory directory = new();
     private readonly List<ClientProcess> clients = [];
@@ -58,10 +60,11 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
             await KillNowAndThenAsync(server, cancellationToken);
             await AcknowledgedAsync(Messages, cancellationToken);
             var sending = watch.Elapsed - started;
+            var sent = watch.Elapsed;
             var heads = JsonSerializer.Serialize(await HeadsAsync(users[..Clients]));
             clients.ForEach(client => client.Tell(Talk.Finish + heads));
             await Task.WhenAll(clients.Select(client => client.EndedWellAsync(cancellationToken)));
-            Judge(sending);
+            Judge($"{started.TotalSeconds:0} s to start, {sending.TotalSeconds:0} s to send, {(watch.Elapsed - sent).TotalSeconds:0} s to read the rest");
         }
         finally
         {
@@ -96,7 +99,8 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
         {
             clients.Add(new ClientProcess(new Job(
                 server!.Url, users[i].Username, users[i].Password, rooms[i], [.. rooms[i].Select(room => keys[room])], Messages / Clients, InFlight, texts, Seed.Value + i,
-                directory.Combine($"transcript{i}.jsonl"), directory.Combine($"client{i}"))));
+                directory.Combine($"transcript{i}.jsonl"),
+                i % OnDiskOneIn == 0 ? directory.Combine($"client{i}.db") : null)));
         }
     }
 
@@ -137,7 +141,7 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
         return heads;
     }
 
-    private void Judge(TimeSpan sending)
+    private void Judge(string times)
     {
         var transcripts = clients.ConvertAll(client => Transcript.Read(client.Job.Username, client.Job.Rooms, client.Job.Transcript));
         var verdict = TranscriptChecker.Check(transcripts);
@@ -146,7 +150,7 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
         var inFlight = kills.ConvertAll(at => lines.Count(line => line.Event == TranscriptEvent.Sent && line.At <= at && acks.GetValueOrDefault(line.Id!.Value, long.MaxValue) > at));
         Console.WriteLine($"main job on {engine}: {verdict}");
         Console.WriteLine($"    {kills.Count} kills, {inFlight.Count(count => count > 0)} of them with sends in flight ({string.Join(", ", inFlight)}); "
-            + $"{lines.Count(line => line.Event == TranscriptEvent.Received)} receptions; {watch.Elapsed.TotalSeconds:0} s, {sending.TotalSeconds:0} s of them sending");
+            + $"{lines.Count(line => line.Event == TranscriptEvent.Received)} receptions; {times}");
         Assert.True(verdict.Clean, string.Join('\n', verdict.Findings.Take(20).Prepend(verdict.ToString())));
         Assert.Equal(Messages, verdict.Acknowledged);
         Assert.True(inFlight.TrueForAll(count => count > 0), "A kill met an idle server and proves nothing.");
