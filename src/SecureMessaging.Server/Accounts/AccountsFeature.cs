@@ -1,5 +1,3 @@
-using SecureMessaging.Server.Rooms;
-
 namespace SecureMessaging.Server.Accounts;
 
 /// <summary>People's accounts: what they see and change of their own, and how others find them.</summary>
