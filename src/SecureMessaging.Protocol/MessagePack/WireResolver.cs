@@ -53,7 +53,9 @@ internal sealed class WireResolver : IFormatterResolver
 internal sealed class WireKeys(params string[] names)
 {
     private readonly byte[][] _raw = [.. names.Select(System.Text.Encoding.UTF8.GetBytes)];
-    private readonly byte[][] _encoded = [.. names.Select(name => MessagePackSerializer.Serialize(name))];
+
+    // By hand, for this may run in the midst of a serialization, whose buffer the serializer would share with it.
+    private readonly byte[][] _encoded = [.. names.Select(name => (byte[])[(byte)(MessagePackCode.MinFixStr + name.Length), .. System.Text.Encoding.UTF8.GetBytes(name)])];
 
     public int Count => _raw.Length;
 
