@@ -30,7 +30,7 @@ internal sealed class WireResolver : IFormatterResolver
         new ListFormatter<RoomHead>(),
         new NameFormatter<EntryKind>(camelCase: true), new NameFormatter<RoomRole>(camelCase: true), new NameFormatter<RoomChange>(camelCase: true),
         new NameFormatter<SessionEndReason>(camelCase: true), new NameFormatter<ErrorCode>(camelCase: false),
-        new IdFormatter(), new BytesFormatter(), new TextFormatter(), new TimeFormatter(),
+        new IdFormatter(), new BytesFormatter(), new TextFormatter(), new TimeFormatter(), new NothingFormatter(),
         BooleanFormatter.Instance, Int32Formatter.Instance, Int64Formatter.Instance,
     }.ToFrozenDictionary(formatter => formatter.GetType().GetInterfaces()
         .First(type => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IMessagePackFormatter<>)).GenericTypeArguments[0]);
@@ -46,6 +46,18 @@ internal sealed class WireResolver : IFormatterResolver
     private static class Cache<T>
     {
         public static readonly IMessagePackFormatter<T>? Formatter = (IMessagePackFormatter<T>?)Formatters.GetValueOrDefault(typeof(T));
+    }
+}
+
+/// <summary>The result of a call that returns nothing, which SignalR reads as an object: whatever it is, it is not looked at.</summary>
+internal sealed class NothingFormatter : IMessagePackFormatter<object?>
+{
+    public void Serialize(ref MessagePackWriter writer, object? value, MessagePackSerializerOptions options) => writer.WriteNil();
+
+    public object? Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
+    {
+        reader.Skip();
+        return null;
     }
 }
 

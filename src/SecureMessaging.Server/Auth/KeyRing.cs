@@ -81,10 +81,14 @@ internal sealed class KeyRing
             var now = time.Now();
             var newest = keys[^1];
             var due = newest.SignsFrom + options.KeyRotation;
-            var created = now >= due - options.KeyPublishLead
-                && SigningKey.TryCreate(directory, newest.Number + 1, due < now + options.KeyPublishLead ? now + options.KeyPublishLead : due);
-            if (created)
+            var created = false;
+            if (now >= due - options.KeyPublishLead)
+            {
+                created = SigningKey.TryCreate(directory, newest.Number + 1, due < now + options.KeyPublishLead ? now + options.KeyPublishLead : due);
+                // Also when another node was first: its key is the one to use.
                 Reload();
+            }
+
             var ring = keys;
             for (var index = 0; index < ring.Length; index++)
             {

@@ -34,11 +34,8 @@ internal static class PlatformFeature
         app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
     }
 
-    public static void MapPlatform(this IEndpointRouteBuilder app)
-    {
+    public static void MapPlatform(this IEndpointRouteBuilder app) =>
         app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
-        app.MapFallback("{*path}", IResult () => throw ApiException.NotFound()).AllowAnonymous();
-    }
 
     private static Database CreateDatabase(IServiceProvider services)
     {

@@ -54,7 +54,7 @@ public sealed class DataDirectoryTestsOnSqlite(SqliteServer server) : DataDirect
         second.Launch();
         await second.ExitedAsync();
         Assert.NotEqual(0, second.ExitCode);
-        Assert.Contains(second.Output, line => line.StartsWith("Another server is using the data directory", StringComparison.Ordinal) && line.Contains(directory.Path, StringComparison.Ordinal));
+        Assert.Contains(second.Output, line => line.StartsWith("Another server is already using the data directory", StringComparison.Ordinal) && line.Contains(directory.Path, StringComparison.Ordinal));
         Assert.DoesNotContain(second.Output, line => line.StartsWith("   at ", StringComparison.Ordinal));
 
         await first.KillAsync();
