@@ -30,7 +30,7 @@ internal sealed class WireResolver : IFormatterResolver
         new ListFormatter<RoomHead>(),
         new NameFormatter<EntryKind>(camelCase: true), new NameFormatter<RoomRole>(camelCase: true), new NameFormatter<RoomChange>(camelCase: true),
         new NameFormatter<SessionEndReason>(camelCase: true), new NameFormatter<ErrorCode>(camelCase: false),
-        new IdFormatter(), new BytesFormatter(), new TextFormatter(), new TimeFormatter(),
+        new IdFormatter(), new BytesFormatter(), new TextFormatter(), new TimeFormatter(), new NothingFormatter(),
         BooleanFormatter.Instance, Int32Formatter.Instance, Int64Formatter.Instance,
     }.ToFrozenDictionary(formatter => formatter.GetType().GetInterfaces()
         .First(type => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IMessagePackFormatter<>)).GenericTypeArguments[0]);
@@ -55,7 +55,8 @@ internal sealed class WireKeys(params string[] names)
     private readonly byte[][] _raw = [.. names.Select(System.Text.Encoding.UTF8.GetBytes)];
 
     // By hand, for this may run in the midst of a serialization, whose buffer the serializer would share with it.
-    private readonly byte[][] _encoded = [.. names.Select(name => (byte[])[(byte)(MessagePackCode.MinFixStr + name.Length), .. System.Text.Encoding.UTF8.GetBytes(name)])];
+    private readonly byte[][] _encoded = [.. names.Select(name =>
+        (byte[])[(byte)(MessagePackCode.MinFixStr + name.Length), .. System.Text.Encoding.UTF8.GetBytes(name)])];
 
     public int Count => _raw.Length;
 

@@ -128,8 +128,12 @@ public sealed class WireMessagePackTests
     }
 
     [Fact]
-    public void Nothing_outside_the_contract_can_be_read() =>
+    public void Nothing_outside_the_contract_can_be_read()
+    {
+        Assert.Null(Read(typeof(object), new byte[] { 0xc0 }));
         Assert.Throws<MessagePackSerializationException>(() => Read(typeof(object), new byte[] { 0x01 }));
+        Assert.Throws<MessagePackSerializationException>(() => Read(typeof(Profile), new byte[] { 0x80 }));
+    }
 
     private static byte[] Write(object value) => MessagePackSerializer.Serialize(value.GetType(), value, WireMessagePack.Options);
 
