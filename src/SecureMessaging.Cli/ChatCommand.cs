@@ -217,7 +217,8 @@ internal static class ChatCommand
                     screen.Note($"{at:HH:mm} A message that cannot be opened with this room's key.");
                     break;
                 case RoomEntry { Entry: { Kind: EntryKind.MemberJoined or EntryKind.MemberLeft, UserId: { } user } entry }:
-                    screen.Note($"{at:HH:mm} {SafeText.Neutralise(_names.GetValueOrDefault(user) ?? "someone")} {(entry.Kind == EntryKind.MemberJoined ? "joined" : "left")}.");
+                    var name = SafeText.Neutralise(_names.GetValueOrDefault(user) ?? "someone");
+                    screen.Note($"{at:HH:mm} {name} {(entry.Kind == EntryKind.MemberJoined ? "joined" : "left")}.");
                     break;
                 case RoomEntry { Entry.Kind: EntryKind.Retraction }:
                     screen.Note($"{at:HH:mm} A message was taken back.");

@@ -32,7 +32,9 @@ public sealed record ClientOptions
     /// <summary>How long one answer of the server may take before the connection counts as broken.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Used for HTTP and for the WebSocket's upgrade, for trust in private certificates or a proxy. Stays the caller's to dispose. Null: the system's defaults.</summary>
+    /// <summary>
+    /// Used for HTTP and for the WebSocket's upgrade, for trust in private certificates or a proxy. Stays the caller's to dispose. Null: the system's defaults.
+    /// </summary>
     public HttpMessageHandler? HttpHandler { get; init; }
 
     /// <summary>The clock.</summary>

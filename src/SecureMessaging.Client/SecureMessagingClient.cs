@@ -44,7 +44,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
             SetState(ConnectionState.Connected);
             _inbox.CompareHeads();
         };
-        _link.Lost += () => SetState(ConnectionState.Connecting);
+        _link.Lost += () => SetState(_disposed ? ConnectionState.Disconnected : ConnectionState.Connecting);
         _inbox.Signaled += signal => Raise(() => Signaled?.Invoke(signal));
         _outbox.Failed += failure => Raise(() => SendFailed?.Invoke(failure));
     }
@@ -122,7 +122,10 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
             : Task.FromResult<SecureMessagingClient?>(null);
     }
 
-    /// <summary>Starts to connect, send and receive, and returns at once. From here on the client stays connected, whatever it takes, until it is disposed or the session is over.</summary>
+    /// <summary>
+    /// Starts to connect, send and receive, and returns at once. From here on the client stays connected, whatever it takes, until it is disposed or the
+    /// session is over.
+    /// </summary>
     public void Connect()
     {
         lock (_gate)
@@ -168,7 +171,9 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     public Task RetractAsync(Guid roomId, long seq, CancellationToken cancellationToken = default) =>
         _link.InvokeUntilAnsweredAsync<SendAck>(nameof(IChatHub.Retract), [roomId, seq], cancellationToken);
 
-    /// <summary>Tells the server that everything up to here has reached the user, for the count of unread entries on their other devices. Waits for a connection.</summary>
+    /// <summary>
+    /// Tells the server that everything up to here has reached the user, for the count of unread entries on their other devices. Waits for a connection.
+    /// </summary>
     public Task MarkDeliveredAsync(Guid roomId, long seq, CancellationToken cancellationToken = default) =>
         _link.InvokeUntilAnsweredAsync<object?>(nameof(IChatHub.MarkDelivered), [roomId, seq], cancellationToken);
 
@@ -179,10 +184,13 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         : Task.FromException(SecureMessagingException.Unreachable());
 
     /// <summary>
-    /// What happens in all rooms, each room in the order of its log, each entry once. Starts where the application stopped the last time, or in a new room at the oldest
-    /// entry that can still be read. Ends when the client is disposed; throws <see cref="ErrorCode.Unauthenticated"/> once the session is over.
+    /// What happens in all rooms, each room in the order of its log, each entry once. Starts where the application stopped the last time, or in a new room at
+    /// the oldest entry that can still be read. Ends when the client is disposed; throws <see cref="ErrorCode.Unauthenticated"/> once the session is over.
     /// </summary>
-    /// <remarks>An event counts as taken when the next one is asked for, and that is written down. So after a crash, or a loop that was left, only the event in hand comes again.</remarks>
+    /// <remarks>
+    /// An event counts as taken when the next one is asked for, and that is written down. So after a crash of the process only the event in hand comes again,
+    /// and likewise after a loop that was left, once the store is opened anew.
+    /// </remarks>
     /// <exception cref="InvalidOperationException">Another loop is reading.</exception>
     public async IAsyncEnumerable<RoomEvent> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {

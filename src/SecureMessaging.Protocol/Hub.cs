@@ -53,7 +53,10 @@ public interface IChatHub
     /// <summary>Stores one envelope. Returns once it is durable.</summary>
     Task<SendAck> Send(SendRequest request);
 
-    /// <summary>Stores up to <see cref="Limits.BatchSends"/> envelopes in order. Each succeeds or fails alone.</summary>
+    /// <summary>
+    /// Stores up to <see cref="Limits.BatchSends"/> envelopes in order. Each succeeds or fails alone, but after one that failed and may be repeated
+    /// every later one fails so too: repeating them keeps their order.
+    /// </summary>
     Task<SendResult[]> SendBatch(SendRequest[] requests);
 
     /// <summary>Takes back an entry that the caller sent. Idempotent.</summary>

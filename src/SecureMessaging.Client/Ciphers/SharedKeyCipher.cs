@@ -15,8 +15,8 @@ namespace SecureMessaging.Client;
 /// <para><b>What it does not give.</b> No forward secrecy and no healing: whoever obtains the key, once, reads everything ever sent in the room and
 /// everything to come; a removed member keeps the key. The sender is <i>claimed</i>: any holder of the key can write in another's name.
 /// Use MLS where that matters.</para>
-/// <para>Envelope: version ‖ nonce (12) ‖ ciphertext ‖ tag (16), with version ‖ room id ‖ message id as associated data, so that the server cannot move an envelope
-/// to another room or place another id on it. Nonces are random: one room's key is good for 2³² messages (NIST SP 800-38D section 8.3).</para>
+/// <para>Envelope: version ‖ nonce (12) ‖ ciphertext ‖ tag (16), with version ‖ room id ‖ message id as associated data, so that the server cannot
+/// move an envelope to another room or place another id on it. Nonces are random: one room's key is good for 2³² messages (NIST SP 800-38D section 8.3).</para>
 /// <para>Envelopes are padded to 256, 512, 1,024 … 32,768 bytes.</para>
 /// </remarks>
 public sealed class SharedKeyCipher : IEnvelopeCipher
@@ -40,7 +40,9 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
 
     /// <summary>Gives the cipher the key of a room, in place of an earlier one.</summary>
     /// <param name="roomId">The room.</param>
-    /// <param name="key">Base64url of at least 32 random bytes, such as <see cref="GenerateKey"/> makes. Not a password: nothing here slows guessing down.</param>
+    /// <param name="key">
+    /// Base64url of at least 32 random bytes, such as <see cref="GenerateKey"/> makes. Not a password: nothing here slows guessing down.
+    /// </param>
     /// <exception cref="ArgumentException">The key is not base64url or too short.</exception>
     public void AddRoom(Guid roomId, string key)
     {
@@ -50,7 +52,8 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
         var secret = Base64Url.DecodeFromChars(key);
         if (secret.Length < KeyBytes)
             throw new ArgumentException("A room key has at least 32 bytes.", nameof(key));
-        _rooms[roomId] = new(Derive(secret, "SecureMessaging shared key v1 envelope"u8, roomId), Derive(secret, "SecureMessaging shared key v1 name"u8, roomId));
+        _rooms[roomId] = new(
+            Derive(secret, "SecureMessaging shared key v1 envelope"u8, roomId), Derive(secret, "SecureMessaging shared key v1 name"u8, roomId));
         CryptographicOperations.ZeroMemory(secret);
     }
 
@@ -120,7 +123,9 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
         return Encrypt(keys.Name, roomId, roomId, payload);
     }
 
-    /// <summary>Opens a room's name; null when there is none, no key, or the name was not sealed with it. Text from a peer: neutralise it before showing it.</summary>
+    /// <summary>
+    /// Opens a room's name; null when there is none, no key, or the name was not sealed with it. Text from a peer: neutralise it before showing it.
+    /// </summary>
     public string? OpenName(Guid roomId, byte[]? sealedName)
     {
         if (sealedName is null || !_rooms.TryGetValue(roomId, out var keys))
@@ -150,7 +155,8 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
         var nonce = envelope.AsSpan(1, NonceBytes);
         RandomNumberGenerator.Fill(nonce);
         using var aes = new AesGcm(key, TagBytes);
-        aes.Encrypt(nonce, payload, envelope.AsSpan(1 + NonceBytes, payload.Length), envelope.AsSpan(envelope.Length - TagBytes), AssociatedData(roomId, messageId));
+        aes.Encrypt(
+            nonce, payload, envelope.AsSpan(1 + NonceBytes, payload.Length), envelope.AsSpan(envelope.Length - TagBytes), AssociatedData(roomId, messageId));
         CryptographicOperations.ZeroMemory(payload);
         return envelope;
     }

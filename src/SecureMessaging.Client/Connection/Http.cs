@@ -72,7 +72,10 @@ internal sealed class Http : IDisposable
         try
         {
             if (await response.Content.ReadFromJsonAsync<Problem>(Wire.Json, cancellationToken) is { Code: { } code } problem)
-                return new(new ErrorBody(code, problem.Detail ?? "The server refused.", problem.Retryable ?? code.IsRetryable(), problem.RetryAfterMs, problem.CurrentEpoch));
+            {
+                return new(new ErrorBody(
+                    code, problem.Detail ?? "The server refused.", problem.Retryable ?? code.IsRetryable(), problem.RetryAfterMs, problem.CurrentEpoch));
+            }
         }
         catch (JsonException)
         {

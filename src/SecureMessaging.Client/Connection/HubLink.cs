@@ -73,7 +73,9 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         }
     }
 
-    /// <summary>Calls the hub once there is a connection. A connection that breaks or gives no answer is an <see cref="ErrorCode.Unavailable"/>: outcome unknown.</summary>
+    /// <summary>
+    /// Calls the hub once there is a connection. A connection that breaks or gives no answer is an <see cref="ErrorCode.Unavailable"/>: outcome unknown.
+    /// </summary>
     public async Task<T> InvokeAsync<T>(string method, object?[] arguments, CancellationToken cancellationToken)
     {
         Task<Connection> ready;

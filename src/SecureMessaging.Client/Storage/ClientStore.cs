@@ -30,7 +30,8 @@ internal sealed class ClientStore : IDisposable
         _path = path is null ? null : Path.GetFullPath(path);
         if (_path is not null)
             CreatePrivately(_path);
-        _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _path ?? ":memory:", Pooling = false, DefaultTimeout = 10 }.ToString());
+        var source = new SqliteConnectionStringBuilder { DataSource = _path ?? ":memory:", Pooling = false, DefaultTimeout = 10 };
+        _connection = new SqliteConnection(source.ToString());
         try
         {
             _connection.Open();

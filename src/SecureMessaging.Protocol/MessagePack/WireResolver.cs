@@ -49,25 +49,14 @@ internal sealed class WireResolver : IFormatterResolver
     }
 }
 
-/// <summary>The result of a call that returns nothing, which SignalR reads as an object: whatever it is, it is not looked at.</summary>
-internal sealed class NothingFormatter : IMessagePackFormatter<object?>
-{
-    public void Serialize(ref MessagePackWriter writer, object? value, MessagePackSerializerOptions options) => writer.WriteNil();
-
-    public object? Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
-    {
-        reader.Skip();
-        return null;
-    }
-}
-
 /// <summary>The keys of one record, encoded once.</summary>
 internal sealed class WireKeys(params string[] names)
 {
     private readonly byte[][] _raw = [.. names.Select(System.Text.Encoding.UTF8.GetBytes)];
 
     // By hand, for this may run in the midst of a serialization, whose buffer the serializer would share with it.
-    private readonly byte[][] _encoded = [.. names.Select(name => (byte[])[(byte)(MessagePackCode.MinFixStr + name.Length), .. System.Text.Encoding.UTF8.GetBytes(name)])];
+    private readonly byte[][] _encoded = [.. names.Select(name =>
+        (byte[])[(byte)(MessagePackCode.MinFixStr + name.Length), .. System.Text.Encoding.UTF8.GetBytes(name)])];
 
     public int Count => _raw.Length;
 

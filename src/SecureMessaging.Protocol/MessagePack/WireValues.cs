@@ -90,6 +90,20 @@ internal sealed class TextFormatter : IMessagePackFormatter<string>
     public string Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) => reader.ReadText();
 }
 
+/// <summary>A hub method without a result answers nil, which SignalR's client reads as an object. Nothing else passes here.</summary>
+internal sealed class NothingFormatter : IMessagePackFormatter<object?>
+{
+    public void Serialize(ref MessagePackWriter writer, object? value, MessagePackSerializerOptions options)
+    {
+        if (value is not null)
+            throw new MessagePackSerializationException("The contract has no untyped values.");
+        writer.WriteNil();
+    }
+
+    public object? Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) =>
+        reader.TryReadNil() ? null : throw new MessagePackSerializationException("The contract has no untyped values.");
+}
+
 /// <summary>Enum values by the names that the JSON uses; never numbers.</summary>
 internal sealed class NameFormatter<T>(bool camelCase) : IMessagePackFormatter<T>
     where T : struct, Enum

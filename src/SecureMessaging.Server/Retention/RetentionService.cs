@@ -33,7 +33,11 @@ internal sealed partial class RetentionService(
             {
                 await RunOnceAsync(stoppingToken);
             }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception)
             {
                 Failed(logger, exception is ApiException { Code: ErrorCode.Unavailable } ? null : exception);
             }

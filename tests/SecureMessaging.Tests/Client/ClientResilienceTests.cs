@@ -21,7 +21,12 @@ public sealed class ClientResilienceTests : IAsyncDisposable
 
     private string StorePath => Path.Combine(_folder, "client.db");
 
-    private ClientOptions Options => new() { Cipher = _cipher, MaxReconnectDelay = TimeSpan.FromMilliseconds(300), HeadCheckInterval = TimeSpan.FromMilliseconds(300) };
+    private ClientOptions Options => new()
+    {
+        Cipher = _cipher,
+        MaxReconnectDelay = TimeSpan.FromMilliseconds(300),
+        HeadCheckInterval = TimeSpan.FromMilliseconds(300),
+    };
 
     [Fact]
     public async Task Everything_arrives_once_and_in_order_though_pushes_and_replies_are_lost_and_sends_refused()
@@ -53,7 +58,8 @@ public sealed class ClientResilienceTests : IAsyncDisposable
         await _hub.StartAsync(port);
         await sent;
         await _hub.StopAsync();
-        _hub.Store(_room, _cipher.Seal(_room, new(Guid.Parse("7f9e8f1c-0a3f-4c55-9a2b-111111111111"), Guid.Empty, "bob", DateTimeOffset.UnixEpoch), "missed"u8), Guid.Parse("7f9e8f1c-0a3f-4c55-9a2b-111111111111"));
+        var id = Guid.NewGuid();
+        _hub.Store(_room, _cipher.Seal(_room, new(id, Guid.Empty, "bob", DateTimeOffset.UnixEpoch), "missed"u8), id);
         await _hub.StartAsync(port);
         Assert.Equal(["waiting", "missed"], await TakeAsync(client, 2));
     }
@@ -112,7 +118,8 @@ public sealed class ClientResilienceTests : IAsyncDisposable
         await using var client = await SignInAsync(Options with { OutboxCapacity = 3, EventBuffer = 4 });
         for (var i = 0; i < 3; i++)
             await client.EnqueueAsync(_room, Array.Empty<byte>(), cancellationToken: Soon);
-        Assert.Equal(ErrorCode.Overloaded, (await Assert.ThrowsAsync<SecureMessagingException>(() => client.EnqueueAsync(_room, Array.Empty<byte>(), cancellationToken: Soon))).ErrorCode);
+        var full = await Assert.ThrowsAsync<SecureMessagingException>(() => client.EnqueueAsync(_room, Array.Empty<byte>(), cancellationToken: Soon));
+        Assert.Equal(ErrorCode.Overloaded, full.ErrorCode);
         for (var i = 0; i < 700; i++)
             _hub.Store(_room, [1, 2, 3]);
         client.Connect();
@@ -171,6 +178,24 @@ public sealed class ClientResilienceTests : IAsyncDisposable
         await client.SendAsync(_room, "still here"u8.ToArray(), cancellationToken: Soon);
         Assert.Equal([ConnectionState.Connecting, ConnectionState.Connected], states);
         Assert.DoesNotContain(_hub.Urls, url => url.Contains("access", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Signals_marks_and_errors_travel_in_both_protocols(bool json)
+    {
+        await using var client = await SignInAsync(Options with { UseJson = json });
+        var signal = new TaskCompletionSource<RoomSignal>();
+        client.Signaled += signal.SetResult;
+        Assert.Equal(ErrorCode.Unavailable, (await Assert.ThrowsAsync<SecureMessagingException>(() => client.SignalAsync(_room, [1], Soon))).ErrorCode);
+        client.Connect();
+        await client.SendAsync(_room, "x"u8.ToArray(), cancellationToken: Soon);
+        await client.MarkDeliveredAsync(_room, 1, Soon);
+        await client.SignalAsync(_room, [7], Soon);
+        Assert.Equal([7], (await signal.Task).Content);
+        Assert.Equal(1, (await client.ReadHistoryAsync(_room, 0, 10, Soon)).HeadSeq);
+        Assert.Equal(ErrorCode.Forbidden, (await Assert.ThrowsAsync<SecureMessagingException>(() => client.RetractAsync(_room, 1, Soon))).ErrorCode);
     }
 
     [Fact]

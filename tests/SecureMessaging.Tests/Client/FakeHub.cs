@@ -51,6 +51,7 @@ internal sealed class FakeHub : IAsyncDisposable
         builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         builder.Services.AddSingleton(this);
         builder.Services.AddSignalR(hub => hub.EnableDetailedErrors = false)
+            .AddJsonProtocol(json => Wire.Configure(json.PayloadSerializerOptions))
             .AddMessagePackProtocol(pack => pack.SerializerOptions = WireMessagePack.Options);
         _app = builder.Build();
         _app.Use(async (context, next) =>
@@ -65,7 +66,10 @@ internal sealed class FakeHub : IAsyncDisposable
         _app.MapPost("/v1/auth/refresh", () =>
         {
             if (RefuseRefresh)
-                return Results.Json(new { code = "Unauthenticated", detail = "Over.", retryable = false }, contentType: "application/problem+json", statusCode: 401);
+            {
+                return Results.Json(
+                    new { code = "Unauthenticated", detail = "Over.", retryable = false }, contentType: "application/problem+json", statusCode: 401);
+            }
             Interlocked.Increment(ref Refreshes);
             return Tokens();
         });
