@@ -53,6 +53,7 @@ internal static partial class ServerApp
         var app = builder.Build();
         Prepare(app);
         app.UsePlatform();
+        app.UseChat();
         app.UseAuth();
         app.MapPlatform();
         app.MapAuth();

@@ -47,6 +47,13 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
         }
     }
 
+    /// <summary>Whether a tail delivers this room to the connection, or never will because it is closed.</summary>
+    public bool IsIn(Guid roomId)
+    {
+        lock (gate)
+            return closed || rooms.Contains(roomId);
+    }
+
     public void Leave(Guid roomId)
     {
         lock (gate)

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.Connections;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Protocol;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -18,6 +19,13 @@ internal static class ChatFeature
         services.AddSingleton<MembershipStore>();
         services.AddSingleton<RoomTails>();
         services.AddHostedService(provider => provider.GetRequiredService<RoomTails>());
+        services.AddOptions<BusOptions>().BindConfiguration(BusOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<NodeBus>();
+        services.AddHostedService(provider => provider.GetRequiredService<NodeBus>());
+        services.AddHostedService<LogSweep>();
+        services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section);
+        services.AddSingleton<DrainingLifetime>();
+        services.AddSingleton<IHostLifetime>(provider => provider.GetRequiredService<DrainingLifetime>());
         services.AddSignalR(options =>
             {
                 options.MaximumReceiveMessageSize = MaxFrameBytes;
@@ -37,6 +45,15 @@ internal static class ChatFeature
             services.AddSingleton<IHubProtocol>(provider =>
                 new StrictHubProtocol((IHubProtocol)ActivatorUtilities.CreateInstance(provider, protocol.ImplementationType!)));
         }
+    }
+
+    /// <summary>While the node drains, clients are sent elsewhere.</summary>
+    public static void UseChat(this WebApplication app)
+    {
+        var lifetime = app.Services.GetRequiredService<DrainingLifetime>();
+        app.Use((context, next) => lifetime.IsDraining && context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.Ordinal)
+            ? throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 }
+            : next(context));
     }
 
     public static void MapChat(this IEndpointRouteBuilder app) => app.MapHub<ChatHub>(Wire.HubPath, options =>

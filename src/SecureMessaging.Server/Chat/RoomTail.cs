@@ -44,6 +44,22 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
         return true;
     }
 
+    /// <summary>
+    /// Lets the connections of a user in who joined at <paramref name="joinedSeq"/>, as was known when the log stood at <paramref name="asOfSeq"/>:
+    /// when the joining passes here, or now if it has passed already.
+    /// </summary>
+    public void Admit(Guid userId, long joinedSeq, long asOfSeq)
+    {
+        Note(joinedSeq);
+        if (Delivered < joinedSeq)
+            return;
+        foreach (var connection in connections.Of(userId))
+        {
+            if (!subscribers.ContainsKey(connection) && TrySubscribe(connection, joinedSeq, asOfSeq))
+                connection.SendEphemeral(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, RoomChange.Joined));
+        }
+    }
+
     public void Unsubscribe(ChatConnection connection)
     {
         if (subscribers.Remove(connection))

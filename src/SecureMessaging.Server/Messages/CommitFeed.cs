@@ -11,11 +11,16 @@ internal readonly record struct CommittedEntries(Guid RoomId, LogEntry[] Entries
 /// </summary>
 internal sealed class CommitFeed
 {
-    private Func<CommittedEntries, ValueTask>? receiver;
+    private Func<CommittedEntries, ValueTask>[] receivers = [];
 
-    public void Attach(Func<CommittedEntries, ValueTask> next) => receiver = next;
+    public void Attach(Func<CommittedEntries, ValueTask> receiver) => receivers = [.. receivers, receiver];
 
-    /// <summary>Waits while the receiver is full, which is how slow fan-out slows the writer down instead of growing memory.</summary>
-    public ValueTask PublishAsync(Guid roomId, params LogEntry[] entries) =>
-        receiver is { } attached && entries.Length > 0 ? attached(new CommittedEntries(roomId, entries)) : ValueTask.CompletedTask;
+    /// <summary>Waits while a receiver is full, which is how slow fan-out slows the writer down instead of growing memory.</summary>
+    public async ValueTask PublishAsync(Guid roomId, params LogEntry[] entries)
+    {
+        if (entries.Length == 0)
+            return;
+        foreach (var receiver in receivers)
+            await receiver(new CommittedEntries(roomId, entries));
+    }
 }

@@ -9,6 +9,8 @@ internal static class PlatformFeature
     /// <summary>Holds a handshake of <see cref="Limits.HandshakeBytes"/> in base64 with what travels along.</summary>
     private const int MaxBodyBytes = 4 * 1024 * 1024;
 
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(8);
+
     public static void AddPlatform(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
@@ -17,6 +19,8 @@ internal static class PlatformFeature
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<ServerSecret>();
         services.AddSingleton(CreateDatabase);
+        services.AddHostedService<KeyCheck>();
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         services.AddExceptionHandler<ProblemMapper>();
         services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -40,6 +44,13 @@ internal static class PlatformFeature
     private static Database CreateDatabase(IServiceProvider services)
     {
         var postgres = services.GetRequiredService<IConfiguration>().GetConnectionString("Postgres");
+        if (string.IsNullOrWhiteSpace(postgres) && !string.IsNullOrWhiteSpace(services.GetRequiredService<IConfiguration>().GetConnectionString("Redis")))
+        {
+            throw new StartException(
+                "ConnectionStrings:Redis makes this one of several nodes, and they need a database and keys that they share: set ConnectionStrings:Postgres, "
+                + "and let Server:KeyDirectory be a directory that all of them use.");
+        }
+
         var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
         Directories.CreatePrivate(directory);
         if (!string.IsNullOrWhiteSpace(postgres))
