@@ -26,12 +26,15 @@ internal static class ChatFeature
         services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section);
         services.AddSingleton<DrainingLifetime>();
         services.AddSingleton<IHostLifetime>(provider => provider.GetRequiredService<DrainingLifetime>());
+        // SignalR times out only clients that have pinged once; this finds the others when their network is gone.
+        services.Configure<Microsoft.AspNetCore.Builder.WebSocketOptions>(options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(15)));
         services.AddSignalR(options =>
             {
                 options.MaximumReceiveMessageSize = MaxFrameBytes;
                 options.MaximumParallelInvocationsPerClient = 1;
                 options.EnableDetailedErrors = false;
                 options.KeepAliveInterval = TimeSpan.FromSeconds(10);
+                options.HandshakeTimeout = TimeSpan.FromSeconds(5);
                 options.ClientTimeoutInterval = TimeSpan.FromSeconds(30);
                 options.AddFilter<HubErrors>();
             })

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 
@@ -20,6 +21,7 @@ internal static class PlatformFeature
         services.AddSingleton<ServerSecret>();
         services.AddSingleton(CreateDatabase);
         services.AddHostedService<KeyCheck>();
+        services.AddSingleton<IConfigureOptions<KestrelServerOptions>, ConnectionLimits>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         services.AddExceptionHandler<ProblemMapper>();
         services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);

@@ -114,6 +114,26 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_node_boots_without_redis_and_joins_the_others_when_it_comes()
+    {
+        await redis.KillAsync();
+        await using var third = await first.AnotherNodeAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
+        var users = await first.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var reader = await users[1].ConnectAsync(node: third.Url);
+        var writer = await users[0].ConnectAsync();
+        await writer.SendAsync(room.Id, [1]);
+        await reader.WaitAsync(room.Id, entries => entries.Length == 1);
+        await redis.StartAsync();
+        await UntilAsync(() => third.Services.GetRequiredService<NodeBus>().IsHealthy);
+        await HealthyAsync(true);
+        var watch = Stopwatch.StartNew();
+        await writer.SendAsync(room.Id, [2]);
+        await reader.WaitAsync(room.Id, entries => entries.Length == 2);
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), "The bus is back, so nothing waits for a sweep.");
+    }
+
+    [Fact]
     public async Task Joining_leaving_signals_deletion_and_logout_reach_the_other_node()
     {
         var users = await first.SignUpAsync(2);
