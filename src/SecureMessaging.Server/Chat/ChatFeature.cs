@@ -54,10 +54,15 @@ internal static class ChatFeature
     public static void UseChat(this WebApplication app)
     {
         var lifetime = app.Services.GetRequiredService<DrainingLifetime>();
-        app.Use((context, next) => lifetime.IsDraining && context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.Ordinal)
-            ? throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 }
+        app.Use((context, next) => !context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase) ? next(context)
+            : lifetime.IsDraining ? throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 }
+            : !IsWebSocket(context.Request) ? throw ApiException.Invalid("Connect by WebSocket and skip negotiation.")
             : next(context));
     }
+
+    // RFC 6455 section 4.2.1 over HTTP/1.1, RFC 8441 section 4 over HTTP/2.
+    private static bool IsWebSocket(HttpRequest request) =>
+        request.Headers.Upgrade.Contains("websocket", StringComparer.OrdinalIgnoreCase) || HttpMethods.IsConnect(request.Method);
 
     public static void MapChat(this IEndpointRouteBuilder app) => app.MapHub<ChatHub>(Wire.HubPath, options =>
     {

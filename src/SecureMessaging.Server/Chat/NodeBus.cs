@@ -47,6 +47,7 @@ internal sealed partial class NodeBus : BackgroundService
         if (!IsEnabled)
             return;
         feed.Attach(Note);
+        feed.Doubted += Doubt;
         sessionEvents.Ended += (sessionId, reason) => Enqueue(BusMessage.SessionEnded(node, sessionId, reason));
         roomEvents.Deleted += roomId => Enqueue(BusMessage.RoomDeleted(node, roomId));
     }
@@ -176,6 +177,15 @@ internal sealed partial class NodeBus : BackgroundService
 
         Wake();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A head beyond any log makes the tails look.</summary>
+    private void Doubt(Guid roomId)
+    {
+        if (!healthy)
+            return;
+        heads[roomId] = long.MaxValue;
+        Wake();
     }
 
     private void Enqueue(byte[] message)

@@ -23,6 +23,7 @@ internal sealed partial class RoomTails : BackgroundService
         this.connections = connections;
         shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, time, logger))];
         feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries)));
+        feed.Doubted += Recheck;
         roomEvents.Deleted += Delete;
     }
 
@@ -42,6 +43,9 @@ internal sealed partial class RoomTails : BackgroundService
 
     /// <summary>Tells the tails how far logs go, so that they read what they have not been given.</summary>
     public void NoteHead(Guid roomId, long headSeq) => ShardOf(roomId).Post(new Head(roomId, headSeq));
+
+    /// <summary>Makes the room's tail look whether its log goes on.</summary>
+    public void Recheck(Guid roomId) => ShardOf(roomId).Post(new Doubted(roomId));
 
     /// <summary>Lets a user in who joined elsewhere; <paramref name="asOfSeq"/> is where the log stood when that was known.</summary>
     public void Join(Guid roomId, Guid userId, long joinedSeq, long asOfSeq)
@@ -79,6 +83,8 @@ internal sealed partial class RoomTails : BackgroundService
     private sealed record Signaled(Guid RoomId, byte[] Content) : Work(RoomId);
 
     private sealed record Joined(Guid RoomId, Guid UserId, long JoinedSeq, long AsOfSeq) : Work(RoomId);
+
+    private sealed record Doubted(Guid RoomId) : Work(RoomId);
 
     private sealed record Deleted(Guid RoomId) : Work(RoomId);
 
@@ -121,6 +127,8 @@ internal sealed partial class RoomTails : BackgroundService
                 catch (Exception exception)
                 {
                     TailFailed(logger, exception);
+                    if (tails.TryGetValue(item.RoomId, out var failed))
+                        failed.Recheck();
                     if (item is Subscription subscribe)
                         subscribe.Done.TrySetException(exception);
                 }
@@ -136,24 +144,34 @@ internal sealed partial class RoomTails : BackgroundService
             switch (item)
             {
                 case Committed committed:
-                    // Nobody here listens to the room, unless the batch itself brings somebody in.
-                    tail ??= committed.Entries.Any(entry => entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !connections.Of(joined).IsEmpty)
-                        ? tails[item.RoomId] = new RoomTail(item.RoomId, committed.Entries[0].Seq - 1, connections)
-                        : null;
-                    tail?.Accept(committed.Entries);
+                    // Nobody here listens to the room, unless the batch itself brings somebody in. What overtook it found no tail, so that one looks.
+                    if (tail is null && committed.Entries.Any(entry => entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !connections.Of(joined).IsEmpty))
+                    {
+                        tail = tails[item.RoomId] = new RoomTail(item.RoomId, committed.Entries[0].Seq - 1, connections);
+                        tail.Accept(committed.Entries);
+                        tail.Recheck();
+                    }
+                    else
+                    {
+                        tail?.Accept(committed.Entries);
+                    }
+
                     break;
                 case Filled filled when filled.Tail == tail:
                     tail.Filling = false;
                     if (filled.Entries is { Count: > 0 } entries)
                         tail.Fill(entries);
                     else if (filled.Entries is not null)
-                        tail.NoteNoGap();
+                        tail.FillNothing();
+                    break;
+                case Doubted:
+                    tail?.Recheck();
                     break;
                 case Head head:
                     tail?.Note(head.HeadSeq);
                     break;
                 case Signaled signal:
-                    tail?.Broadcast(nameof(IChatClient.Signaled), signal.RoomId, signal.Content);
+                    tail?.Signal(signal.Content);
                     break;
                 case Joined joined:
                     tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, joined.JoinedSeq - 1, connections);
@@ -167,7 +185,6 @@ internal sealed partial class RoomTails : BackgroundService
                     tail?.Unsubscribe(unsubscribe.Connection);
                     break;
                 case Deleted:
-                    tail?.Broadcast(nameof(IChatClient.RoomChanged), item.RoomId, RoomChange.Deleted);
                     tail?.Close();
                     tails.TryRemove(item.RoomId, out _);
                     return;

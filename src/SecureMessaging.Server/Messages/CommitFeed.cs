@@ -1,4 +1,5 @@
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
 
@@ -13,6 +14,9 @@ internal sealed class CommitFeed
 {
     private Func<CommittedEntries, ValueTask>[] receivers = [];
 
+    /// <summary>A room whose log may go on beyond what was published: a commit whose outcome is unknown, or one that an earlier attempt made.</summary>
+    public event Action<Guid>? Doubted;
+
     public void Attach(Func<CommittedEntries, ValueTask> receiver) => receivers = [.. receivers, receiver];
 
     /// <summary>Waits while a receiver is full, which is how slow fan-out slows the writer down instead of growing memory.</summary>
@@ -22,5 +26,21 @@ internal sealed class CommitFeed
             return;
         foreach (var receiver in receivers)
             await receiver(new CommittedEntries(roomId, entries));
+    }
+
+    public void Doubt(Guid roomId) => Doubted?.Invoke(roomId);
+
+    /// <summary>Runs a write of the room's log. When nobody can say whether it took effect, the tails look.</summary>
+    public async Task<T> WriteAsync<T>(Guid roomId, Func<Task<T>> write)
+    {
+        try
+        {
+            return await write();
+        }
+        catch (Exception exception) when (exception is not ApiException { Code: not ErrorCode.Unavailable })
+        {
+            Doubt(roomId);
+            throw;
+        }
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
 using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Platform;
@@ -38,10 +39,25 @@ internal static class PlatformFeature
     {
         app.UseExceptionHandler(_ => { });
         app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
+        app.Use(RefuseUnreadable);
     }
 
     public static void MapPlatform(this IEndpointRouteBuilder app) =>
         app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
+
+    /// <summary>Answers what no endpoint of ours would be asked: wrong methods and bodies, before anybody is told to sign in for them.</summary>
+    private static Task RefuseUnreadable(HttpContext context, RequestDelegate next)
+    {
+        if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset is { Length: > 0 } charset
+            && !charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
+        {
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            return Task.CompletedTask;
+        }
+
+        // Routing's own endpoints for 405 and 415 are no routes.
+        return context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
+    }
 
     private static Database CreateDatabase(IServiceProvider services)
     {
@@ -54,9 +70,19 @@ internal static class PlatformFeature
         }
 
         var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
-        Directories.CreatePrivate(directory);
-        if (!string.IsNullOrWhiteSpace(postgres))
-            return new PostgresDatabase(postgres);
+        try
+        {
+            Directories.CreatePrivate(directory);
+            return string.IsNullOrWhiteSpace(postgres) ? OpenEmbedded(directory) : new PostgresDatabase(postgres);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new StartException($"The data directory {directory} cannot be used: {exception.Message} Choose another with --Server:DataDirectory=PATH.", exception);
+        }
+    }
+
+    private static SqliteDatabase OpenEmbedded(string directory)
+    {
         var path = Path.Combine(directory, "secure-messaging.db");
         var ownership = new DataDirectoryLock(directory);
         // SQLite would create it readable by all, and gives its log the mode of the file.

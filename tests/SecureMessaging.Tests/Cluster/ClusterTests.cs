@@ -108,6 +108,8 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
         (await users[0].Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{users[1].Id}")).EnsureSuccessStatusCode();
         var last = await anna.SendAsync(room.Id, [2]);
         await carl.WaitAsync(room.Id, entries => entries.Length > 0 && entries[^1].Seq == last.Seq);
+        await ben.WaitAsync(room.Id, entries => entries.Any(entry => entry.Kind == EntryKind.MemberLeft));
+        await Task.Delay(1000);
         Assert.Equal(EntryKind.MemberLeft, ben.Received(room.Id)[^1].Kind);
         (await users[2].Http.PostAsync("/v1/auth/logout-everywhere", null)).EnsureSuccessStatusCode();
         await carl.Closed.Task.WaitAsync(TimeSpan.FromSeconds(30));
