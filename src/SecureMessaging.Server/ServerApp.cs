@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Admin;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Server.Messages;
@@ -16,19 +17,43 @@ internal static partial class ServerApp
 {
     private const string DefaultUrl = "http://127.0.0.1:5080";
 
+    private const string Usage = """
+        Verbs: serve (the default), migrate, admin create USERNAME EMAIL. Settings follow as --Section:Name=value.
+        """;
+
     public static async Task<int> RunAsync(string[] args)
     {
         try
         {
-            await using var app = Build(args);
-            await app.RunAsync();
-            return 0;
+            return args switch
+            {
+                ["serve", .. var rest] => await ServeAsync(rest),
+                ["migrate", .. var rest] => await MigrateAsync(rest),
+                ["admin", "create", .. var rest] => await AdminCommand.CreateAsync(rest),
+                [['-' or '/', ..], ..] or [] => await ServeAsync(args),
+                _ => throw new StartException(Usage),
+            };
         }
-        catch (Exception exception) when (exception is StartException or OptionsValidationException or IOException { InnerException: AddressInUseException or null })
+        catch (Exception exception) when (exception is StartException or ApiException or OptionsValidationException or IOException { InnerException: AddressInUseException or null })
         {
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;
         }
+    }
+
+    private static async Task<int> ServeAsync(string[] args)
+    {
+        await using var app = Build(args);
+        await app.RunAsync();
+        return 0;
+    }
+
+    /// <summary>Building brings the schema up to date; this ends there.</summary>
+    private static async Task<int> MigrateAsync(string[] args)
+    {
+        await using var app = Build(args);
+        await Console.Out.WriteLineAsync("The database is up to date.");
+        return 0;
     }
 
     /// <param name="args">Command line.</param>
@@ -41,9 +66,13 @@ internal static partial class ServerApp
             builder.WebHost.UseUrls(DefaultUrl);
         builder.AddLogs(logs);
         builder.AddPlatform();
+        builder.AddHealth();
+        builder.AddMetrics();
         builder.AddAuth();
         builder.AddAccounts();
         builder.AddRooms();
+        // Before the chat, which has the last word on the hub protocols.
+        builder.AddAdmin();
         // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
         builder.AddChat();
         builder.AddMessages();
@@ -55,11 +84,13 @@ internal static partial class ServerApp
         app.UsePlatform();
         app.UseAuth();
         app.MapPlatform();
+        app.MapHealth();
         app.MapAuth();
         app.MapAccounts();
         app.MapRooms();
         app.MapMessages();
         app.MapChat();
+        app.MapAdmin();
         return app;
     }
 

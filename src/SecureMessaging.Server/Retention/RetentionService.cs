@@ -7,7 +7,7 @@ namespace SecureMessaging.Server.Retention;
 
 /// <summary>The retention job: at start and every period, on one node at a time. Its log lines hold counts and nothing else.</summary>
 internal sealed partial class RetentionService(
-    Database database, SessionStore sessions, TimeProvider time, IOptions<RetentionOptions> options, ILogger<RetentionService> logger)
+    Database database, SessionStore sessions, TimeProvider time, IOptions<RetentionOptions> options, ServerMetrics metrics, ILogger<RetentionService> logger)
     : BackgroundService
 {
     private readonly EntryPurge entries = new(database, options.Value);
@@ -20,6 +20,10 @@ internal sealed partial class RetentionService(
         var tokens = purged.RefreshTokens + purged.Tickets;
         if (purged.Sessions + tokens + expired + cut == 0)
             return;
+        metrics.Purged("session", purged.Sessions);
+        metrics.Purged("token", tokens);
+        metrics.Purged("expired", expired);
+        metrics.Purged("cut", cut);
         await database.ForgetDeletedAsync(cancellationToken);
         Purged(logger, purged.Sessions, tokens, expired, cut);
     }
