@@ -8,6 +8,7 @@ var root = new RootCommand("secmsg: end-to-end encrypted rooms in a terminal.")
     Profile.NameOption, Profile.ServerOption,
     AccountCommands.SignUp(), AccountCommands.SignIn(), AccountCommands.SignOut(), AccountCommands.Sessions(),
     RoomCommands.List(), RoomCommands.Create(), RoomCommands.Invite(), RoomCommands.Join(), RoomCommands.Add(), ChatCommand.Create(),
+    LogsCommand.Create(),
 };
 try
 {

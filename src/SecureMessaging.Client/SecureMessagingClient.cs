@@ -37,6 +37,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         var rest = new Rest(http, _session);
         Rooms = new RoomsApi(rest);
         Account = new AccountApi(rest, _session, store);
+        Admin = new AdminApi(rest, new LogFollower(server, _session, http, options));
 
         _session.Ended += OnSessionEnded;
         _link.Connected += () =>
@@ -84,6 +85,9 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
 
     /// <summary>The account and its sessions.</summary>
     public AccountApi Account { get; }
+
+    /// <summary>The server's administration, for those who may.</summary>
+    public AdminApi Admin { get; }
 
     /// <summary>Creates an account and signs in to it.</summary>
     /// <exception cref="SecureMessagingException">The server refused or cannot be reached.</exception>

@@ -10,6 +10,9 @@ public static class Wire
     /// <summary>The path of the hub.</summary>
     public const string HubPath = "/hubs/chat";
 
+    /// <summary>The path of the hub for administrators of the server; JSON only.</summary>
+    public const string AdminHubPath = "/hubs/admin";
+
     /// <summary>The WebSocket query parameter that carries a <see cref="TicketResponse.Ticket"/>.</summary>
     public const string TicketParameter = "ticket";
 
@@ -34,6 +37,7 @@ public static class Wire
         options.Converters.Add(new JsonStringEnumConverter<RoomRole>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.Converters.Add(new JsonStringEnumConverter<RoomChange>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.Converters.Add(new JsonStringEnumConverter<SessionEndReason>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
+        options.Converters.Add(new JsonStringEnumConverter<LogSeverity>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         return options;
     }
 

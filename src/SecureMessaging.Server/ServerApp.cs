@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Admin;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Server.Messages;
@@ -15,21 +16,45 @@ internal static partial class ServerApp
 {
     private const string DefaultUrl = "http://127.0.0.1:5080";
 
+    private const string Usage = """
+        Verbs: serve (the default), migrate, admin create USERNAME EMAIL. Settings follow as --Section:Name=value.
+        """;
+
     public static async Task<int> RunAsync(string[] args)
     {
         try
         {
-            await using var app = Build(args);
-            await app.RunAsync();
-            return 0;
+            return args switch
+            {
+                ["serve", .. var rest] => await ServeAsync(rest),
+                ["migrate", .. var rest] => await MigrateAsync(rest),
+                ["admin", "create", .. var rest] => await AdminCommand.CreateAsync(rest),
+                [['-' or '/', ..], ..] or [] => await ServeAsync(args),
+                _ => throw new StartException(Usage),
+            };
         }
         catch (Exception exception)
         {
             // Past the start nothing is thrown to here, and at the start an operator needs a sentence, not a stack.
-            var reason = exception is StartException ? exception.Message : $"The server cannot start: {exception.Message}";
+            var reason = exception is StartException or ApiException ? exception.Message : $"The server cannot start: {exception.Message}";
             await Console.Error.WriteLineAsync(reason.ReplaceLineEndings(" "));
             return 1;
         }
+    }
+
+    private static async Task<int> ServeAsync(string[] args)
+    {
+        await using var app = Build(args);
+        await app.RunAsync();
+        return 0;
+    }
+
+    /// <summary>Building brings the schema up to date; this ends there.</summary>
+    private static async Task<int> MigrateAsync(string[] args)
+    {
+        await using var app = Build(args);
+        await Console.Out.WriteLineAsync("The database is up to date.");
+        return 0;
     }
 
     /// <param name="args">Command line.</param>
@@ -42,9 +67,13 @@ internal static partial class ServerApp
             builder.WebHost.UseUrls(DefaultUrl);
         builder.AddLogs(logs);
         builder.AddPlatform();
+        builder.AddHealth();
+        builder.AddMetrics();
         builder.AddAuth();
         builder.AddAccounts();
         builder.AddRooms();
+        // Before the chat, which has the last word on the hub protocols.
+        builder.AddAdmin();
         // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
         builder.AddChat();
         builder.AddMessages();
@@ -57,11 +86,13 @@ internal static partial class ServerApp
         app.UseChat();
         app.UseAuth();
         app.MapPlatform();
+        app.MapHealth();
         app.MapAuth();
         app.MapAccounts();
         app.MapRooms();
         app.MapMessages();
         app.MapChat();
+        app.MapAdmin();
         return app;
     }
 

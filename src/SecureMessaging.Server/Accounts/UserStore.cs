@@ -37,6 +37,15 @@ internal sealed record UserRow
     }
 }
 
+internal sealed record UserCounts
+{
+    public long Users { get; init; }
+
+    public long Disabled { get; init; }
+
+    public long Admins { get; init; }
+}
+
 internal sealed class UserStore(Database database, EmailCipher cipher, AccountRules rules, TimeProvider time)
 {
     private const string Columns = "id, username, email, password_hash, role, disabled, created_on";
@@ -64,6 +73,13 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
     private const string UpdateEmail = "update users set email = @email, email_hash = @emailHash, updated_on = @today where id = @id";
 
     private const string UpdatePassword = "update users set password_hash = @passwordHash, updated_on = @today where id = @id";
+
+    private const string UpdateDisabled = "update users set disabled = @disabled, updated_on = @today where id = @id";
+
+    private const string SelectCounts = """
+        select count(*) as users, coalesce(sum(case when disabled then 1 else 0 end), 0) as disabled, coalesce(sum(case when role = @admin then 1 else 0 end), 0) as admins
+        from users
+        """;
 
     private const string Delete = "delete from users where id = @id";
 
@@ -123,6 +139,14 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
 
     public Task SetPasswordAsync(DbTransaction transaction, Guid id, string passwordHash, CancellationToken cancellationToken) =>
         transaction.ExecuteAsync(UpdatePassword, new { id, passwordHash, today = time.Now().ToDay() }, cancellationToken);
+
+    public Task SetDisabledAsync(DbTransaction transaction, Guid id, bool disabled, CancellationToken cancellationToken) =>
+        transaction.ExecuteAsync(UpdateDisabled, new { id, disabled, today = time.Now().ToDay() }, cancellationToken);
+
+    public async Task<UserCounts> CountAsync(CancellationToken cancellationToken) =>
+        await database.ReadAsync(
+            connection => connection.QuerySingleAsync<UserCounts>(SelectCounts, new { admin = (int)UserRole.Admin }, cancellationToken), cancellationToken)
+        ?? new UserCounts();
 
     public static Task DeleteAsync(DbTransaction transaction, Guid id, CancellationToken cancellationToken) =>
         transaction.ExecuteAsync(Delete, new { id }, cancellationToken);

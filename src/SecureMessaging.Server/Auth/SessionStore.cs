@@ -41,6 +41,8 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
 
     private const string SelectLiveSession = SelectSession + " and ended_at is null and expires_at > @now";
 
+    private const string CountLive = "select count(*) from sessions where ended_at is null and expires_at > @now";
+
     private const string SelectSessionsOfUser = """
         select id, user_id, started_at, ended_at, expires_at from sessions where user_id = @userId
         order by case when ended_at is null then 0 else 1 end, started_at desc, id
@@ -132,6 +134,9 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
 
     public Task<List<SessionRow>> ListAsync(Guid userId, CancellationToken cancellationToken) =>
         database.ReadAsync(connection => connection.QueryAsync<SessionRow>(SelectSessionsOfUser, new { userId }, cancellationToken), cancellationToken);
+
+    public Task<long> CountLiveAsync(CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => connection.QuerySingleAsync<long>(CountLive, new { now = time.Now() }, cancellationToken), cancellationToken);
 
     /// <summary>Ends one session of the user. False: the user has no such session.</summary>
     public async Task<bool> EndAsync(Guid userId, Guid sessionId, CancellationToken cancellationToken)

@@ -15,7 +15,8 @@ namespace SecureMessaging.Server.Messages;
 /// 4. Only then hand the entries to the feed; nothing that happens there can fail an ack.
 /// </remarks>
 internal sealed partial class LogWriter(
-    IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, ILogger<LogWriter> logger)
+    IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, ServerMetrics metrics,
+    ILogger<LogWriter> logger)
     : BackgroundService
 {
     private readonly Channel<SendGroup> queue = Channel.CreateBounded<SendGroup>(
@@ -111,9 +112,11 @@ internal sealed partial class LogWriter(
         if (Interlocked.Add(ref queuedBytes, group.Bytes) > options.Value.QueueBytes || !queue.Writer.TryWrite(group))
         {
             Interlocked.Add(ref queuedBytes, -group.Bytes);
+            metrics.Sent("overloaded", envelopes.Length);
             throw new ApiException(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
         }
 
+        metrics.Queued(envelopes.Length);
         return group.Completion.Task;
     }
 
@@ -141,6 +144,8 @@ internal sealed partial class LogWriter(
     {
         Envelope[] envelopes = [.. batch.SelectMany(group => group.Envelopes)];
         AppendOutcome[] outcomes;
+        var started = time.GetTimestamp();
+        metrics.Queued(-envelopes.Length);
         try
         {
             outcomes = await append.AppendAsync(envelopes, time.Now(), CancellationToken.None);
@@ -148,6 +153,7 @@ internal sealed partial class LogWriter(
         catch (ApiException exception)
         {
             // The database is away: nobody knows what became of the batch, and every sender may repeat.
+            metrics.Sent("failed", envelopes.Length);
             BatchUnavailable(logger, envelopes.Length, exception.InnerException?.GetType().Name);
             foreach (var group in batch)
                 group.Fail(exception.ToBody());
@@ -163,6 +169,8 @@ internal sealed partial class LogWriter(
             return;
         }
 
+        metrics.Appended(envelopes.Length, time.GetElapsedTime(started));
+        Count(outcomes);
         var start = 0;
         foreach (var group in batch)
         {
@@ -189,6 +197,7 @@ internal sealed partial class LogWriter(
             try
             {
                 var outcome = await append.AppendAsync([group.Envelopes[i]], time.Now(), CancellationToken.None);
+                Count(outcome);
                 results[i] = SendGroup.ToResult(group.Envelopes[i], outcome[0]);
                 await PublishAsync([group.Envelopes[i]], outcome);
             }
@@ -196,6 +205,7 @@ internal sealed partial class LogWriter(
             {
                 var body = ApiException.Describe(exception);
                 feed.Doubt(group.Envelopes[i].RoomId);
+                metrics.Sent("failed");
                 results[i] = new SendResult(null, body);
                 if (body.Code == ErrorCode.Internal)
                     EnvelopeRefused(logger, exception);
@@ -205,6 +215,15 @@ internal sealed partial class LogWriter(
         }
 
         group.Completion.TrySetResult(results);
+    }
+
+    private void Count(AppendOutcome[] outcomes)
+    {
+        foreach (var outcomesAlike in outcomes.CountBy(outcome => outcome.Status))
+        {
+            metrics.Sent(
+                outcomesAlike.Key switch { AppendStatus.Stored => "stored", AppendStatus.Duplicate => "duplicate", _ => "refused" }, outcomesAlike.Value);
+        }
     }
 
     private async ValueTask PublishAsync(Envelope[] envelopes, AppendOutcome[] outcomes)

@@ -38,7 +38,17 @@ internal static class LogFeature
             configuration.WriteTo.File(new RenderedCompactJsonFormatter(), file, rollingInterval: RollingInterval.Day, retainedFileCountLimit: 7);
         if (additional is not null)
             configuration.WriteTo.Sink(additional);
+        configuration.Enrich.With<Nameless>();
+        var live = new LiveLog();
+        configuration.WriteTo.Sink(live);
+        builder.Services.AddSingleton(live);
         builder.Logging.ClearProviders();
         builder.Services.AddSerilog(configuration.CreateLogger(), dispose: true);
+    }
+
+    /// <summary>Takes out what the framework's scopes add to every line of a request: its path may name people.</summary>
+    private sealed class Nameless : ILogEventEnricher
+    {
+        public void Enrich(LogEvent logEvent, ILogEventPropertyFactory propertyFactory) => logEvent.RemovePropertyIfPresent("RequestPath");
     }
 }

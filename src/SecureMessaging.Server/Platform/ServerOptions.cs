@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -15,6 +16,10 @@ internal sealed class ServerOptions
     /// <summary>Holds the secret and the signing keys. Nodes that share a database must share this directory. Default: <c>keys</c> in the data directory.</summary>
     public string? KeyDirectory { get; set; }
 
+    /// <summary>What this node is called in logs and metrics. Default: the machine's name and four random characters.</summary>
+    [Required, RegularExpression("^[A-Za-z0-9._-]{1,64}$")]
+    public string NodeName { get; set; } = DefaultNodeName();
+
     /// <summary>Origins, compared exactly, whose pages may use the API and open WebSockets. The server's own is always allowed.</summary>
     public IList<string> AllowedOrigins { get; } = [];
 
@@ -27,4 +32,10 @@ internal sealed class ServerOptions
     public int MaxConnectionsPerAddress { get; set; } = 20_000;
 
     public string EffectiveKeyDirectory => KeyDirectory ?? Path.Combine(DataDirectory, "keys");
+
+    private static string DefaultNodeName()
+    {
+        var machine = string.Concat(Environment.MachineName.Where(character => char.IsAsciiLetterOrDigit(character) || character is '.' or '_' or '-'));
+        return $"{machine[..Math.Min(machine.Length, 48)]}-{RandomNumberGenerator.GetHexString(4, lowercase: true)}";
+    }
 }

@@ -7,7 +7,7 @@ namespace SecureMessaging.Server.Retention;
 
 /// <summary>The retention job: at start and every period, on one node at a time. Its log lines hold counts and nothing else.</summary>
 internal sealed partial class RetentionService(
-    Database database, SessionStore sessions, TimeProvider time, IOptions<RetentionOptions> options, ILogger<RetentionService> logger)
+    Database database, SessionStore sessions, TimeProvider time, IOptions<RetentionOptions> options, ServerMetrics metrics, ILogger<RetentionService> logger)
     : BackgroundService
 {
     private readonly EntryPurge entries = new(database, options.Value);
@@ -20,6 +20,10 @@ internal sealed partial class RetentionService(
         var tokens = purged.RefreshTokens + purged.Tickets;
         if (purged.Sessions + tokens + expired + cut == 0)
             return;
+        metrics.Purged("session", purged.Sessions);
+        metrics.Purged("token", tokens);
+        metrics.Purged("expired", expired);
+        metrics.Purged("cut", cut);
         await database.ForgetDeletedAsync(cancellationToken);
         Purged(logger, purged.Sessions, tokens, expired, cut);
     }
@@ -27,22 +31,28 @@ internal sealed partial class RetentionService(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(options.Value.Period, time);
-        do
+        try
         {
-            try
-            {
-                await RunOnceAsync(stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception exception)
-            {
-                Failed(logger, exception is ApiException { Code: ErrorCode.Unavailable } ? null : exception);
-            }
+            do
+                await TryRunAsync(stoppingToken);
+            while (await timer.WaitForNextTickAsync(stoppingToken));
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process ends; the next one goes on.
+        }
+    }
+
+    private async Task TryRunAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await RunOnceAsync(stoppingToken);
+        }
+        catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+        {
+            Failed(logger, exception is ApiException { Code: ErrorCode.Unavailable } ? null : exception);
+        }
     }
 
     [LoggerMessage(5000, LogLevel.Information, "Purged {Sessions} sessions, {Tokens} tokens, {Expired} expired entries, {Cut} places of the log")]

@@ -7,6 +7,13 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Rooms;
 
+internal sealed record RoomCounts
+{
+    public long Rooms { get; init; }
+
+    public long Entries { get; init; }
+}
+
 /// <summary>Rooms: creating, finding, changing settings, deleting. Who is in them is the <see cref="RosterStore"/>'s.</summary>
 internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed, RoomEvents events, ServerSecret secret, TimeProvider time)
 {
@@ -25,9 +32,15 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
         on conflict do nothing
         """;
 
+    // From the rooms, not the entries: counting those would read the largest table.
+    private const string CountSql = "select count(*) as rooms, coalesce(sum(last_seq - first_seq + 1), 0) as entries from rooms";
+
     private const string FindDirectSql = "select id from rooms where direct_key = @DirectKey";
 
     private readonly byte[] directKey = secret.DeriveKey("direct-room");
+
+    public async Task<RoomCounts> CountAsync(CancellationToken cancellationToken) =>
+        await database.ReadAsync(connection => connection.QuerySingleAsync<RoomCounts>(CountSql, null, cancellationToken), cancellationToken) ?? new RoomCounts();
 
     public async Task<List<Room>> ListAsync(Caller caller, CancellationToken cancellationToken) =>
         (await database.ReadAsync(connection => connection.QueryAsync<RoomRow>(ListSql + " order by r.id", new { caller.UserId }, cancellationToken), cancellationToken))

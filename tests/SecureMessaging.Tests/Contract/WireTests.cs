@@ -26,6 +26,8 @@ public sealed class WireTests
                 .Select(field => KeyValuePair.Create<string, JsonNode?>(field.Name, JsonValue.Create((string)field.GetRawConstantValue()!)))),
             ["hub"] = Signatures(typeof(IChatHub)),
             ["client"] = Signatures(typeof(IChatClient)),
+            ["adminHub"] = Signatures(typeof(IAdminHub)),
+            ["adminClient"] = Signatures(typeof(IAdminClient)),
             ["enums"] = new JsonObject(Contract.Where(type => type.IsEnum).Select(type => KeyValuePair.Create<string, JsonNode?>(type.Name, Values(type)))),
             ["retryable"] = JsonSerializer.SerializeToNode(Enum.GetValues<ErrorCode>().Where(code => code.IsRetryable()), Wire.Json),
             ["records"] = new JsonObject(Records.SelectMany(type => new[]

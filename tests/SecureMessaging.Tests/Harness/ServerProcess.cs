@@ -45,6 +45,7 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         start.Environment["ASPNETCORE_URLS"] = Url.ToString();
         start.Environment["Server__DataDirectory"] = dataDirectory;
         start.Environment["ConnectionStrings__Postgres"] = postgres ?? "";
+        start.Environment["Management__Url"] = "";
         process?.Dispose();
         process = new Process { StartInfo = start };
         process.OutputDataReceived += (_, line) => Print(line.Data);

@@ -67,6 +67,7 @@ public abstract class TestServer : IAsyncLifetime
                 $"--Server:KeyDirectory={(sharing ?? this).directory.Combine("keys")}",
                 $"--ConnectionStrings:Postgres={PostgresConnection}",
                 "--Logs:Console=false",
+                "--Management:Url=",
                 .. arguments,
             ],
             builder =>

@@ -1,0 +1,119 @@
+using System.Net;
+using System.Net.WebSockets;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Microsoft.AspNetCore.Http.Connections;
+using Microsoft.AspNetCore.SignalR.Client;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Client;
+
+/// <summary>The connection to the hub of the administrators, made again whenever it breaks. Its queue is bounded: a slow reader misses the oldest lines.</summary>
+internal sealed class LogFollower(Uri server, Session session, Http http, ClientOptions options)
+{
+    private const int Capacity = 10_000;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly Uri _address = new(server, Wire.AdminHubPath.TrimStart('/'));
+
+    public async IAsyncEnumerable<LogLine> FollowAsync(LogFilter filter, Action<bool> connected, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(options);
+        string? rejected = null;
+        while (true)
+        {
+            var token = await session.AccessTokenAsync(rejected, cancellationToken);
+            var lines = Channel.CreateBounded<LogLine>(new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.DropOldest });
+            var refusal = new Refusal();
+            await using var hub = Build(token, refusal);
+            hub.On<LogLine[]>(nameof(IAdminClient.Logged), received =>
+            {
+                foreach (var line in received)
+                    lines.Writer.TryWrite(line);
+            });
+            hub.Closed += _ =>
+            {
+                lines.Writer.TryComplete();
+                return Task.CompletedTask;
+            };
+            var started = await TryStartAsync(hub, filter, cancellationToken);
+            if (refusal.Status == HttpStatusCode.Forbidden)
+                throw new SecureMessagingException(new ErrorBody(ErrorCode.Forbidden, "This account does not administer the server.", Retryable: false));
+            rejected = refusal.Status == HttpStatusCode.Unauthorized ? token : null;
+            if (started)
+            {
+                backoff.Reset();
+                connected(true);
+                await foreach (var line in lines.Reader.ReadAllAsync(cancellationToken))
+                    yield return line;
+                connected(false);
+            }
+            await backoff.DelayAsync(null, cancellationToken);
+        }
+    }
+
+    private async Task<bool> TryStartAsync(HubConnection hub, LogFilter filter, CancellationToken cancellationToken)
+    {
+        // A node that is stopping may take the connection and then say nothing.
+        using var timeout = new CancellationTokenSource(Patience, options.TimeProvider);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            await hub.StartAsync(either.Token);
+            await hub.InvokeAsync(nameof(IAdminHub.Follow), filter, either.Token);
+            return true;
+        }
+        catch (Microsoft.AspNetCore.SignalR.HubException e)
+        {
+            throw SecureMessagingException.FromHub(e);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    private HubConnection Build(string token, Refusal refusal)
+    {
+        var builder = new HubConnectionBuilder()
+            .WithUrl(_address, connection =>
+            {
+                connection.Transports = HttpTransportType.WebSockets;
+                connection.SkipNegotiation = true;
+                connection.WebSocketFactory = (context, cancellationToken) => UpgradeAsync(context.Uri, token, refusal, cancellationToken);
+            })
+            .AddJsonProtocol(json => Wire.Configure(json.PayloadSerializerOptions));
+        if (options.LoggerFactory is not null)
+            builder.Services.AddSingleton(options.LoggerFactory);
+        var hub = builder.Build();
+        hub.ServerTimeout = TimeSpan.FromSeconds(30);
+        hub.KeepAliveInterval = TimeSpan.FromSeconds(10);
+        return hub;
+    }
+
+    /// <summary>By hand, so that the token stands in a header and never in the URL, and so that a refusal can be told from a failure.</summary>
+    private async ValueTask<WebSocket> UpgradeAsync(Uri uri, string token, Refusal refusal, CancellationToken cancellationToken)
+    {
+        var socket = new ClientWebSocket();
+        try
+        {
+            socket.Options.SetRequestHeader("Authorization", "Bearer " + token);
+            socket.Options.CollectHttpResponseDetails = true;
+            using var invoker = new HttpMessageInvoker(http.Handler, disposeHandler: false);
+            await socket.ConnectAsync(uri, invoker, cancellationToken);
+            return socket;
+        }
+        catch
+        {
+            refusal.Status = socket.HttpStatusCode;
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private sealed class Refusal
+    {
+        public HttpStatusCode Status { get; set; }
+    }
+}

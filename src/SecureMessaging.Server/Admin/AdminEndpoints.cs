@@ -1,0 +1,68 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Extensions.Options;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Rooms;
+
+namespace SecureMessaging.Server.Admin;
+
+internal static partial class AdminEndpoints
+{
+    public static void Map(IEndpointRouteBuilder app)
+    {
+        var admin = app.MapGroup("/v1/admin").RequireAuthorization(AuthFeature.AdminPolicy).WithTags("admin").NeverStored();
+        admin.MapGet("/stats", CountAsync);
+        admin.MapPost("/users/{username}/disable", DisableAsync);
+        admin.MapPost("/users/{username}/enable", EnableAsync);
+    }
+
+    private static async Task<Ok<AdminStats>> CountAsync(
+        UserStore users, SessionStore sessions, RoomStore rooms, IOptions<ServerOptions> options, CancellationToken cancellationToken)
+    {
+        var (accounts, logs) = (await users.CountAsync(cancellationToken), await rooms.CountAsync(cancellationToken));
+        return TypedResults.Ok(new AdminStats(
+            options.Value.NodeName, accounts.Users, accounts.Disabled, accounts.Admins, await sessions.CountLiveAsync(cancellationToken), logs.Rooms, logs.Entries));
+    }
+
+    private static async Task<NoContent> DisableAsync(
+        string username, Caller caller, Database database, UserStore users, SessionStore sessions, ILogger<UserStore> logger, CancellationToken cancellationToken)
+    {
+        var id = await FindAsync(username, users, cancellationToken);
+        if (id == caller.UserId)
+            throw new ApiException(ErrorCode.Conflict, "You would shut yourself out. Let another administrator do it.");
+        var ended = await database.WriteAsync(
+            async transaction =>
+            {
+                // The lock keeps new sessions out until they find the account disabled.
+                _ = await users.LockAsync(transaction, id, cancellationToken) ?? throw ApiException.NotFound();
+                await users.SetDisabledAsync(transaction, id, disabled: true, cancellationToken);
+                return await sessions.EndAllAsync(transaction, id, except: null, cancellationToken);
+            },
+            cancellationToken);
+        sessions.RaiseEnded(ended, SessionEndReason.AccountClosed);
+        Disabled(logger, ended.Count);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<NoContent> EnableAsync(
+        string username, Database database, UserStore users, ILogger<UserStore> logger, CancellationToken cancellationToken)
+    {
+        var id = await FindAsync(username, users, cancellationToken);
+        await database.WriteAsync(transaction => users.SetDisabledAsync(transaction, id, disabled: false, cancellationToken), cancellationToken);
+        Enabled(logger);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Guid> FindAsync(string username, UserStore users, CancellationToken cancellationToken) =>
+        username.Contains('@', StringComparison.Ordinal)
+            ? throw ApiException.NotFound()
+            : (await users.FindByLoginAsync(username.ToLowerInvariant(), cancellationToken) ?? throw ApiException.NotFound()).Id;
+
+    [LoggerMessage(6000, LogLevel.Information, "An account was disabled and {Sessions} sessions ended")]
+    private static partial void Disabled(ILogger logger, int sessions);
+
+    [LoggerMessage(6001, LogLevel.Information, "An account was enabled")]
+    private static partial void Enabled(ILogger logger);
+}

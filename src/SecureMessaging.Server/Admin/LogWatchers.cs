@@ -1,0 +1,138 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Microsoft.AspNetCore.SignalR;
+using Microsoft.AspNetCore.SignalR.Protocol;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Admin;
+
+/// <summary>Who watches the logs on this node's connections.</summary>
+internal sealed class LogWatchers
+{
+    private readonly ConcurrentDictionary<string, LogWatcher> watchers = new(StringComparer.Ordinal);
+    private readonly LiveLog log;
+    private volatile bool elsewhere;
+
+    public LogWatchers(LiveLog log, SessionEvents sessionEvents)
+    {
+        this.log = log;
+        sessionEvents.Ended += (sessionId, _) =>
+        {
+            foreach (var watcher in watchers.Values.Where(watcher => watcher.SessionId == sessionId))
+                watcher.Abort();
+        };
+    }
+
+    public IEnumerable<LogWatcher> All => watchers.Values;
+
+    public IEnumerable<LogWatcher> Following => watchers.Values.Where(watcher => watcher.Filter is not null);
+
+    /// <summary>Whether somebody watches through another node.</summary>
+    public bool Elsewhere
+    {
+        get => elsewhere;
+        set
+        {
+            elsewhere = value;
+            Changed();
+        }
+    }
+
+    public void Add(LogWatcher watcher) => watchers[watcher.Id] = watcher;
+
+    public void Remove(LogWatcher watcher)
+    {
+        watchers.TryRemove(watcher.Id, out _);
+        watcher.Close();
+        Changed();
+    }
+
+    /// <summary>Opens the tap while somebody watches anywhere.</summary>
+    public void Changed() => log.IsWatched = elsewhere || Following.Any();
+}
+
+/// <summary>One connection that watches. Its queue is bounded and drops the oldest; a connection that takes nothing for a while is closed.</summary>
+internal sealed class LogWatcher
+{
+    private const int Capacity = 2048;
+    private const int LinesInMessage = 200;
+    private static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private readonly HubConnectionContext connection;
+    private readonly string node;
+    private readonly TimeProvider time;
+    private readonly Channel<LogLine> queue;
+    private long dropped;
+
+    public LogWatcher(HubConnectionContext connection, Guid sessionId, string node, TimeProvider time)
+    {
+        (this.connection, this.node, this.time, SessionId) = (connection, node, time, sessionId);
+        queue = Channel.CreateBounded<LogLine>(
+            new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true }, _ => Interlocked.Increment(ref dropped));
+        _ = PumpAsync();
+    }
+
+    public string Id => connection.ConnectionId;
+
+    public HubConnectionContext Connection => connection;
+
+    public Guid SessionId { get; }
+
+    /// <summary>Null until it asks for lines.</summary>
+    public LogFilter? Filter { get; set; }
+
+    /// <summary>Whether the other nodes' lines reach it. Used by the backplane's loop alone.</summary>
+    public bool Joined { get; set; }
+
+    public void Offer(LogLine line) => queue.Writer.TryWrite(line);
+
+    public void Abort() => connection.Abort();
+
+    public void Close() => queue.Writer.TryComplete();
+
+    private async Task PumpAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                using var pause = new CancellationTokenSource(SignOfLife, time);
+                try
+                {
+                    if (!await queue.Reader.WaitToReadAsync(pause.Token))
+                        return;
+                }
+                catch (OperationCanceledException)
+                {
+                    // A quiet log: an empty message finds out whether the other end still reads.
+                }
+
+                await SendAsync(Gather());
+            }
+        }
+        catch (Exception)
+        {
+            // Whatever ails the connection, it is of no use any more, and its client comes back.
+            connection.Abort();
+        }
+    }
+
+    private LogLine[] Gather()
+    {
+        var lines = new List<LogLine>();
+        if (Interlocked.Exchange(ref dropped, 0) is > 0 and var count)
+            lines.Add(LogLines.Dropped(node, time.GetUtcNow().UtcDateTime, count));
+        while (lines.Count < LinesInMessage && queue.Reader.TryRead(out var line))
+            lines.Add(line);
+        return [.. lines];
+    }
+
+    private async Task SendAsync(LogLine[] lines)
+    {
+        using var timeout = new CancellationTokenSource(Patience, time);
+        await connection.WriteAsync(new InvocationMessage(nameof(IAdminClient.Logged), [lines]), timeout.Token).AsTask().WaitAsync(timeout.Token);
+    }
+}

@@ -1,0 +1,62 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Options;
+using OpenTelemetry.Metrics;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>
+/// Serves <c>/metrics</c> on a port of its own, by a listener of its own: no Host header and no proxy in front of the public port leads there.
+/// </summary>
+/// <remarks>Two servers on one machine both start: when nobody chose the port and it is taken, the second goes on without.</remarks>
+internal sealed partial class ManagementService(
+    MeterProvider meters, IOptions<ManagementOptions> options, IConfiguration configuration, ILogger<ManagementService> logger)
+    : IHostedService, IAsyncDisposable
+{
+    private WebApplication? app;
+
+    /// <summary>Where it listens; null when it does not.</summary>
+    public string? Address => app?.Urls.FirstOrDefault();
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var url = options.Value.Url;
+        if (url.Length == 0)
+            return;
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().UseUrls(url).ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        var management = builder.Build();
+        management.UseOpenTelemetryPrometheusScrapingEndpoint(meters, null, "/metrics", null, null);
+        management.Run(context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        });
+        try
+        {
+            await management.StartAsync(cancellationToken);
+            app = management;
+            Serving(logger, Address);
+        }
+        catch (IOException exception) when (exception.InnerException is AddressInUseException)
+        {
+            await management.DisposeAsync();
+            if (configuration[$"{ManagementOptions.Section}:{nameof(ManagementOptions.Url)}"] is not null)
+                throw new StartException($"Management:Url {url} is in use. Give this server another, or an empty one for no metrics.", exception);
+            PortTaken(logger, url);
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => app?.StopAsync(cancellationToken) ?? Task.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (app is { } running)
+            await running.DisposeAsync();
+    }
+
+    [LoggerMessage(1100, LogLevel.Information, "Metrics are served at {Url}/metrics")]
+    private static partial void Serving(ILogger logger, string? url);
+
+    [LoggerMessage(1101, LogLevel.Warning, "{Url} is in use: no metrics are served; set Management:Url")]
+    private static partial void PortTaken(ILogger logger, string url);
+}

@@ -1,0 +1,47 @@
+using Microsoft.Extensions.Options;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>OpenTelemetry metrics: for Prometheus on a port of their own, and by OTLP when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set.</summary>
+internal static class MetricsFeature
+{
+    public static void AddMetrics(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddMetrics();
+        services.AddSingleton<ServerMetrics>();
+        services.AddOptions<ManagementOptions>().BindConfiguration(ManagementOptions.Section)
+            .Validate(options => options.IsUsable, "Management:Url takes an address such as http://127.0.0.1:5081, or nothing.").ValidateOnStart();
+        var pulled = builder.Configuration[$"{ManagementOptions.Section}:{nameof(ManagementOptions.Url)}"] is not "";
+        var pushed = !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+        if (!pulled && !pushed)
+            return;
+        services.AddOpenTelemetry().WithMetrics(metrics =>
+        {
+            metrics.AddMeter(ServerMetrics.MeterName).AddAspNetCoreInstrumentation().AddRuntimeInstrumentation();
+            if (pulled)
+                metrics.AddPrometheusExporter();
+            if (pushed)
+                metrics.AddOtlpExporter();
+        });
+        services.ConfigureOpenTelemetryMeterProvider((provider, metrics) => metrics.ConfigureResource(resource => resource.AddService(
+            "secure-messaging", serviceInstanceId: provider.GetRequiredService<IOptions<ServerOptions>>().Value.NodeName)));
+        if (pulled)
+            services.AddHostedService<ManagementService>();
+    }
+}
+
+/// <summary>Where operators' tools, and nobody else, reach this node. Section <c>Management</c>.</summary>
+internal sealed class ManagementOptions
+{
+    public const string Section = "Management";
+
+    public const string DefaultUrl = "http://127.0.0.1:5081";
+
+    /// <summary>Where <c>/metrics</c> is served. Keep it from the public. Empty: nowhere.</summary>
+    public string Url { get; set; } = DefaultUrl;
+
+    public bool IsUsable => Url.Length == 0 || (Uri.TryCreate(Url.Replace('*', '0').Replace('+', '0'), UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttp);
+}

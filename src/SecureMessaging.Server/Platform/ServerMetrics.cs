@@ -1,0 +1,62 @@
+using System.Diagnostics.Metrics;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>What the server counts and measures of itself. Labels name outcomes and kinds, never people, rooms or addresses.</summary>
+internal sealed class ServerMetrics
+{
+    public const string MeterName = "SecureMessaging";
+
+    private readonly Counter<long> sends;
+    private readonly UpDownCounter<long> queued;
+    private readonly Histogram<int> batch;
+    private readonly Histogram<double> append;
+    private readonly Counter<long> deliveries;
+    private readonly Counter<long> gaps;
+    private readonly Counter<long> resyncs;
+    private readonly UpDownCounter<long> connections;
+    private readonly Counter<long> purged;
+
+    public ServerMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create(MeterName);
+        sends = meter.CreateCounter<long>("securemessaging.sends", "{envelope}", "Envelopes by outcome: stored, duplicate, refused, failed, overloaded.");
+        queued = meter.CreateUpDownCounter<long>("securemessaging.send.queue", "{envelope}", "Envelopes that wait for their commit.");
+        batch = meter.CreateHistogram<int>(
+            "securemessaging.append.batch", "{envelope}", "Envelopes of one commit.", null, new() { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] });
+        append = meter.CreateHistogram<double>(
+            "securemessaging.append.duration", "s", "From the first statement of a batch to its commit.", null,
+            new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] });
+        deliveries = meter.CreateCounter<long>("securemessaging.tail.deliveries", "{entry}", "Entries written to connections.");
+        gaps = meter.CreateCounter<long>("securemessaging.tail.gaps", "{gap}", "Gaps that a tail filled from the database.");
+        resyncs = meter.CreateCounter<long>("securemessaging.tail.resyncs", "{resync}", "Connections that were too slow and were told to read the log.");
+        connections = meter.CreateUpDownCounter<long>("securemessaging.connections", "{connection}", "Open connections of the chat hub.");
+        purged = meter.CreateCounter<long>("securemessaging.retention.purged", "{row}", "Rows that retention removed or emptied, by kind: session, token, expired, cut.");
+    }
+
+    public void Sent(string outcome, int count = 1) => sends.Add(count, new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void Queued(int change) => queued.Add(change);
+
+    public void Appended(int envelopes, TimeSpan duration)
+    {
+        batch.Record(envelopes);
+        append.Record(duration.TotalSeconds);
+    }
+
+    public void Delivered(int entries) => deliveries.Add(entries);
+
+    public void GapFilled() => gaps.Add(1);
+
+    public void Resynced() => resyncs.Add(1);
+
+    public void ConnectionOpened() => connections.Add(1);
+
+    public void ConnectionClosed() => connections.Add(-1);
+
+    public void Purged(string kind, int count)
+    {
+        if (count > 0)
+            purged.Add(count, new KeyValuePair<string, object?>("kind", kind));
+    }
+}

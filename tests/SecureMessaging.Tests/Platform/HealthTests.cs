@@ -1,0 +1,52 @@
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Platform;
+
+public abstract class HealthTests(TestServer server)
+{
+    [Fact]
+    public async Task A_node_that_can_serve_says_so_to_anybody()
+    {
+        Assert.Equal((200, "healthy"), await GetAsync(server, "/health/live"));
+        Assert.Equal((200, "healthy"), await GetAsync(server, "/health/ready"));
+        using var document = JsonDocument.Parse(await server.Http.GetStringAsync("/health/ready"));
+        Assert.Equal("healthy", document.RootElement.GetProperty("checks").GetProperty("database").GetString());
+    }
+
+    [Theory]
+    [InlineData(HealthStatus.Degraded, 200, "degraded")]
+    [InlineData(HealthStatus.Unhealthy, 503, "unhealthy")]
+    public async Task The_worst_check_decides_and_tells_no_details(HealthStatus status, int code, string name)
+    {
+        await using var node = await server.DedicatedAsync(
+            builder => builder.Services.AddHealthChecks().AddCheck("redis", () => new HealthCheckResult(status, "secret-text", new InvalidOperationException("secret"))));
+        Assert.Equal((code, name), await GetAsync(node, "/health/ready"));
+        Assert.Equal((200, "healthy"), await GetAsync(node, "/health/live"));
+        using var response = await node.Http.GetAsync("/health/ready");
+        Assert.DoesNotContain("secret", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    protected static async Task<(int Code, string? Status)> GetAsync(TestServer node, string path)
+    {
+        using var response = await node.Http.GetAsync(path);
+        using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
+        return ((int)response.StatusCode, document.RootElement.GetProperty("status").GetString());
+    }
+}
+
+public sealed class HealthTestsOnSqlite(SqliteServer server) : HealthTests(server);
+
+public sealed class HealthTestsOnPostgres(PostgresServer server) : HealthTests(server)
+{
+    [Fact]
+    public async Task Without_its_database_a_node_lives_and_is_not_ready()
+    {
+        await using var node = await server.DedicatedAsync();
+        await TestPostgres.DropDatabaseAsync(node.PostgresConnection!);
+        Assert.Equal((503, "unhealthy"), await GetAsync(node, "/health/ready"));
+        Assert.Equal((200, "healthy"), await GetAsync(node, "/health/live"));
+    }
+}

@@ -1,0 +1,84 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Server;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Platform;
+
+public abstract partial class MetricsTests(TestServer server)
+{
+    [Fact]
+    public async Task Metrics_are_on_the_management_port_alone_and_name_nobody()
+    {
+        var management = new Uri($"http://127.0.0.1:{Ports.Take()}");
+        await using var node = await server.DedicatedAsync($"--Management:Url={management}", "--Server:NodeName=alpha");
+        await using var user = await node.SignUpAsync();
+        var room = await user.CreateRoomAsync([]);
+        var connection = await user.ConnectAsync();
+        for (var i = 0; i < 5; i++)
+            await connection.SendAsync(room.Id, [1, 2, 3]);
+        using var http = new HttpClient { BaseAddress = management };
+        var text = await http.GetStringAsync("/metrics");
+        Assert.Matches(@"securemessaging_sends\w*\{[^}]*outcome=""stored""[^}]*\} 5\s", text);
+        Assert.Matches(@"securemessaging_append_duration\w*_count(\{[^}]*\})? 5\s", text);
+        Assert.Matches(@"securemessaging_send_queue\w*(\{[^}]*\})? 0\s", text);
+        Assert.Contains("service_instance_id=\"alpha\"", text, StringComparison.Ordinal);
+        foreach (var secret in new[] { user.Username, user.Id.ToString(), room.Id.ToString(), user.Tokens.SessionId.ToString() })
+            Assert.DoesNotContain(secret, text, StringComparison.Ordinal);
+        Assert.Empty(Label().Matches(text).Select(match => match.Groups["name"].Value).Except(Allowed, StringComparer.Ordinal));
+
+        Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/v1/limits")).StatusCode);
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics") { Headers = { Host = management.Authority } };
+        Assert.Equal(HttpStatusCode.Unauthorized, (await node.Http.SendAsync(request)).StatusCode);
+    }
+
+    // Every label there is: whoever adds one thinks about what it tells.
+    private static readonly string[] Allowed =
+    [
+        "aspnetcore_memory_pool_owner", "aspnetcore_user_is_authenticated", "dotnet_gc_heap_generation", "error_type", "gc_heap_generation", "http_request_method", "http_response_status_code", "http_route",
+        "http_connection_status", "http_connection_transport", "signalr_connection_status", "signalr_transport", "cpu_mode", "kind", "le", "network_protocol_name",
+        "network_protocol_version", "network_transport", "network_type", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "outcome", "server_address", "server_port",
+        "service_instance_id", "service_name", "telemetry_sdk_language", "telemetry_sdk_name", "telemetry_sdk_version", "url_scheme", "aspnetcore_routing_match_status",
+        "aspnetcore_routing_is_fallback", "aspnetcore_diagnostics_exception_result", "aspnetcore_diagnostics_handler_type", "aspnetcore_authorization_policy",
+        "aspnetcore_authorization_result", "aspnetcore_authentication_result", "aspnetcore_authentication_scheme", "dotnet_type", "job", "instance",
+    ];
+
+    [GeneratedRegex("""(?<=[{,])(?<name>[a-z_]+)=["]""", RegexOptions.ExplicitCapture, 10_000)]
+    private static partial Regex Label();
+}
+
+public sealed class MetricsTestsOnSqlite(SqliteServer server) : MetricsTests(server);
+
+public sealed class MetricsTestsOnPostgres(PostgresServer server) : MetricsTests(server);
+
+public sealed class ManagementPortTests
+{
+    [Fact]
+    public async Task Two_servers_that_nobody_configured_both_start()
+    {
+        using var directories = new TestDirectory();
+        await using var first = Build(directories.Combine("first"));
+        await using var second = Build(directories.Combine("second"));
+        await first.StartAsync();
+        await second.StartAsync();
+        Assert.Contains(new[] { first, second }, app => app.Services.GetServices<Microsoft.Extensions.Hosting.IHostedService>().OfType<ManagementService>().Single().Address is null);
+        await first.StopAsync();
+        await second.StopAsync();
+    }
+
+    [Fact]
+    public async Task A_port_that_was_asked_for_and_is_taken_is_an_error()
+    {
+        using var directories = new TestDirectory();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        await using var app = Build(directories.Combine("one"), $"--Management:Url=http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}");
+        await Assert.ThrowsAsync<StartException>(() => app.StartAsync());
+    }
+
+    private static Microsoft.AspNetCore.Builder.WebApplication Build(string directory, params string[] arguments) =>
+        ServerApp.Build(["--urls=http://127.0.0.1:0", $"--Server:DataDirectory={directory}", "--Logs:Console=false", .. arguments]);
+}
