@@ -35,6 +35,9 @@ internal sealed record Row(string Fault, string Engine)
     /// <summary>Why the round could not be judged.</summary>
     public string? Error { get; init; }
 
+    /// <summary>Whether this machine, not the server, is what keeps the fault from being tried. Neither passed nor failed.</summary>
+    public bool NotPossibleHere { get; init; }
+
     public bool Passed => Error is null && Violations.Count == 0;
 }
 

@@ -12,7 +12,7 @@ namespace SecureMessaging.Faults.Clients;
 /// </summary>
 internal sealed class Sender(int index, RawClient client, Guid[] rooms, int maxBatch, TimeSpan pause, int seed)
 {
-    private static readonly TimeSpan AttemptPatience = TimeSpan.FromSeconds(6);
+    private static readonly TimeSpan AttemptPatience = TimeSpan.FromSeconds(12);
     private static readonly TimeSpan FailurePause = TimeSpan.FromMilliseconds(100);
     private readonly Random random = new(seed);
     private int counter;

@@ -27,10 +27,12 @@ internal static class Proof
     public static async Task<int> RunAsync(Options options)
     {
         var missed = 0;
+        var all = 0;
         foreach (var (name, found, verdict) in PlantedHistories.Run())
         {
             Progress.End($"{"history: " + name,-52} {(found ? "found" : "MISSED"),-7} {verdict}");
             missed += found ? 0 : 1;
+            all++;
         }
 
         foreach (var bug in Bugs.Where(bug => options.Faults.Length == 0 || options.Faults.Contains(bug.Name, StringComparer.Ordinal)))
@@ -39,8 +41,10 @@ internal static class Proof
             var (found, text) = await JudgeAsync(options, bug, fault);
             Progress.End($"{"server: " + bug.Name + " under " + fault.Name,-52} {(found ? "found" : "MISSED"),-7} {text}");
             missed += found ? 0 : 1;
+            all++;
         }
 
+        Console.WriteLine($"{all - missed} passed, {missed} failed");
         return missed == 0 ? 0 : 1;
     }
 

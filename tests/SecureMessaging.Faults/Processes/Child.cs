@@ -20,6 +20,7 @@ internal sealed class Child : IAsyncDisposable
     private static readonly ConcurrentDictionary<int, Child> Living = new();
     private readonly Process process;
     private readonly Queue<string> output = new();
+    private volatile bool disposed;
 
     static Child() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
     {
@@ -52,7 +53,7 @@ internal sealed class Child : IAsyncDisposable
 
     public int Id => process.Id;
 
-    public bool HasExited => process.HasExited;
+    public bool HasExited => disposed || process.HasExited;
 
     /// <summary>The last lines that it printed.</summary>
     public string Output
@@ -67,7 +68,8 @@ internal sealed class Child : IAsyncDisposable
     /// <summary>Signals the process and, as of Postgres, its children.</summary>
     public void Send(Signal signal, bool family = false)
     {
-        if (process.HasExited)
+        // Two faults at once may mean the same process.
+        if (HasExited)
             return;
         foreach (var id in family ? Children(process.Id) : [])
             _ = SendSignal(id, (int)signal);
@@ -76,21 +78,28 @@ internal sealed class Child : IAsyncDisposable
 
     public void Tell(string line)
     {
+        if (HasExited)
+            return;
         process.StandardInput.WriteLine(line);
         process.StandardInput.Flush();
     }
 
     public async Task ExitedAsync(TimeSpan patience)
     {
+        if (disposed)
+            return;
         using var timeout = new CancellationTokenSource(patience);
         await process.WaitForExitAsync(timeout.Token);
     }
 
     public async ValueTask DisposeAsync()
     {
+        if (disposed)
+            return;
         Send(Signal.Kill, family: true);
         await ExitedAsync(TimeSpan.FromSeconds(20));
         Living.TryRemove(process.Id, out _);
+        disposed = true;
         process.Dispose();
     }
 

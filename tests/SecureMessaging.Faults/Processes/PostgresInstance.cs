@@ -31,7 +31,7 @@ internal sealed class PostgresInstance(string directory) : IAsyncDisposable
         if (IsRoot)
             await Child.RunAsync("chown", "postgres", directory);
         var (program, arguments) = AsPostgres(
-            Path.Combine(Bin, "initdb"), "--pgdata", Data, "--username=tester", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync");
+            Path.Combine(Bin, "initdb"), "--pgdata", Data, "--username=tester", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8");
         await Child.RunAsync(program, arguments);
     }
 
@@ -50,8 +50,10 @@ internal sealed class PostgresInstance(string directory) : IAsyncDisposable
                 await ExecuteAsync("select 1");
                 return;
             }
-            catch (NpgsqlException) when (!process.HasExited)
+            catch (NpgsqlException)
             {
+                if (process.HasExited)
+                    break;
                 await Task.Delay(50);
             }
         }
