@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Auth;
@@ -24,9 +23,11 @@ internal static partial class ServerApp
             await app.RunAsync();
             return 0;
         }
-        catch (Exception exception) when (exception is StartException or OptionsValidationException or IOException { InnerException: AddressInUseException or null })
+        catch (Exception exception)
         {
-            await Console.Error.WriteLineAsync(exception.Message);
+            // Past the start nothing is thrown to here, and at the start an operator needs a sentence, not a stack.
+            var reason = exception is StartException ? exception.Message : $"The server cannot start: {exception.Message}";
+            await Console.Error.WriteLineAsync(reason.ReplaceLineEndings(" "));
             return 1;
         }
     }
@@ -53,6 +54,7 @@ internal static partial class ServerApp
         var app = builder.Build();
         Prepare(app);
         app.UsePlatform();
+        app.UseChat();
         app.UseAuth();
         app.MapPlatform();
         app.MapAuth();
