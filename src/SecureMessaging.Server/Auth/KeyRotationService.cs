@@ -6,20 +6,30 @@ internal sealed partial class KeyRotationService(KeyRing ring, TimeProvider time
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromMinutes(1), time);
-        do
+        try
         {
-            try
-            {
-                if (ring.Turn())
-                    KeyMade(logger);
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidOperationException)
-            {
-                // The keys in memory go on working; the next turn tries again.
-                TurnFailed(logger, exception.GetType().Name);
-            }
+            do
+                Turn();
+            while (await timer.WaitForNextTickAsync(stoppingToken));
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process ends.
+        }
+    }
+
+    private void Turn()
+    {
+        try
+        {
+            if (ring.Turn())
+                KeyMade(logger);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            // The keys in memory go on working; the next turn tries again.
+            TurnFailed(logger, exception.GetType().Name);
+        }
     }
 
     [LoggerMessage(2000, LogLevel.Information, "A new signing key is published")]

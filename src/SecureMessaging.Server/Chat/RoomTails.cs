@@ -118,7 +118,9 @@ internal sealed partial class RoomTails : BackgroundService
 
         public async Task RunAsync(CancellationToken stoppingToken)
         {
-            await foreach (var item in work.Reader.ReadAllAsync(stoppingToken))
+            // Not the token: a cancelled read would be an exception at every end of the process.
+            using var end = stoppingToken.Register(() => work.Writer.TryComplete());
+            await foreach (var item in work.Reader.ReadAllAsync(CancellationToken.None))
             {
                 try
                 {

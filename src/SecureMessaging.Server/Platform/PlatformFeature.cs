@@ -55,8 +55,8 @@ internal static class PlatformFeature
             return Task.CompletedTask;
         }
 
-        // Routing's own endpoints for 405 and 415 are no routes.
-        return context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
+        // Routing's own endpoints for 405 and 415 are no routes. A preflight is for CORS to answer.
+        return !HttpMethods.IsOptions(context.Request.Method) && context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
     }
 
     private static Database CreateDatabase(IServiceProvider services)
