@@ -18,6 +18,12 @@ CREATE TABLE public.entries (
 );
 ALTER TABLE ONLY public.entries ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
 
+CREATE TABLE public.installation (
+    id smallint NOT NULL,
+    key_check bytea NOT NULL,
+    CONSTRAINT installation_id_check CHECK ((id = 1))
+);
+
 CREATE TABLE public.refresh_tokens (
     hash bytea NOT NULL,
     session_id uuid NOT NULL,
@@ -97,6 +103,9 @@ ALTER TABLE ONLY public.schemaversions
 
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (room_id, seq);
+
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash);

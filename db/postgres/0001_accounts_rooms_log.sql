@@ -88,5 +88,6 @@ alter table entries alter column ciphertext set storage external;
 create unique index entries_id on entries (room_id, id) where id is not null;
 create index entries_expires on entries (expires_at) where expires_at is not null;
 -- Only what an erasure must find: rosters and the senders of visible rooms. Sealed messages are in neither.
+create index entries_target on entries (room_id, target_seq) where target_seq is not null;
 create index entries_user on entries (user_id) where user_id is not null;
 create index entries_sender on entries (sender_id) where sender_id is not null;

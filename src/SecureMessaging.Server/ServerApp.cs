@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Admin;
@@ -34,9 +33,11 @@ internal static partial class ServerApp
                 _ => throw new StartException(Usage),
             };
         }
-        catch (Exception exception) when (exception is StartException or ApiException or OptionsValidationException or IOException { InnerException: AddressInUseException or null })
+        catch (Exception exception)
         {
-            await Console.Error.WriteLineAsync(exception.Message);
+            // Past the start nothing is thrown to here, and at the start an operator needs a sentence, not a stack.
+            var reason = exception is StartException or ApiException ? exception.Message : $"The server cannot start: {exception.Message}";
+            await Console.Error.WriteLineAsync(reason.ReplaceLineEndings(" "));
             return 1;
         }
     }
@@ -82,6 +83,7 @@ internal static partial class ServerApp
         var app = builder.Build();
         Prepare(app);
         app.UsePlatform();
+        app.UseChat();
         app.UseAuth();
         app.MapPlatform();
         app.MapHealth();

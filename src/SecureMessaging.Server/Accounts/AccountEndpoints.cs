@@ -61,13 +61,14 @@ internal static partial class AccountEndpoints
     {
         var user = await RequireAsync(users, caller, cancellationToken);
         await check.ConfirmAsync(user, rules.GivenPassword(request.Password), cancellationToken);
+        var seen = await erasure.EraseContentAsync(caller.UserId, cancellationToken);
         var (makeKnown, ended) = await database.WriteAsync(
             async transaction =>
             {
                 // The lock keeps new sessions out: each would be erased with the account, but its sockets would not hear of it.
                 var locked = await users.LockAsync(transaction, caller.UserId, cancellationToken);
                 RefuseIfChanged(user, locked);
-                var known = await erasure.EraseAsync(transaction, caller.UserId, cancellationToken);
+                var known = await erasure.EraseAsync(transaction, caller.UserId, seen, cancellationToken);
                 var live = await sessions.EraseAsync(transaction, caller.UserId, cancellationToken);
                 await UserStore.DeleteAsync(transaction, caller.UserId, cancellationToken);
                 return (known, live);

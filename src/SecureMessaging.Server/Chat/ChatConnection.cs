@@ -9,8 +9,9 @@ namespace SecureMessaging.Server.Chat;
 /// </summary>
 internal sealed class ChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, TimeProvider time)
 {
-    /// <summary>Messages that may wait for a slow reader.</summary>
+    /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
     private const int MaxPending = 64;
+    private const int MaxPendingBytes = 1024 * 1024;
 
     /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
     private static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
@@ -19,12 +20,15 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
     private readonly List<Guid> rooms = [];
     private HashSet<Guid>? missed;
     private int pending;
+    private int pendingBytes;
     private long stalledSince;
     private bool closed;
 
     public Guid UserId { get; } = userId;
 
     public Guid SessionId { get; } = sessionId;
+
+    public void Abort() => context.Abort();
 
     /// <summary>Says why and closes, without waiting for a reader that may not read.</summary>
     public void End(SerializedHubMessage farewell)
@@ -47,12 +51,18 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
         }
     }
 
+    /// <summary>Whether a tail delivers this room to the connection, or never will because it is closed.</summary>
+    public bool IsIn(Guid roomId)
+    {
+        lock (gate)
+            return closed || rooms.Contains(roomId);
+    }
+
     public void Leave(Guid roomId)
     {
         lock (gate)
         {
             rooms.Remove(roomId);
-            missed?.Remove(roomId);
         }
     }
 
@@ -67,11 +77,11 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
     }
 
     /// <summary>Sends entries of a room, or leaves them out when the reader is too slow.</summary>
-    public void SendEntries(Guid roomId, SerializedHubMessage message)
+    public void SendEntries(Guid roomId, SerializedHubMessage message, int bytes)
     {
         lock (gate)
         {
-            if (missed is not null || pending >= MaxPending)
+            if (missed is not null || IsFull)
             {
                 (missed ??= []).Add(roomId);
                 if (time.GetElapsedTime(stalledSince) > MaxStall)
@@ -79,7 +89,19 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
                 return;
             }
 
-            Write(message);
+            Write(message, bytes);
+        }
+    }
+
+    /// <summary>Sends a change of the set of rooms. A reader that is too slow finds out when it is told to resync.</summary>
+    public void SendRoomChanged(Guid roomId, RoomChange change)
+    {
+        lock (gate)
+        {
+            if (missed is not null || IsFull)
+                (missed ??= []).Add(roomId);
+            else
+                Write(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, change), 0);
         }
     }
 
@@ -88,22 +110,25 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
     {
         lock (gate)
         {
-            if (pending < MaxPending)
-                Write(message);
+            if (!IsFull)
+                Write(message, 0);
         }
     }
 
-    private void Write(SerializedHubMessage message)
+    private bool IsFull => pending >= MaxPending || pendingBytes >= MaxPendingBytes;
+
+    private void Write(SerializedHubMessage message, int bytes)
     {
         var write = context.WriteAsync(message, CancellationToken.None);
         if (write.IsCompletedSuccessfully)
             return;
         if (pending++ == 0)
             stalledSince = time.GetTimestamp();
-        _ = AwaitAsync(write);
+        pendingBytes += bytes;
+        _ = AwaitAsync(write, bytes);
     }
 
-    private async Task AwaitAsync(ValueTask write)
+    private async Task AwaitAsync(ValueTask write, int bytes)
     {
         try
         {
@@ -117,12 +142,13 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
         lock (gate)
         {
             stalledSince = time.GetTimestamp();
+            pendingBytes -= bytes;
             if (--pending > 0 || missed is null)
                 return;
             var resync = missed;
             missed = null;
             foreach (var roomId in resync)
-                Write(HubMessages.Create(nameof(IChatClient.Resync), roomId));
+                Write(HubMessages.Create(nameof(IChatClient.Resync), roomId), 0);
         }
     }
 }

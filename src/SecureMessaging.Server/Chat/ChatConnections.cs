@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -20,7 +21,24 @@ internal sealed class ChatConnections
 
     public ImmutableArray<ChatConnection> Of(Guid userId) => byUser.GetValueOrDefault(userId, []);
 
-    public IEnumerable<ChatConnection> OfSession(Guid sessionId) => All().Where(connection => connection.SessionId == sessionId);
+    public bool IsEmpty => byUser.IsEmpty;
+
+    /// <summary>Says why and closes every connection of the session on this node.</summary>
+    public void EndSession(Guid sessionId, SessionEndReason reason)
+    {
+        var farewell = HubMessages.Create(nameof(IChatClient.SessionEnded), reason);
+        foreach (var connection in All().Where(connection => connection.SessionId == sessionId))
+            connection.End(farewell);
+    }
+
+    /// <summary>Asks every connection to move within this time, each at a moment of its own. Returns how many there are.</summary>
+    public int AnnounceDraining(TimeSpan within)
+    {
+        var all = All().ToList();
+        foreach (var connection in all)
+            connection.SendEphemeral(HubMessages.Create(nameof(IChatClient.Draining), Random.Shared.Next((int)within.TotalMilliseconds + 1)));
+        return all.Count;
+    }
 
     public IEnumerable<ChatConnection> All() => byUser.Values.SelectMany(connections => connections);
 }

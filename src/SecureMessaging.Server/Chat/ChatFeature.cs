@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.Connections;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Protocol;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -18,12 +19,22 @@ internal static class ChatFeature
         services.AddSingleton<MembershipStore>();
         services.AddSingleton<RoomTails>();
         services.AddHostedService(provider => provider.GetRequiredService<RoomTails>());
+        services.AddOptions<BusOptions>().BindConfiguration(BusOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<NodeBus>();
+        services.AddHostedService(provider => provider.GetRequiredService<NodeBus>());
+        services.AddHostedService<LogSweep>();
+        services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section);
+        services.AddSingleton<DrainingLifetime>();
+        services.AddSingleton<IHostLifetime>(provider => provider.GetRequiredService<DrainingLifetime>());
+        // SignalR times out only clients that have pinged once; this finds the others when their network is gone.
+        services.Configure<Microsoft.AspNetCore.Builder.WebSocketOptions>(options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(15)));
         services.AddSignalR(options =>
             {
                 options.MaximumReceiveMessageSize = MaxFrameBytes;
                 options.MaximumParallelInvocationsPerClient = 1;
                 options.EnableDetailedErrors = false;
                 options.KeepAliveInterval = TimeSpan.FromSeconds(10);
+                options.HandshakeTimeout = TimeSpan.FromSeconds(5);
                 options.ClientTimeoutInterval = TimeSpan.FromSeconds(30);
                 options.AddFilter<HubErrors>();
             })
@@ -38,6 +49,20 @@ internal static class ChatFeature
                 new StrictHubProtocol((IHubProtocol)ActivatorUtilities.CreateInstance(provider, protocol.ImplementationType!)));
         }
     }
+
+    /// <summary>While the node drains, clients are sent elsewhere.</summary>
+    public static void UseChat(this WebApplication app)
+    {
+        var lifetime = app.Services.GetRequiredService<DrainingLifetime>();
+        app.Use((context, next) => !context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase) ? next(context)
+            : lifetime.IsDraining ? throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 }
+            : !IsWebSocket(context.Request) ? throw ApiException.Invalid("Connect by WebSocket and skip negotiation.")
+            : next(context));
+    }
+
+    // RFC 6455 section 4.2.1 over HTTP/1.1, RFC 8441 section 4 over HTTP/2.
+    private static bool IsWebSocket(HttpRequest request) =>
+        request.Headers.Upgrade.Contains("websocket", StringComparer.OrdinalIgnoreCase) || HttpMethods.IsConnect(request.Method);
 
     public static void MapChat(this IEndpointRouteBuilder app) => app.MapHub<ChatHub>(Wire.HubPath, options =>
     {

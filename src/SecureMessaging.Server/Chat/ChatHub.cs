@@ -9,7 +9,7 @@ namespace SecureMessaging.Server.Chat;
 
 /// <summary>The real-time door. Every method is one call on what REST calls too.</summary>
 [Authorize]
-internal sealed class ChatHub(LogWriter writer, LogStore log, RoomTails tails, Limits limits) : Hub<IChatClient>, IChatHub
+internal sealed class ChatHub(LogWriter writer, LogStore log, RoomTails tails, NodeBus bus, Limits limits) : Hub<IChatClient>, IChatHub
 {
     private const int MaxMalformedCalls = 20;
 
@@ -32,7 +32,8 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, RoomTails tails, L
         if (signal.Length > limits.SignalBytes)
             throw ApiException.TooLarge("signal", limits.SignalBytes);
         await log.RequireMemberAsync(Caller, roomId, Context.ConnectionAborted);
-        await tails.SignalAsync(roomId, signal);
+        tails.Signal(roomId, signal);
+        bus.PublishSignal(roomId, signal);
     }
 
     public Task MarkDelivered(Guid roomId, long seq) => log.MarkDeliveredAsync(Caller, roomId, seq, Context.ConnectionAborted);

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.SignalR;
-using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 
 namespace SecureMessaging.Server.Chat;
@@ -22,7 +21,7 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
         : base(logger)
     {
         (this.connections, this.tails, this.memberships, this.sessions, this.time) = (connections, tails, memberships, sessions, time);
-        sessionEvents.Ended += EndSession;
+        sessionEvents.Ended += connections.EndSession;
     }
 
     public override async Task OnConnectedAsync(HubConnectionContext connection)
@@ -71,13 +70,6 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
 
         // What was committed between reading the memberships and subscribing reached no tail that was not there yet.
         foreach (var membership in await memberships.ListAsync(connection.UserId, aborted))
-            await tails.NoteHeadAsync(membership.RoomId, membership.LastSeq);
-    }
-
-    private void EndSession(Guid sessionId, SessionEndReason reason)
-    {
-        var farewell = HubMessages.Create(nameof(IChatClient.SessionEnded), reason);
-        foreach (var connection in connections.OfSession(sessionId))
-            connection.End(farewell);
+            tails.NoteHead(membership.RoomId, membership.LastSeq);
     }
 }

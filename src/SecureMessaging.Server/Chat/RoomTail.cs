@@ -13,6 +13,12 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
     /// <summary>Entries kept while a gap before them is being filled. Past it they are dropped: the fill reads them too.</summary>
     private const int MaxWaiting = 1024;
 
+    /// <summary>Where a run of entries is cut into several messages.</summary>
+    private const int MaxMessageBytes = 256 * 1024;
+
+    /// <summary>What an entry takes beside its ciphertext, roughly.</summary>
+    private const int EntryBytes = 150;
+
     private readonly Dictionary<ChatConnection, long> subscribers = [];
     private readonly SortedDictionary<long, LogEntry> waiting = [];
     private long lastRosterSeq = delivered;
@@ -44,6 +50,22 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
         return true;
     }
 
+    /// <summary>
+    /// Lets the connections of a user in who joined at <paramref name="joinedSeq"/>, as was known when the log stood at <paramref name="asOfSeq"/>:
+    /// when the joining passes here, or now if it has passed already.
+    /// </summary>
+    public void Admit(Guid userId, long joinedSeq, long asOfSeq)
+    {
+        Note(joinedSeq);
+        if (Delivered < joinedSeq)
+            return;
+        foreach (var connection in connections.Of(userId))
+        {
+            if (!subscribers.ContainsKey(connection) && TrySubscribe(connection, joinedSeq, asOfSeq))
+                connection.SendRoomChanged(roomId, RoomChange.Joined);
+        }
+    }
+
     public void Unsubscribe(ChatConnection connection)
     {
         if (subscribers.Remove(connection))
@@ -71,38 +93,62 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
         DeliverWaiting();
     }
 
-    /// <summary>Takes what the log holds after <see cref="Delivered"/>. A jump here is history that has expired.</summary>
+    /// <summary>Takes what the log holds after <see cref="Delivered"/>.</summary>
     public void Fill(IReadOnlyList<LogEntry> entries)
     {
-        if (entries.Count > 0 && entries[0].Seq > Delivered + 1)
-        {
-            Delivered = entries[0].Seq - 1;
-            lastRosterSeq = Math.Max(lastRosterSeq, Delivered);
-            Broadcast(nameof(IChatClient.Resync), roomId);
-        }
-
+        if (entries[0].Seq > Delivered + 1)
+            Skip(entries[0].Seq - 1);
         Accept(entries);
         DeliverWaiting();
+        // A page may end before the log does.
+        if (waiting.Count == 0)
+            Recheck();
     }
+
+    /// <summary>The log held nothing after <see cref="Delivered"/> when it was read. What waits here was committed since, so it is read once more.</summary>
+    public void FillNothing()
+    {
+        if (waiting.Count == 0)
+            head = Delivered;
+    }
+
+    /// <summary>Assumes that the log goes on, so that it is read once more.</summary>
+    public void Recheck() => Note(Delivered + 1);
 
     /// <summary>Learns how far the log goes without being given the entries.</summary>
     public void Note(long headSeq) => head = Math.Max(head, headSeq);
 
-    /// <summary>Nothing lies between what was delivered and the end of the log.</summary>
-    public void NoteNoGap() => head = waiting.Count == 0 ? Delivered : head;
-
-    public void Broadcast(string method, params object?[] arguments)
+    public void Signal(byte[] signal)
     {
-        var message = HubMessages.Create(method, arguments);
+        var message = HubMessages.Create(nameof(IChatClient.Signaled), roomId, signal);
         foreach (var connection in subscribers.Keys)
             connection.SendEphemeral(message);
     }
 
+    /// <summary>The room is no more.</summary>
     public void Close()
     {
         foreach (var connection in subscribers.Keys)
+        {
+            connection.SendRoomChanged(roomId, RoomChange.Deleted);
             connection.Leave(roomId);
+        }
+
         subscribers.Clear();
+    }
+
+    /// <summary>
+    /// History has expired before it could be delivered here, and with it who came and went. Who is connected connects again and is let in afresh.
+    /// </summary>
+    private void Skip(long seq)
+    {
+        Delivered = seq;
+        lastRosterSeq = Math.Max(lastRosterSeq, seq);
+        foreach (var connection in subscribers.Keys.ToList())
+        {
+            Unsubscribe(connection);
+            connection.Abort();
+        }
     }
 
     private static bool IsContiguous(IReadOnlyList<LogEntry> entries) => entries[^1].Seq - entries[0].Seq == entries.Count - 1;
@@ -158,16 +204,28 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
 
     private void Send(IReadOnlyList<LogEntry> entries, int start, int end)
     {
-        if (start == end || subscribers.Count == 0)
+        if (subscribers.Count == 0)
             return;
-        LogEntry[] run = [.. entries.Skip(start).Take(end - start)];
+        while (start < end)
+        {
+            var (next, bytes) = (start, 0);
+            do
+                bytes += EntryBytes + (entries[next++].Ciphertext?.Length ?? 0);
+            while (next < end && bytes < MaxMessageBytes);
+            Send([.. entries.Skip(start).Take(next - start)], bytes);
+            start = next;
+        }
+    }
+
+    private void Send(LogEntry[] run, int bytes)
+    {
         var message = HubMessages.Create(nameof(IChatClient.Received), roomId, run);
         foreach (var (connection, joinedSeq) in subscribers)
         {
             if (joinedSeq <= run[0].Seq)
-                connection.SendEntries(roomId, message);
+                connection.SendEntries(roomId, message, bytes);
             else if (run.SkipWhile(entry => entry.Seq < joinedSeq).ToArray() is { Length: > 0 } own)
-                connection.SendEntries(roomId, HubMessages.Create(nameof(IChatClient.Received), roomId, own));
+                connection.SendEntries(roomId, HubMessages.Create(nameof(IChatClient.Received), roomId, own), bytes);
         }
     }
 
@@ -180,7 +238,7 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
             if (subscribers.TryAdd(connection, entry.Seq))
             {
                 if (connection.TryEnter(roomId))
-                    connection.SendEphemeral(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, RoomChange.Joined));
+                    connection.SendRoomChanged(roomId, RoomChange.Joined);
                 else
                     subscribers.Remove(connection);
             }
@@ -193,7 +251,7 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
             return;
         foreach (var connection in subscribers.Keys.Where(connection => connection.UserId == userId).ToList())
         {
-            connection.SendEphemeral(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, RoomChange.Left));
+            connection.SendRoomChanged(roomId, RoomChange.Left);
             Unsubscribe(connection);
         }
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Messages;
@@ -15,19 +16,22 @@ internal sealed partial class RoomTails : BackgroundService
     private static readonly TimeSpan FillRetry = TimeSpan.FromMilliseconds(250);
 
     private readonly Shard[] shards;
+    private readonly ChatConnections connections;
 
     public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, TimeProvider time, ILogger<RoomTails> logger)
     {
+        this.connections = connections;
         shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, time, logger))];
         feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries)));
-        roomEvents.Deleted += roomId => ShardOf(roomId).Post(new Deleted(roomId));
+        feed.Doubted += Recheck;
+        roomEvents.Deleted += Delete;
     }
 
     /// <summary>Delivers the room to the connection from now on. False when the membership must be read again.</summary>
     public async Task<bool> SubscribeAsync(Guid roomId, ChatConnection connection, long joinedSeq, long asOfSeq, CancellationToken cancellationToken)
     {
         var work = new Subscription(roomId, connection, joinedSeq, asOfSeq);
-        await ShardOf(roomId).PostAsync(work);
+        ShardOf(roomId).Post(work);
         return await work.Done.Task.WaitAsync(cancellationToken);
     }
 
@@ -38,9 +42,24 @@ internal sealed partial class RoomTails : BackgroundService
     }
 
     /// <summary>Tells the tails how far logs go, so that they read what they have not been given.</summary>
-    public ValueTask NoteHeadAsync(Guid roomId, long headSeq) => ShardOf(roomId).PostAsync(new Head(roomId, headSeq));
+    public void NoteHead(Guid roomId, long headSeq) => ShardOf(roomId).Post(new Head(roomId, headSeq));
 
-    public ValueTask SignalAsync(Guid roomId, byte[] signal) => ShardOf(roomId).PostAsync(new Signal(roomId, signal));
+    /// <summary>Makes the room's tail look whether its log goes on.</summary>
+    public void Recheck(Guid roomId) => ShardOf(roomId).Post(new Doubted(roomId));
+
+    /// <summary>Lets a user in who joined elsewhere; <paramref name="asOfSeq"/> is where the log stood when that was known.</summary>
+    public void Join(Guid roomId, Guid userId, long joinedSeq, long asOfSeq)
+    {
+        if (!connections.Of(userId).IsEmpty)
+            ShardOf(roomId).Post(new Joined(roomId, userId, joinedSeq, asOfSeq));
+    }
+
+    public void Signal(Guid roomId, byte[] signal) => ShardOf(roomId).Post(new Signaled(roomId, signal));
+
+    public void Delete(Guid roomId) => ShardOf(roomId).Post(new Deleted(roomId));
+
+    /// <summary>The rooms that have connections on this node.</summary>
+    public IEnumerable<Guid> Rooms() => shards.SelectMany(shard => shard.Rooms);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(shards.Select(shard => Task.Run(() => shard.RunAsync(stoppingToken), stoppingToken)));
 
@@ -61,7 +80,11 @@ internal sealed partial class RoomTails : BackgroundService
 
     private sealed record Head(Guid RoomId, long HeadSeq) : Work(RoomId);
 
-    private sealed record Signal(Guid RoomId, byte[] Content) : Work(RoomId);
+    private sealed record Signaled(Guid RoomId, byte[] Content) : Work(RoomId);
+
+    private sealed record Joined(Guid RoomId, Guid UserId, long JoinedSeq, long AsOfSeq) : Work(RoomId);
+
+    private sealed record Doubted(Guid RoomId) : Work(RoomId);
 
     private sealed record Deleted(Guid RoomId) : Work(RoomId);
 
@@ -74,20 +97,22 @@ internal sealed partial class RoomTails : BackgroundService
 
     private sealed partial class Shard(ChatConnections connections, LogStore log, TimeProvider time, ILogger logger) : IDisposable
     {
-        private readonly Dictionary<Guid, RoomTail> tails = [];
+        // Changed by this shard alone; concurrent only so that the sweep may list the rooms.
+        private readonly ConcurrentDictionary<Guid, RoomTail> tails = new();
 
         // Entries are bounded, which slows the writer down; the rest is small and bounded by the connections there are.
         private readonly Channel<Work> work = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
         private readonly SemaphoreSlim room = new(QueueLength, QueueLength);
 
+        public IEnumerable<Guid> Rooms => tails.Keys;
+
         public void Dispose() => room.Dispose();
 
         public void Post(Work item) => work.Writer.TryWrite(item);
 
-        public async ValueTask PostAsync(Work item)
+        public async ValueTask PostAsync(Committed item)
         {
-            if (item is Committed)
-                await room.WaitAsync();
+            await room.WaitAsync();
             Post(item);
         }
 
@@ -102,6 +127,8 @@ internal sealed partial class RoomTails : BackgroundService
                 catch (Exception exception)
                 {
                     TailFailed(logger, exception);
+                    if (tails.TryGetValue(item.RoomId, out var failed))
+                        failed.Recheck();
                     if (item is Subscription subscribe)
                         subscribe.Done.TrySetException(exception);
                 }
@@ -117,24 +144,38 @@ internal sealed partial class RoomTails : BackgroundService
             switch (item)
             {
                 case Committed committed:
-                    // Nobody here listens to the room, unless the batch itself brings somebody in.
-                    tail ??= committed.Entries.Any(entry => entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !connections.Of(joined).IsEmpty)
-                        ? tails[item.RoomId] = new RoomTail(item.RoomId, committed.Entries[0].Seq - 1, connections)
-                        : null;
-                    tail?.Accept(committed.Entries);
+                    // Nobody here listens to the room, unless the batch itself brings somebody in. What overtook it found no tail, so that one looks.
+                    if (tail is null && committed.Entries.Any(entry => entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !connections.Of(joined).IsEmpty))
+                    {
+                        tail = tails[item.RoomId] = new RoomTail(item.RoomId, committed.Entries[0].Seq - 1, connections);
+                        tail.Accept(committed.Entries);
+                        tail.Recheck();
+                    }
+                    else
+                    {
+                        tail?.Accept(committed.Entries);
+                    }
+
                     break;
                 case Filled filled when filled.Tail == tail:
                     tail.Filling = false;
                     if (filled.Entries is { Count: > 0 } entries)
                         tail.Fill(entries);
                     else if (filled.Entries is not null)
-                        tail.NoteNoGap();
+                        tail.FillNothing();
+                    break;
+                case Doubted:
+                    tail?.Recheck();
                     break;
                 case Head head:
                     tail?.Note(head.HeadSeq);
                     break;
-                case Signal signal:
-                    tail?.Broadcast(nameof(IChatClient.Signaled), signal.RoomId, signal.Content);
+                case Signaled signal:
+                    tail?.Signal(signal.Content);
+                    break;
+                case Joined joined:
+                    tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, joined.JoinedSeq - 1, connections);
+                    tail.Admit(joined.UserId, joined.JoinedSeq, joined.AsOfSeq);
                     break;
                 case Subscription subscribe:
                     tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, subscribe.AsOfSeq, connections);
@@ -144,15 +185,15 @@ internal sealed partial class RoomTails : BackgroundService
                     tail?.Unsubscribe(unsubscribe.Connection);
                     break;
                 case Deleted:
-                    tail?.Broadcast(nameof(IChatClient.RoomChanged), item.RoomId, RoomChange.Deleted);
                     tail?.Close();
-                    break;
+                    tails.TryRemove(item.RoomId, out _);
+                    return;
             }
 
             if (tail is null)
                 return;
-            if (tail.IsEmpty)
-                tails.Remove(item.RoomId);
+            if (tail is { IsEmpty: true, HasGap: false })
+                tails.TryRemove(item.RoomId, out _);
             else if (tail is { HasGap: true, Filling: false })
                 _ = FillAsync(tail, stoppingToken);
         }

@@ -31,7 +31,7 @@ internal sealed class StrictHubProtocol(IHubProtocol inner) : IHubProtocol
         {
             InvocationBindingFailureMessage failure => new InvocationMessage(failure.InvocationId, nameof(ChatHub.Malformed), []),
             StreamInvocationMessage stream => new InvocationMessage(stream.InvocationId, nameof(ChatHub.Malformed), []),
-            InvocationMessage { Target: nameof(ChatHub.Malformed) } call => new InvocationMessage(call.InvocationId, nameof(ChatHub.Malformed), []),
+            InvocationMessage call when call.Target == nameof(ChatHub.Malformed) || call.StreamIds is { Length: > 0 } => new InvocationMessage(call.InvocationId, nameof(ChatHub.Malformed), []),
             _ => message,
         };
         return true;

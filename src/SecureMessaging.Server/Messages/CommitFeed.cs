@@ -1,4 +1,5 @@
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
 
@@ -11,11 +12,35 @@ internal readonly record struct CommittedEntries(Guid RoomId, LogEntry[] Entries
 /// </summary>
 internal sealed class CommitFeed
 {
-    private Func<CommittedEntries, ValueTask>? receiver;
+    private Func<CommittedEntries, ValueTask>[] receivers = [];
 
-    public void Attach(Func<CommittedEntries, ValueTask> next) => receiver = next;
+    /// <summary>A room whose log may go on beyond what was published: a commit whose outcome is unknown, or one that an earlier attempt made.</summary>
+    public event Action<Guid>? Doubted;
 
-    /// <summary>Waits while the receiver is full, which is how slow fan-out slows the writer down instead of growing memory.</summary>
-    public ValueTask PublishAsync(Guid roomId, params LogEntry[] entries) =>
-        receiver is { } attached && entries.Length > 0 ? attached(new CommittedEntries(roomId, entries)) : ValueTask.CompletedTask;
+    public void Attach(Func<CommittedEntries, ValueTask> receiver) => receivers = [.. receivers, receiver];
+
+    /// <summary>Waits while a receiver is full, which is how slow fan-out slows the writer down instead of growing memory.</summary>
+    public async ValueTask PublishAsync(Guid roomId, params LogEntry[] entries)
+    {
+        if (entries.Length == 0)
+            return;
+        foreach (var receiver in receivers)
+            await receiver(new CommittedEntries(roomId, entries));
+    }
+
+    public void Doubt(Guid roomId) => Doubted?.Invoke(roomId);
+
+    /// <summary>Runs a write of the room's log. When nobody can say whether it took effect, the tails look.</summary>
+    public async Task<T> WriteAsync<T>(Guid roomId, Func<Task<T>> write)
+    {
+        try
+        {
+            return await write();
+        }
+        catch (Exception exception) when (exception is not ApiException { Code: not ErrorCode.Unavailable })
+        {
+            Doubt(roomId);
+            throw;
+        }
+    }
 }

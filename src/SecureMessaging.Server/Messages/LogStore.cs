@@ -59,6 +59,8 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
         update entries set kind = @Gone, ciphertext = null, sender_id = null, expires_at = @ForgetAt where room_id = @RoomId and seq = @Seq
         """;
 
+    private const string RetractionSql = "select seq, created_at from entries where room_id = @RoomId and target_seq = @Seq";
+
     public Task<LogPage> SyncAsync(Caller caller, Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken)
     {
         if (afterSeq < 0 || limit < 1)
@@ -66,25 +68,21 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
         return database.ReadAsync(
             async connection =>
             {
-                var command = new CommandDefinition(
-                    SyncSql, new { RoomId = roomId, caller.UserId, AfterSeq = afterSeq, Limit = Math.Min(limit, limits.PageEntries) },
-                    commandTimeout: Database.CommandTimeoutSeconds, cancellationToken: cancellationToken);
-                var now = time.Now();
-                SyncRow? last = null;
-                var entries = new List<LogEntry>();
-                var bytes = 0;
-                await foreach (var (head, entry) in ReadPagesAsync(connection, command))
+                var parameters = new { RoomId = roomId, caller.UserId, AfterSeq = afterSeq, Limit = Math.Min(limit, limits.PageEntries) };
+                var page = new PageBuilder(limits, time.Now());
+                await using var reader = await connection.ExecuteReaderAsync(Command(SyncSql, parameters, cancellationToken), CommandBehavior.SingleResult);
+                var parseHead = reader.GetRowParser<SyncRow>(length: 2);
+                var parseEntry = reader.GetRowParser<EntryRow>(startIndex: 2);
+                SyncRow? head = null;
+                while (await reader.ReadAsync(cancellationToken))
                 {
-                    last = head;
-                    if (entry.Seq is null)
+                    head ??= parseHead(reader);
+                    // A member of a room with nothing to read gets one row without an entry.
+                    if (parseEntry(reader) is not { Seq: not null } entry || !page.TryAdd(entry))
                         break;
-                    bytes += entry.Ciphertext?.Length ?? 0;
-                    if (entries.Count > 0 && bytes > limits.PageBytes)
-                        break;
-                    entries.Add(entry.ToEntry(now));
                 }
 
-                return last is null ? throw ApiException.NotFound() : new LogPage(roomId, [.. entries], last.HeadSeq, last.FloorSeq);
+                return head is null ? throw ApiException.NotFound() : new LogPage(roomId, [.. page.Entries], head.HeadSeq, head.FloorSeq);
             },
             cancellationToken);
     }
@@ -93,9 +91,15 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
     public Task<List<LogEntry>> ReadForTailAsync(Guid roomId, long afterSeq, CancellationToken cancellationToken) => database.ReadAsync(
         async connection =>
         {
-            var now = time.Now();
-            var rows = await connection.QueryAsync<EntryRow>(TailSql, new { RoomId = roomId, AfterSeq = afterSeq, Limit = limits.PageEntries }, cancellationToken);
-            return rows.ConvertAll(row => row.ToEntry(now));
+            var command = Command(TailSql, new { RoomId = roomId, AfterSeq = afterSeq, Limit = limits.PageEntries }, cancellationToken);
+            var page = new PageBuilder(limits, time.Now());
+            await using var reader = await connection.ExecuteReaderAsync(command, CommandBehavior.SingleResult);
+            var parse = reader.GetRowParser<EntryRow>();
+            while (await reader.ReadAsync(cancellationToken) && page.TryAdd(parse(reader)))
+            {
+            }
+
+            return page.Entries;
         },
         cancellationToken);
 
@@ -129,7 +133,7 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
     public async Task<SendAck> RetractAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken)
     {
         LogEntry? retraction = null;
-        var ack = await database.WriteAsync(
+        var ack = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>
             {
                 retraction = null;
@@ -139,19 +143,24 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
                 if (target.Id is not { } id || target.OwnerProof is null || !ownerProof.Verify(caller.UserId, roomId, id, target.OwnerProof))
                     throw ApiException.Forbidden();
                 if (target.Kind == EntryKind.Gone)
-                    return new SendAck(roomId, id, seq, target.CreatedAt, Duplicate: true);
+                {
+                    var first = await transaction.QuerySingleAsync<RetractionRow>(RetractionSql, new { RoomId = roomId, Seq = seq }, cancellationToken);
+                    return new SendAck(roomId, id, first?.Seq ?? seq, first?.CreatedAt ?? target.CreatedAt, Duplicate: true);
+                }
+
                 await transaction.ExecuteAsync(RetractSql, new { RoomId = roomId, Seq = seq, Gone = (int)EntryKind.Gone, ForgetAt = time.Now().Add(RepeatWindow).ToMinute() }, cancellationToken);
                 retraction = await AppendAsync(transaction, roomId, new(0, EntryKind.Retraction, default, TargetSeq: seq), cancellationToken);
                 return new SendAck(roomId, id, retraction.Seq, retraction.CreatedAt, Duplicate: false);
             },
-            cancellationToken);
+            cancellationToken));
         if (retraction is not null)
             await feed.PublishAsync(roomId, retraction);
         return ack;
     }
 
     /// <summary>
-    /// Appends an entry that is not an envelope inside the caller's transaction; seq and time are assigned here.
+    /// Appends an entry that is not an envelope inside the caller's transaction; seq and time are assigned here. In a room with a time to live it stays a day
+    /// longer than the envelopes, so that no node that delivers late misses who left.
     /// To be published through <see cref="CommitFeed"/> after the commit.
     /// </summary>
     public async Task<LogEntry> AppendAsync(DbTransaction transaction, Guid roomId, LogEntry entry, CancellationToken cancellationToken)
@@ -160,7 +169,7 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
         var room = await transaction.QuerySingleAsync<BumpRow>(
             "update rooms set last_seq = last_seq + 1 where id = @RoomId returning last_seq, time_to_live", new { RoomId = roomId }, cancellationToken)
             ?? throw ApiException.NotFound();
-        var stored = entry with { Seq = room.LastSeq, CreatedAt = now.ToMinute(), ExpiresAt = Expiry(now, null, room.TimeToLive) };
+        var stored = entry with { Seq = room.LastSeq, CreatedAt = now.ToMinute(), ExpiresAt = Expiry(now, null, room.TimeToLive)?.Add(RepeatWindow) };
         await transaction.ExecuteAsync(
             AppendSql,
             new
@@ -194,14 +203,8 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
         return seconds is null ? null : now.AddSeconds(seconds.Value).AddTicks(TimeSpan.TicksPerMinute - 1).ToMinute();
     }
 
-    private static async IAsyncEnumerable<(SyncRow Head, EntryRow Entry)> ReadPagesAsync(DbConnection connection, CommandDefinition command)
-    {
-        await using var reader = await connection.ExecuteReaderAsync(command, CommandBehavior.SingleResult);
-        var parseHead = reader.GetRowParser<SyncRow>(length: 2);
-        var parseEntry = reader.GetRowParser<EntryRow>(startIndex: 2);
-        while (await reader.ReadAsync(command.CancellationToken))
-            yield return (parseHead(reader), parseEntry(reader));
-    }
+    private static CommandDefinition Command(string sql, object parameters, CancellationToken cancellationToken) =>
+        new(sql, parameters, commandTimeout: Database.CommandTimeoutSeconds, cancellationToken: cancellationToken);
 
     private sealed record SyncRow
     {
@@ -222,6 +225,12 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
         public Guid? Id { get; init; }
         public byte[]? OwnerProof { get; init; }
         public EntryKind Kind { get; init; }
+        public DateTime CreatedAt { get; init; }
+    }
+
+    private sealed record RetractionRow
+    {
+        public long Seq { get; init; }
         public DateTime CreatedAt { get; init; }
     }
 

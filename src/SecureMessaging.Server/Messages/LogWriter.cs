@@ -157,6 +157,8 @@ internal sealed partial class LogWriter(
             BatchUnavailable(logger, envelopes.Length, exception.InnerException?.GetType().Name);
             foreach (var group in batch)
                 group.Fail(exception.ToBody());
+            foreach (var roomId in envelopes.Select(envelope => envelope.RoomId).Distinct())
+                feed.Doubt(roomId);
             return;
         }
         catch (Exception exception)
@@ -202,6 +204,7 @@ internal sealed partial class LogWriter(
             catch (Exception exception)
             {
                 var body = ApiException.Describe(exception);
+                feed.Doubt(group.Envelopes[i].RoomId);
                 metrics.Sent("failed");
                 results[i] = new SendResult(null, body);
                 if (body.Code == ErrorCode.Internal)
@@ -228,9 +231,12 @@ internal sealed partial class LogWriter(
         var stored = new Dictionary<Guid, List<LogEntry>>();
         for (var i = 0; i < envelopes.Length; i++)
         {
+            var envelope = envelopes[i];
+            // Stored by an attempt whose outcome was unknown, perhaps on a node that is no more: perhaps nobody was told.
+            if (outcomes[i].Status == AppendStatus.Duplicate)
+                feed.Doubt(envelope.RoomId);
             if (outcomes[i].Status != AppendStatus.Stored)
                 continue;
-            var envelope = envelopes[i];
             if (!stored.TryGetValue(envelope.RoomId, out var entries))
                 stored.Add(envelope.RoomId, entries = []);
             entries.Add(new LogEntry(

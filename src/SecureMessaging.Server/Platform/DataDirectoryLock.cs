@@ -3,6 +3,9 @@ namespace SecureMessaging.Server.Platform;
 /// <summary>Held for as long as this process owns the embedded database, so that a second one refuses to start instead of corrupting or blocking it.</summary>
 internal sealed class DataDirectoryLock : IDisposable
 {
+    private const int WouldBlock = 11;
+    private const int SharingViolation = unchecked((int)0x80070020);
+
     private readonly FileStream file;
 
     public DataDirectoryLock(string directory)
@@ -14,7 +17,7 @@ internal sealed class DataDirectoryLock : IDisposable
                 options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
             file = new FileStream(Path.Combine(directory, "server.lock"), options);
         }
-        catch (IOException exception)
+        catch (IOException exception) when (exception.HResult is WouldBlock or SharingViolation)
         {
             throw new StartException(
                 $"Another server is already using the data directory {directory}. Stop it, or give this one its own with --Server:DataDirectory=PATH. "

@@ -21,6 +21,10 @@ internal static class LogFeature
         foreach (var source in Chatty)
             configuration.MinimumLevel.Override(source, LogEventLevel.Warning);
         configuration.MinimumLevel.Override("Microsoft.Hosting.Lifetime", LogEventLevel.Information);
+        // What keeps the server from starting is told as one sentence.
+        configuration.Filter.ByExcluding(line => line.Exception is not null
+            && line.Properties.TryGetValue(Constants.SourceContextPropertyName, out var source) && source is ScalarValue { Value: "Microsoft.Extensions.Hosting.Internal.Host" }
+            && line.MessageTemplate.Text.StartsWith("Hosting failed to start", StringComparison.Ordinal));
         // Every refusal would be an error here; the hub's own filter logs what truly failed.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.Internal.DefaultHubDispatcher", LevelAlias.Off);
         // Its warnings on a failed sign-in or upgrade name the request.

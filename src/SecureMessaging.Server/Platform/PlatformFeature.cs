@@ -1,4 +1,6 @@
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
 using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Platform;
@@ -9,6 +11,8 @@ internal static class PlatformFeature
     /// <summary>Holds a handshake of <see cref="Limits.HandshakeBytes"/> in base64 with what travels along.</summary>
     private const int MaxBodyBytes = 4 * 1024 * 1024;
 
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(8);
+
     public static void AddPlatform(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
@@ -17,6 +21,9 @@ internal static class PlatformFeature
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<ServerSecret>();
         services.AddSingleton(CreateDatabase);
+        services.AddHostedService<KeyCheck>();
+        services.AddSingleton<IConfigureOptions<KestrelServerOptions>, ConnectionLimits>();
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         services.AddExceptionHandler<ProblemMapper>();
         services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -32,18 +39,50 @@ internal static class PlatformFeature
     {
         app.UseExceptionHandler(_ => { });
         app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
+        app.Use(RefuseUnreadable);
     }
 
     public static void MapPlatform(this IEndpointRouteBuilder app) =>
         app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
 
+    /// <summary>Answers what no endpoint of ours would be asked: wrong methods and bodies, before anybody is told to sign in for them.</summary>
+    private static Task RefuseUnreadable(HttpContext context, RequestDelegate next)
+    {
+        if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset is { Length: > 0 } charset
+            && !charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
+        {
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            return Task.CompletedTask;
+        }
+
+        // Routing's own endpoints for 405 and 415 are no routes.
+        return context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
+    }
+
     private static Database CreateDatabase(IServiceProvider services)
     {
         var postgres = services.GetRequiredService<IConfiguration>().GetConnectionString("Postgres");
+        if (string.IsNullOrWhiteSpace(postgres) && !string.IsNullOrWhiteSpace(services.GetRequiredService<IConfiguration>().GetConnectionString("Redis")))
+        {
+            throw new StartException(
+                "ConnectionStrings:Redis makes this one of several nodes, and they need a database and keys that they share: set ConnectionStrings:Postgres, "
+                + "and let Server:KeyDirectory be a directory that all of them use.");
+        }
+
         var directory = services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory;
-        Directories.CreatePrivate(directory);
-        if (!string.IsNullOrWhiteSpace(postgres))
-            return new PostgresDatabase(postgres);
+        try
+        {
+            Directories.CreatePrivate(directory);
+            return string.IsNullOrWhiteSpace(postgres) ? OpenEmbedded(directory) : new PostgresDatabase(postgres);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new StartException($"The data directory {directory} cannot be used: {exception.Message} Choose another with --Server:DataDirectory=PATH.", exception);
+        }
+    }
+
+    private static SqliteDatabase OpenEmbedded(string directory)
+    {
         var path = Path.Combine(directory, "secure-messaging.db");
         var ownership = new DataDirectoryLock(directory);
         // SQLite would create it readable by all, and gives its log the mode of the file.

@@ -29,6 +29,18 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
 
     public override void Migrate(ILogger logger)
     {
+        try
+        {
+            MigrateUnderLock(logger);
+        }
+        catch (NpgsqlException exception)
+        {
+            throw new StartException($"Postgres cannot be used: {exception.Message} Check ConnectionStrings:Postgres.", exception);
+        }
+    }
+
+    private void MigrateUnderLock(ILogger logger)
+    {
         using var holder = new NpgsqlConnection(connectionString);
         holder.Open();
         // Polling a try-lock: a waiting pg_advisory_lock would hold a snapshot that "create index concurrently" waits for.
@@ -50,17 +62,27 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
 
     private static NpgsqlDataSource CreateSource(string connectionString)
     {
-        var builder = new NpgsqlConnectionStringBuilder(connectionString)
-        {
-            ApplicationName = "secure-messaging",
-            IncludeErrorDetail = false,
-            Timezone = "UTC",
-        };
+        var builder = Parse(connectionString);
+        builder.ApplicationName = "secure-messaging";
+        builder.IncludeErrorDetail = false;
+        builder.Timezone = "UTC";
         if (!Given(builder, connectionString, "Max Auto Prepare")) builder.MaxAutoPrepare = 50;
         if (!Given(builder, connectionString, "Timeout")) builder.Timeout = 4;
         if (!Given(builder, connectionString, "Command Timeout")) builder.CommandTimeout = CommandTimeoutSeconds;
         if (!Given(builder, connectionString, "Maximum Pool Size")) builder.MaxPoolSize = 32;
         return NpgsqlDataSource.Create(builder);
+    }
+
+    private static NpgsqlConnectionStringBuilder Parse(string connectionString)
+    {
+        try
+        {
+            return new NpgsqlConnectionStringBuilder(connectionString);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or KeyNotFoundException)
+        {
+            throw new StartException("ConnectionStrings:Postgres is not a connection string such as Host=db;Username=sm;Password=…;Database=sm", exception);
+        }
     }
 
     private static bool Given(NpgsqlConnectionStringBuilder builder, string connectionString, string keyword) =>

@@ -23,9 +23,11 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         return true;
     }
 
-    public static Task WriteAsync(HttpContext context, ErrorBody body, CancellationToken cancellationToken = default)
+    public static Task WriteAsync(HttpContext context, ErrorBody body, CancellationToken cancellationToken = default) =>
+        WriteAsync(context, body, Status(body.Code), cancellationToken);
+
+    private static Task WriteAsync(HttpContext context, ErrorBody body, int status, CancellationToken cancellationToken)
     {
-        var status = Status(body.Code);
         context.Response.StatusCode = status;
         if (body.RetryAfterMs is { } delay)
             context.Response.Headers.RetryAfter = ((delay + 999) / 1000).ToString();
@@ -35,7 +37,9 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
     }
 
     /// <summary>Answers with a body what the framework would answer with a bare status (401, 404, 405, 415 …).</summary>
-    public static Task WriteBareStatusAsync(HttpContext context) => WriteAsync(context, context.Response.StatusCode switch
+    public static Task WriteBareStatusAsync(HttpContext context) => WriteAsync(context, Describe(context.Response.StatusCode), context.Response.StatusCode, default);
+
+    private static ErrorBody Describe(int status) => status switch
     {
         StatusCodes.Status401Unauthorized => new(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.", false),
         StatusCodes.Status403Forbidden => ApiException.Forbidden().ToBody(),
@@ -43,8 +47,10 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         StatusCodes.Status413PayloadTooLarge => new(ErrorCode.TooLarge, "The request is too large.", false),
         StatusCodes.Status429TooManyRequests => new(ErrorCode.RateLimited, "Too many requests.", true, 1000),
         >= 500 => new(ErrorCode.Internal, "The server failed.", true),
+        StatusCodes.Status405MethodNotAllowed => new(ErrorCode.Invalid, "This method is not allowed here.", false),
+        StatusCodes.Status415UnsupportedMediaType => new(ErrorCode.Invalid, "The body must be application/json in UTF-8.", false),
         _ => new(ErrorCode.Invalid, "The request could not be read.", false),
-    });
+    };
 
     public static int Status(ErrorCode code) => code switch
     {

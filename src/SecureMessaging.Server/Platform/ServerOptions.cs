@@ -23,6 +23,14 @@ internal sealed class ServerOptions
     /// <summary>Origins, compared exactly, whose pages may use the API and open WebSockets. The server's own is always allowed.</summary>
     public IList<string> AllowedOrigins { get; } = [];
 
+    /// <summary>Connections that the process holds at most.</summary>
+    [Range(1, 10_000_000)]
+    public int MaxConnections { get; set; } = 200_000;
+
+    /// <summary>Connections from one address at most. Behind a proxy all come from its address.</summary>
+    [Range(1, 10_000_000)]
+    public int MaxConnectionsPerAddress { get; set; } = 20_000;
+
     public string EffectiveKeyDirectory => KeyDirectory ?? Path.Combine(DataDirectory, "keys");
 
     private static string DefaultNodeName()

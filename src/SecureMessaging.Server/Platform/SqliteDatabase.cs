@@ -36,6 +36,18 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
 
     public override void Migrate(ILogger logger)
     {
+        try
+        {
+            Open(logger);
+        }
+        catch (SqliteException exception)
+        {
+            throw new StartException($"The database {path} cannot be used: {exception.Message}", exception);
+        }
+    }
+
+    private void Open(ILogger logger)
+    {
         using (var connection = new SqliteConnection(ConnectionString(path)))
         {
             connection.Open();

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
@@ -17,9 +18,11 @@ internal sealed class EntryPurge(Database database, RetentionOptions options)
 
     private const string ExpireSql = """
         update entries
-        set kind = @Gone, ciphertext = null, sender_id = null, target_seq = null, user_id = null, role = null, settings = null, epoch = 0, expires_at = @ForgetAt
+        set kind = @Gone, ciphertext = null, sender_id = null, target_seq = null, user_id = null, role = null, settings = null, epoch = 0,
+            expires_at = case when id is null then null else @ForgetAt end
         where (room_id, seq) in (
             select room_id, seq from entries where expires_at <= @Now and kind <> @Gone order by expires_at limit @Limit)
+        returning room_id
         """;
 
     private const string ForgetSql = """
@@ -44,25 +47,21 @@ internal sealed class EntryPurge(Database database, RetentionOptions options)
 
     public async Task<(int Expired, int Cut)> RunAsync(DateTime now, CancellationToken cancellationToken)
     {
-        var expired = await RepeatAsync(
-            async transaction => await transaction.ExecuteAsync(
-                ExpireSql, new { Now = now, ForgetAt = now.Add(LogStore.RepeatWindow).ToMinute(), Gone = (int)EntryKind.Gone, Limit = options.BatchLength },
-                cancellationToken),
-            cancellationToken);
+        var parameters = new { Now = now, ForgetAt = now.Add(LogStore.RepeatWindow).ToMinute(), Gone = (int)EntryKind.Gone, Limit = options.BatchLength };
         var rooms = new HashSet<Guid>();
-        await RepeatAsync(
-            async transaction =>
-            {
-                var touched = await transaction.QueryAsync<Guid>(
-                    ForgetSql, new { Now = now, Gone = (int)EntryKind.Gone, Limit = options.BatchLength }, cancellationToken);
-                rooms.UnionWith(touched);
-                return touched.Count;
-            },
-            cancellationToken);
+        var expired = await RepeatAsync(transaction => TouchAsync(transaction, ExpireSql), cancellationToken);
+        await RepeatAsync(transaction => TouchAsync(transaction, ForgetSql), cancellationToken);
         var cut = 0;
         foreach (var roomId in rooms)
             cut += await CutAsync(roomId, cancellationToken);
         return (expired, cut);
+
+        async Task<int> TouchAsync(DbTransaction transaction, string sql)
+        {
+            var touched = await transaction.QueryAsync<Guid>(sql, parameters, cancellationToken);
+            rooms.UnionWith(touched);
+            return touched.Count;
+        }
     }
 
     private async Task<int> CutAsync(Guid roomId, CancellationToken cancellationToken) => await RepeatAsync(
@@ -79,7 +78,7 @@ internal sealed class EntryPurge(Database database, RetentionOptions options)
         cancellationToken);
 
     /// <summary>Runs full batches until one is not full, each in its own transaction under the lock.</summary>
-    private async Task<int> RepeatAsync(Func<System.Data.Common.DbTransaction, Task<int>> batch, CancellationToken cancellationToken)
+    private async Task<int> RepeatAsync(Func<DbTransaction, Task<int>> batch, CancellationToken cancellationToken)
     {
         for (var total = 0; ;)
         {

@@ -31,22 +31,28 @@ internal sealed partial class RetentionService(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(options.Value.Period, time);
-        do
+        try
         {
-            try
-            {
-                await RunOnceAsync(stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception exception)
-            {
-                Failed(logger, exception is ApiException { Code: ErrorCode.Unavailable } ? null : exception);
-            }
+            do
+                await TryRunAsync(stoppingToken);
+            while (await timer.WaitForNextTickAsync(stoppingToken));
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process ends; the next one goes on.
+        }
+    }
+
+    private async Task TryRunAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await RunOnceAsync(stoppingToken);
+        }
+        catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+        {
+            Failed(logger, exception is ApiException { Code: ErrorCode.Unavailable } ? null : exception);
+        }
     }
 
     [LoggerMessage(5000, LogLevel.Information, "Purged {Sessions} sessions, {Tokens} tokens, {Expired} expired entries, {Cut} places of the log")]

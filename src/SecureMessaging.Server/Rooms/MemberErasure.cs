@@ -10,7 +10,7 @@ namespace SecureMessaging.Server.Rooms;
 /// Sealed entries have no sender, so they are found by computing the owner proof of every entry of the rooms that the account is in.
 /// An account that is the only owner hands the room to the oldest admin, or else to the oldest member.
 /// </remarks>
-internal sealed class MemberErasure(RosterStore roster, LogStore log, OwnerProof ownerProof, CommitFeed feed, RoomEvents events)
+internal sealed class MemberErasure(Database database, RosterStore roster, LogStore log, OwnerProof ownerProof, CommitFeed feed, RoomEvents events)
 {
     private const int ScanBatch = 500;
 
@@ -34,8 +34,27 @@ internal sealed class MemberErasure(RosterStore roster, LogStore log, OwnerProof
 
     private const string EraseRosterSql = "update entries set user_id = null where user_id = @UserId";
 
-    /// <summary>Runs inside the caller's transaction. The returned function makes the change known and is to be called after the commit.</summary>
-    public async Task<Func<Task>> EraseAsync(DbTransaction transaction, Guid userId, CancellationToken cancellationToken)
+    /// <summary>
+    /// Erases what the account has sent to the rooms it is in, a batch a transaction so that nobody waits for long. Returns up to where each room was seen.
+    /// </summary>
+    public async Task<IReadOnlyDictionary<Guid, long>> EraseContentAsync(Guid userId, CancellationToken cancellationToken)
+    {
+        var seen = new Dictionary<Guid, long>();
+        foreach (var roomId in await database.ReadAsync(connection => connection.QueryAsync<Guid>(RoomsSql, new { UserId = userId }, cancellationToken), cancellationToken))
+        {
+            for (long? next = 0; next is not null;)
+            {
+                seen[roomId] = next.Value;
+                var after = next.Value;
+                next = await database.WriteAsync(transaction => EraseBatchAsync(transaction, roomId, userId, after, cancellationToken), cancellationToken);
+            }
+        }
+
+        return seen;
+    }
+
+    /// <summary>Runs inside the caller's transaction, after <see cref="EraseContentAsync"/>. The returned function makes the change known and is to be called after the commit.</summary>
+    public async Task<Func<Task>> EraseAsync(DbTransaction transaction, Guid userId, IReadOnlyDictionary<Guid, long> seen, CancellationToken cancellationToken)
     {
         var deleted = new List<Guid>();
         var appended = new List<(Guid RoomId, LogEntry[] Entries)>();
@@ -50,7 +69,8 @@ internal sealed class MemberErasure(RosterStore roster, LogStore log, OwnerProof
                 continue;
             }
 
-            await EraseEntriesAsync(transaction, roomId, userId, cancellationToken);
+            for (long? next = seen.GetValueOrDefault(roomId); next is not null;)
+                next = await EraseBatchAsync(transaction, roomId, userId, next.Value, cancellationToken);
             var entries = new List<LogEntry>();
             if (others[0].Role < RoomRole.Owner)
                 entries.Add(await roster.SetRoleAsync(transaction, roomId, others[0].UserId, RoomRole.Owner, cancellationToken));
@@ -69,17 +89,13 @@ internal sealed class MemberErasure(RosterStore roster, LogStore log, OwnerProof
         };
     }
 
-    private async Task EraseEntriesAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken)
+    /// <summary>Returns the seq after which to go on, or null at the end.</summary>
+    private async Task<long?> EraseBatchAsync(DbTransaction transaction, Guid roomId, Guid userId, long afterSeq, CancellationToken cancellationToken)
     {
-        for (long afterSeq = 0; ;)
-        {
-            var rows = await transaction.QueryAsync<ScanRow>(ScanSql, new { RoomId = roomId, AfterSeq = afterSeq, Limit = ScanBatch }, cancellationToken);
-            if (rows.Count == 0)
-                return;
-            afterSeq = rows[^1].Seq;
-            foreach (var own in rows.Where(row => ownerProof.Verify(userId, roomId, row.Id, row.OwnerProof)))
-                await transaction.ExecuteAsync(EraseEntrySql, new { RoomId = roomId, own.Seq, Gone = (int)EntryKind.Gone }, cancellationToken);
-        }
+        var rows = await transaction.QueryAsync<ScanRow>(ScanSql, new { RoomId = roomId, AfterSeq = afterSeq, Limit = ScanBatch }, cancellationToken);
+        foreach (var own in rows.Where(row => ownerProof.Verify(userId, roomId, row.Id, row.OwnerProof)))
+            await transaction.ExecuteAsync(EraseEntrySql, new { RoomId = roomId, own.Seq, Gone = (int)EntryKind.Gone }, cancellationToken);
+        return rows.Count == 0 ? null : rows[^1].Seq;
     }
 
     private sealed record OtherRow

@@ -100,7 +100,7 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
 
     public async Task ChangeSettingsAsync(Caller caller, Guid roomId, RoomSettings settings, CancellationToken cancellationToken)
     {
-        var entry = await database.WriteAsync(
+        var entry = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>
             {
                 await log.LockRoomAsync(transaction, roomId, cancellationToken);
@@ -111,7 +111,7 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
                     new { RoomId = roomId, settings.Name, settings.TimeToLiveSeconds }, cancellationToken);
                 return await log.AppendAsync(transaction, roomId, new(0, EntryKind.SettingsChanged, default, Settings: settings), cancellationToken);
             },
-            cancellationToken);
+            cancellationToken));
         await feed.PublishAsync(roomId, entry);
     }
 

@@ -34,7 +34,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
     /// <summary>Adds a member. Adding one who is in already changes nothing.</summary>
     public async Task AddAsync(Caller caller, Guid roomId, Guid userId, RoomRole role, CancellationToken cancellationToken)
     {
-        var entry = await database.WriteAsync(
+        var entry = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>
             {
                 await log.LockRoomAsync(transaction, roomId, cancellationToken);
@@ -48,7 +48,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
                     throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
                 return await rooms.JoinAsync(transaction, roomId, userId, role, cancellationToken);
             },
-            cancellationToken);
+            cancellationToken));
         if (entry is not null)
             await feed.PublishAsync(roomId, entry);
     }
@@ -56,7 +56,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
     /// <summary>Removes a member, or oneself. The last one to leave takes the room along.</summary>
     public async Task RemoveAsync(Caller caller, Guid roomId, Guid userId, CancellationToken cancellationToken)
     {
-        var entry = await database.WriteAsync(
+        var entry = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>
             {
                 await log.LockRoomAsync(transaction, roomId, cancellationToken);
@@ -78,7 +78,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
 
                 return await LeaveAsync(transaction, roomId, userId, userId, cancellationToken);
             },
-            cancellationToken);
+            cancellationToken));
         if (entry is null)
             events.RaiseDeleted(roomId);
         else
@@ -87,7 +87,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
 
     public async Task ChangeRoleAsync(Caller caller, Guid roomId, Guid userId, RoomRole role, CancellationToken cancellationToken)
     {
-        var entry = await database.WriteAsync(
+        var entry = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>
             {
                 await log.LockRoomAsync(transaction, roomId, cancellationToken);
@@ -101,7 +101,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
                     await RequireOtherOwnerAsync(transaction, roomId, userId, cancellationToken);
                 return await SetRoleAsync(transaction, roomId, userId, role, cancellationToken);
             },
-            cancellationToken);
+            cancellationToken));
         if (entry is not null)
             await feed.PublishAsync(roomId, entry);
     }

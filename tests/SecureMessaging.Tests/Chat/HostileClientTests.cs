@@ -22,6 +22,7 @@ public abstract class HostileClientTests(TestServer server)
     [InlineData("""{"type":1,"invocationId":"1","target":"SendBatch","arguments":[[null]]}""", true)]
     [InlineData("""{"type":1,"invocationId":"1","target":"Sync","arguments":["a","b","c"]}""")]
     [InlineData("""{"type":1,"invocationId":"1","target":"Sync","arguments":[1e999,{},[]]}""")]
+    [InlineData("""{"type":1,"invocationId":"1","target":"Heads","arguments":[],"streamIds":["1"]}""")]
     [InlineData("""{"type":4,"invocationId":"1","target":"Send","arguments":[]}""")]
     [InlineData("""{"type":1,"invocationId":"1","target":"Malformed","arguments":[]}""")]
     [InlineData("""{"type":1,"invocationId":"1","target":"OnConnectedAsync","arguments":[]}""")]

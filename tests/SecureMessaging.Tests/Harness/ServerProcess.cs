@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace SecureMessaging.Tests.Harness;
 
@@ -95,11 +94,11 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         await ExitedAsync();
     }
 
-    public void Terminate() => Signal(15);
+    public void Terminate() => Signals.Send(Running, Signals.Terminate);
 
-    public void Pause() => Signal(19);
+    public void Pause() => Signals.Send(Running, Signals.Stop);
 
-    public void Resume() => Signal(18);
+    public void Resume() => Signals.Send(Running, Signals.Continue);
 
     public async Task ExitedAsync()
     {
@@ -116,12 +115,6 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         process.Dispose();
     }
 
-    private void Signal(int number)
-    {
-        if (SendSignal(Running.Id, number) != 0)
-            throw new InvalidOperationException($"Signal {number} did not reach process {Running.Id}.");
-    }
-
     private void Print(string? line)
     {
         if (line is null)
@@ -129,8 +122,4 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         lock (output)
             output.Add(line);
     }
-
-    [DllImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int SendSignal(int process, int signal);
 }

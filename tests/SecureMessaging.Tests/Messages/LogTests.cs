@@ -129,7 +129,7 @@ public abstract class LogTests(TestServer server)
         await (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/messages/99")).ReadErrorAsync(404, ErrorCode.NotFound);
         var retraction = await hub.RetractAsync(room.Id, ack.Seq);
         Assert.False(retraction.Duplicate);
-        Assert.True((await hub.RetractAsync(room.Id, ack.Seq)).Duplicate);
+        Assert.Equal(retraction with { Duplicate = true }, await hub.RetractAsync(room.Id, ack.Seq));
         var page = await hub.SyncAsync(room.Id, 2);
         Assert.Equal([EntryKind.Gone, EntryKind.Retraction], page.Entries.Select(entry => entry.Kind));
         Assert.Equal((null, ack.Seq), (page.Entries[0].Ciphertext, page.Entries[1].TargetSeq!.Value));

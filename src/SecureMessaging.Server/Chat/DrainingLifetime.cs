@@ -1,0 +1,73 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Options;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>
+/// How the process ends on SIGTERM and Ctrl+C: refuse new connections, ask clients to move to another node at a moment of their own, wait for them, then
+/// stop. A second signal skips the wait.
+/// </summary>
+internal sealed partial class DrainingLifetime(ChatConnections connections, IHostApplicationLifetime lifetime, IOptions<DrainOptions> options, ILogger<DrainingLifetime> logger)
+    : IHostLifetime, IDisposable
+{
+    private static readonly TimeSpan Check = TimeSpan.FromMilliseconds(50);
+    private readonly List<PosixSignalRegistration> signals = [];
+    private readonly CancellationTokenSource hurry = new();
+    private int started;
+
+    public bool IsDraining => Volatile.Read(ref started) > 0;
+
+    public Task WaitForStartAsync(CancellationToken cancellationToken)
+    {
+        foreach (var signal in new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT })
+            signals.Add(PosixSignalRegistration.Create(signal, Handle));
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public void Dispose()
+    {
+        signals.ForEach(signal => signal.Dispose());
+        hurry.Dispose();
+    }
+
+    private void Handle(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        if (Interlocked.Increment(ref started) == 1)
+            _ = DrainAsync();
+        else
+            hurry.Cancel();
+    }
+
+    private async Task DrainAsync()
+    {
+        try
+        {
+            var count = connections.AnnounceDraining(options.Value.Stagger);
+            Draining(logger, count);
+            for (var waited = TimeSpan.Zero; waited < options.Value.Stagger + options.Value.Patience && !connections.IsEmpty; waited += Check)
+                await Task.Delay(Check, hurry.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        finally
+        {
+            lifetime.StopApplication();
+        }
+    }
+
+    [LoggerMessage(4400, LogLevel.Information, "Stopping: {Connections} connections are asked to move")]
+    private static partial void Draining(ILogger logger, int connections);
+}
+
+/// <summary>How long a stopping node waits for its clients to move. Section <c>Drain</c>.</summary>
+internal sealed class DrainOptions
+{
+    public const string Section = "Drain";
+
+    /// <summary>Clients are spread over this time, so that the other nodes are not stormed.</summary>
+    public TimeSpan Stagger { get; set; } = TimeSpan.FromSeconds(4);
+
+    /// <summary>Time for the last of them to be gone.</summary>
+    public TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(2);
+}

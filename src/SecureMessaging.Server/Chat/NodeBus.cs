@@ -1,0 +1,277 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Microsoft.Extensions.Options;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Rooms;
+using StackExchange.Redis;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>
+/// Tells the other nodes, through Redis, that logs have grown, and hears it from them. Only ever a hurry-up: what is lost here, <see cref="LogSweep"/> finds
+/// in the database.
+/// </summary>
+/// <remarks>
+/// Publishing never waits and is bounded: heads of one room are coalesced, and while Redis does not answer nothing is published at all. The bus is taken as
+/// healthy for as long as this node hears its own pings, which a dead, paused, partitioned or half-subscribed Redis all fail alike.
+/// </remarks>
+internal sealed partial class NodeBus : BackgroundService
+{
+    private const int MaxQueued = 10_000;
+    private static readonly TimeSpan PingPeriod = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(1300);
+    private static readonly TimeSpan ConnectRetry = TimeSpan.FromSeconds(1);
+
+    private readonly Guid node = Guid.NewGuid();
+    private readonly ConcurrentDictionary<Guid, long> heads = new();
+    private readonly Channel<byte[]> others = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly SemaphoreSlim wake = new(0, 1);
+    private readonly ChatConnections connections;
+    private readonly RoomTails tails;
+    private readonly TimeProvider time;
+    private readonly ILogger<NodeBus> logger;
+    private readonly string? connectionString;
+    private readonly RedisChannel channel;
+    private long heardAt;
+    private volatile bool healthy;
+
+    public NodeBus(
+        IConfiguration configuration, IOptions<BusOptions> options, CommitFeed feed, SessionEvents sessionEvents, RoomEvents roomEvents, ChatConnections connections,
+        RoomTails tails, TimeProvider time, ILogger<NodeBus> logger)
+    {
+        (this.connections, this.tails, this.time, this.logger) = (connections, tails, time, logger);
+        connectionString = configuration.GetConnectionString("Redis");
+        channel = RedisChannel.Literal($"{options.Value.ChannelPrefix}:nodes");
+        if (!IsEnabled)
+            return;
+        feed.Attach(Note);
+        feed.Doubted += Doubt;
+        sessionEvents.Ended += (sessionId, reason) => Enqueue(BusMessage.SessionEnded(node, sessionId, reason));
+        roomEvents.Deleted += roomId => Enqueue(BusMessage.RoomDeleted(node, roomId));
+    }
+
+    /// <summary>Whether this is one of several nodes.</summary>
+    public bool IsEnabled => !string.IsNullOrWhiteSpace(connectionString);
+
+    /// <summary>Whether other nodes are being heard. False while Redis is away; everything still works then, later.</summary>
+    public bool IsHealthy => healthy;
+
+    /// <summary>Raised when the bus is lost, since when looking up has to take its place, and when it is back: what happened in between has to be looked up.</summary>
+    public event Action? HealthChanged;
+
+    public void PublishSignal(Guid roomId, byte[] signal)
+    {
+        if (IsEnabled)
+            Enqueue(BusMessage.Signal(node, roomId, signal));
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!IsEnabled)
+            return;
+        await using var redis = await ConnectAsync(stoppingToken);
+        if (redis is null)
+            return;
+        await Task.WhenAll(PingAsync(redis, stoppingToken), PublishAsync(redis, stoppingToken));
+    }
+
+    private async Task<ConnectionMultiplexer?> ConnectAsync(CancellationToken stoppingToken)
+    {
+        var configuration = ConfigurationOptions.Parse(connectionString!);
+        configuration.AbortOnConnectFail = false;
+        configuration.BacklogPolicy = BacklogPolicy.FailFast;
+        configuration.ConnectTimeout = Math.Min(configuration.ConnectTimeout, 2000);
+        configuration.ReconnectRetryPolicy = new LinearRetry(500);
+        configuration.KeepAlive = 2;
+        configuration.ClientName = "secure-messaging";
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                var redis = await ConnectionMultiplexer.ConnectAsync(configuration);
+                // Kept by the multiplexer and made again at every reconnect, also when it could not be made now.
+                await redis.GetSubscriber().SubscribeAsync(channel, (_, value) => Receive(value), CommandFlags.FireAndForget);
+                return redis;
+            }
+            catch (RedisException exception)
+            {
+                ConnectFailed(logger, exception.GetType().Name);
+                await Task.Delay(ConnectRetry, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+
+        return null;
+    }
+
+    private async Task PingAsync(ConnectionMultiplexer redis, CancellationToken stoppingToken)
+    {
+        // Real time throughout: this measures Redis, not the calendar.
+        using var timer = new PeriodicTimer(PingPeriod);
+        var ping = BusMessage.Ping(node);
+        while (await NextAsync(timer, stoppingToken))
+        {
+            Send(redis, ping);
+            var heard = Interlocked.Read(ref heardAt);
+            var now = heard != 0 && time.GetElapsedTime(heard) < Silence;
+            if (now == healthy)
+                continue;
+            healthy = now;
+            if (now)
+            {
+                BusRestored(logger);
+            }
+            else
+            {
+                heads.Clear();
+                BusLost(logger);
+            }
+
+            HealthChanged?.Invoke();
+        }
+    }
+
+    private async Task PublishAsync(ConnectionMultiplexer redis, CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            await wake.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            var batch = new List<KeyValuePair<Guid, long>>();
+            foreach (var head in heads)
+            {
+                // Removed only as it was read: a newer head stays for the next round.
+                if (heads.TryRemove(head))
+                    batch.Add(head);
+            }
+
+            if (batch.Count > 0)
+                Send(redis, BusMessage.Heads(node, batch));
+            while (others.Reader.TryRead(out var message))
+                Send(redis, message);
+        }
+    }
+
+    private void Send(ConnectionMultiplexer redis, byte[] message)
+    {
+        try
+        {
+            redis.GetSubscriber().Publish(channel, message, CommandFlags.FireAndForget);
+        }
+        catch (Exception exception) when (exception is RedisException or ObjectDisposedException or TimeoutException)
+        {
+            // Away. The pings notice, and the sweep takes over.
+        }
+    }
+
+    private ValueTask Note(CommittedEntries committed)
+    {
+        if (!healthy)
+            return ValueTask.CompletedTask;
+        heads.AddOrUpdate(committed.RoomId, static (_, seq) => seq, static (_, earlier, seq) => Math.Max(earlier, seq), committed.Entries[^1].Seq);
+        foreach (var entry in committed.Entries)
+        {
+            if (entry is { Kind: EntryKind.MemberJoined, UserId: { } userId })
+                others.Writer.TryWrite(BusMessage.Joined(node, committed.RoomId, userId, entry.Seq));
+        }
+
+        Wake();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A head beyond any log makes the tails look.</summary>
+    private void Doubt(Guid roomId)
+    {
+        if (!healthy)
+            return;
+        heads[roomId] = long.MaxValue;
+        Wake();
+    }
+
+    private void Enqueue(byte[] message)
+    {
+        if (!healthy)
+            return;
+        others.Writer.TryWrite(message);
+        Wake();
+    }
+
+    private void Wake()
+    {
+        if (wake.CurrentCount > 0)
+            return;
+        try
+        {
+            wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Somebody else has just woken it.
+        }
+    }
+
+    private void Receive(RedisValue value)
+    {
+        byte[] message = value!;
+        if (!BusMessage.TryReadHeader(message, out var kind, out var sender, out var body))
+            return;
+        if (sender == node)
+        {
+            if (kind == BusMessageKind.Ping)
+                Interlocked.Exchange(ref heardAt, time.GetTimestamp());
+            return;
+        }
+
+        switch (kind)
+        {
+            case BusMessageKind.Heads:
+                while (body.Length > 0)
+                {
+                    var (roomId, seq) = BusMessage.ReadHead(ref body);
+                    tails.NoteHead(roomId, seq);
+                }
+
+                break;
+            case BusMessageKind.Joined:
+                var (room, joinedSeq) = BusMessage.ReadHead(ref body);
+                tails.Join(room, new Guid(body), joinedSeq, joinedSeq);
+                break;
+            case BusMessageKind.RoomDeleted:
+                tails.Delete(new Guid(body));
+                break;
+            case BusMessageKind.SessionEnded:
+                connections.EndSession(new Guid(body[..16]), (SessionEndReason)body[16]);
+                break;
+            case BusMessageKind.Signal:
+                tails.Signal(new Guid(body[..16]), body[16..].ToArray());
+                break;
+        }
+    }
+
+    private static async Task<bool> NextAsync(PeriodicTimer timer, CancellationToken stoppingToken)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(stoppingToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    public override void Dispose()
+    {
+        wake.Dispose();
+        base.Dispose();
+    }
+
+    [LoggerMessage(4200, LogLevel.Warning, "Redis does not answer: degraded, other nodes' entries are polled from the database")]
+    private static partial void BusLost(ILogger logger);
+
+    [LoggerMessage(4201, LogLevel.Information, "Redis answers: other nodes are heard")]
+    private static partial void BusRestored(ILogger logger);
+
+    [LoggerMessage(4202, LogLevel.Warning, "Redis cannot be set up ({ExceptionType}); trying again")]
+    private static partial void ConnectFailed(ILogger logger, string exceptionType);
+}

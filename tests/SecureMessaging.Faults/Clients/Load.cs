@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using SecureMessaging.Faults.History;
+using SecureMessaging.Faults.Processes;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Faults.Clients;
+
+/// <summary>
+/// The clients of one round: eight accounts in three rooms that all send, two of which ("victims") have links of their own and one of which ("the wanderer")
+/// can be removed from the first room; and, when wanted, watchers in a fourth.
+/// </summary>
+internal sealed class Load : IAsyncDisposable
+{
+    private const int Senders = 8;
+    private const int Rooms = 3;
+    private const int MaxBatch = 32;
+    private const int WatcherAccounts = 10;
+    private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(40);
+
+    private readonly Cluster cluster;
+    private readonly List<Account> accounts = [];
+    private readonly List<Guid> rooms = [];
+    private readonly List<RawClient> clients = [];
+    private readonly List<Sender> senders = [];
+    private int turn;
+
+    private Load(Cluster cluster) => this.cluster = cluster;
+
+    public int Acked => senders.Sum(sender => sender.Acked);
+
+    public TimeSpan SlowestOutcome => senders.Max(sender => sender.SlowestOutcome);
+
+    private Account Wanderer => accounts[Senders - 1];
+
+    public static async Task<Load> CreateAsync(Cluster cluster, int watchers, int seed)
+    {
+        var load = new Load(cluster);
+        for (var i = 0; i < Senders + (watchers > 0 ? WatcherAccounts : 0); i++)
+        {
+            load.accounts.Add(new Account(() => cluster.Nodes[load.turn++ % cluster.Nodes.Count].Url));
+            await load.accounts[i].SignUpAsync();
+        }
+
+        for (var i = 0; i < Rooms; i++)
+            load.rooms.Add(await load.accounts[0].CreateRoomAsync(load.accounts.Take(Senders).Skip(1)));
+        if (watchers > 0)
+            load.rooms.Add(await load.accounts[0].CreateRoomAsync(load.accounts.Skip(Senders)));
+        for (var i = 0; i < Senders + watchers + (watchers > 0 ? 1 : 0); i++)
+            load.AddClient(i, watchers, seed + i);
+        foreach (var client in load.clients)
+            client.Start();
+        await load.AllBackAsync(TimeSpan.FromSeconds(90));
+        return load;
+    }
+
+    /// <summary>Waits until every client is connected and caught up.</summary>
+    public async Task AllBackAsync(TimeSpan patience)
+    {
+        using var timeout = new CancellationTokenSource(patience);
+        foreach (var client in clients)
+            await client.ReadyAsync(timeout.Token);
+    }
+
+    public Task SendAsync(CancellationToken sending, CancellationToken patience) =>
+        Task.WhenAll(senders.Select(sender => Task.Run(() => sender.RunAsync(sending, patience), CancellationToken.None)));
+
+    public Task RemoveWandererAsync() => accounts[0].RemoveMemberAsync(rooms[0], Wanderer);
+
+    public Task AddWandererAsync() => accounts[0].AddMemberAsync(rooms[0], Wanderer);
+
+    /// <summary>Reads the final logs, waits until every member's cursor has come to their ends by itself, and returns the whole history.</summary>
+    public async Task<RoundHistory> SettleAsync()
+    {
+        var users = accounts.Select((account, index) => (account.UserId, index)).ToDictionary(pair => pair.UserId, pair => pair.index);
+        var logs = new LogRow[rooms.Count][];
+        for (var room = 0; room < rooms.Count; room++)
+            logs[room] = [.. (await accounts[0].ReadLogAsync(rooms[room])).Select(entry => ToRow(entry, users))];
+        var watch = Stopwatch.StartNew();
+        while (watch.Elapsed < SettlePatience && clients.Exists(client => IsBehind(client, logs)))
+            await Task.Delay(50);
+        await Task.WhenAll(clients.Select(client => client.DisposeAsync().AsTask()));
+        return new RoundHistory([.. clients.Select(client => client.History)], logs);
+    }
+
+    /// <summary>For each client and each mark, how long it took until something of the client's worked again.</summary>
+    public List<TimeSpan> Recoveries(List<long> marks)
+    {
+        var recoveries = new List<TimeSpan>();
+        foreach (var mark in marks)
+        {
+            foreach (var sender in senders)
+            {
+                var index = sender.Acks.FindIndex(ack => ack.End >= mark);
+                if (index >= 0)
+                    recoveries.Add(Stopwatch.GetElapsedTime(mark, sender.Acks[index].End));
+            }
+        }
+
+        if (marks.Count > 0)
+            recoveries.AddRange(clients.Skip(senders.Count).Where(client => client.CaughtUpAt > marks[^1]).Select(client => Stopwatch.GetElapsedTime(marks[^1], client.CaughtUpAt)));
+        return recoveries;
+    }
+
+    public IEnumerable<TimeSpan> AckTimes(bool othersOnly) => senders
+        .Where((_, index) => !othersOnly || !IsVictim(index))
+        .SelectMany(sender => sender.Acks.Select(ack => Stopwatch.GetElapsedTime(ack.Start, ack.End)));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(clients.Select(client => client.DisposeAsync().AsTask()));
+        foreach (var account in accounts)
+            account.Dispose();
+    }
+
+    private static bool IsVictim(int client) => client is 5 or 6;
+
+    private static bool IsBehind(RawClient client, LogRow[][] logs)
+    {
+        for (var room = 0; room < logs.Length; room++)
+        {
+            var last = Array.FindLast(logs[room], row => row.About == client.History.Member && row.Kind is EntryKind.MemberJoined or EntryKind.MemberLeft && row.About == client.History.Member);
+            if (last.Kind == EntryKind.MemberJoined && client.CursorOf(room) < logs[room][^1].Seq)
+                return true;
+        }
+
+        return false;
+    }
+
+    private static LogRow ToRow(LogEntry entry, Dictionary<Guid, int> users)
+    {
+        var (sender, counter) = Payload.Parse(entry.Ciphertext);
+        var about = entry.UserId is { } user ? users.GetValueOrDefault(user, -1) : -1;
+        return new LogRow(entry.Seq, entry.Kind, entry.Id ?? default, Payload.Hash(entry), sender, counter, about);
+    }
+
+    /// <summary>Clients 0 to 7 send in the three rooms; with watchers, client 8 sends now and then in theirs and the rest watch.</summary>
+    private void AddClient(int index, int watchers, int seed)
+    {
+        var member = index < Senders ? index : index == Senders ? 0 : Senders + (index % WatcherAccounts);
+        var client = new RawClient(accounts[member], new ClientHistory(member), [.. rooms], attempt => NodeFor(attempt, IsVictim(index)), seed);
+        clients.Add(client);
+        // Watchers are there to be many; the load that makes every one of them an ack a second would measure this machine.
+        var pause = watchers > 0 ? TimeSpan.FromMilliseconds(300) : TimeSpan.FromMilliseconds(3);
+        if (index < Senders)
+            senders.Add(new Sender(index, client, [.. rooms], MaxBatch, pause, seed) { Rooms = [0, 1, 2] });
+        else if (index == Senders)
+            senders.Add(new Sender(index, client, [.. rooms], 2, pause, seed) { Rooms = [3] });
+    }
+
+    private Uri NodeFor(int attempt, bool victim)
+    {
+        var node = cluster.Nodes[(int)((uint)attempt % (uint)cluster.Nodes.Count)];
+        return new Uri($"http://127.0.0.1:{(victim ? node.Victims : node.Clients).Port}");
+    }
+}

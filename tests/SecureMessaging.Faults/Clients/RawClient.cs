@@ -1,0 +1,284 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Http.Connections;
+using Microsoft.AspNetCore.SignalR;
+using Microsoft.AspNetCore.SignalR.Client;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Faults.History;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Faults.Clients;
+
+/// <summary>
+/// A bare SignalR client without any SDK of ours. It reconnects by itself; after each connect it asks for Heads and syncs from its cursors, as the contract says.
+/// Everything that the server tells it goes into its history.
+/// </summary>
+internal sealed class RawClient(Account account, ClientHistory history, Guid[] rooms, Func<int, Uri> node, int seed) : IAsyncDisposable
+{
+    private readonly Random random = new(seed);
+    private readonly Cursor[] cursors = [.. rooms.Select(_ => new Cursor())];
+    private readonly CancellationTokenSource stop = new();
+    private HubConnection? hub;
+    private TaskCompletionSource<HubConnection> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task running = Task.CompletedTask;
+    private int attempts = seed;
+
+    public Account Account => account;
+
+    public ClientHistory History => history;
+
+    /// <summary>Connections so far.</summary>
+    public int Connects { get; private set; }
+
+    /// <summary>When it was last connected and caught up with all rooms (Stopwatch ticks).</summary>
+    public long CaughtUpAt { get; private set; }
+
+    public void Start() => running = Task.Run(RunAsync);
+
+    public long CursorOf(int room)
+    {
+        lock (history)
+            return cursors[room].Seq;
+    }
+
+    /// <summary>The live connection, once there is one.</summary>
+    public Task<HubConnection> ReadyAsync(CancellationToken cancellationToken)
+    {
+        lock (history)
+            return ready.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Gives this connection up: the next one goes to the next node.</summary>
+    public async Task AbandonAsync(HubConnection connection)
+    {
+        if (hub == connection)
+            await connection.DisposeAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (stop.IsCancellationRequested)
+            return;
+        await stop.CancelAsync();
+        if (hub is not null)
+            await hub.DisposeAsync();
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private async Task RunAsync()
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var connection = Build(closed);
+            hub = connection;
+            try
+            {
+                using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
+                patience.CancelAfter(TimeSpan.FromSeconds(6));
+                lock (history)
+                    history.Seen.Add(new Observation(Seen.Connected, 0, 0, 0, default, 0, default, Stopwatch.GetTimestamp()));
+                await connection.StartAsync(patience.Token);
+                await CatchUpAsync(connection, closed.Task);
+                Connects++;
+                CaughtUpAt = Stopwatch.GetTimestamp();
+                lock (history)
+                    ready.TrySetResult(connection);
+                await closed.Task.WaitAsync(stop.Token);
+            }
+            catch (Exception exception) when (!stop.IsCancellationRequested)
+            {
+                if (exception.ToString().Contains("401", StringComparison.Ordinal))
+                    await SignInAsync();
+            }
+            catch (OperationCanceledException)
+            {
+                // Told to stop.
+            }
+
+            lock (history)
+            {
+                if (ready.Task.IsCompleted)
+                    ready = new TaskCompletionSource<HubConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+
+            await connection.DisposeAsync();
+            await Task.Delay(random.Next(20, 250), CancellationToken.None);
+        }
+    }
+
+    private async Task SignInAsync()
+    {
+        try
+        {
+            await account.SignInAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // No node answers. The next connect fails too and brings us back here.
+        }
+    }
+
+    private HubConnection Build(TaskCompletionSource closed)
+    {
+        var connection = new HubConnectionBuilder()
+            .WithUrl(new Uri(node(attempts++), Wire.HubPath), options =>
+            {
+                options.SkipNegotiation = true;
+                options.Transports = HttpTransportType.WebSockets;
+                options.AccessTokenProvider = () => Task.FromResult<string?>(account.AccessToken);
+            })
+            .AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Options)
+            .Build();
+        connection.ServerTimeout = TimeSpan.FromSeconds(25);
+        connection.HandshakeTimeout = TimeSpan.FromSeconds(5);
+        connection.On<Guid, LogEntry[]>(nameof(IChatClient.Received), (room, entries) => Received(connection, closed.Task, room, entries));
+        connection.On<Guid>(nameof(IChatClient.Resync), room => Resync(connection, closed.Task, room));
+        connection.On<int>(nameof(IChatClient.Draining), wait => _ = DrainAsync(connection, wait));
+        connection.Closed += _ =>
+        {
+            closed.TrySetResult();
+            return Task.CompletedTask;
+        };
+        return connection;
+    }
+
+    private async Task DrainAsync(HubConnection connection, int wait)
+    {
+        await Task.Delay(random.Next(0, Math.Clamp(wait, 1, 30_000)), CancellationToken.None);
+        await AbandonAsync(connection);
+    }
+
+    private void Received(HubConnection connection, Task closed, Guid roomId, LogEntry[] entries)
+    {
+        var room = Array.IndexOf(rooms, roomId);
+        if (room < 0)
+            return;
+        bool gap;
+        lock (history)
+        {
+            foreach (var entry in entries)
+                history.Seen.Add(Look(Seen.Pushed, room, entry));
+            cursors[room].Take(entries);
+            gap = cursors[room].HasGap;
+        }
+
+        if (gap)
+            _ = SyncAsync(connection, closed, room);
+    }
+
+    private void Resync(HubConnection connection, Task closed, Guid roomId)
+    {
+        var room = Array.IndexOf(rooms, roomId);
+        if (room < 0)
+            return;
+        lock (history)
+            history.Seen.Add(new Observation(Seen.Resync, (short)room, 0, 0, default, 0, default, Stopwatch.GetTimestamp()));
+        _ = SyncAsync(connection, closed, room);
+    }
+
+    private async Task CatchUpAsync(HubConnection connection, Task closed)
+    {
+        var heads = await connection.InvokeAsync<RoomHead[]>(nameof(IChatHub.Heads), stop.Token).WaitAsync(TimeSpan.FromSeconds(6), stop.Token);
+        foreach (var head in heads)
+        {
+            var room = Array.IndexOf(rooms, head.RoomId);
+            if (room < 0)
+                continue;
+            lock (history)
+                history.Seen.Add(new Observation(Seen.Head, (short)room, head.HeadSeq, 0, default, 0, default, Stopwatch.GetTimestamp()));
+            if (CursorOf(room) < head.HeadSeq)
+                await SyncAsync(connection, closed, room);
+        }
+    }
+
+    /// <summary>Reads from the cursor to the head. One at a time for each room.</summary>
+    private async Task SyncAsync(HubConnection connection, Task closed, int room)
+    {
+        lock (history)
+        {
+            if (cursors[room].Syncing)
+                return;
+            cursors[room].Syncing = true;
+        }
+
+        try
+        {
+            while (!closed.IsCompleted && !stop.IsCancellationRequested)
+            {
+                try
+                {
+                    if (await SyncPageAsync(connection, room))
+                        return;
+                }
+                catch (HubException exception) when (exception.Message.Contains("\"retryable\":true", StringComparison.Ordinal))
+                {
+                    await Task.Delay(200, stop.Token);
+                }
+            }
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            // Refused or cut: a later connect or push comes back to it.
+        }
+        finally
+        {
+            lock (history)
+                cursors[room].Syncing = false;
+        }
+    }
+
+    private async Task<bool> SyncPageAsync(HubConnection connection, int room)
+    {
+        var after = CursorOf(room);
+        var page = await connection.InvokeAsync<LogPage>(nameof(IChatHub.Sync), rooms[room], after, 500, stop.Token).WaitAsync(TimeSpan.FromSeconds(8), stop.Token);
+        lock (history)
+        {
+            history.Seen.Add(new Observation(
+                Seen.Page, (short)room, after, page.FirstSeq, default, (ulong)page.Entries.Length, default, Stopwatch.GetTimestamp()));
+            foreach (var entry in page.Entries)
+                history.Seen.Add(Look(Seen.Read, room, entry));
+            cursors[room].Announce(page.FirstSeq);
+            cursors[room].Take(page.Entries);
+            return cursors[room].Seq >= page.HeadSeq || page.Entries.Length == 0;
+        }
+    }
+
+    private static Observation Look(Seen what, int room, LogEntry entry) => new(
+        what, (short)room, entry.Seq, 0, entry.Id ?? default, Payload.Hash(entry), entry.Kind, Stopwatch.GetTimestamp());
+
+    /// <summary>How far a room's log was applied, and what came ahead of it.</summary>
+    private sealed class Cursor
+    {
+        private readonly SortedSet<long> ahead = [];
+
+        public long Seq { get; private set; }
+
+        public bool Syncing { get; set; }
+
+        public bool HasGap => ahead.Count > 0;
+
+        public void Take(LogEntry[] entries)
+        {
+            foreach (var entry in entries)
+            {
+                if (entry.Seq == Seq + 1)
+                    Seq++;
+                else if (entry.Seq > Seq)
+                    ahead.Add(entry.Seq);
+            }
+
+            while (ahead.Count > 0 && ahead.Min <= Seq + 1)
+            {
+                Seq = Math.Max(Seq, ahead.Min);
+                ahead.Remove(ahead.Min);
+            }
+        }
+
+        /// <summary>What lies before the oldest entry that can be read never comes.</summary>
+        public void Announce(long firstSeq)
+        {
+            Seq = Math.Max(Seq, firstSeq - 1);
+            Take([]);
+        }
+    }
+}

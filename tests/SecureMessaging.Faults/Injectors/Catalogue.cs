@@ -1,0 +1,65 @@
+using SecureMessaging.Faults.Processes;
+
+namespace SecureMessaging.Faults.Injectors;
+
+/// <summary>Every fault there is.</summary>
+internal static class Catalogue
+{
+    private static readonly string[] Both = ["sqlite", "postgres"];
+    private static readonly string[] OnPostgres = ["postgres"];
+    private static readonly TimeSpan ForAPause = TimeSpan.FromSeconds(12);
+
+    public static IReadOnlyList<Fault> All { get; } =
+    [
+        new("calm", "nothing happens; what the others are compared with", Both, 1, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
+        new("node-kill", "SIGKILL of the node, restart: a process crash", Both, 1, NodeFaults.KillAsync),
+        new("node-pause", "SIGSTOP of the node for 3 s, SIGCONT", Both, 1, NodeFaults.PauseAsync),
+        new("node-stop", "SIGTERM of the node, restart", Both, 1, NodeFaults.StopAsync),
+        new("client-cut", "all client connections are reset, again and again", Both, 1, NetworkFaults.CutClientsAsync),
+        new("client-partition", "bytes between clients and node vanish for 4 s", Both, 1, NetworkFaults.PartitionClientsAsync),
+        new("client-delay", "30 ms on every stretch of bytes between clients and node", Both, 1, NetworkFaults.DelayClientsAsync),
+        new("slow-reader", "two of eight clients stop reading for a while", Both, 1, NetworkFaults.SlowReadersAsync) { OthersOnly = true },
+        new("roster", "a member is removed and added under load, with pauses of a node", Both, 1, RosterFaults.ChurnAsync),
+        new("reconnect-storm", "200 connections (2,000 in a long run) are reset at once", Both, 1, NetworkFaults.StormAsync)
+            { Watchers = on => on.IsLong ? 2000 : 200 },
+        new("clock-jump", "the node's clock jumps an hour ahead and back", Both, 1, NodeFaults.JumpClockAsync) { Change = "clock" },
+        new("postgres-kill", "SIGKILL of all Postgres processes, restart: a process crash", OnPostgres, 1, PostgresFaults.KillAsync),
+        new("postgres-pause", "SIGSTOP of all Postgres processes for 10 s, SIGCONT", OnPostgres, 1, PostgresFaults.PauseAsync) { AtLeast = ForAPause },
+        new("postgres-restart", "fast shutdown of Postgres, restart", OnPostgres, 1, PostgresFaults.RestartAsync),
+        new("postgres-partition", "Postgres refuses the node for 2 s; then bytes between them vanish for 6 s", OnPostgres, 1, PostgresFaults.PartitionAsync),
+        new("postgres-delay", "10 ms on every stretch of bytes between node and Postgres", OnPostgres, 1, PostgresFaults.DelayAsync),
+        new("commit-cut", "Postgres's replies are cut after a random number of bytes, around COMMIT", OnPostgres, 1, PostgresFaults.CutRepliesAsync),
+        new("disk-full", "no byte is free on Postgres's disk for 4 s", OnPostgres, 1, DiskFaults.FillAsync) { NeedsDisk = true },
+        new("power-cut", "Postgres goes on from what had reached its disk at one instant: a power loss", OnPostgres, 1, DiskFaults.CutPowerAsync) { NeedsDisk = true },
+        new("two-at-once", "two of the above together, chosen by the seed", OnPostgres, 1, TwoAtOnceAsync),
+        new("calm-two-nodes", "nothing happens to two nodes", OnPostgres, 2, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
+        new("one-of-two-killed", "SIGKILL of one of two nodes, restart", OnPostgres, 2, NodeFaults.KillAsync),
+        new("redis-kill", "SIGKILL of Redis, restart after 3 s", OnPostgres, 2, RedisFaults.KillAsync),
+        new("redis-pause", "SIGSTOP of Redis for 5 s, SIGCONT", OnPostgres, 2, RedisFaults.PauseAsync),
+        new("redis-flap", "Redis's connections are reset twice within half a second, again and again", OnPostgres, 2, RedisFaults.FlapAsync),
+        new("redis-partition", "bytes between one node and Redis vanish for 5 s", OnPostgres, 2, RedisFaults.PartitionAsync),
+        new("roster-two-nodes", "members come and go under load while one of two nodes pauses", OnPostgres, 2, RosterFaults.ChurnAsync),
+        new("calm-three-nodes", "nothing happens to three nodes", OnPostgres, 3, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
+        new("rolling-restart", "three nodes get SIGTERM and come back, one after the other", OnPostgres, 3, NodeFaults.RollAsync),
+    ];
+
+    /// <summary>Those that the built server can be tried with: several nodes need its backplane.</summary>
+    public static IEnumerable<Fault> Runnable => All.Where(fault => fault.Nodes == 1 || Cluster.ServerHasBackplane);
+
+    private static async Task TwoAtOnceAsync(Injection on)
+    {
+        (string Name, Func<Injection, Task> InjectAsync)[] candidates =
+        [
+            ("node-kill", NodeFaults.KillAsync), ("node-pause", NodeFaults.PauseAsync), ("client-cut", NetworkFaults.CutClientsAsync),
+            ("client-delay", NetworkFaults.DelayClientsAsync), ("postgres-kill", PostgresFaults.KillAsync), ("postgres-restart", PostgresFaults.RestartAsync),
+            ("commit-cut", PostgresFaults.CutRepliesAsync), ("roster", RosterFaults.ChurnAsync),
+        ];
+        var first = on.Random.Next(candidates.Length);
+        var second = (first + 1 + on.Random.Next(candidates.Length - 1)) % candidates.Length;
+        // Two that both restart the same process would wait for each other's corpse.
+        if (candidates[first].Name[..4] == candidates[second].Name[..4])
+            second = Array.FindIndex(candidates, candidate => candidate.Name[..4] != candidates[first].Name[..4]);
+        on.Say($"{candidates[first].Name} and {candidates[second].Name}");
+        await Task.WhenAll(candidates[first].InjectAsync(on), candidates[second].InjectAsync(on));
+    }
+}

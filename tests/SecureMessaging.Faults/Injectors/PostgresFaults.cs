@@ -1,0 +1,65 @@
+using SecureMessaging.Faults.Processes;
+
+namespace SecureMessaging.Faults.Injectors;
+
+/// <summary>What happens to Postgres, and between it and the nodes.</summary>
+internal static class PostgresFaults
+{
+    public static Task KillAsync(Injection on) => on.RepeatAsync(1.5, async () =>
+    {
+        var postgres = on.Cluster.Postgres!;
+        postgres.Send(Signal.Kill);
+        await postgres.ExitedAsync();
+        await Injection.WaitAsync(0.5);
+        await postgres.StartAsync();
+        on.Recovering();
+    });
+
+    public static Task PauseAsync(Injection on) => on.RepeatAsync(1.5, async () =>
+    {
+        on.Cluster.Postgres!.Send(Signal.Stop);
+        await Injection.WaitAsync(10);
+        on.Recovering();
+        on.Cluster.Postgres.Send(Signal.Continue);
+    });
+
+    public static Task RestartAsync(Injection on) => on.RepeatAsync(1.5, async () =>
+    {
+        var postgres = on.Cluster.Postgres!;
+        postgres.Ask(Signal.Interrupt);
+        await postgres.ExitedAsync();
+        await postgres.StartAsync();
+        on.Recovering();
+    });
+
+    public static async Task PartitionAsync(Injection on)
+    {
+        await Injection.WaitAsync(1.5);
+        on.Cluster.Nodes.ForEach(node => node.Postgres!.Refuse());
+        await Injection.WaitAsync(2);
+        on.Recovering();
+        on.Cluster.HealAll();
+        await Injection.WaitAsync(1.5);
+        on.Cluster.Nodes.ForEach(node => node.Postgres!.Blackhole());
+        await Injection.WaitAsync(6);
+        on.Recovering();
+        on.Cluster.HealAll();
+        await Injection.WaitAsync(1.5);
+    }
+
+    public static async Task DelayAsync(Injection on)
+    {
+        on.Cluster.Nodes.ForEach(node => node.Postgres!.Delay = TimeSpan.FromMilliseconds(10));
+        await Injection.WaitAsync(on.Duration.TotalSeconds);
+        on.Recovering();
+        on.Cluster.HealAll();
+        await Injection.WaitAsync(1);
+    }
+
+    public static Task CutRepliesAsync(Injection on) => on.RepeatAsync(0.2, () =>
+    {
+        on.Recovering();
+        on.Cluster.Nodes.ForEach(node => node.Postgres!.CutRepliesAfter(on.Random.Next(1, 6000)));
+        return Task.CompletedTask;
+    });
+}

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Faults.Processes;
+
+/// <summary>How a node's process comes to be.</summary>
+/// <param name="Assembly">What is run: the shipped server, or the harness's own host of it.</param>
+/// <param name="FirstArguments">Arguments before the settings.</param>
+internal sealed record NodeProgram(string Assembly, string[] FirstArguments)
+{
+    public static NodeProgram Shipped => new(Repository.BuiltAssembly("src/SecureMessaging.Server"), []);
+
+    /// <summary>The shipped code in the harness's own process, which replaces a service or two.</summary>
+    public static NodeProgram Hosted(string change) => new(typeof(NodeProgram).Assembly.Location, ["planted", change]);
+}
+
+/// <summary>One server process, always on the same port, reached through a link.</summary>
+internal sealed class Node(NodeProgram program, string dataDirectory, string[] settings, Link? postgres, Link? redis) : IAsyncDisposable
+{
+    private readonly int port = Ports.Take();
+    private Child? process;
+    private Link? link;
+    private Link? otherLink;
+
+    /// <summary>The node's own address, past all links.</summary>
+    public Uri Url => new($"http://127.0.0.1:{port}");
+
+    /// <summary>The way of the clients to this node.</summary>
+    public Link Clients => link ??= new Link(port);
+
+    /// <summary>The way of the clients that are to suffer alone.</summary>
+    public Link Victims => otherLink ??= new Link(port);
+
+    /// <summary>The way of this node to Postgres.</summary>
+    public Link? Postgres => postgres;
+
+    /// <summary>The way of this node to Redis.</summary>
+    public Link? Redis => redis;
+
+    public Child Process => process ?? throw new InvalidOperationException("The node is not started.");
+
+    public async Task StartAsync()
+    {
+        if (process is not null)
+            await process.DisposeAsync();
+        var environment = new Dictionary<string, string>
+        {
+            ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
+            ["Server__DataDirectory"] = dataDirectory,
+            ["DOTNET_TieredPGO"] = "0",
+        };
+        process = new Child("dotnet", [program.Assembly, .. program.FirstArguments, .. settings], environment);
+        await ReadyAsync();
+    }
+
+    public async Task ReadyAsync()
+    {
+        using var http = new HttpClient { BaseAddress = Url, Timeout = TimeSpan.FromSeconds(2) };
+        var watch = Stopwatch.StartNew();
+        while (watch.Elapsed < TimeSpan.FromSeconds(90))
+        {
+            if (Process.HasExited)
+                throw new InvalidOperationException($"The node exited:\n{Process.Output}");
+            try
+            {
+                using var response = await http.GetAsync("/v1/limits");
+                if (response.IsSuccessStatusCode)
+                    return;
+            }
+            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
+            {
+                // Not listening yet.
+            }
+
+            await Task.Delay(25);
+        }
+
+        throw new TimeoutException($"The node is not ready after 90 s:\n{Process.Output}");
+    }
+
+    /// <summary>SIGKILL, and back again.</summary>
+    public async Task CrashAsync(TimeSpan downtime)
+    {
+        Process.Send(Signal.Kill);
+        await Process.ExitedAsync(TimeSpan.FromSeconds(20));
+        await Task.Delay(downtime);
+        await StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (process is not null)
+            await process.DisposeAsync();
+        if (link is not null)
+            await link.DisposeAsync();
+        if (otherLink is not null)
+            await otherLink.DisposeAsync();
+    }
+}

@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Chat;
+
+/// <summary>Connections that are opened to be held: half-open, slow, or too many.</summary>
+public sealed class ConnectionTests(SqliteServer server)
+{
+    [Fact]
+    public async Task A_client_that_falls_silent_is_gone_within_35_seconds()
+    {
+        await using var anna = await server.SignUpAsync();
+        using var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Authorization", "Bearer " + anna.Tokens.AccessToken);
+        await socket.ConnectAsync(new UriBuilder(server.Url) { Scheme = "ws", Path = Wire.HubPath }.Uri, CancellationToken.None);
+        await socket.SendAsync(Encoding.UTF8.GetBytes("{\"protocol\":\"json\",\"version\":1}\u001e{\"type\":6}\u001e"), WebSocketMessageType.Text, true, CancellationToken.None);
+        Assert.InRange(await SecondsUntilClosedAsync(socket), 20, 36);
+    }
+
+    [Fact]
+    public async Task A_socket_without_a_handshake_is_gone_within_seconds()
+    {
+        await using var anna = await server.SignUpAsync();
+        using var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Authorization", "Bearer " + anna.Tokens.AccessToken);
+        await socket.ConnectAsync(new UriBuilder(server.Url) { Scheme = "ws", Path = Wire.HubPath }.Uri, CancellationToken.None);
+        Assert.InRange(await SecondsUntilClosedAsync(socket), 0, 10);
+    }
+
+    [Fact]
+    public async Task Headers_that_trickle_are_cut_off()
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(server.Url.Host, server.Url.Port);
+        var stream = client.GetStream();
+        var watch = Stopwatch.StartNew();
+        try
+        {
+            foreach (var letter in "GET /v1/limits HTTP/1.1\r\nHost: x\r\nX-Slow: " + new string('a', 60))
+            {
+                await stream.WriteAsync(new[] { (byte)letter });
+                await Task.Delay(250);
+            }
+
+            Assert.Fail("The server waited.");
+        }
+        catch (IOException)
+        {
+            Assert.InRange(watch.Elapsed.TotalSeconds, 5, 16);
+        }
+    }
+
+    [Fact]
+    public async Task One_address_holds_no_more_than_its_share()
+    {
+        await using var own = await server.DedicatedAsync("--Server:MaxConnectionsPerAddress=20");
+        var clients = new List<TcpClient>();
+        for (var i = 0; i < 60; i++)
+        {
+            var client = new TcpClient();
+            try
+            {
+                await client.ConnectAsync(own.Url.Host, own.Url.Port);
+                clients.Add(client);
+            }
+            catch (SocketException)
+            {
+                client.Dispose();
+            }
+        }
+
+        var open = 0;
+        foreach (var client in clients)
+        {
+            try
+            {
+                await client.GetStream().WriteAsync("GET /v1/limits HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"u8.ToArray());
+                open += await client.GetStream().ReadAsync(new byte[16]) > 0 ? 1 : 0;
+            }
+            catch (IOException)
+            {
+                // Refused.
+            }
+        }
+
+        Assert.InRange(open, 15, 20);
+        clients.ForEach(client => client.Dispose());
+        using var response = await own.Http.GetAsync("/v1/limits");
+        response.EnsureSuccessStatusCode();
+    }
+
+    private static async Task<double> SecondsUntilClosedAsync(ClientWebSocket socket)
+    {
+        var watch = Stopwatch.StartNew();
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(50));
+        try
+        {
+            while ((await socket.ReceiveAsync(new byte[1024].AsMemory(), timeout.Token)).MessageType != WebSocketMessageType.Close)
+            {
+            }
+        }
+        catch (WebSocketException)
+        {
+            // Cut off, which is as good.
+        }
+
+        return watch.Elapsed.TotalSeconds;
+    }
+}

@@ -1,0 +1,71 @@
+using System.Diagnostics;
+using System.Net.WebSockets;
+using System.Text;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Chat;
+
+/// <summary>Readers that stop reading: nobody else notices, memory stays bounded, and on coming back they are told to sync.</summary>
+public abstract class SlowReaderTests(TestServer server)
+{
+    [Fact]
+    public async Task A_reader_that_stalls_slows_nobody_and_is_told_to_resync()
+    {
+        var users = await server.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var writer = await users[0].ConnectAsync(messagePack: true);
+        var reader = await users[1].ConnectAsync();
+        var stalled = new List<ClientWebSocket>();
+        for (var i = 0; i < 5; i++)
+            stalled.Add(await OpenAsync(users[1]));
+
+        // 5 × 24 MB would have to wait somewhere if it were kept.
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        var watch = Stopwatch.StartNew();
+        long seq = 0;
+        for (var i = 0; i < 800; i++)
+            seq = (await writer.SendAsync(room.Id, new byte[30 * 1024])).Seq;
+        var sending = watch.Elapsed;
+        await reader.WaitAsync(room.Id, entries => entries.Length >= 800);
+        Assert.Equal(Enumerable.Range(3, 800).Select(i => (long)i), reader.Received(room.Id).Select(entry => entry.Seq));
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"800 sends beside 5 stalled readers: {sending.TotalMilliseconds:F0} ms; memory {(GC.GetTotalMemory(forceFullCollection: true) - before) >> 20} MiB, of which the test's own reader holds 24");
+
+        var resynced = await Task.WhenAll(stalled.Select(socket => ReadsResyncAsync(socket, room.Id)));
+        Assert.All(resynced, Assert.True);
+        stalled.ForEach(socket => socket.Dispose());
+        Assert.Equal(seq, (await reader.SyncAsync(room.Id, seq - 1)).HeadSeq);
+    }
+
+    private static async Task<bool> ReadsResyncAsync(ClientWebSocket socket, Guid roomId)
+    {
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        var buffer = new byte[256 * 1024];
+        var tail = "";
+        while (true)
+        {
+            var received = await socket.ReceiveAsync(buffer.AsMemory(), timeout.Token);
+            if (received.MessageType == WebSocketMessageType.Close)
+                return false;
+            tail = (tail.Length > 200 ? tail[^200..] : tail) + Encoding.ASCII.GetString(buffer, 0, received.Count);
+            if (tail.Contains($"\"Resync\",\"arguments\":[\"{roomId}\"]", StringComparison.Ordinal))
+                return true;
+        }
+    }
+
+    private async Task<ClientWebSocket> OpenAsync(TestUser user)
+    {
+        var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Authorization", "Bearer " + user.Tokens.AccessToken);
+        // Small, so that the kernel does not read for it.
+        socket.Options.SetBuffer(1024, 1024);
+        await socket.ConnectAsync(new UriBuilder(server.Url) { Scheme = "ws", Path = Wire.HubPath }.Uri, CancellationToken.None);
+        await socket.SendAsync(Encoding.UTF8.GetBytes("{\"protocol\":\"json\",\"version\":1}\u001e"), WebSocketMessageType.Text, true, CancellationToken.None);
+        return socket;
+    }
+}
+
+public sealed class SlowReaderTestsOnSqlite(SqliteServer server) : SlowReaderTests(server);
+
+public sealed class SlowReaderTestsOnPostgres(PostgresServer server) : SlowReaderTests(server);

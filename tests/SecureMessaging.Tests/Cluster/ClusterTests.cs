@@ -1,0 +1,225 @@
+using System.Diagnostics;
+using System.Net.Http.Json;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Chat;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Cluster;
+
+/// <summary>Two nodes on one Postgres and one Redis that is really killed and paused, with plain SignalR connections.</summary>
+public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
+{
+    private readonly RedisProcess redis = new();
+    private TestServer first = null!;
+    private TestServer second = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        await redis.StartAsync();
+        first = await shared.DedicatedAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
+        second = await first.AnotherNodeAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
+        await HealthyAsync(true);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await second.DisposeAsync();
+        await first.DisposeAsync();
+        await redis.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_plain_client_sees_one_gapless_log_while_redis_dies_and_comes_back()
+    {
+        var users = await first.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var writers = new[] { await users[0].ConnectAsync(), await users[0].ConnectAsync(node: second.Url) };
+        var readers = new[] { await users[1].ConnectAsync(), await users[1].ConnectAsync(messagePack: true, node: second.Url) };
+        var acked = 0;
+        using var stop = new CancellationTokenSource();
+        var writing = writers.Select(writer => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                await writer.SendAsync(room.Id, Guid.NewGuid().ToByteArray());
+                Interlocked.Increment(ref acked);
+            }
+        })).ToArray();
+        foreach (var fault in new[] { redis.KillAsync, Paused, Flapping })
+        {
+            await Task.Delay(500);
+            await fault();
+            await Task.Delay(3000);
+            if (fault == Paused)
+                redis.Resume();
+            else if (fault == redis.KillAsync)
+                await redis.StartAsync();
+            await HealthyAsync(true);
+        }
+
+        await stop.CancelAsync();
+        await Task.WhenAll(writing);
+        foreach (var reader in readers)
+        {
+            var pushed = await reader.WaitAsync(room.Id, entries => entries.Length >= acked);
+            Assert.Equal(Enumerable.Range(3, acked).Select(seq => (long)seq), pushed.Select(entry => entry.Seq));
+            Assert.Empty(reader.Pushes(nameof(IChatClient.Resync)));
+        }
+
+        Task Paused()
+        {
+            redis.Pause();
+            return Task.CompletedTask;
+        }
+
+        async Task Flapping()
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                await redis.KillAsync();
+                await redis.StartAsync();
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Without_redis_everything_works_and_other_nodes_are_seconds_behind()
+    {
+        await redis.KillAsync();
+        await HealthyAsync(false);
+        var users = await first.SignUpAsync(3);
+        var ben = await users[1].ConnectAsync(node: second.Url);
+        // Also who joins and who leaves is found out, and the session that ends.
+        var room = await users[0].CreateRoomAsync([users[1], users[2]]);
+        var anna = await users[0].ConnectAsync();
+        var carl = await users[2].ConnectAsync(node: second.Url);
+        var delays = new List<double>();
+        for (var i = 0; i < 20; i++)
+        {
+            var watch = Stopwatch.StartNew();
+            var ack = await anna.SendAsync(room.Id, [1]);
+            await ben.WaitAsync(room.Id, entries => entries.Length > 0 && entries[^1].Seq >= ack.Seq);
+            delays.Add(watch.Elapsed.TotalMilliseconds);
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"delivery without Redis: median {delays.Order().ElementAt(10):F0} ms, worst {delays.Max():F0} ms");
+        Assert.True(delays.Max() < 3000, $"{delays.Max()} ms");
+        (await users[0].Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{users[1].Id}")).EnsureSuccessStatusCode();
+        var last = await anna.SendAsync(room.Id, [2]);
+        await carl.WaitAsync(room.Id, entries => entries.Length > 0 && entries[^1].Seq == last.Seq);
+        await ben.WaitAsync(room.Id, entries => entries.Any(entry => entry.Kind == EntryKind.MemberLeft));
+        await Task.Delay(1000);
+        Assert.Equal(EntryKind.MemberLeft, ben.Received(room.Id)[^1].Kind);
+        (await users[2].Http.PostAsync("/v1/auth/logout-everywhere", null)).EnsureSuccessStatusCode();
+        await carl.Closed.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public async Task A_node_boots_without_redis_and_joins_the_others_when_it_comes()
+    {
+        await redis.KillAsync();
+        await using var third = await first.AnotherNodeAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
+        var users = await first.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var reader = await users[1].ConnectAsync(node: third.Url);
+        var writer = await users[0].ConnectAsync();
+        await writer.SendAsync(room.Id, [1]);
+        await reader.WaitAsync(room.Id, entries => entries.Length == 1);
+        await redis.StartAsync();
+        await UntilAsync(() => third.Services.GetRequiredService<NodeBus>().IsHealthy);
+        await HealthyAsync(true);
+        var watch = Stopwatch.StartNew();
+        await writer.SendAsync(room.Id, [2]);
+        await reader.WaitAsync(room.Id, entries => entries.Length == 2);
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), "The bus is back, so nothing waits for a sweep.");
+    }
+
+    [Fact]
+    public async Task Joining_leaving_signals_deletion_and_logout_reach_the_other_node()
+    {
+        var users = await first.SignUpAsync(2);
+        var ben = await users[1].ConnectAsync(node: second.Url);
+        var anna = await users[0].ConnectAsync();
+        var room = await users[0].CreateRoomAsync([]);
+        await anna.SendAsync(room.Id, [1]);
+        for (var round = 0; round < 5; round++)
+        {
+            (await users[0].Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/members", new AddMemberRequest(users[1].Username), Wire.Json)).EnsureSuccessStatusCode();
+            await anna.SendAsync(room.Id, [2]);
+            (await users[0].Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{users[1].Id}")).EnsureSuccessStatusCode();
+            await anna.SendAsync(room.Id, [3]);
+            await ben.WaitAsync(room.Id, entries => entries.Count(entry => entry.Kind == EntryKind.MemberLeft) == round + 1);
+        }
+
+        await Task.Delay(300);
+        var kinds = ben.Received(room.Id).Select(entry => entry.Kind).ToArray();
+        Assert.Equal(Enumerable.Repeat(new[] { EntryKind.MemberJoined, EntryKind.Message, EntryKind.MemberLeft }, 5).SelectMany(stay => stay), kinds);
+
+        var other = await users[0].CreateRoomAsync([users[1]]);
+        await ben.WaitAsync(other.Id, entries => entries.Length > 0);
+        await anna.SignalAsync(other.Id, [9]);
+        Assert.Equal([9], (byte[])(await ben.WaitAsync(nameof(IChatClient.Signaled)))[1]!);
+        (await users[0].Http.DeleteAsync($"/v1/rooms/{other.Id}")).EnsureSuccessStatusCode();
+        await UntilAsync(() => ben.Pushes(nameof(IChatClient.RoomChanged)).Any(push => Equals(push[0], other.Id) && Equals(push[1], RoomChange.Deleted)));
+        (await users[1].Http.PostAsync("/v1/auth/logout", null)).EnsureSuccessStatusCode();
+        await ben.Closed.Task.WaitAsync(TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task A_paused_redis_holds_no_sender_up()
+    {
+        await using var anna = await first.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        var hub = await anna.ConnectAsync();
+        var calm = await MeasureAsync();
+        redis.Pause();
+        var paused = await MeasureAsync();
+        redis.Resume();
+        TestContext.Current.TestOutputHelper?.WriteLine($"ack p99: calm {calm:F1} ms, Redis paused {paused:F1} ms");
+        // A publish that waited for Redis would take its timeout of seconds.
+        Assert.True(paused < 1000, $"{paused} ms");
+
+        async Task<double> MeasureAsync()
+        {
+            var times = new List<double>();
+            for (var i = 0; i < 200; i++)
+            {
+                var watch = Stopwatch.StartNew();
+                await hub.SendAsync(room.Id, [1]);
+                times.Add(watch.Elapsed.TotalMilliseconds);
+                await Task.Delay(5);
+            }
+
+            return times.Order().ElementAt(197);
+        }
+    }
+
+    [Fact]
+    public async Task Nodes_that_do_not_fit_together_refuse_to_start()
+    {
+        using var directory = new TestDirectory();
+        await using var lonely = new ServerProcess(directory.Path, null, $"--ConnectionStrings:Redis={redis.ConnectionString}");
+        lonely.Launch();
+        await lonely.ExitedAsync();
+        Assert.Equal(1, lonely.ExitCode);
+        Assert.Contains(lonely.Output, line => line.Contains("set ConnectionStrings:Postgres", StringComparison.Ordinal));
+
+        using var other = new TestDirectory();
+        await using var stranger = new ServerProcess(other.Path, first.PostgresConnection);
+        stranger.Launch();
+        await stranger.ExitedAsync();
+        Assert.Equal(1, stranger.ExitCode);
+        Assert.Contains(stranger.Output, line => line.Contains("Server:KeyDirectory", StringComparison.Ordinal));
+        Assert.DoesNotContain(stranger.Output, line => line.StartsWith("   at ", StringComparison.Ordinal));
+    }
+
+    private Task HealthyAsync(bool healthy) =>
+        UntilAsync(() => new[] { first, second }.All(node => node.Services.GetRequiredService<NodeBus>().IsHealthy == healthy));
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        for (var watch = Stopwatch.StartNew(); !condition(); await Task.Delay(20))
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), "Waited 20 s in vain.");
+    }
+}

@@ -1,0 +1,74 @@
+using System.Net.Http.Headers;
+using System.Text;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Platform;
+
+/// <summary>Requests that reach no endpoint are told what is wrong with them, not to sign in.</summary>
+public sealed class HttpErrorTests(SqliteServer server)
+{
+    [Theory]
+    [InlineData("GET", "/v1/auth/token", 405)]
+    [InlineData("POST", "/v1/limits", 405)]
+    [InlineData("DELETE", "/v1/rooms", 405)]
+    [InlineData("GET", "/hubs/chat", 400)]
+    [InlineData("POST", "/hubs/chat/negotiate?negotiateVersion=1", 400)]
+    public async Task A_wrong_method_is_told_so(string method, string path, int status)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+        using var response = await server.Http.SendAsync(request);
+        await response.ReadErrorAsync(status, ErrorCode.Invalid);
+    }
+
+    [Theory]
+    [InlineData("application/json; charset=bogus")]
+    [InlineData("application/json; charset=utf-16")]
+    [InlineData("text/plain")]
+    [InlineData("application/x-www-form-urlencoded")]
+    public async Task A_wrong_media_type_is_told_so(string type)
+    {
+        using var content = new StringContent("""{"username":"a","password":"b"}""", Encoding.UTF8);
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
+        using var response = await server.Http.PostAsync("/v1/auth/token", content);
+        await response.ReadErrorAsync(415, ErrorCode.Invalid);
+    }
+}
+
+/// <summary>A server that cannot start says why in one sentence.</summary>
+public sealed class StartTests
+{
+    [Theory]
+    [InlineData("--ConnectionStrings:Postgres=nonsense", "ConnectionStrings:Postgres")]
+    [InlineData("--ConnectionStrings:Postgres=Host=127.0.0.1;NoSuchWord=1", "ConnectionStrings:Postgres")]
+    [InlineData("--ConnectionStrings:Postgres=Host=127.0.0.1;Port=1;Username=x", "Postgres cannot be used")]
+    [InlineData("--urls=nonsense", "The server cannot start")]
+    [InlineData("--Messages:QueueLength=abc", "QueueLength")]
+    [InlineData("--Messages:QueueLength=0", "QueueLength")]
+    [InlineData("--Server:DataDirectory=/proc/nope", "/proc/nope")]
+    [InlineData("--Server:DataDirectory=/etc/hostname", "/etc/hostname")]
+    public async Task A_bad_setting_is_one_sentence_and_exit_code_1(string argument, string named)
+    {
+        using var directory = new TestDirectory();
+        await using var server = new ServerProcess(directory.Path, null, argument);
+        server.Launch();
+        await server.ExitedAsync();
+        Assert.Equal(1, server.ExitCode);
+        Assert.Contains(server.Output, line => line.Contains(named, StringComparison.Ordinal));
+        Assert.DoesNotContain(server.Output, line => line.Contains("   at ", StringComparison.Ordinal) || line.Contains("Unhandled", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_file_that_is_no_database_is_named()
+    {
+        using var directory = new TestDirectory();
+        Directory.CreateDirectory(directory.Path);
+        await File.WriteAllTextAsync(Path.Combine(directory.Path, "secure-messaging.db"), new string('x', 8192));
+        await using var server = new ServerProcess(directory.Path);
+        server.Launch();
+        await server.ExitedAsync();
+        Assert.Equal(1, server.ExitCode);
+        Assert.Contains(server.Output, line => line.Contains("secure-messaging.db cannot be used", StringComparison.Ordinal));
+        Assert.DoesNotContain(server.Output, line => line.Contains("   at ", StringComparison.Ordinal));
+    }
+}
