@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# What deploy/ promises: the files are well formed, and the cluster of cluster.sh carries messages over wss, through the loss of a node, and leaves nothing behind.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+work=$(mktemp -d "${TMPDIR:-/tmp}/sm-deploy.XXXXXX")
+chmod 711 "$work"
+export CLUSTER_DIR=$work/cluster CLUSTER_SERVER=$PWD/src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll
+CLUSTER_PORT=$((RANDOM % 10000 + 20000))
+export CLUSTER_PORT PATH="$PATH:/usr/sbin"
+readonly origin=https://localhost:$CLUSTER_PORT secmsg=$PWD/src/SecureMessaging.Cli/bin/Release/net10.0/secmsg.dll
+export SECMSG_PASSWORD='a long enough password' SECUREMESSAGING_ADMIN_PASSWORD='a long enough password' XDG_DATA_HOME=$work/data
+passed=0
+failed=0
+pids=()
+
+clean_up() {
+  for pid in ${pids[@]+"${pids[@]}"}; do kill "$pid" 2>/dev/null; done
+  deploy/cluster.sh down --purge >/dev/null 2>&1
+  rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+
+check() { # what, command
+  local what=$1
+  shift
+  if "$@" >"$work/out" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok      $what"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $what"
+    tail -n 20 "$work/out"
+  fi
+}
+eventually() { # command
+  for _ in $(seq 150); do
+    "$@" && return
+    sleep 0.2
+  done
+  return 1
+}
+call() { dotnet "$secmsg" --server "$origin" "$@"; }
+
+# 1. Files.
+compose_is_sound() {
+  local python
+  for python in python3 /usr/bin/python3; do "$python" -c 'import yaml' 2>/dev/null && break; done
+  "$python" - <<'PYTHON'
+import yaml
+compose = yaml.safe_load(open("deploy/compose.yaml"))
+services = compose["services"]
+assert set(services) == {"node1", "node2", "proxy", "postgres", "redis"}, set(services)
+assert [name for name, service in services.items() if "ports" in service] == ["proxy"], "only the proxy is reached from outside"
+for name, service in services.items():
+    assert "image" in service, name
+    assert all(secret in compose["secrets"] for secret in service.get("secrets", [])), name
+    assert all(network in compose["networks"] for network in service["networks"]), name
+    for volume in service.get("volumes", []):
+        source = volume.split(":")[0]
+        assert source in compose["volumes"] or source.startswith((".", "$")), volume
+    assert all(other in services for other in service.get("depends_on", {})), name
+PYTHON
+}
+unit_is_sound() {
+  command -v systemd-analyze >/dev/null || return 0
+  sed 's#^ExecStart=/usr/bin/dotnet#ExecStart=/bin/true#' deploy/secure-messaging.service >"$work/secure-messaging.service"
+  local said
+  said=$(systemd-analyze verify "$work/secure-messaging.service" 2>&1)
+  echo "$said"
+  [[ -z $said ]]
+}
+dockerfile_is_sound() { # what the last stage must say, and that it copies what there is
+  grep -q '^USER \$APP_UID' deploy/Dockerfile && grep -q '^HEALTHCHECK' deploy/Dockerfile && [[ $(grep -c '^FROM' deploy/Dockerfile) == 2 ]] || return 1
+  local source
+  for source in $(grep '^COPY [^-]' deploy/Dockerfile | sed 's/^COPY //; s/ [^ ]*$//'); do [[ -e $source ]] || { echo "$source is missing"; return 1; }; done
+}
+check 'compose.yaml' compose_is_sound
+check 'systemd unit' unit_is_sound
+check 'Dockerfile' dockerfile_is_sound
+check '.env.example has what compose.yaml asks for' bash -c 'for name in $(grep -oE "\\$\{[A-Z_]+" deploy/compose.yaml | tr -d "\${"); do grep -q "^$name=" deploy/.env.example || exit 1; done'
+
+# 2. The cluster.
+check 'cluster.sh up' deploy/cluster.sh up
+check 'up again changes nothing' deploy/cluster.sh up
+check 'status' deploy/cluster.sh status
+export SSL_CERT_FILE=$CLUSTER_DIR/tls/fullchain.pem
+check 'the proxy hides health and metrics' bash -c "for path in health/ready health/live; do [[ \$(curl -s -o /dev/null -w '%{http_code}' --cacert '$SSL_CERT_FILE' $origin/\$path) == 404 ]] || exit 1; done"
+check 'create-admin' deploy/cluster.sh create-admin root root@example.org
+check 'an administrator signs in' call -p root sign-in root
+dotnet "$secmsg" --server "$origin" -p root logs --follow >"$work/logs" 2>"$work/logs.state" &
+pids+=($!)
+check 'watching the logs' eventually grep -q following "$work/logs.state"
+check 'sign up' bash -c "dotnet '$secmsg' --server $origin -p anna sign-up anna --email anna@example.org && dotnet '$secmsg' --server $origin -p ben sign-up ben --email ben@example.org"
+check 'create a room' bash -c "dotnet '$secmsg' --server $origin -p anna create lunch ben >'$work/invite'"
+check 'join it' bash -c "dotnet '$secmsg' --server $origin -p ben join \"\$(tail -n 1 '$work/invite')\""
+mkfifo "$work/quiet"
+sleep 300 >"$work/quiet" &
+pids+=($!)
+dotnet "$secmsg" --server "$origin" -p ben chat lunch <"$work/quiet" >"$work/heard" 2>&1 &
+pids+=($!)
+say() { seq -f "$1 %g" 1 50 | dotnet "$secmsg" --server "$origin" -p anna chat lunch --exit-on-eof; }
+heard() { [[ $(grep -cE "anna[^:]*: $1 [0-9]+\$" "$work/heard") == 50 ]]; }
+check 'send through the proxy' say calm
+check 'all of it is heard' eventually heard calm
+read -r node_pid _ <"$CLUSTER_DIR/run/node1.pid"
+check 'a node dies' kill -KILL "$node_pid"
+check 'status tells' bash -c '! deploy/cluster.sh status'
+check 'send while one node is missing' say storm
+check 'all of it is heard' eventually heard storm
+check 'up brings the node back' deploy/cluster.sh up
+heard_once() { [[ $(grep -oE 'anna[^:]*: (calm|storm) [0-9]+$' "$work/heard" | sed 's/^[^:]*: //') == "$(seq -f 'calm %g' 1 50; seq -f 'storm %g' 1 50)" ]]; }
+check 'once, and in order' heard_once
+log_everywhere() { # the proxy takes turns, so some of these reach either node
+  local token
+  token=$(curl -sS --cacert "$SSL_CERT_FILE" -H 'content-type: application/json' -d "{\"username\":\"root\",\"password\":\"$SECMSG_PASSWORD\"}" "$origin/v1/auth/token" \
+    | sed -E 's/.*"accessToken":"([^"]+)".*/\1/')
+  for _ in $(seq 6); do curl -fsS --cacert "$SSL_CERT_FILE" -X POST -H "Authorization: Bearer $token" "$origin/v1/admin/users/ben/enable" || return; done
+}
+log_from_both() { log_everywhere && sleep 1 && grep -q '"node":"node1"' "$work/logs" && grep -q '"node":"node2"' "$work/logs"; }
+check 'logs of both nodes came in one stream' eventually log_from_both
+check 'no log holds an address, a token or a password' bash -c "! grep -rE '127\.0\.0\.1:[0-9]+ - |access_token|ticket=|$SECMSG_PASSWORD' '$CLUSTER_DIR/log'"
+
+# 3. The end.
+for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
+pids=()
+nothing_left() { [[ ! -e $CLUSTER_DIR ]] && ! pgrep -f "$work" && ! pgrep -f "$origin"; }
+check 'cluster.sh down --purge' deploy/cluster.sh down --purge
+check 'nothing is left' nothing_left
+echo "$passed passed, $failed failed"
+((failed == 0))
