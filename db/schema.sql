@@ -131,6 +131,8 @@ CREATE UNIQUE INDEX entries_id ON public.entries USING btree (room_id, id) WHERE
 
 CREATE INDEX entries_sender ON public.entries USING btree (sender_id) WHERE (sender_id IS NOT NULL);
 
+CREATE INDEX entries_target ON public.entries USING btree (room_id, target_seq) WHERE (target_seq IS NOT NULL);
+
 CREATE INDEX entries_user ON public.entries USING btree (user_id) WHERE (user_id IS NOT NULL);
 
 CREATE INDEX refresh_tokens_expires ON public.refresh_tokens USING btree (expires_at);
