@@ -76,3 +76,9 @@ public enum ConnectionState
     /// <summary>The session is over: logged out, revoked or expired. Only a new sign-in helps.</summary>
     SignedOut,
 }
+
+/// <summary>A stretch of a room's log, opened.</summary>
+/// <param name="Events">Contiguous, oldest first.</param>
+/// <param name="HeadSeq">Seq of the newest entry of the log.</param>
+/// <param name="FirstSeq">Seq of the oldest entry that can still be read.</param>
+public sealed record HistoryPage(IReadOnlyList<EntryEvent> Events, long HeadSeq, long FirstSeq);

@@ -92,6 +92,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <summary>Creates an account and signs in to it.</summary>
     /// <exception cref="SecureMessagingException">The server refused or cannot be reached.</exception>
     /// <exception cref="InvalidOperationException">The store belongs to an account already.</exception>
+    /// <exception cref="IOException">The store cannot be used; the sentence names the file.</exception>
     public static Task<SecureMessagingClient> SignUpAsync(
         Uri server, SignUpRequest request, ClientOptions options, CancellationToken cancellationToken = default) =>
         OpenAsync(server, "v1/auth/sign-up", request, mustBeNew: true, options, cancellationToken);
@@ -104,6 +105,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <param name="cancellationToken">Ends the call.</param>
     /// <exception cref="SecureMessagingException">The server refused or cannot be reached.</exception>
     /// <exception cref="InvalidOperationException">The store belongs to another account or server.</exception>
+    /// <exception cref="IOException">The store cannot be used; the sentence names the file.</exception>
     public static Task<SecureMessagingClient> SignInAsync(
         Uri server, string username, string password, ClientOptions options, CancellationToken cancellationToken = default) =>
         OpenAsync(server, "v1/auth/token", new TokenRequest(username, password), mustBeNew: false, options, cancellationToken);
@@ -111,19 +113,29 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <summary>Goes on with the session in the store, without asking the server.</summary>
     /// <returns>Null when the store holds no session, or one that is over: sign in.</returns>
     /// <exception cref="InvalidOperationException">The store belongs to another server.</exception>
+    /// <exception cref="IOException">The store cannot be used; the sentence names the file.</exception>
     public static Task<SecureMessagingClient?> ResumeAsync(Uri server, ClientOptions options, CancellationToken cancellationToken = default)
     {
         server = Normalize(server);
         ArgumentNullException.ThrowIfNull(options);
         cancellationToken.ThrowIfCancellationRequested();
         var store = new ClientStore(options.StorePath);
-        var stored = store.ReadSession();
-        if (stored is { RefreshToken: not null } && stored.Server == server.ToString())
-            return Task.FromResult<SecureMessagingClient?>(new(server, stored, store, new Http(server, options), options));
-        store.Dispose();
-        return stored is { RefreshToken: not null }
-            ? throw new InvalidOperationException("The store belongs to another server.")
-            : Task.FromResult<SecureMessagingClient?>(null);
+        try
+        {
+            if (store.ReadSession() is not { RefreshToken: not null } stored)
+            {
+                store.Dispose();
+                return Task.FromResult<SecureMessagingClient?>(null);
+            }
+            return stored.Server == server.ToString()
+                ? Task.FromResult<SecureMessagingClient?>(new(server, stored, store, new Http(server, options), options))
+                : throw new InvalidOperationException("The store belongs to another server.");
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
     }
 
     /// <summary>
@@ -154,6 +166,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <param name="timeToLive">How long the server keeps it at most; null: the room's default.</param>
     /// <param name="cancellationToken">Ends the wait. The message stays queued: it may have reached the server already.</param>
     /// <exception cref="SecureMessagingException">The server refused it for good, the outbox is full, or the session is over.</exception>
+    /// <exception cref="IOException">The store cannot be written: nothing was queued.</exception>
     public Task<SendReceipt> SendAsync(
         Guid roomId, ReadOnlyMemory<byte> content, TimeSpan? timeToLive = null, CancellationToken cancellationToken = default)
     {
@@ -165,6 +178,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <summary>Seals a message and puts it on disk; it is sent in the background, after a restart too if need be.</summary>
     /// <returns>The client message id: the <see cref="LogEntry.Id"/> under which it appears in the room.</returns>
     /// <exception cref="SecureMessagingException">The outbox is full, or the session is over.</exception>
+    /// <exception cref="IOException">The store cannot be written: nothing was queued.</exception>
     public Task<Guid> EnqueueAsync(Guid roomId, ReadOnlyMemory<byte> content, TimeSpan? timeToLive = null, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -173,18 +187,19 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
 
     /// <summary>Takes back one's own entry. Waits for a connection; safe to repeat.</summary>
     public Task RetractAsync(Guid roomId, long seq, CancellationToken cancellationToken = default) =>
-        _link.InvokeUntilAnsweredAsync<SendAck>(nameof(IChatHub.Retract), [roomId, seq], cancellationToken);
+        _link.UntilAnsweredAsync(
+            () => _link.InvokeAsync<SendAck>(nameof(IChatHub.Retract), [roomId, seq], _ => true, cancellationToken), cancellationToken);
 
     /// <summary>
     /// Tells the server that everything up to here has reached the user, for the count of unread entries on their other devices. Waits for a connection.
     /// </summary>
     public Task MarkDeliveredAsync(Guid roomId, long seq, CancellationToken cancellationToken = default) =>
-        _link.InvokeUntilAnsweredAsync<object?>(nameof(IChatHub.MarkDelivered), [roomId, seq], cancellationToken);
+        _link.UntilAnsweredAsync(() => _link.InvokeAsync(nameof(IChatHub.MarkDelivered), [roomId, seq], cancellationToken), cancellationToken);
 
     /// <summary>Sends opaque bytes to the members who are connected now: at most once, stored nowhere, not sealed by the SDK.</summary>
     /// <exception cref="SecureMessagingException">There is no connection, or the server refused.</exception>
     public Task SignalAsync(Guid roomId, byte[] signal, CancellationToken cancellationToken = default) => _link.IsConnected
-        ? _link.InvokeAsync<object?>(nameof(IChatHub.Signal), [roomId, signal], cancellationToken)
+        ? _link.InvokeAsync(nameof(IChatHub.Signal), [roomId, signal], cancellationToken)
         : Task.FromException(SecureMessagingException.Unreachable());
 
     /// <summary>
@@ -193,7 +208,8 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// </summary>
     /// <remarks>
     /// An event counts as taken when the next one is asked for, and that is written down. So after a crash of the process only the event in hand comes again,
-    /// and likewise after a loop that was left, once the store is opened anew.
+    /// and likewise after a loop that was left, once the store is opened anew. While it cannot be written down (the disk is full, say) the events go on all the
+    /// same, and those come again that were not written down.
     /// </remarks>
     /// <exception cref="InvalidOperationException">Another loop is reading.</exception>
     public async IAsyncEnumerable<RoomEvent> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
@@ -221,7 +237,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <param name="cancellationToken">Ends the call.</param>
     public async Task<HistoryPage> ReadHistoryAsync(Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken = default)
     {
-        var page = await _link.InvokeUntilAnsweredAsync<LogPage>(nameof(IChatHub.Sync), [roomId, afterSeq, limit], cancellationToken);
+        var page = await _link.UntilAnsweredAsync(() => Inbox.ReadPageAsync(_link, roomId, afterSeq, limit, cancellationToken), cancellationToken);
         return new([.. page.Entries.Select(entry => ToEvent(roomId, entry))], page.HeadSeq, page.FirstSeq);
     }
 
@@ -383,9 +399,3 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     [LoggerMessage(7011, LogLevel.Error, "An event handler of the application failed")]
     private static partial void HandlerFailed(ILogger logger, Exception exception);
 }
-
-/// <summary>A stretch of a room's log, opened.</summary>
-/// <param name="Events">Contiguous, oldest first.</param>
-/// <param name="HeadSeq">Seq of the newest entry of the log.</param>
-/// <param name="FirstSeq">Seq of the oldest entry that can still be read.</param>
-public sealed record HistoryPage(IReadOnlyList<EntryEvent> Events, long HeadSeq, long FirstSeq);

@@ -6,6 +6,7 @@ namespace SecureMessaging.Client;
 internal sealed class Backoff(ClientOptions options)
 {
     private const double FirstCeilingMs = 100;
+    private static readonly TimeSpan LongestAsked = TimeSpan.FromHours(1);
     private int _attempt;
 
     public void Reset() => _attempt = 0;
@@ -14,7 +15,9 @@ internal sealed class Backoff(ClientOptions options)
     public TimeSpan Next(TimeSpan? atLeast = null)
     {
         var ceiling = Math.Min(options.MaxReconnectDelay.TotalMilliseconds, FirstCeilingMs * Math.Pow(2, Math.Min(_attempt++, 20)));
-        return (atLeast ?? TimeSpan.Zero) + TimeSpan.FromMilliseconds(options.Random.NextDouble() * ceiling);
+        // What a server asks for is hostile input as well: no wait is negative or lasts for weeks.
+        var asked = TimeSpan.FromTicks(Math.Clamp(atLeast?.Ticks ?? 0, 0, LongestAsked.Ticks));
+        return asked + TimeSpan.FromMilliseconds(options.Random.NextDouble() * ceiling);
     }
 
     public Task DelayAsync(TimeSpan? atLeast, CancellationToken cancellationToken) =>

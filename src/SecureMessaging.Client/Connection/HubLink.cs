@@ -31,6 +31,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(5);
 
     private const double ShortestLifeMs = 250;
+    private const double LongestLifeMs = 24 * 3600 * 1000;
 
     private readonly Uri _address = new(server, Wire.HubPath.TrimStart('/'));
     private readonly Lock _gate = new();
@@ -53,17 +54,27 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         {
             while (true)
             {
-                var next = await ConnectAsync(backoff, cancellationToken);
-                var connectedAt = options.TimeProvider.GetTimestamp();
-                Publish(next);
-                if (current is not null)
-                    await current.DisposeAsync();
-                current = next;
-                await NextNeededAsync(next, cancellationToken);
-                if (options.TimeProvider.GetElapsedTime(connectedAt) > Settled)
-                    backoff.Reset();
-                else if (next.IsClosed)
-                    await backoff.DelayAsync(null, cancellationToken);
+                try
+                {
+                    var next = await ConnectAsync(cancellationToken);
+                    var connectedAt = options.TimeProvider.GetTimestamp();
+                    var previous = current;
+                    current = next;
+                    Publish(next);
+                    if (previous is not null)
+                        await previous.DisposeAsync();
+                    await NextNeededAsync(next, cancellationToken);
+                    var settled = options.TimeProvider.GetElapsedTime(connectedAt) > Settled;
+                    if (settled)
+                        backoff.Reset();
+                    if (settled || !next.IsClosed)
+                        continue;
+                }
+                catch (Exception e) when (!session.IsOver && !cancellationToken.IsCancellationRequested)
+                {
+                    ConnectFailed(logger, e.GetType().Name);
+                }
+                await backoff.DelayAsync(null, cancellationToken);
             }
         }
         finally
@@ -74,47 +85,31 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
     }
 
     /// <summary>
-    /// Calls the hub once there is a connection. A connection that breaks or gives no answer is an <see cref="ErrorCode.Unavailable"/>: outcome unknown.
+    /// Calls the hub once there is a connection. A connection that breaks or gives no answer is an <see cref="ErrorCode.Unavailable"/>, and an answer that
+    /// is null or not valid an <see cref="ErrorCode.Internal"/>: outcome unknown.
     /// </summary>
-    public async Task<T> InvokeAsync<T>(string method, object?[] arguments, CancellationToken cancellationToken)
+    public async Task<T> InvokeAsync<T>(string method, object?[] arguments, Predicate<T> isValid, CancellationToken cancellationToken)
+        where T : class
     {
-        Task<Connection> ready;
-        lock (_gate)
-            ready = _ready.Task;
-        var connection = await ready.WaitAsync(cancellationToken);
-        using var timeout = new CancellationTokenSource(options.CallTimeout, options.TimeProvider);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            return (T)(await connection.Hub.InvokeCoreAsync(method, typeof(T), arguments, either.Token))!;
-        }
-        catch (HubException e)
-        {
-            throw SecureMessagingException.FromHub(e);
-        }
-        catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            // A hub that keeps the connection alive but answers nothing would hold everything up.
-            connection.MarkClosed();
-            throw SecureMessagingException.Unreachable(e);
-        }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw SecureMessagingException.Unreachable(e);
-        }
+        var answer = await CallAsync(method, typeof(T), arguments, cancellationToken) as T;
+        return answer is not null && isValid(answer) ? answer : throw new SecureMessagingException("The server's answer is incomplete.");
     }
 
+    /// <summary>Calls a method without an answer once there is a connection.</summary>
+    public Task<object?> InvokeAsync(string method, object?[] arguments, CancellationToken cancellationToken) =>
+        CallAsync(method, typeof(object), arguments, cancellationToken);
+
     /// <summary>Repeats an idempotent call until it is answered.</summary>
-    public async Task<T> InvokeUntilAnsweredAsync<T>(string method, object?[] arguments, CancellationToken cancellationToken)
+    public async Task<T> UntilAnsweredAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
     {
         var backoff = new Backoff(options);
         while (true)
         {
             try
             {
-                return await InvokeAsync<T>(method, arguments, cancellationToken);
+                return await call();
             }
-            catch (SecureMessagingException e) when (e.Retryable || e.ErrorCode == ErrorCode.Unauthenticated)
+            catch (SecureMessagingException e) when (e.Retryable || (e.ErrorCode == ErrorCode.Unauthenticated && !session.IsOver))
             {
                 await backoff.DelayAsync(e.RetryAfter, cancellationToken);
             }
@@ -145,24 +140,48 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         }
     }
 
-    private async Task<Connection> ConnectAsync(Backoff backoff, CancellationToken cancellationToken)
+    private async Task<object?> CallAsync(string method, Type answer, object?[] arguments, CancellationToken cancellationToken)
     {
-        while (true)
+        Task<Connection> ready;
+        lock (_gate)
+            ready = _ready.Task;
+        var connection = await ready.WaitAsync(cancellationToken);
+        using var timeout = new CancellationTokenSource(options.CallTimeout, options.TimeProvider);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
         {
-            var token = await session.AccessTokenAsync(_rejectedToken, cancellationToken);
-            var connection = new Connection(Build(token), session.RenewAt);
-            try
-            {
-                Listen(connection);
-                await connection.Hub.StartAsync(cancellationToken);
-                return connection;
-            }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-            {
-                ConnectFailed(logger, e.GetType().Name);
-                await connection.DisposeAsync();
-            }
-            await backoff.DelayAsync(null, cancellationToken);
+            return await connection.Hub.InvokeCoreAsync(method, answer, arguments, either.Token);
+        }
+        catch (HubException e)
+        {
+            throw SecureMessagingException.FromHub(e);
+        }
+        catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // A hub that keeps the connection alive but answers nothing would hold everything up.
+            connection.MarkClosed();
+            throw SecureMessagingException.Unreachable(e);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw SecureMessagingException.Unreachable(e);
+        }
+    }
+
+    private async Task<Connection> ConnectAsync(CancellationToken cancellationToken)
+    {
+        var token = await session.AccessTokenAsync(_rejectedToken, cancellationToken);
+        var connection = new Connection(Build(token), session.RenewAt);
+        try
+        {
+            Listen(connection);
+            await connection.Hub.StartAsync(cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
         }
     }
 
@@ -170,7 +189,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
     private async Task NextNeededAsync(Connection connection, CancellationToken cancellationToken)
     {
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var untilRenewal = Math.Max((connection.RenewAt - options.TimeProvider.GetUtcNow()).TotalMilliseconds, ShortestLifeMs);
+        var untilRenewal = Math.Clamp((connection.RenewAt - options.TimeProvider.GetUtcNow()).TotalMilliseconds, ShortestLifeMs, LongestLifeMs);
         var renewal = Task.Delay(TimeSpan.FromMilliseconds(untilRenewal), options.TimeProvider, leave.Token);
         var first = await Task.WhenAny(connection.Closed, connection.Draining, renewal);
         if (first == connection.Draining)

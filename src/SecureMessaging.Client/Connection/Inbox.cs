@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using SecureMessaging.Protocol;
 
@@ -47,14 +46,26 @@ internal sealed partial class Inbox : IHubPushes
         _work.Set();
     }
 
-    /// <summary>The application is done with an arrival.</summary>
+    /// <summary>The application is done with an arrival. A disk that is full now is no reason to stop reading: the next cursor makes up for this one.</summary>
     public void Taken(Arrival arrival)
     {
-        if (arrival.End is not null)
-            _store.ForgetCursor(arrival.RoomId);
-        else
-            _store.WriteCursor(arrival.RoomId, arrival.Entry?.Seq ?? arrival.GapTo);
+        try
+        {
+            if (arrival.End is not null)
+                _store.ForgetCursor(arrival.RoomId);
+            else
+                _store.WriteCursor(arrival.RoomId, arrival.Entry?.Seq ?? arrival.GapTo);
+        }
+        catch (IOException e)
+        {
+            StoreFailed(_logger, e.Message);
+        }
     }
+
+    /// <summary>One page of a log.</summary>
+    public static Task<LogPage> ReadPageAsync(HubLink link, Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken) =>
+        link.InvokeAsync<LogPage>(
+            nameof(IChatHub.Sync), [roomId, afterSeq, limit], page => page.Entries is not null && !page.Entries.Contains(null!), cancellationToken);
 
     public void Close(Exception? reason) => _queue.Writer.TryComplete(reason);
 
@@ -63,11 +74,11 @@ internal sealed partial class Inbox : IHubPushes
         lock (_gate)
         {
             var room = Room(roomId);
-            foreach (var entry in entries)
+            foreach (var entry in entries ?? [null!])
             {
                 if (room.Ended)
                     return;
-                if (Accept(roomId, room, entry) is Acceptance.Old or Acceptance.Taken)
+                if (entry is not null && Accept(roomId, room, entry) is Acceptance.Old or Acceptance.Taken)
                     continue;
                 Mark(roomId, room);
                 return;
@@ -101,13 +112,13 @@ internal sealed partial class Inbox : IHubPushes
         var lastCheck = _options.TimeProvider.GetTimestamp();
         while (true)
         {
-            if (TakeEnded() is { } ended)
-            {
-                await _queue.Writer.WriteAsync(ended, cancellationToken);
-                continue;
-            }
             try
             {
+                if (TakeEnded() is { } ended)
+                {
+                    await _queue.Writer.WriteAsync(ended, cancellationToken);
+                    continue;
+                }
                 if (_options.TimeProvider.GetElapsedTime(lastCheck) >= _options.HeadCheckInterval)
                     CompareHeads();
                 if (TakeHeadsDue())
@@ -117,7 +128,7 @@ internal sealed partial class Inbox : IHubPushes
                 }
                 else if (TakeDirty() is { } dirty)
                 {
-                    await ReadLogAsync(link, dirty.Key, dirty.Value, cancellationToken);
+                    await ReadDirtyAsync(link, dirty.Key, dirty.Value, cancellationToken);
                 }
                 else
                 {
@@ -130,9 +141,9 @@ internal sealed partial class Inbox : IHubPushes
                 ReadingFailed(_logger, e.ErrorCode);
                 await backoff.DelayAsync(e.RetryAfter, cancellationToken);
             }
-            catch (SqliteException e)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                StoreFailed(_logger, e.SqliteErrorCode);
+                ReadingBroke(_logger, e);
                 await backoff.DelayAsync(null, cancellationToken);
             }
         }
@@ -146,7 +157,7 @@ internal sealed partial class Inbox : IHubPushes
         RoomHead[] heads;
         try
         {
-            heads = await link.InvokeAsync<RoomHead[]>(nameof(IChatHub.Heads), [], cancellationToken);
+            heads = await link.InvokeAsync<RoomHead[]>(nameof(IChatHub.Heads), [], all => !all.Contains(null!), cancellationToken);
         }
         catch
         {
@@ -171,6 +182,24 @@ internal sealed partial class Inbox : IHubPushes
         }
     }
 
+    /// <summary>Reads a marked room; whatever comes in between, it stays marked until it is read.</summary>
+    private async Task ReadDirtyAsync(HubLink link, Guid roomId, RoomPosition room, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ReadLogAsync(link, roomId, room, cancellationToken);
+        }
+        catch
+        {
+            lock (_gate)
+            {
+                if (!room.Ended)
+                    Mark(roomId, room);
+            }
+            throw;
+        }
+    }
+
     /// <summary>Reads a room's log from its cursor to its head, waiting for the application where it must.</summary>
     private async Task ReadLogAsync(HubLink link, Guid roomId, RoomPosition room, CancellationToken cancellationToken)
     {
@@ -179,8 +208,7 @@ internal sealed partial class Inbox : IHubPushes
             LogPage page;
             try
             {
-                page = await link.InvokeAsync<LogPage>(
-                    nameof(IChatHub.Sync), [roomId, room.Cursor ?? 0, Limits.Default.PageEntries], cancellationToken);
+                page = await ReadPageAsync(link, roomId, room.Cursor ?? 0, Limits.Default.PageEntries, cancellationToken);
             }
             catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.NotFound)
             {
@@ -190,12 +218,6 @@ internal sealed partial class Inbox : IHubPushes
                         End(roomId, RoomChange.Left);
                 }
                 return;
-            }
-            catch
-            {
-                lock (_gate)
-                    Mark(roomId, room);
-                throw;
             }
             await SkipToAsync(roomId, room, page.FirstSeq, cancellationToken);
             foreach (var entry in page.Entries)
@@ -231,8 +253,8 @@ internal sealed partial class Inbox : IHubPushes
             if (!await _queue.Writer.WaitToWriteAsync(cancellationToken))
                 return;
         }
-        // From here on the application is owed every entry, or word of its expiry. A disk that is full now is no reason to stop reading.
-        _store.WriteCursor(roomId, firstSeq - 1);
+        // From here on the application is owed every entry, or word of its expiry.
+        Taken(new(roomId, null, 0, firstSeq - 1, null));
     }
 
     private async Task<bool> PutAsync(Guid roomId, RoomPosition room, LogEntry entry, CancellationToken cancellationToken)
@@ -337,8 +359,11 @@ internal sealed partial class Inbox : IHubPushes
     [LoggerMessage(7006, LogLevel.Debug, "Reading the log failed: {Code}")]
     private static partial void ReadingFailed(ILogger logger, ErrorCode code);
 
-    [LoggerMessage(7009, LogLevel.Warning, "A cursor cannot be written: SQLite error {SqliteError}")]
-    private static partial void StoreFailed(ILogger logger, int sqliteError);
+    [LoggerMessage(7009, LogLevel.Warning, "A cursor cannot be written: {Reason}")]
+    private static partial void StoreFailed(ILogger logger, string reason);
+
+    [LoggerMessage(7013, LogLevel.Error, "Reading the log broke off; it is tried again")]
+    private static partial void ReadingBroke(ILogger logger, Exception exception);
 
     private enum Acceptance
     {

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using SecureMessaging.Protocol;
 
@@ -10,19 +9,17 @@ namespace SecureMessaging.Client;
 /// sent again, and the server answers a repetition with the first ack.
 /// </summary>
 /// <remarks>
-/// Order: one batch is in flight at a time, and it holds the oldest pending send of each room and no second one. Items of a batch succeed or fail alone;
-/// were two of one room in it, the first could be refused for the moment (overload) and the second stored, and they would have changed places for good.
+/// Order: one batch is in flight at a time, and it holds the oldest pending sends. This relies on the contract of <see cref="IChatHub.SendBatch"/>: after
+/// an item that failed and may be repeated, every later one failed so too. So that item and all after it stay, and are sent again in their order; with a server
+/// that stored a later one of the same room all the same, the two would have changed places for good.
 /// </remarks>
 internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOptions options, ILogger logger)
 {
-    /// <summary>Ciphertext in one batch, so that the hub's frame stays well below the server's limit in both protocols.</summary>
-    private const int BatchBytes = 256 * 1024;
-
     private readonly ConcurrentDictionary<string, TaskCompletionSource<SendReceipt>> _waiters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (Backoff Backoff, DateTimeOffset Until)> _resting = new(StringComparer.Ordinal);
     private readonly Wakeup _work = new(options.TimeProvider);
     private readonly Lock _order = new();
-    private bool _oneByOne;
+    private int _alone;
 
     /// <summary>The server refused a send for good.</summary>
     public event Action<SendFailure>? Failed;
@@ -46,10 +43,15 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
                 throw new SecureMessagingException(new ErrorBody(ErrorCode.TooLarge, "The sealed message is too large.", false));
             if (waiter is not null)
                 _waiters[item.ClientMessageId] = waiter;
-            if (!store.TryEnqueue(item, options.OutboxCapacity))
+            try
+            {
+                if (!store.TryEnqueue(item, options.OutboxCapacity))
+                    throw new SecureMessagingException(new ErrorBody(ErrorCode.Overloaded, "The outbox is full.", true));
+            }
+            catch
             {
                 _waiters.TryRemove(item.ClientMessageId, out _);
-                throw new SecureMessagingException(new ErrorBody(ErrorCode.Overloaded, "The outbox is full.", true));
+                throw;
             }
         }
         _work.Set();
@@ -61,44 +63,31 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
         var backoff = new Backoff(options);
         while (true)
         {
-            var batch = TakeBatch(out var restUntil);
-            if (batch.Count == 0)
-            {
-                await _work.WaitAsync(restUntil, cancellationToken);
-                continue;
-            }
             TimeSpan? wait;
             try
             {
-                var requests = batch.Select(ToRequest).ToArray();
-                var results = await link.InvokeAsync<SendResult[]>(nameof(IChatHub.SendBatch), [requests], cancellationToken);
-                if (results.Length != batch.Count)
-                    throw new SecureMessagingException("The server answered a batch with another number of results.");
-                wait = Settle(batch, results);
-                _oneByOne = false;
+                var batch = TakeBatch(out var restUntil);
+                if (batch.Count == 0)
+                {
+                    await _work.WaitAsync(restUntil, cancellationToken);
+                    continue;
+                }
+                wait = await SendAsync(batch, cancellationToken);
                 if (wait is null)
                 {
                     backoff.Reset();
                     continue;
                 }
             }
-            catch (SecureMessagingException e) when (e.Retryable || e.ErrorCode == ErrorCode.Unauthenticated)
+            catch (SecureMessagingException e)
             {
                 wait = e.RetryAfter;
             }
-            catch (SqliteException e)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 // The disk is full, say. What was acked and could not be removed is sent again and acked again.
-                StoreFailed(logger, e.SqliteErrorCode);
+                SendingBroke(logger, e);
                 wait = null;
-            }
-            catch (SecureMessagingException e)
-            {
-                // The batch as a whole was refused: find out which send is to blame.
-                if (batch.Count == 1)
-                    Fail(batch[0], e);
-                _oneByOne = true;
-                continue;
             }
             await backoff.DelayAsync(wait, cancellationToken);
         }
@@ -120,60 +109,62 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
     private static SendRequest ToRequest(OutboxItem item) =>
         new(Guid.Parse(item.RoomId), Guid.Parse(item.ClientMessageId), item.Ciphertext, (int?)item.Ttl);
 
-    /// <summary>The oldest send of each room that does not rest after a failure.</summary>
+    /// <summary>An answer that fits the batch; any other leaves the outcome of every send unknown.</summary>
+    private static bool Fits(List<OutboxItem> batch, SendResult[] results)
+    {
+        if (results.Length != batch.Count)
+            return false;
+        for (var i = 0; i < results.Length; i++)
+        {
+            if (results[i] is not { } result || (result.Ack is { } ack && ack.ClientMessageId != Guid.Parse(batch[i].ClientMessageId)))
+                return false;
+        }
+        return true;
+    }
+
+    /// <summary>The oldest sends of the rooms that do not rest after a failure.</summary>
     private List<OutboxItem> TakeBatch(out TimeSpan restUntil)
     {
         var now = options.TimeProvider.GetUtcNow();
-        var soonest = now + options.HeadCheckInterval;
-        var batch = new List<OutboxItem>();
-        var bytes = 0;
-        foreach (var item in store.ReadOldestOfEachRoom(Limits.Default.BatchSends + _resting.Count))
-        {
-            if (_resting.TryGetValue(item.RoomId, out var rest) && rest.Until > now)
-            {
-                soonest = rest.Until < soonest ? rest.Until : soonest;
-                continue;
-            }
-            bytes += item.Ciphertext.Length;
-            if (batch.Count > 0 && (_oneByOne || bytes > BatchBytes || batch.Count == Limits.Default.BatchSends))
-                break;
-            batch.Add(item);
-        }
-        restUntil = soonest - now;
-        return batch;
+        var resting = _resting.Where(room => room.Value.Until > now).ToDictionary(room => room.Key, room => room.Value.Until - now, StringComparer.Ordinal);
+        restUntil = resting.Values.Append(options.HeadCheckInterval).Min();
+        return store.ReadOldest(resting.Keys, _alone > 0 ? 1 : Limits.Default.BatchSends, Limits.Default.BatchBytes);
     }
 
-    /// <summary>Deals with each result. Returns how long the whole outbox should wait, if it should.</summary>
+    /// <summary>Sends a batch and deals with what becomes of it. Returns how long the whole outbox should wait, if it should.</summary>
+    private async Task<TimeSpan?> SendAsync(List<OutboxItem> batch, CancellationToken cancellationToken)
+    {
+        SendResult[] results;
+        try
+        {
+            results = await link.InvokeAsync<SendResult[]>(
+                nameof(IChatHub.SendBatch), [batch.Select(ToRequest).ToArray()], all => Fits(batch, all), cancellationToken);
+        }
+        catch (SecureMessagingException e) when (IsDefinite(e.Error))
+        {
+            // The batch as a whole was refused: find out which send is to blame.
+            if (batch.Count > 1)
+            {
+                _alone = batch.Count;
+                return null;
+            }
+            results = [new(null, e.Error)];
+        }
+        _alone = Math.Max(0, _alone - 1);
+        return Settle(batch, results);
+    }
+
+    /// <summary>Deals with the results up to the first send that must be repeated; see the remarks on order for the rest.</summary>
     private TimeSpan? Settle(List<OutboxItem> batch, SendResult[] results)
     {
-        var done = new List<long>();
-        TimeSpan? wait = null;
-        for (var i = 0; i < batch.Count; i++)
-        {
-            var item = batch[i];
-            if (results[i].Ack is not null)
-                done.Add(item.Position);
-            else if (!IsDefinite(results[i].Error))
-                wait = Rest(item.RoomId, results[i].Error) is { } asked && asked > (wait ?? TimeSpan.Zero) ? asked : wait;
-        }
-        if (done.Count > 0)
-            store.RemoveFromOutbox(done);
+        var kept = Array.FindIndex(results, result => result.Ack is null && !IsDefinite(result.Error));
+        var over = kept < 0 ? batch.Count : kept;
+        if (over > 0)
+            store.RemoveFromOutbox(batch.Take(over).Select(item => item.Position));
         // Only now: who is told of an ack may count on it that the send is over.
-        for (var i = 0; i < batch.Count; i++)
-        {
-            var item = batch[i];
-            if (results[i] is { Ack: { } ack })
-            {
-                _resting.Remove(item.RoomId);
-                if (_waiters.TryRemove(item.ClientMessageId, out var waiter))
-                    waiter.TrySetResult(new(ack.RoomId, ack.ClientMessageId, ack.Seq, ack.CreatedAt));
-            }
-            else if (IsDefinite(results[i].Error))
-            {
-                Fail(item, new SecureMessagingException(results[i].Error!));
-            }
-        }
-        return wait;
+        for (var i = 0; i < over; i++)
+            Tell(batch[i], results[i]);
+        return kept < 0 ? null : Rest(batch[kept].RoomId, results[kept].Error);
     }
 
     /// <summary>Lets a room rest; overload and quotas are everyone's, so then the whole outbox does.</summary>
@@ -185,18 +176,23 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
         return error?.Code is ErrorCode.Overloaded or ErrorCode.RateLimited or ErrorCode.Unavailable ? asked ?? TimeSpan.Zero : null;
     }
 
-    private void Fail(OutboxItem item, SecureMessagingException error)
+    private void Tell(OutboxItem item, SendResult result)
     {
-        store.RemoveFromOutbox([item.Position]);
         _resting.Remove(item.RoomId);
+        _waiters.TryRemove(item.ClientMessageId, out var waiter);
+        if (result.Ack is { } ack)
+        {
+            waiter?.TrySetResult(new(ack.RoomId, ack.ClientMessageId, ack.Seq, ack.CreatedAt));
+            return;
+        }
+        var error = new SecureMessagingException(result.Error!);
         SendRefused(logger, item.ClientMessageId, error.ErrorCode);
-        if (_waiters.TryRemove(item.ClientMessageId, out var waiter))
-            waiter.TrySetException(error);
+        waiter?.TrySetException(error);
         Failed?.Invoke(new(Guid.Parse(item.RoomId), Guid.Parse(item.ClientMessageId), error));
     }
 
-    [LoggerMessage(7008, LogLevel.Warning, "The outbox cannot be written: SQLite error {SqliteError}")]
-    private static partial void StoreFailed(ILogger logger, int sqliteError);
+    [LoggerMessage(7008, LogLevel.Error, "Sending broke off; it is tried again")]
+    private static partial void SendingBroke(ILogger logger, Exception exception);
 
     [LoggerMessage(7005, LogLevel.Information, "Send {ClientMessageId} was refused: {Code}")]
     private static partial void SendRefused(ILogger logger, string clientMessageId, ErrorCode code);

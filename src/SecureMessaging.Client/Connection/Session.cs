@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using SecureMessaging.Protocol;
 
@@ -41,8 +40,11 @@ internal sealed partial class Session : IDisposable
     /// <summary>When the access token should be renewed: a minute before it expires, or a third of a short life.</summary>
     public DateTimeOffset RenewAt => DateTimeOffset.FromUnixTimeMilliseconds(RenewAtOf(_current));
 
+    /// <exception cref="SecureMessagingException">The server left something out.</exception>
     public static StoredSession ToStored(Uri server, TokenResponse tokens, TimeProvider time)
     {
+        if (tokens is not { Username: not null, AccessToken: not null, RefreshToken: not null })
+            throw new SecureMessagingException("The server's answer is incomplete.");
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         return new()
         {
@@ -88,7 +90,10 @@ internal sealed partial class Session : IDisposable
         }
     }
 
-    /// <summary>Ends the session here: the tokens go, the outbox and the cursors stay for the same account's next sign-in.</summary>
+    /// <summary>
+    /// Ends the session here: the tokens go, the outbox and the cursors stay for the same account's next sign-in. Tokens that cannot be taken off the disk
+    /// are worth nothing any more, so that is no reason to leave anyone waiting.
+    /// </summary>
     public void End()
     {
         lock (_gate)
@@ -97,10 +102,20 @@ internal sealed partial class Session : IDisposable
                 return;
             IsOver = true;
             _current = _current with { RefreshToken = null, AccessToken = null };
+        }
+        try
+        {
             if (_store.ReadSession()?.SessionId == _current.SessionId)
                 _store.WriteSession(_current);
         }
-        Ended?.Invoke();
+        catch (IOException e)
+        {
+            NotPersisted(_logger, e.Message);
+        }
+        finally
+        {
+            Ended?.Invoke();
+        }
     }
 
     /// <summary>The newest refresh token, for logging out.</summary>
@@ -147,6 +162,11 @@ internal sealed partial class Session : IDisposable
                 RenewalFailed(_logger, e.ErrorCode);
                 wait = e.RetryAfter;
             }
+            catch (Exception e)
+            {
+                // The store cannot be read for the moment, say. Whatever it is, it is no word of the server's.
+                RenewalBroke(_logger, e.GetType().Name, e.Message);
+            }
             await backoff.DelayAsync(wait, _closing.Token);
         }
     }
@@ -183,17 +203,20 @@ internal sealed partial class Session : IDisposable
         {
             _store.WriteSession(session);
         }
-        catch (SqliteException e)
+        catch (IOException e)
         {
-            NotPersisted(_logger, e.SqliteErrorCode);
+            NotPersisted(_logger, e.Message);
         }
     }
 
     [LoggerMessage(7001, LogLevel.Information, "Session {SessionId} is over")]
     private static partial void SessionOver(ILogger logger, Guid sessionId);
 
-    [LoggerMessage(7007, LogLevel.Warning, "The renewed session could not be stored: SQLite error {SqliteError}")]
-    private static partial void NotPersisted(ILogger logger, int sqliteError);
+    [LoggerMessage(7007, LogLevel.Warning, "The session could not be stored: {Reason}")]
+    private static partial void NotPersisted(ILogger logger, string reason);
+
+    [LoggerMessage(7012, LogLevel.Warning, "The access token could not be renewed yet: {ExceptionType}: {Reason}")]
+    private static partial void RenewalBroke(ILogger logger, string exceptionType, string reason);
 
     [LoggerMessage(7002, LogLevel.Debug, "The access token could not be renewed yet: {Code}")]
     private static partial void RenewalFailed(ILogger logger, ErrorCode code);

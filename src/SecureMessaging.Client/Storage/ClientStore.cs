@@ -6,7 +6,8 @@ namespace SecureMessaging.Client;
 /// <summary>
 /// What must outlive the process: the session, the sends that have no ack yet, and how far the application has read each room.
 /// One SQLite file, or memory. Writes are durable when a method returns; only the cursor skips the wait for the disk,
-/// so a crash of the process loses nothing and a loss of power at most shows some events again.
+/// so a crash of the process loses nothing and a loss of power at most shows some events again. Every failure is an <see cref="IOException"/>
+/// or, of files that may not be opened, an <see cref="UnauthorizedAccessException"/>.
 /// </summary>
 internal sealed class ClientStore : IDisposable
 {
@@ -17,13 +18,14 @@ internal sealed class ClientStore : IDisposable
         create table if not exists outbox (
             position integer primary key autoincrement, room_id text not null, client_message_id text not null unique,
             ciphertext blob not null, ttl integer);
-        create index if not exists outbox_by_room on outbox (room_id, position);
+        drop index if exists outbox_by_room;
         create table if not exists cursors (room_id text primary key, seq integer not null) without rowid;
         """;
 
     private readonly Lock _gate = new();
     private readonly SqliteConnection _connection;
     private readonly string? _path;
+    private bool _disposed;
 
     public ClientStore(string? path)
     {
@@ -34,9 +36,12 @@ internal sealed class ClientStore : IDisposable
         _connection = new SqliteConnection(source.ToString());
         try
         {
-            _connection.Open();
-            _connection.Execute("pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on;");
-            _connection.Execute(Schema);
+            Use(connection =>
+            {
+                connection.Open();
+                connection.Execute("pragma journal_mode=wal; pragma synchronous=full; pragma secure_delete=on;");
+                return connection.Execute(Schema);
+            });
         }
         catch
         {
@@ -45,106 +50,78 @@ internal sealed class ClientStore : IDisposable
         }
     }
 
-    public StoredSession? ReadSession()
-    {
-        lock (_gate)
-        {
-            return _connection.QuerySingleOrDefault<StoredSession>("""
-                select server, user_id UserId, username, session_id SessionId, refresh_token RefreshToken, access_token AccessToken,
-                       access_issued_at AccessIssuedAt, access_expires_at AccessExpiresAt
-                from session
-                """);
-        }
-    }
+    public StoredSession? ReadSession() => Use(connection => connection.QuerySingleOrDefault<StoredSession>("""
+        select server, user_id UserId, username, session_id SessionId, refresh_token RefreshToken, access_token AccessToken,
+               access_issued_at AccessIssuedAt, access_expires_at AccessExpiresAt
+        from session
+        """));
 
-    public void WriteSession(StoredSession session)
-    {
-        lock (_gate)
-        {
-            _connection.Execute("""
-                insert into session (id, server, user_id, username, session_id, refresh_token, access_token, access_issued_at, access_expires_at)
-                values (1, @Server, @UserId, @Username, @SessionId, @RefreshToken, @AccessToken, @AccessIssuedAt, @AccessExpiresAt)
-                on conflict (id) do update set server = @Server, user_id = @UserId, username = @Username, session_id = @SessionId,
-                    refresh_token = @RefreshToken, access_token = @AccessToken, access_issued_at = @AccessIssuedAt, access_expires_at = @AccessExpiresAt
-                """, session);
-        }
-    }
+    public void WriteSession(StoredSession session) => Use(connection => connection.Execute("""
+        insert into session (id, server, user_id, username, session_id, refresh_token, access_token, access_issued_at, access_expires_at)
+        values (1, @Server, @UserId, @Username, @SessionId, @RefreshToken, @AccessToken, @AccessIssuedAt, @AccessExpiresAt)
+        on conflict (id) do update set server = @Server, user_id = @UserId, username = @Username, session_id = @SessionId,
+            refresh_token = @RefreshToken, access_token = @AccessToken, access_issued_at = @AccessIssuedAt, access_expires_at = @AccessExpiresAt
+        """, session));
 
     /// <summary>Forgets everything, as after logging out.</summary>
-    public void Clear()
+    public void Clear() => Use(connection =>
     {
-        lock (_gate)
-            _connection.Execute("begin immediate; delete from session; delete from outbox; delete from cursors; commit;");
-    }
+        using var transaction = connection.BeginTransaction();
+        connection.Execute("delete from session; delete from outbox; delete from cursors;", transaction: transaction);
+        transaction.Commit();
+        return true;
+    });
 
     /// <summary>Appends to the outbox unless it is full.</summary>
-    public bool TryEnqueue(OutboxItem item, int capacity)
+    public bool TryEnqueue(OutboxItem item, int capacity) => Use(connection => connection.Execute("""
+        insert into outbox (room_id, client_message_id, ciphertext, ttl)
+        select @RoomId, @ClientMessageId, @Ciphertext, @Ttl where (select count(*) from outbox) < @capacity
+        """, new { item.RoomId, item.ClientMessageId, item.Ciphertext, item.Ttl, capacity })) == 1;
+
+    /// <summary>The oldest pending sends outside some rooms, oldest first: at most so many, and so many bytes of ciphertext unless the first has more.</summary>
+    public List<OutboxItem> ReadOldest(IEnumerable<string> exceptRooms, int limit, int bytes) => Use(connection =>
     {
-        lock (_gate)
+        var items = new List<OutboxItem>();
+        // Not buffered: what the batch has no room for is not read.
+        foreach (var item in connection.Query<OutboxItem>("""
+            select position, room_id RoomId, client_message_id ClientMessageId, ciphertext, ttl
+            from outbox where room_id not in @exceptRooms order by position limit @limit
+            """, new { exceptRooms, limit }, buffered: false))
         {
-            return _connection.Execute("""
-                insert into outbox (room_id, client_message_id, ciphertext, ttl)
-                select @RoomId, @ClientMessageId, @Ciphertext, @Ttl where (select count(*) from outbox) < @capacity
-                """, new { item.RoomId, item.ClientMessageId, item.Ciphertext, item.Ttl, capacity }) == 1;
+            bytes -= item.Ciphertext.Length;
+            if (items.Count > 0 && bytes < 0)
+                break;
+            items.Add(item);
         }
-    }
+        return items;
+    });
 
-    /// <summary>The oldest pending send of each room, oldest first.</summary>
-    public IReadOnlyList<OutboxItem> ReadOldestOfEachRoom(int limit)
-    {
-        lock (_gate)
-        {
-            return _connection.Query<OutboxItem>("""
-                select o.position, o.room_id RoomId, o.client_message_id ClientMessageId, o.ciphertext, o.ttl
-                from (select min(position) position from outbox group by room_id) oldest
-                join outbox o on o.position = oldest.position
-                order by o.position limit @limit
-                """, new { limit }).AsList();
-        }
-    }
+    public int CountOutbox() => Use(connection => connection.ExecuteScalar<int>("select count(*) from outbox"));
 
-    public int CountOutbox()
-    {
-        lock (_gate)
-            return _connection.ExecuteScalar<int>("select count(*) from outbox");
-    }
+    public void RemoveFromOutbox(IEnumerable<long> positions) =>
+        Use(connection => connection.Execute("delete from outbox where position in @positions", new { positions }));
 
-    public void RemoveFromOutbox(IEnumerable<long> positions)
-    {
-        lock (_gate)
-            _connection.Execute("delete from outbox where position in @positions", new { positions });
-    }
-
-    public IReadOnlyList<StoredCursor> ReadCursors()
-    {
-        lock (_gate)
-            return _connection.Query<StoredCursor>("select room_id RoomId, seq from cursors").AsList();
-    }
+    public IReadOnlyList<StoredCursor> ReadCursors() =>
+        Use(connection => connection.Query<StoredCursor>("select room_id RoomId, seq from cursors").AsList());
 
     /// <summary>Moves a cursor forward.</summary>
-    public void WriteCursor(Guid roomId, long seq)
+    public void WriteCursor(Guid roomId, long seq) => Use(connection =>
     {
-        lock (_gate)
+        try
         {
-            try
-            {
-                _connection.Execute("""
-                    pragma synchronous=normal;
-                    insert into cursors (room_id, seq) values (@roomId, @seq) on conflict (room_id) do update set seq = max(seq, excluded.seq);
-                    """, new { roomId = roomId.ToString("D"), seq });
-            }
-            finally
-            {
-                _connection.Execute("pragma synchronous=full");
-            }
+            return connection.Execute("""
+                pragma synchronous=normal;
+                insert into cursors (room_id, seq) values (@roomId, @seq) on conflict (room_id) do update set seq = max(seq, excluded.seq);
+                """, new { roomId = roomId.ToString("D"), seq });
         }
-    }
+        finally
+        {
+            connection.Execute("pragma synchronous=full");
+        }
+    });
 
-    public void ForgetCursor(Guid roomId)
-    {
-        lock (_gate)
-            _connection.Execute("delete from cursors where room_id = @roomId", new { roomId = roomId.ToString("D") });
-    }
+    public void ForgetCursor(Guid roomId) =>
+        Use(connection => connection.Execute("delete from cursors where room_id = @roomId", new { roomId = roomId.ToString("D") }));
 
     /// <summary>
     /// Keeps other processes on the same file from renewing the session at the same time: a refresh token used twice ends its session.
@@ -167,7 +144,30 @@ internal sealed class ClientStore : IDisposable
     public void Dispose()
     {
         lock (_gate)
+        {
+            _disposed = true;
             _connection.Dispose();
+        }
+    }
+
+    /// <summary>One statement at a time. What SQLite reports becomes an exception that names the file.</summary>
+    private T Use<T>(Func<SqliteConnection, T> work)
+    {
+        lock (_gate)
+        {
+            try
+            {
+                return work(_connection);
+            }
+            catch (SqliteException e)
+            {
+                throw new IOException($"The store {_path ?? "in memory"} cannot be used: {e.Message}", e);
+            }
+            catch (InvalidOperationException e) when (_disposed)
+            {
+                throw new IOException("The store is closed.", e);
+            }
+        }
     }
 
     private static void CreatePrivately(string path)

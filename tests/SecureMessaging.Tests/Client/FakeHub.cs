@@ -35,6 +35,20 @@ internal sealed class FakeHub : IAsyncDisposable
     /// <summary>Asked before each send is stored; an answer refuses it.</summary>
     public Func<SendRequest, ErrorBody?> Refuse { get; set; } = _ => null;
 
+    /// <summary>Asked before each batch; an answer refuses it as a whole.</summary>
+    public Func<SendRequest[], ErrorBody?> RefuseBatch { get; set; } = _ => null;
+
+    /// <summary>Wrong answers, given in place of the right ones until there are none left.</summary>
+    public Queue<SendResult[]?> WrongSends { get; } = new();
+
+    public Queue<LogPage?> WrongPages { get; } = new();
+
+    public Queue<RoomHead[]?> WrongHeads { get; } = new();
+
+    public int LargestBatch;
+
+    public int LargestBatchBytes;
+
     /// <summary>Asked after a batch is stored; true cuts the connection in place of the reply.</summary>
     public Func<bool> LoseReply { get; set; } = () => false;
 
@@ -50,7 +64,7 @@ internal sealed class FakeHub : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         builder.Services.AddSingleton(this);
-        builder.Services.AddSignalR(hub => hub.EnableDetailedErrors = false)
+        builder.Services.AddSignalR(hub => hub.MaximumReceiveMessageSize = 1024 * 1024)
             .AddJsonProtocol(json => Wire.Configure(json.PayloadSerializerOptions))
             .AddMessagePackProtocol(pack => pack.SerializerOptions = WireMessagePack.Options);
         _app = builder.Build();
@@ -121,11 +135,19 @@ internal sealed class FakeHub : IAsyncDisposable
 
         public async Task<SendResult[]> SendBatch(SendRequest[] requests)
         {
+            fake.LargestBatch = Math.Max(fake.LargestBatch, requests.Length);
+            fake.LargestBatchBytes = Math.Max(fake.LargestBatchBytes, requests.Sum(request => request.Ciphertext.Length));
+            if (fake.RefuseBatch(requests) is { } refusal)
+                throw new HubException(JsonSerializer.Serialize(refusal, Wire.Json));
+            if (fake.WrongSends.TryDequeue(out var wrong))
+                return wrong!;
             var results = new List<SendResult>();
+            ErrorBody? broken = null;
             foreach (var request in requests)
             {
-                if (fake.Refuse(request) is { } error)
+                if ((broken ?? fake.Refuse(request)) is { } error)
                 {
+                    broken = error.Retryable ? error : null;
                     results.Add(new(null, error));
                     continue;
                 }
@@ -157,6 +179,8 @@ internal sealed class FakeHub : IAsyncDisposable
         {
             lock (fake)
             {
+                if (fake.WrongPages.TryDequeue(out var wrong))
+                    return Task.FromResult(wrong!);
                 var log = fake.Room(roomId);
                 var after = Math.Max(afterSeq, fake.FirstSeq - 1);
                 return Task.FromResult(new LogPage(roomId, [.. log.Where(entry => entry.Seq > after).Take(limit)], log.Count, fake.FirstSeq));
@@ -166,7 +190,11 @@ internal sealed class FakeHub : IAsyncDisposable
         public Task<RoomHead[]> Heads()
         {
             lock (fake)
+            {
+                if (fake.WrongHeads.TryDequeue(out var wrong))
+                    return Task.FromResult(wrong!);
                 return Task.FromResult(fake.Rooms.Select(room => new RoomHead(room.Key, room.Value.Count, fake.FirstSeq, 0, 0)).ToArray());
+            }
         }
 
         public Task Signal(Guid roomId, byte[] signal) => Clients.All.Signaled(roomId, signal);
