@@ -61,9 +61,8 @@ internal sealed class ChatScreen(string room) : IDisposable
         }
         while (true)
         {
-            while (!Console.KeyAvailable)
-                await Task.Delay(15, cancellationToken);
-            var key = Console.ReadKey(intercept: true);
+            // Waits on a thread of its own: polling would cost an idle terminal some of a core.
+            var key = await Task.Run(() => Console.ReadKey(intercept: true), cancellationToken).WaitAsync(cancellationToken);
             lock (_gate)
             {
                 switch (key)

@@ -33,6 +33,7 @@ internal sealed class Profile
         if (name.Length is 0 or > 64 || name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_')))
             throw new CliException("A profile's name is made of letters, digits, '-' and '_'.");
         _server = server;
+        Command = name == "default" ? "secmsg" : $"secmsg --profile {name}";
         var data = Environment.GetEnvironmentVariable("XDG_DATA_HOME") is { Length: > 0 } home
             ? home
             : Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
@@ -77,6 +78,9 @@ internal sealed class Profile
         ?? throw new CliException("Nobody is signed in here. Run 'secmsg sign-up' or 'secmsg sign-in' first.");
 
     public void RememberServer() => Write(ServerPath, Server.ToString());
+
+    /// <summary>How a command for this profile begins.</summary>
+    public string Command { get; }
 
     public string? KeyOf(Guid roomId) => _keys.GetValueOrDefault(roomId);
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Security.Cryptography;
+using System.Text.Json;
 using SecureMessaging.Cli;
 using SecureMessaging.Client;
 
@@ -25,6 +26,14 @@ catch (CliException e)
 catch (OperationCanceledException)
 {
     return 130;
+}
+catch (JsonException)
+{
+    return Fail("A file of this profile is damaged; restore keys.json in its directory, or sign out and begin anew.");
+}
+catch (ArgumentException e) when (e.ParamName is not null)
+{
+    return Fail(e.Message.Replace($" (Parameter '{e.ParamName}')", "", StringComparison.Ordinal));
 }
 catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or InvalidOperationException or ArgumentException)
 {

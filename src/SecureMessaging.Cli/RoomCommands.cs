@@ -82,7 +82,7 @@ internal static class RoomCommands
             profile.RememberKey(invite.RoomId, invite.Key);
             var rooms = await client.Rooms.ListAsync(cancellationToken);
             if (rooms.FirstOrDefault(room => room.Id == invite.RoomId) is { } joined)
-                Console.WriteLine($"You are in {NameOf(profile, joined)}. Next: secmsg chat {invite.RoomId.ToString("D")[..8]}");
+                Console.WriteLine($"You are in {NameOf(profile, joined)}. Next: {profile.Command} chat {invite.RoomId.ToString("D")[..8]}");
             else
                 Console.WriteLine($"The key is kept. Now ask an owner or admin to run: secmsg add {invite.RoomId.ToString("D")[..8]} {client.Username}");
         });

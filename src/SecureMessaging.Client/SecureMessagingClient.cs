@@ -276,7 +276,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         {
             var earlier = store.ReadSession();
             if (earlier is not null && (mustBeNew || earlier.Server != server.ToString()))
-                throw new InvalidOperationException("The store belongs to an account already. Log it out first, or use another file.");
+                throw new InvalidOperationException("The store belongs to an account already. Sign it out first, or use another one.");
             var tokens = await http.SendAsync<TokenResponse>(HttpMethod.Post, path, request, null, cancellationToken);
             if (earlier is not null && earlier.UserId != tokens.UserId.ToString("D"))
                 throw new InvalidOperationException("The store belongs to another account. Log it out first, or use another file.");

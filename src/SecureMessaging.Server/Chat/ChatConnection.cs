@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -7,7 +8,7 @@ namespace SecureMessaging.Server.Chat;
 /// One client's connection as the tails see it. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
 /// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
 /// </summary>
-internal sealed class ChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, TimeProvider time)
+internal sealed class ChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, ServerMetrics metrics, TimeProvider time)
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
     private const int MaxPending = 64;
@@ -147,6 +148,7 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
                 return;
             var resync = missed;
             missed = null;
+            metrics.Resynced();
             foreach (var roomId in resync)
                 Write(HubMessages.Create(nameof(IChatClient.Resync), roomId), 0);
         }

@@ -23,6 +23,7 @@ internal static class ChatFeature
         services.AddSingleton<NodeBus>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeBus>());
         services.AddHostedService<LogSweep>();
+        services.AddHealthChecks().AddCheck<BusCheck>("redis").AddCheck<DrainCheck>("draining");
         services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section);
         services.AddSingleton<DrainingLifetime>();
         services.AddSingleton<IHostLifetime>(provider => provider.GetRequiredService<DrainingLifetime>());

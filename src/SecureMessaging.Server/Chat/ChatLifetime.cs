@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -13,14 +14,15 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
     private readonly RoomTails tails;
     private readonly MembershipStore memberships;
     private readonly SessionStore sessions;
+    private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
 
     public ChatLifetime(
-        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, TimeProvider time,
+        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, ServerMetrics metrics, TimeProvider time,
         ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
         : base(logger)
     {
-        (this.connections, this.tails, this.memberships, this.sessions, this.time) = (connections, tails, memberships, sessions, time);
+        (this.connections, this.tails, this.memberships, this.sessions, this.metrics, this.time) = (connections, tails, memberships, sessions, metrics, time);
         sessionEvents.Ended += connections.EndSession;
     }
 
@@ -28,10 +30,11 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
     {
         await base.OnConnectedAsync(connection);
         var caller = Caller.From(connection.User);
-        var chat = new ChatConnection(connection, caller.UserId, caller.SessionId, time);
+        var chat = new ChatConnection(connection, caller.UserId, caller.SessionId, metrics, time);
         connection.Items[typeof(ChatConnection)] = chat;
         // Known first, checked after: a session that ends in between either finds the connection here or is found ended below.
         connections.Add(chat);
+        metrics.ConnectionOpened();
         if (await sessions.FindLiveAsync(caller.SessionId, connection.ConnectionAborted) is null)
         {
             connection.Abort();
@@ -53,6 +56,7 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
         if (connection.Items.TryGetValue(typeof(ChatConnection), out var item) && item is ChatConnection chat)
         {
             connections.Remove(chat);
+            metrics.ConnectionClosed();
             tails.Unsubscribe(chat);
         }
 

@@ -1,4 +1,5 @@
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -8,7 +9,8 @@ namespace SecureMessaging.Server.Chat;
 /// <param name="roomId">The room.</param>
 /// <param name="delivered">The seq after which delivery begins.</param>
 /// <param name="connections">Where the connections of a user who joins are found.</param>
-internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections connections)
+/// <param name="metrics">Counts what is delivered.</param>
+internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections connections, ServerMetrics metrics)
 {
     /// <summary>Entries kept while a gap before them is being filled. Past it they are dropped: the fill reads them too.</summary>
     private const int MaxWaiting = 1024;
@@ -220,6 +222,7 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
     private void Send(LogEntry[] run, int bytes)
     {
         var message = HubMessages.Create(nameof(IChatClient.Received), roomId, run);
+        metrics.Delivered(run.Length * subscribers.Count);
         foreach (var (connection, joinedSeq) in subscribers)
         {
             if (joinedSeq <= run[0].Seq)

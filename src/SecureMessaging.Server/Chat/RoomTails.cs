@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
 
 namespace SecureMessaging.Server.Chat;
@@ -18,10 +19,10 @@ internal sealed partial class RoomTails : BackgroundService
     private readonly Shard[] shards;
     private readonly ChatConnections connections;
 
-    public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, TimeProvider time, ILogger<RoomTails> logger)
+    public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, ServerMetrics metrics, TimeProvider time, ILogger<RoomTails> logger)
     {
         this.connections = connections;
-        shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, time, logger))];
+        shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, metrics, time, logger))];
         feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries)));
         feed.Doubted += Recheck;
         roomEvents.Deleted += Delete;
@@ -95,7 +96,7 @@ internal sealed partial class RoomTails : BackgroundService
         public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    private sealed partial class Shard(ChatConnections connections, LogStore log, TimeProvider time, ILogger logger) : IDisposable
+    private sealed partial class Shard(ChatConnections connections, LogStore log, ServerMetrics metrics, TimeProvider time, ILogger logger) : IDisposable
     {
         // Changed by this shard alone; concurrent only so that the sweep may list the rooms.
         private readonly ConcurrentDictionary<Guid, RoomTail> tails = new();
@@ -149,7 +150,7 @@ internal sealed partial class RoomTails : BackgroundService
                     // Nobody here listens to the room, unless the batch itself brings somebody in. What overtook it found no tail, so that one looks.
                     if (tail is null && committed.Entries.Any(entry => entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !connections.Of(joined).IsEmpty))
                     {
-                        tail = tails[item.RoomId] = new RoomTail(item.RoomId, committed.Entries[0].Seq - 1, connections);
+                        tail = tails[item.RoomId] = new RoomTail(item.RoomId, committed.Entries[0].Seq - 1, connections, metrics);
                         tail.Accept(committed.Entries);
                         tail.Recheck();
                     }
@@ -176,11 +177,11 @@ internal sealed partial class RoomTails : BackgroundService
                     tail?.Signal(signal.Content);
                     break;
                 case Joined joined:
-                    tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, joined.JoinedSeq - 1, connections);
+                    tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, joined.JoinedSeq - 1, connections, metrics);
                     tail.Admit(joined.UserId, joined.JoinedSeq, joined.AsOfSeq);
                     break;
                 case Subscription subscribe:
-                    tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, subscribe.AsOfSeq, connections);
+                    tail ??= tails[item.RoomId] = new RoomTail(item.RoomId, subscribe.AsOfSeq, connections, metrics);
                     subscribe.Done.TrySetResult(tail.TrySubscribe(subscribe.Connection, subscribe.JoinedSeq, subscribe.AsOfSeq));
                     break;
                 case Unsubscription unsubscribe:
@@ -208,6 +209,8 @@ internal sealed partial class RoomTails : BackgroundService
             try
             {
                 entries = await log.ReadForTailAsync(tail.RoomId, tail.Delivered, stoppingToken);
+                if (entries.Count > 0)
+                    metrics.GapFilled();
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {

@@ -88,6 +88,7 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
     {
         await redis.KillAsync();
         await HealthyAsync(false);
+        Assert.Contains("\"degraded\"", await first.Http.GetStringAsync("/health/ready"), StringComparison.Ordinal);
         var users = await first.SignUpAsync(3);
         var ben = await users[1].ConnectAsync(node: second.Url);
         // Also who joins and who leaves is found out, and the session that ends.
