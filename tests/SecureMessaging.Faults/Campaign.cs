@@ -1,3 +1,4 @@
+using SecureMessaging.Faults.Clients;
 using SecureMessaging.Faults.Injectors;
 using SecureMessaging.Faults.Processes;
 
@@ -75,7 +76,12 @@ internal static class Campaign
             }
 
             Progress.Show($"{fault.Name} on {shape.Engine}: starting");
-            cluster ??= await Cluster.StartAsync(shape);
+            if (cluster is null)
+            {
+                cluster = await Cluster.StartAsync(shape);
+                await WarmUpAsync(cluster);
+            }
+
             var (row, _) = await Round.RunAsync(
                 cluster, disk, fault, options.Duration, options.IsLong, options.Seed, text => Progress.Show($"{fault.Name} on {shape.Engine}: {text}"));
             var calm = rows.Find(earlier => earlier.Engine == shape.Engine && IsCalmFor(earlier.Fault, shape.Nodes));
@@ -97,6 +103,14 @@ internal static class Campaign
                 await disk.DisposeAsync();
             }
         }
+    }
+
+    /// <summary>Lets the nodes compile what they will run, or the calm round would measure the compiler.</summary>
+    private static async Task WarmUpAsync(Cluster cluster)
+    {
+        await using var load = await Load.CreateAsync(cluster, 0, 0);
+        using var sending = new CancellationTokenSource(TimeSpan.FromSeconds(1.5));
+        await load.SendAsync(sending.Token, CancellationToken.None);
     }
 
     private static bool IsCalmFor(string fault, int nodes) => fault == nodes switch { 1 => "calm", 2 => "calm-two-nodes", _ => "calm-three-nodes" };

@@ -205,7 +205,7 @@ internal sealed partial class RoomTails : BackgroundService
         private async Task FillAsync(RoomTail tail, CancellationToken stoppingToken)
         {
             tail.Filling = true;
-            IReadOnlyList<LogEntry>? entries = null;
+            List<LogEntry>? entries = null;
             try
             {
                 entries = await log.ReadForTailAsync(tail.RoomId, tail.Delivered, stoppingToken);

@@ -21,13 +21,11 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
     private TaskCompletionSource<HubConnection> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task running = Task.CompletedTask;
     private int attempts = seed;
+    private int failures;
 
     public Account Account => account;
 
     public ClientHistory History => history;
-
-    /// <summary>Connections so far.</summary>
-    public int Connects { get; private set; }
 
     /// <summary>When it was last connected and caught up with all rooms (Stopwatch ticks).</summary>
     public long CaughtUpAt { get; private set; }
@@ -79,7 +77,7 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
                     history.Seen.Add(new Observation(Seen.Connected, 0, 0, 0, default, 0, default, Stopwatch.GetTimestamp()));
                 await connection.StartAsync(patience.Token);
                 await CatchUpAsync(connection, closed.Task);
-                Connects++;
+                failures = 0;
                 CaughtUpAt = Stopwatch.GetTimestamp();
                 lock (history)
                     ready.TrySetResult(connection);
@@ -87,7 +85,7 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             }
             catch (Exception exception) when (!stop.IsCancellationRequested)
             {
-                if (exception.ToString().Contains("401", StringComparison.Ordinal))
+                if (exception.Message.Contains("401", StringComparison.Ordinal))
                     await SignInAsync();
             }
             catch (OperationCanceledException)
@@ -102,7 +100,8 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             }
 
             await connection.DisposeAsync();
-            await Task.Delay(random.Next(20, 250), CancellationToken.None);
+            // Exponential with full jitter: a crowd that knocks without pause keeps the node from getting up.
+            await Task.Delay(random.Next(20, 100 << Math.Min(failures++, 5)), CancellationToken.None);
         }
     }
 

@@ -22,6 +22,8 @@ internal static class Catalogue
         new("roster", "a member is removed and added under load, with pauses of a node", Both, 1, RosterFaults.ChurnAsync),
         new("reconnect-storm", "200 connections (2,000 in a long run) are reset at once", Both, 1, NetworkFaults.StormAsync)
             { Watchers = on => on.IsLong ? 2000 : 200 },
+        new("node-kill-crowd", "SIGKILL of the node under 200 connections (2,000 in a long run), restart", Both, 1, NodeFaults.KillUnderCrowdAsync)
+            { Watchers = on => on.IsLong ? 2000 : 200 },
         new("clock-jump", "the node's clock jumps an hour ahead and back", Both, 1, NodeFaults.JumpClockAsync) { Change = "clock" },
         new("postgres-kill", "SIGKILL of all Postgres processes, restart: a process crash", OnPostgres, 1, PostgresFaults.KillAsync),
         new("postgres-pause", "SIGSTOP of all Postgres processes for 10 s, SIGCONT", OnPostgres, 1, PostgresFaults.PauseAsync) { AtLeast = ForAPause },
@@ -36,6 +38,7 @@ internal static class Catalogue
         new("one-of-two-killed", "SIGKILL of one of two nodes, restart", OnPostgres, 2, NodeFaults.KillAsync),
         new("redis-kill", "SIGKILL of Redis, restart after 3 s", OnPostgres, 2, RedisFaults.KillAsync),
         new("redis-pause", "SIGSTOP of Redis for 5 s, SIGCONT", OnPostgres, 2, RedisFaults.PauseAsync),
+        new("redis-absent", "both nodes crash and start while Redis is dead; Redis returns", OnPostgres, 2, RedisFaults.AbsentAsync),
         new("redis-flap", "Redis's connections are reset twice within half a second, again and again", OnPostgres, 2, RedisFaults.FlapAsync),
         new("redis-partition", "bytes between one node and Redis vanish for 5 s", OnPostgres, 2, RedisFaults.PartitionAsync),
         new("roster-two-nodes", "members come and go under load while one of two nodes pauses", OnPostgres, 2, RosterFaults.ChurnAsync),

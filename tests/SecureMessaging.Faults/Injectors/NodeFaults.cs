@@ -11,6 +11,13 @@ internal static class NodeFaults
         return on.Victim.CrashAsync(TimeSpan.FromMilliseconds(100));
     });
 
+    public static Task KillUnderCrowdAsync(Injection on) => on.RepeatAsync(2, async () =>
+    {
+        on.Recovering();
+        await on.Victim.CrashAsync(TimeSpan.FromMilliseconds(100));
+        await on.Load.AllBackAsync(TimeSpan.FromSeconds(60));
+    });
+
     public static Task PauseAsync(Injection on) => on.RepeatAsync(1.5, async () =>
     {
         var process = on.Victim.Process;

@@ -13,6 +13,22 @@ internal static class RedisFaults
         on.Recovering();
     });
 
+    public static async Task AbsentAsync(Injection on)
+    {
+        await Injection.WaitAsync(1);
+        on.Cluster.Redis!.Send(Signal.Kill);
+        foreach (var node in on.Cluster.Nodes)
+        {
+            on.Recovering();
+            await node.CrashAsync(TimeSpan.FromMilliseconds(100));
+        }
+
+        await Injection.WaitAsync(on.Duration.TotalSeconds);
+        await on.Cluster.Redis.StartAsync();
+        on.Recovering();
+        await Injection.WaitAsync(1.5);
+    }
+
     public static Task PauseAsync(Injection on) => on.RepeatAsync(1.5, async () =>
     {
         on.Cluster.Redis!.Send(Signal.Stop);

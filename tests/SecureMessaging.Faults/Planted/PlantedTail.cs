@@ -17,19 +17,25 @@ internal static class PlantedTail
     {
         var tails = services.GetRequiredService<RoomTails>();
         var feed = services.GetRequiredService<CommitFeed>();
-        var next = Receiver(feed) ?? throw new InvalidOperationException("No tail listens to the feed.");
+        var receivers = Receivers(feed);
+        async ValueTask Next(CommittedEntries committed)
+        {
+            foreach (var receiver in receivers)
+                await receiver(committed);
+        }
+
         var random = new Random(1);
-        feed.Attach(committed =>
+        Receivers(feed) = [committed =>
         {
             if (change == "tail-ignores-roster")
-                return next(committed with { Entries = [.. committed.Entries.Select(Forget)] });
+                return Next(committed with { Entries = [.. committed.Entries.Select(Forget)] });
             // A batch is not heard of; the tail then goes on with the next one instead of filling the gap.
             if (random.Next(LoseOneIn) == 0)
                 return ValueTask.CompletedTask;
             foreach (var tail in Tails(tails).Where(tail => tail.RoomId == committed.RoomId && tail.Delivered < committed.Entries[0].Seq - 1))
                 SetDelivered(tail, committed.Entries[0].Seq - 1);
-            return next(committed);
-        });
+            return Next(committed);
+        }];
     }
 
     /// <summary>The entry without that by which the tail knows who has left.</summary>
@@ -46,8 +52,8 @@ internal static class PlantedTail
         }
     }
 
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "receiver")]
-    private static extern ref Func<CommittedEntries, ValueTask>? Receiver(CommitFeed feed);
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "receivers")]
+    private static extern ref Func<CommittedEntries, ValueTask>[] Receivers(CommitFeed feed);
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_Delivered")]
     private static extern void SetDelivered(RoomTail tail, long seq);

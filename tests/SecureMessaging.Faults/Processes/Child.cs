@@ -22,10 +22,14 @@ internal sealed class Child : IAsyncDisposable
     private readonly Queue<string> output = new();
     private volatile bool disposed;
 
+    private static volatile bool ending;
+
     static Child() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
     {
+        ending = true;
         foreach (var child in Living.Values)
-            child.Send(Signal.Kill);
+            child.Send(Signal.Kill, family: true);
+        Scratch.DeleteAll();
     };
 
     public Child(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
@@ -45,10 +49,14 @@ internal sealed class Child : IAsyncDisposable
         process = new Process { StartInfo = start };
         process.OutputDataReceived += (_, line) => Print(line.Data);
         process.ErrorDataReceived += (_, line) => Print(line.Data);
+        if (ending)
+            throw new InvalidOperationException("The harness is ending.");
         process.Start();
+        Living[process.Id] = this;
+        if (ending)
+            Send(Signal.Kill, family: true);
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
-        Living[process.Id] = this;
     }
 
     public int Id => process.Id;

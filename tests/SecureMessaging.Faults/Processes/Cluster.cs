@@ -32,10 +32,9 @@ internal sealed class Cluster : IAsyncDisposable
     /// <param name="postgresDirectory">Where Postgres keeps its data; default: in the cluster's own directory.</param>
     public static async Task<Cluster> StartAsync(Shape shape, string? postgresDirectory = null)
     {
-        var cluster = new Cluster(shape, Directory.CreateTempSubdirectory("sm-faults-").FullName);
+        var cluster = new Cluster(shape, Scratch.Create("sm-faults-"));
         try
         {
-            File.SetUnixFileMode(cluster.directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
             await cluster.StartServicesAsync(postgresDirectory);
             return cluster;
         }
@@ -99,7 +98,7 @@ internal sealed class Cluster : IAsyncDisposable
             await Redis.DisposeAsync();
         if (Postgres is not null)
             await Postgres.DisposeAsync();
-        Directory.Delete(directory, recursive: true);
+        Scratch.Delete(directory);
     }
 
     private Link? Add(int? target)

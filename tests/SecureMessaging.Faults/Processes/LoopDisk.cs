@@ -15,10 +15,9 @@ internal sealed class LoopDisk : IAsyncDisposable
 
     public static async Task<LoopDisk> CreateAsync()
     {
-        var disk = new LoopDisk(Directory.CreateTempSubdirectory("sm-faults-disk-").FullName);
+        var disk = new LoopDisk(Scratch.Create("sm-faults-disk-"));
         try
         {
-            await Child.RunAsync("chmod", "711", disk.directory);
             Directory.CreateDirectory(disk.MountPoint);
             await using (var file = File.Create(disk.image))
                 file.SetLength(Bytes);
@@ -108,6 +107,6 @@ internal sealed class LoopDisk : IAsyncDisposable
             // It was never mounted.
         }
 
-        Directory.Delete(directory, recursive: true);
+        Scratch.Delete(directory);
     }
 }
