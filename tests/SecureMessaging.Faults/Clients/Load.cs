@@ -15,7 +15,7 @@ internal sealed class Load : IAsyncDisposable
     private const int Rooms = 3;
     private const int MaxBatch = 32;
     private const int WatcherAccounts = 10;
-    private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(12);
 
     private readonly Cluster cluster;
     private readonly List<Account> accounts = [];
@@ -76,8 +76,15 @@ internal sealed class Load : IAsyncDisposable
         for (var room = 0; room < rooms.Count; room++)
             logs[room] = [.. (await accounts[0].ReadLogAsync(rooms[room])).Select(entry => ToRow(entry, users))];
         var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < SettlePatience && clients.Exists(client => IsBehind(client, logs)))
-            await Task.Delay(50);
+        for (var reached = -1L; watch.Elapsed < SettlePatience && clients.Exists(client => IsBehind(client, logs)); await Task.Delay(50))
+        {
+            // As long as anything moves, there is reason to wait.
+            var now = clients.Sum(client => Enumerable.Range(0, rooms.Count).Sum(client.CursorOf));
+            if (now != reached)
+                watch.Restart();
+            reached = now;
+        }
+
         await Task.WhenAll(clients.Select(client => client.DisposeAsync().AsTask()));
         return new RoundHistory([.. clients.Select(client => client.History)], logs);
     }

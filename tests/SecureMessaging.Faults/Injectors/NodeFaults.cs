@@ -5,16 +5,11 @@ namespace SecureMessaging.Faults.Injectors;
 /// <summary>What happens to server processes.</summary>
 internal static class NodeFaults
 {
-    public static Task KillAsync(Injection on) => on.RepeatAsync(1.5, () =>
-    {
-        on.Recovering();
-        return on.Victim.CrashAsync(TimeSpan.FromMilliseconds(100));
-    });
+    public static Task KillAsync(Injection on) => on.RepeatAsync(1.5, () => on.Victim.CrashAsync(on.Recovering));
 
     public static Task KillUnderCrowdAsync(Injection on) => on.RepeatAsync(2, async () =>
     {
-        on.Recovering();
-        await on.Victim.CrashAsync(TimeSpan.FromMilliseconds(100));
+        await on.Victim.CrashAsync(on.Recovering);
         await on.Load.AllBackAsync(TimeSpan.FromSeconds(60));
     });
 

@@ -18,10 +18,7 @@ internal static class RedisFaults
         await Injection.WaitAsync(1);
         on.Cluster.Redis!.Send(Signal.Kill);
         foreach (var node in on.Cluster.Nodes)
-        {
-            on.Recovering();
-            await node.CrashAsync(TimeSpan.FromMilliseconds(100));
-        }
+            await node.CrashAsync(on.Recovering);
 
         await Injection.WaitAsync(on.Duration.TotalSeconds);
         await on.Cluster.Redis.StartAsync();

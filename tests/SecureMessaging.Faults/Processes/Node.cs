@@ -79,11 +79,13 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
     }
 
     /// <summary>SIGKILL, and back again.</summary>
-    public async Task CrashAsync(TimeSpan downtime)
+    /// <param name="replaced">Called when the replacement is about to start: by then the last answers of the dead have arrived.</param>
+    public async Task CrashAsync(Action replaced)
     {
         Process.Send(Signal.Kill);
         await Process.ExitedAsync(TimeSpan.FromSeconds(20));
-        await Task.Delay(downtime);
+        await Task.Delay(100);
+        replaced();
         await StartAsync();
     }
 
