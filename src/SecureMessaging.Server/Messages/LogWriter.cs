@@ -19,6 +19,8 @@ internal sealed partial class LogWriter(
     ILogger<LogWriter> logger)
     : BackgroundService
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4.5);
+
     private readonly Channel<SendGroup> queue = Channel.CreateBounded<SendGroup>(
         new BoundedChannelOptions(options.Value.QueueLength) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
@@ -117,7 +119,22 @@ internal sealed partial class LogWriter(
         }
 
         metrics.Queued(envelopes.Length);
-        return group.Completion.Task;
+        return AwaitAsync(group);
+    }
+
+    /// <summary>
+    /// Nobody waits longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.
+    /// </summary>
+    private async Task<SendResult[]> AwaitAsync(SendGroup group)
+    {
+        try
+        {
+            return await group.Completion.Task.WaitAsync(Patience);
+        }
+        catch (TimeoutException exception)
+        {
+            throw new ApiException(ErrorCode.Unavailable, "The database is slow to answer; the outcome is unknown. Sends are safe to repeat.", exception) { RetryAfterMs = 500 };
+        }
     }
 
     /// <summary>Takes what is queued, up to a batch. An id that the batch holds already waits for the next one, where it is found stored.</summary>

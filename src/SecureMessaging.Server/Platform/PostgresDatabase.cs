@@ -69,6 +69,8 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
         if (!Given(builder, connectionString, "Max Auto Prepare")) builder.MaxAutoPrepare = 50;
         if (!Given(builder, connectionString, "Timeout")) builder.Timeout = 4;
         if (!Given(builder, connectionString, "Command Timeout")) builder.CommandTimeout = CommandTimeoutSeconds;
+        // A database that answers nothing does not answer a cancellation either; waiting for it would only add to the wait.
+        if (!Given(builder, connectionString, "Cancellation Timeout")) builder.CancellationTimeout = 250;
         if (!Given(builder, connectionString, "Maximum Pool Size")) builder.MaxPoolSize = 32;
         return NpgsqlDataSource.Create(builder);
     }
