@@ -125,7 +125,7 @@ internal sealed partial class LogWriter(
     /// <summary>
     /// Nobody waits longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.
     /// </summary>
-    private async Task<SendResult[]> AwaitAsync(SendGroup group)
+    private static async Task<SendResult[]> AwaitAsync(SendGroup group)
     {
         try
         {
