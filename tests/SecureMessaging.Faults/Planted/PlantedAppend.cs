@@ -46,8 +46,9 @@ internal sealed class PlantedAppend(Database database, CommitFeed feed, string b
                 for (var i = 0; i < batch.Count; i++)
                     outcomes[i] = await AppendAsync(transaction, batch[i], now, cancellationToken);
                 written?.TrySetResult();
+                // Long against the way of an ack, so that a crash at any moment finds answers that are not committed.
                 if (bug == "ack-before-commit")
-                    await Task.Delay(50, cancellationToken);
+                    await Task.Delay(300, cancellationToken);
                 if (bug == "publish-before-commit")
                     await PublishAsync(batch, outcomes);
             },
