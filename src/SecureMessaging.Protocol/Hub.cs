@@ -28,7 +28,10 @@ public enum SessionEndReason
 /// <summary>What the hub at <c>/hubs/chat</c> calls on its clients.</summary>
 public interface IChatClient
 {
-    /// <summary>Entries of one room, in order; contiguous with the last ones received on this connection unless a <see cref="Resync"/> came between.</summary>
+    /// <summary>
+    /// Entries of one room, in order; contiguous with the last ones received on this connection unless a <see cref="Resync"/> came between. They begin
+    /// no later than after the head that the connection's first <see cref="IChatHub.Heads"/> returns: what is before is for <see cref="IChatHub.Sync"/>.
+    /// </summary>
     Task Received(Guid roomId, LogEntry[] entries);
 
     /// <summary>An ephemeral signal from a member, stored nowhere, delivered at most once.</summary>

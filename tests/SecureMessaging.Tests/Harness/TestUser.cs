@@ -50,6 +50,8 @@ public sealed class TestUser : IAsyncDisposable
         var connection = new TestConnection(node ?? Url, () => Tokens.AccessToken, messagePack);
         connections.Add(connection);
         await connection.Hub.StartAsync();
+        // Starting ends with the handshake; a call is answered only once the connection is subscribed to its rooms.
+        await connection.HeadsAsync();
         return connection;
     }
 
