@@ -5,7 +5,10 @@ namespace SecureMessaging.Protocol;
 /// <summary>Why a room changed for the receiver beyond what its log says.</summary>
 public enum RoomChange
 {
-    /// <summary>The receiver is a member from now on.</summary>
+    /// <summary>
+    /// The receiver is a member from now on. Entries from its joining on are pushed unless that stood in the log for a while before this node heard of it:
+    /// what is missing before the first that comes is for <see cref="IChatHub.Sync"/>.
+    /// </summary>
     [EnumMember(Value = "joined")] Joined = 0,
 
     /// <summary>The receiver is no longer a member.</summary>
@@ -42,6 +45,12 @@ public interface IChatClient
 
     /// <summary>The connection was too slow and entries were left out: <c>Sync</c> from the cursor.</summary>
     Task Resync(Guid roomId);
+
+    /// <summary>A device of the receiver has few KeyPackages left (or none, or its one of last resort was used): upload more. At most once.</summary>
+    Task KeyPackagesLow(Guid deviceId, int available);
+
+    /// <summary>A device of the receiver has Welcomes to fetch. At most once; look after connecting, too.</summary>
+    Task WelcomesWaiting(Guid deviceId);
 
     /// <summary>The session is over; the connection closes. Do not reconnect with its tokens.</summary>
     Task SessionEnded(SessionEndReason reason);

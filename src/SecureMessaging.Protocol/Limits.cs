@@ -29,6 +29,18 @@ public sealed record Limits
     /// <summary>Bytes of ciphertext in one page of a room's log; a page ends early, after at least one entry, when the next would exceed it.</summary>
     public int PageBytes { get; init; } = 1024 * 1024;
 
+    /// <summary>Bytes of all handshakes of one commit together.</summary>
+    public int CommitBytes { get; init; } = 2 * 1024 * 1024;
+
+    /// <summary>KeyPackages of one device, those of last resort aside; also of one upload.</summary>
+    public int KeyPackages { get; init; } = 100;
+
+    /// <summary>Bytes of one KeyPackage.</summary>
+    public int KeyPackageBytes { get; init; } = 4 * 1024;
+
+    /// <summary>Devices of one user.</summary>
+    public int Devices { get; init; } = 20;
+
     /// <summary>Members of one room.</summary>
     public int RoomMembers { get; init; } = 1000;
 

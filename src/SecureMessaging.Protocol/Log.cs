@@ -31,6 +31,12 @@ public enum EntryKind
 
     /// <summary>An entry whose content was retracted, has expired or was erased. Only its place remains, so that seq stays contiguous.</summary>
     [EnumMember(Value = "gone")] Gone = 8,
+
+    /// <summary>The devices of <see cref="LogEntry.UserId"/> changed: one was approved, rotated or revoked. Read them, and commit what the MLS group lacks.</summary>
+    [EnumMember(Value = "devicesChanged")] DevicesChanged = 9,
+
+    /// <summary>The MLS group was given up; <see cref="LogEntry.Generation"/> begins at epoch 0.</summary>
+    [EnumMember(Value = "groupReset")] GroupReset = 10,
 }
 
 /// <summary>One application envelope on its way in.</summary>
@@ -41,7 +47,10 @@ public enum EntryKind
 /// </param>
 /// <param name="Ciphertext">1 to <see cref="Limits.CiphertextBytes"/> bytes, opaque to the server.</param>
 /// <param name="TimeToLiveSeconds">Seconds until the server purges the content; the room's default applies when it is shorter or this is null.</param>
-/// <param name="Epoch">The MLS epoch it is encrypted for; 0 in rooms of other schemes.</param>
+/// <param name="Epoch">
+/// The MLS epoch it is encrypted for, at most three behind the room's; 0 in rooms of other schemes. In a room of <see cref="Schemes.Mls10"/> the ciphertext is an
+/// MLSMessage (RFC 9420 section 6) holding a PrivateMessage of content type application, whose group id and epoch must agree.
+/// </param>
 public sealed record SendRequest(Guid RoomId, Guid ClientMessageId, byte[] Ciphertext, int? TimeToLiveSeconds = null, long Epoch = 0);
 
 /// <summary>The entry is durable and has its place.</summary>
@@ -70,9 +79,10 @@ public sealed record SendResult(SendAck? Ack, ErrorBody? Error);
 /// <param name="Role">Of a roster change: the role from here on.</param>
 /// <param name="Settings">Of a change of settings: the settings from here on.</param>
 /// <param name="ExpiresAt">When the server purges the content (UTC).</param>
+/// <param name="Generation">Of a reset: the generation of the MLS group from here on.</param>
 public sealed record LogEntry(
     long Seq, EntryKind Kind, DateTime CreatedAt, Guid? Id = null, byte[]? Ciphertext = null, long Epoch = 0, Guid? SenderId = null,
-    long? TargetSeq = null, Guid? UserId = null, RoomRole? Role = null, RoomSettings? Settings = null, DateTime? ExpiresAt = null);
+    long? TargetSeq = null, Guid? UserId = null, RoomRole? Role = null, RoomSettings? Settings = null, DateTime? ExpiresAt = null, int? Generation = null);
 
 /// <summary>A stretch of a room's log.</summary>
 /// <param name="RoomId">The room.</param>

@@ -32,8 +32,9 @@ public enum RoomRole
 /// <param name="Visible">Whether the server stores and returns the sender of each entry. Default: sealed.</param>
 /// <param name="TimeToLiveSeconds">Default time to live of the room's entries; null keeps them.</param>
 /// <param name="Id">Chosen by the client to make the call repeatable (random, version 4); the server chooses when null.</param>
+/// <param name="Scheme">How its members encrypt, of <see cref="Schemes"/> or 1 to 32 of <c>a-z 0-9 . -</c>; never changes.</param>
 public sealed record CreateRoomRequest(
-    RoomKind Kind, string[] Members, byte[]? Name = null, bool Visible = false, int? TimeToLiveSeconds = null, Guid? Id = null);
+    RoomKind Kind, string[] Members, byte[]? Name = null, bool Visible = false, int? TimeToLiveSeconds = null, Guid? Id = null, string Scheme = Schemes.Opaque);
 
 /// <summary>A room as one of its members sees it.</summary>
 /// <param name="Id">The room's id.</param>
@@ -48,9 +49,11 @@ public sealed record CreateRoomRequest(
 /// <param name="FirstSeq">Seq of the oldest entry that the caller can still read; <c>HeadSeq + 1</c> when none is left.</param>
 /// <param name="DeliveredSeq">The caller's delivery cursor.</param>
 /// <param name="Unread">Entries after the delivery cursor.</param>
+/// <param name="Scheme">How its members encrypt, of <see cref="Schemes"/>.</param>
+/// <param name="Generation">How often its MLS group has begun anew.</param>
 public sealed record Room(
     Guid Id, RoomKind Kind, byte[]? Name, bool Visible, int? TimeToLiveSeconds, DateTime CreatedAt, long Epoch,
-    RoomRole Role, long HeadSeq, long FirstSeq, long DeliveredSeq, long Unread);
+    RoomRole Role, long HeadSeq, long FirstSeq, long DeliveredSeq, long Unread, string Scheme = Schemes.Opaque, int Generation = 0);
 
 /// <summary><c>PATCH /v1/rooms/{id}</c>: the settings as they shall be.</summary>
 /// <param name="Name">Opaque.</param>

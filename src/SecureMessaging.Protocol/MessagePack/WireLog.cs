@@ -6,13 +6,13 @@ namespace SecureMessaging.Protocol;
 internal sealed class LogEntryFormatter : IMessagePackFormatter<LogEntry>
 {
     private static readonly WireKeys Keys = new(
-        "seq", "kind", "createdAt", "id", "ciphertext", "epoch", "senderId", "targetSeq", "userId", "role", "settings", "expiresAt");
+        "seq", "kind", "createdAt", "id", "ciphertext", "epoch", "senderId", "targetSeq", "userId", "role", "settings", "expiresAt", "generation");
 
     public void Serialize(ref MessagePackWriter writer, LogEntry value, MessagePackSerializerOptions options)
     {
         writer.WriteMapHeader(4 + (value.Id is null ? 0 : 1) + (value.Ciphertext is null ? 0 : 1) + (value.SenderId is null ? 0 : 1)
             + (value.TargetSeq is null ? 0 : 1) + (value.UserId is null ? 0 : 1) + (value.Role is null ? 0 : 1)
-            + (value.Settings is null ? 0 : 1) + (value.ExpiresAt is null ? 0 : 1));
+            + (value.Settings is null ? 0 : 1) + (value.ExpiresAt is null ? 0 : 1) + (value.Generation is null ? 0 : 1));
         Keys.Write(ref writer, 0);
         writer.Write(value.Seq);
         Keys.Write(ref writer, 1);
@@ -49,6 +49,11 @@ internal sealed class LogEntryFormatter : IMessagePackFormatter<LogEntry>
             Keys.Write(ref writer, 11);
             writer.Write(expiresAt);
         }
+        if (value.Generation is { } generation)
+        {
+            Keys.Write(ref writer, 12);
+            writer.Write(generation);
+        }
     }
 
     public LogEntry Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
@@ -72,12 +77,13 @@ internal sealed class LogEntryFormatter : IMessagePackFormatter<LogEntry>
                 case 8: entry.UserId = reader.ReadId(); break;
                 case 9: entry.Role = reader.Read<RoomRole>(options); break;
                 case 10: entry.Settings = reader.Read<RoomSettings>(options); break;
-                default: entry.ExpiresAt = reader.ReadTime(); break;
+                case 11: entry.ExpiresAt = reader.ReadTime(); break;
+                default: entry.Generation = reader.ReadInt32(); break;
             }
         }
         map.Close(ref reader, required: 3);
         return new(entry.Seq, entry.Kind, entry.CreatedAt, entry.Id, entry.Ciphertext, entry.Epoch, entry.SenderId,
-            entry.TargetSeq, entry.UserId, entry.Role, entry.Settings, entry.ExpiresAt);
+            entry.TargetSeq, entry.UserId, entry.Role, entry.Settings, entry.ExpiresAt, entry.Generation);
     }
 
     private static void WriteId(ref MessagePackWriter writer, int key, Guid? id)
@@ -99,6 +105,7 @@ internal sealed class LogEntryFormatter : IMessagePackFormatter<LogEntry>
         public RoomRole? Role;
         public RoomSettings? Settings;
         public DateTime? ExpiresAt;
+        public int? Generation;
     }
 }
 

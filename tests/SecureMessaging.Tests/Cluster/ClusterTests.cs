@@ -95,6 +95,8 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
         var room = await users[0].CreateRoomAsync([users[1], users[2]]);
         var anna = await users[0].ConnectAsync();
         var carl = await users[2].ConnectAsync(node: second.Url);
+        // Pushes begin with it; what came before it in the log would be for Sync.
+        await ben.WaitAsync(nameof(IChatClient.RoomChanged));
         var delays = new List<double>();
         for (var i = 0; i < 20; i++)
         {
