@@ -86,7 +86,7 @@ public sealed record DeviceKeys(Guid DeviceId, byte[] SignatureKey, byte[] Ident
 /// <summary><c>POST /v1/devices/{id}/key-packages</c>, by the device itself. Replies with the <see cref="KeyPackageStock"/>, as <c>GET</c> does.</summary>
 /// <remarks>
 /// Each is an MLSMessage (RFC 9420 section 6) holding a KeyPackage of suite 0x0001, whose basic credential is the user's id, the device's id, the identity key
-/// and the identity signature (16 + 16 + 32 + 64 bytes). Checked: framing, both signatures, lifetime (valid now, and for 100 days at most), suite, credential, keys.
+/// and the identity signature (16 + 16 + 32 + 64 bytes). Checked: framing, both signatures, lifetime (valid now, and 100 days at most in all), suite, credential, keys.
 /// One that is known already is passed over, so that the call may be repeated; one wrong refuses all.
 /// </remarks>
 /// <param name="KeyPackages">Up to <see cref="Limits.KeyPackages"/>, each to be used once.</param>

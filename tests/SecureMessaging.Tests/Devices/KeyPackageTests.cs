@@ -97,6 +97,8 @@ public abstract class KeyPackageTests(TestServer server)
             ("not yet", (right with { NotBefore = now.AddHours(2) }).Encode()),
             ("no more", (right with { NotBefore = now.AddDays(-20), NotAfter = now.AddSeconds(-1) }).Encode()),
             ("for too long", (right with { NotAfter = now.AddDays(101) }).Encode()),
+            ("since for ever", (right with { NotBefore = DateTimeOffset.UnixEpoch }).Encode()),
+            ("before it begins", (right with { NotBefore = now.AddMinutes(50), NotAfter = now.AddMinutes(40) }).Encode()),
             ("for ever", (right with { NotAfter = DateTimeOffset.MaxValue }).Encode()),
             ("version not supported", (right with { Versions = [2] }).Encode()),
             ("suite not supported", (right with { Suites = [2, 3] }).Encode()),
