@@ -5,7 +5,12 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
 
+/// <summary>Runs alone: what the process holds is measured.</summary>
+[CollectionDefinition(nameof(StalledWatcherTests), DisableParallelization = true)]
+public sealed class StalledWatcherCollection;
+
 /// <summary>Administrators who ask for lines and then stop reading: nobody else notices, nothing grows, and they are cut off.</summary>
+[Collection(nameof(StalledWatcherTests))]
 public sealed class StalledWatcherTests(SqliteServer sqlite, PostgresServer postgres)
 {
     private const string Follow = """{"type":1,"invocationId":"1","target":"Follow","arguments":[{}]}""";
