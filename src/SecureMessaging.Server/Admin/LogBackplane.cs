@@ -32,6 +32,7 @@ internal sealed partial class LogBackplane(
     private readonly LineQueue outgoing = new(lines.Node, time);
     private readonly TaskCompletionSource<IConnectionMultiplexer> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim wake = new(0);
+    private readonly string? connectionString = configuration.GetConnectionString("Redis") is { Length: > 0 } given ? given : null;
     private readonly RedisChannel channel = RedisChannel.Literal((configuration["Redis:ChannelPrefix"] ?? DefaultPrefix) + ":log-watchers");
     private RedisHubLifetimeManager<AdminHub>? manager;
     private bool announced;
@@ -44,6 +45,9 @@ internal sealed partial class LogBackplane(
 
     public void Forget(LogWatcher watcher)
     {
+        // With one node alone nobody would take it out again.
+        if (connectionString is null)
+            return;
         leaving.Enqueue(watcher);
         Announce();
     }
@@ -59,7 +63,7 @@ internal sealed partial class LogBackplane(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (configuration.GetConnectionString("Redis") is not { Length: > 0 } connectionString)
+        if (connectionString is null)
             return;
         var redis = await ConnectAsync(connectionString, stoppingToken);
         if (redis is null)
@@ -114,9 +118,9 @@ internal sealed partial class LogBackplane(
         }
     }
 
-    private async Task<ConnectionMultiplexer?> ConnectAsync(string connectionString, CancellationToken stoppingToken)
+    private async Task<ConnectionMultiplexer?> ConnectAsync(string settings, CancellationToken stoppingToken)
     {
-        var options = ConfigurationOptions.Parse(connectionString);
+        var options = ConfigurationOptions.Parse(settings);
         options.AbortOnConnectFail = false;
         options.BacklogPolicy = BacklogPolicy.FailFast;
         options.ConnectTimeout = Math.Min(options.ConnectTimeout, 2000);
