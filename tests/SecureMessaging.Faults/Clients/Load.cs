@@ -61,6 +61,23 @@ internal sealed class Load : IAsyncDisposable
             await client.ReadyAsync(timeout.Token);
     }
 
+    /// <summary>The clients whose connections go to this node.</summary>
+    public List<RawClient> On(Node node) => [.. clients.Where(client => client.Address?.Port == node.Clients.Port || client.Address?.Port == node.Victims.Port)];
+
+    /// <summary>Waits until each of these clients has connected and caught up after this moment.</summary>
+    public static async Task ResumedAsync(IReadOnlyCollection<RawClient> clients, long since, TimeSpan patience)
+    {
+        var watch = Stopwatch.StartNew();
+        for (var left = clients.ToList(); ; await Task.Delay(50))
+        {
+            left.RemoveAll(client => client.CaughtUpAt > since);
+            if (left.Count == 0)
+                return;
+            if (watch.Elapsed > patience)
+                throw new TimeoutException($"{left.Count} of {clients.Count} connections are not back after {patience.TotalSeconds:0} s.");
+        }
+    }
+
     public Task SendAsync(CancellationToken sending, CancellationToken patience) =>
         Task.WhenAll(senders.Select(sender => Task.Run(() => sender.RunAsync(sending, patience), CancellationToken.None)));
 
@@ -144,7 +161,7 @@ internal sealed class Load : IAsyncDisposable
     private void AddClient(int index, int watchers, int seed)
     {
         var member = index < Senders ? index : index == Senders ? 0 : Senders + (index % WatcherAccounts);
-        var client = new RawClient(accounts[member], new ClientHistory(member), [.. rooms], attempt => NodeFor(attempt, IsVictim(index)), seed);
+        var client = new RawClient(accounts[member], new ClientHistory(member), [.. rooms], attempt => NodeFor(attempt, IsVictim(index)), seed, thin: index > Senders);
         clients.Add(client);
         // Watchers are there to be many; the load that makes every one of them an ack a second would measure this machine.
         var pause = watchers > 0 ? TimeSpan.FromMilliseconds(300) : TimeSpan.FromMilliseconds(3);

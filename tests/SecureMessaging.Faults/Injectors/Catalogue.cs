@@ -22,7 +22,7 @@ internal static class Catalogue
         new("roster", "a member is removed and added under load, with pauses of a node", Both, 1, RosterFaults.ChurnAsync),
         new("reconnect-storm", "200 connections (2,000 in a long run) are reset at once", Both, 1, NetworkFaults.StormAsync)
             { Watchers = on => on.IsLong ? 2000 : 200 },
-        new("node-kill-crowd", "SIGKILL of the node under 200 connections (2,000 in a long run), restart", Both, 1, NodeFaults.KillUnderCrowdAsync)
+        new("node-kill-crowd", "SIGKILL of the node under 200 connections (2,000 in a long run), restart", Both, 1, CrowdFaults.KillAsync)
             { Watchers = on => on.IsLong ? 2000 : 200 },
         new("clock-jump", "the node's clock jumps an hour ahead and back", Both, 1, NodeFaults.JumpClockAsync) { Change = "clock" },
         new("postgres-kill", "SIGKILL of all Postgres processes, restart: a process crash", OnPostgres, 1, PostgresFaults.KillAsync),
@@ -36,6 +36,8 @@ internal static class Catalogue
         new("two-at-once", "two of the above together, chosen by the seed", OnPostgres, 1, TwoAtOnceAsync),
         new("calm-two-nodes", "nothing happens to two nodes", OnPostgres, 2, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
         new("one-of-two-killed", "SIGKILL of one of two nodes, restart", OnPostgres, 2, NodeFaults.KillAsync),
+        new("one-of-two-crowd", "SIGKILL of one of two nodes under 200 connections (2,000 in a long run), which move to the other", OnPostgres, 2, CrowdFaults.KillOneOfTwoAsync)
+            { Watchers = on => on.IsLong ? 2000 : 200 },
         new("redis-kill", "SIGKILL of Redis, restart after 3 s", OnPostgres, 2, RedisFaults.KillAsync),
         new("redis-pause", "SIGSTOP of Redis for 5 s, SIGCONT", OnPostgres, 2, RedisFaults.PauseAsync),
         new("redis-absent", "both nodes crash and start while Redis is dead; Redis returns", OnPostgres, 2, RedisFaults.AbsentAsync),
