@@ -20,6 +20,7 @@ internal sealed record Row(string Fault, string Engine)
 
     public double? RecoveryP50Ms { get; init; }
     public double? RecoveryP99Ms { get; init; }
+    public double? RecoveryMaxMs { get; init; }
     public double? AckP99Ms { get; init; }
     public double? CalmAckP99Ms { get; init; }
 
@@ -57,7 +58,7 @@ internal static class Round
     {
         string? note = null;
         var on = new Injection(cluster, disk, duration < fault.AtLeast ? fault.AtLeast : duration, isLong, new Random(seed), text => note = text);
-        await using var load = await Load.CreateAsync(cluster, fault.Watchers(on), seed);
+        await using var load = await Load.CreateAsync(cluster, fault.Watchers(on), seed, fault.Tickets);
         on.Load = load;
         using var sending = new CancellationTokenSource();
         using var patience = new CancellationTokenSource();
@@ -100,6 +101,7 @@ internal static class Round
             Other = verdict.Other,
             RecoveryP50Ms = Percentile.Of(recoveries, 0.5),
             RecoveryP99Ms = Percentile.Of(recoveries, 0.99),
+            RecoveryMaxMs = Percentile.Of(recoveries, 1),
             AckP99Ms = Percentile.Of([.. load.AckTimes(fault.OthersOnly)], 0.99),
             SlowestOutcomeMs = Math.Round(load.SlowestOutcome.TotalMilliseconds),
             SlowestExitMs = on.SlowestExit > TimeSpan.Zero ? Math.Round(on.SlowestExit.TotalMilliseconds) : null,

@@ -5,11 +5,24 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Faults.Clients;
 
+/// <summary>How a client connects.</summary>
+internal enum ClientKind
+{
+    /// <summary>Microsoft's client, with an access token.</summary>
+    Full,
+
+    /// <summary>Microsoft's client, with a single-use ticket in the URL, as browsers do.</summary>
+    WithTicket,
+
+    /// <summary><see cref="ThinHubClient"/>.</summary>
+    Thin,
+}
+
 /// <summary>
 /// A bare SignalR client without any SDK of ours. It reconnects by itself; after each connect it asks for Heads and syncs from its cursors, as the contract says.
 /// Everything that the server tells it goes into its history.
 /// </summary>
-internal sealed class RawClient(Account account, ClientHistory history, Guid[] rooms, Func<int, Uri> node, int seed, bool thin = false) : IAsyncDisposable
+internal sealed class RawClient(Account account, ClientHistory history, Guid[] rooms, Func<int, Uri> node, int seed, ClientKind kind = ClientKind.Full) : IAsyncDisposable
 {
     private readonly Random random = new(seed);
     private readonly Cursor[] cursors = [.. rooms.Select(_ => new Cursor())];
@@ -67,10 +80,10 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         while (!stop.IsCancellationRequested)
         {
             var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var connection = Build(closed);
-            hub = connection;
+            IHubClient? connection = null;
             try
             {
+                connection = hub = await BuildAsync(closed);
                 using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
                 patience.CancelAfter(TimeSpan.FromSeconds(6));
                 lock (history)
@@ -99,7 +112,8 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
                     ready = new TaskCompletionSource<IHubClient>(TaskCreationOptions.RunContinuationsAsynchronously);
             }
 
-            await connection.DisposeAsync();
+            if (connection is not null)
+                await connection.DisposeAsync();
             // Exponential with full jitter: a crowd that knocks without pause keeps the node from getting up.
             await Task.Delay(random.Next(20, 100 << Math.Min(failures++, 5)), CancellationToken.None);
         }
@@ -117,7 +131,7 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         }
     }
 
-    private IHubClient Build(TaskCompletionSource closed)
+    private async Task<IHubClient> BuildAsync(TaskCompletionSource closed)
     {
         Address = node(attempts++);
         IHubClient? connection = null;
@@ -125,7 +139,12 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             (room, entries) => Received(connection!, closed.Task, room, entries), room => Resync(connection!, closed.Task, room),
             wait => _ = DrainAsync(connection!, wait), () => closed.TrySetResult());
         var hubUrl = new Uri(Address, Wire.HubPath);
-        return connection = thin ? new ThinHubClient(hubUrl, account.AccessToken, events) : new FullHubClient(hubUrl, account.AccessToken, events);
+        return connection = kind switch
+        {
+            ClientKind.Thin => new ThinHubClient(hubUrl, account.AccessToken, events),
+            ClientKind.WithTicket => new FullHubClient(new Uri($"{hubUrl}?{Wire.TicketParameter}={Uri.EscapeDataString(await account.IssueTicketAsync())}"), null, events),
+            _ => new FullHubClient(hubUrl, account.AccessToken, events),
+        };
     }
 
     private async Task DrainAsync(IHubClient connection, int wait)

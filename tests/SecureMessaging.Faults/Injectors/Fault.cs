@@ -26,6 +26,9 @@ internal sealed record Fault(string Name, string What, string[] Engines, int Nod
     /// <summary>Whether ack latency is that of the clients the fault spares.</summary>
     public bool OthersOnly { get; init; }
 
+    /// <summary>Whether the two victims connect with tickets instead of tokens.</summary>
+    public bool Tickets { get; init; }
+
     /// <summary>Connections beside the senders' that only watch, of ten accounts in a room of their own.</summary>
     public Func<Injection, int> Watchers { get; init; } = _ => 0;
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Faults.Processes;
@@ -20,6 +21,7 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
     private const int MaxStarts = 20;
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(90);
     private readonly int port = Ports.Take();
+    private readonly int managementPort = Ports.Take();
     private Child? process;
     private Link? link;
     private Link? otherLink;
@@ -52,6 +54,7 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
         var environment = new Dictionary<string, string>
         {
             ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
+            ["Management__Url"] = $"http://127.0.0.1:{managementPort}",
             ["Server__DataDirectory"] = dataDirectory,
             ["DOTNET_TieredPGO"] = "0",
         };
@@ -99,6 +102,20 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
         }
 
         throw new TimeoutException($"The node is not ready after {StartPatience.TotalSeconds:0} s:\n{Process.Output}");
+    }
+
+    /// <summary>What its metrics say of memory: the garbage collector's heap after its last collection, and all that the kernel gave it. In MiB.</summary>
+    public async Task<(double Heap, double Resident)> MemoryAsync()
+    {
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        var lines = (await http.GetStringAsync(new Uri($"http://127.0.0.1:{managementPort}/metrics"))).Split('\n');
+        return (Sum("dotnet_gc_last_collection_heap_size_bytes"), Sum("dotnet_process_memory_working_set_bytes"));
+
+        double Sum(string metric)
+        {
+            var values = lines.Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Select(line => double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture)).ToList();
+            return values.Count > 0 ? values.Sum() / (1024 * 1024) : throw new InvalidOperationException($"The node's metrics lack {metric}.");
+        }
     }
 
     public async Task KillAsync()
