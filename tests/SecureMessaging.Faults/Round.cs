@@ -78,6 +78,7 @@ internal static class Round
         await injecting;
         progress($"{load.Acked} acknowledged, checking");
         var verdict = Checker.Check(await load.SettleAsync());
+        on.Afterwards();
         var row = ToRow(fault, on, load, verdict) with { Note = note };
         List<Figure> figures = [.. on.Figures, .. fault.Promises(on, row)];
         var missed = isLong ? figures.Where(figure => figure.Missed).Select(figure => $"promise missed: {figure}") : [];

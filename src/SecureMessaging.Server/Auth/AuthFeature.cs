@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
-using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Auth;
@@ -55,28 +54,8 @@ internal static class AuthFeature
     {
         app.UseOriginCheck();
         app.UseCors();
-        app.Use(AuthenticateConnects);
         app.UseAuthentication();
         app.UseAuthorization();
-    }
-
-    /// <summary>Those who open the hub are authenticated a few at a time. The result is kept for the rest of the request.</summary>
-    private static async Task AuthenticateConnects(HttpContext context, RequestDelegate next)
-    {
-        if (context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase))
-        {
-            try
-            {
-                await context.RequestServices.GetRequiredService<ConnectGate>().PassAsync(() => context.AuthenticateAsync(), context.RequestAborted);
-            }
-            catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
-            {
-                // It went away while it waited.
-                return;
-            }
-        }
-
-        await next(context);
     }
 
     public static void MapAuth(this IEndpointRouteBuilder app) => AuthEndpoints.Map(app);

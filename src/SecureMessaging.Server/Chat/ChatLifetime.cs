@@ -14,16 +14,15 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
     private readonly RoomTails tails;
     private readonly MembershipStore memberships;
     private readonly SessionStore sessions;
-    private readonly ConnectGate gate;
     private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
 
     public ChatLifetime(
-        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, ConnectGate gate, ServerMetrics metrics,
-        TimeProvider time, ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
+        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, ServerMetrics metrics, TimeProvider time,
+        ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
         : base(logger)
     {
-        (this.connections, this.tails, this.memberships, this.sessions, this.gate, this.metrics, this.time) = (connections, tails, memberships, sessions, gate, metrics, time);
+        (this.connections, this.tails, this.memberships, this.sessions, this.metrics, this.time) = (connections, tails, memberships, sessions, metrics, time);
         sessionEvents.Ended += connections.EndSession;
     }
 
@@ -36,9 +35,15 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
         // Known first, checked after: a session that ends in between either finds the connection here or is found ended below.
         connections.Add(chat);
         metrics.ConnectionOpened();
+        if (await sessions.FindLiveAsync(caller.SessionId, connection.ConnectionAborted) is null)
+        {
+            connection.Abort();
+            return;
+        }
+
         try
         {
-            await gate.PassAsync(() => AdmitAsync(connection, chat), connection.ConnectionAborted);
+            await SubscribeAsync(chat, connection.ConnectionAborted);
         }
         catch (OperationCanceledException) when (connection.ConnectionAborted.IsCancellationRequested)
         {
@@ -56,14 +61,6 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
         }
 
         return base.OnDisconnectedAsync(connection);
-    }
-
-    private async Task AdmitAsync(HubConnectionContext connection, ChatConnection chat)
-    {
-        if (await sessions.FindLiveAsync(chat.SessionId, connection.ConnectionAborted) is null)
-            connection.Abort();
-        else
-            await SubscribeAsync(chat, connection.ConnectionAborted);
     }
 
     private async Task SubscribeAsync(ChatConnection connection, CancellationToken aborted)

@@ -21,7 +21,6 @@ internal static class PlatformFeature
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<ServerSecret>();
         services.AddSingleton(CreateDatabase);
-        services.AddSingleton<ConnectGate>();
         services.AddHostedService<KeyCheck>();
         services.AddSingleton<IConfigureOptions<KestrelServerOptions>, ConnectionLimits>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);

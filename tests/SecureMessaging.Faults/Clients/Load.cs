@@ -134,28 +134,13 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>Of the clients that the fault spares: from the first attempt of a send in this span until another of them was given it.</summary>
     public List<TimeSpan> DeliveryTimesToOthers(long from, long to)
     {
-        var others = clients.Where((_, index) => index < Senders && !IsVictim(index)).ToList();
-        var sent = new Dictionary<Guid, long>();
-        foreach (var client in others)
-        {
-            lock (client.History)
-            {
-                foreach (var send in client.History.Sends.Where(send => send.Start >= from && send.Start < to))
-                    sent[send.Id] = send.Start;
-            }
-        }
-
+        var others = clients.Where((_, index) => index < Senders && !IsVictim(index)).Select(client => client.History).ToList();
+        var sent = others.SelectMany(history => history.Sends).Where(send => send.Start >= from && send.Start < to).ToDictionary(send => send.Id, send => send.Start);
         var times = new List<TimeSpan>();
-        foreach (var client in others)
+        foreach (var seen in others.SelectMany(history => history.Seen))
         {
-            lock (client.History)
-            {
-                foreach (var seen in client.History.Seen)
-                {
-                    if (seen.What == Seen.Pushed && sent.TryGetValue(seen.Id, out var start))
-                        times.Add(Stopwatch.GetElapsedTime(start, seen.At));
-                }
-            }
+            if (seen.What == Seen.Pushed && sent.TryGetValue(seen.Id, out var start))
+                times.Add(Stopwatch.GetElapsedTime(start, seen.At));
         }
 
         return times;

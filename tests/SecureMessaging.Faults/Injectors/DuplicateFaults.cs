@@ -8,7 +8,7 @@ internal static class DuplicateFaults
 {
     private const int Unauthorized = 401;
     private const int Switching = 101;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public static async Task DuplicateAsync(Injection on)
     {

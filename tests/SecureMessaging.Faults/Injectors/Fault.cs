@@ -63,6 +63,9 @@ internal sealed class Injection(Cluster cluster, LoopDisk? disk, TimeSpan durati
 
     public List<Figure> Figures { get; } = [];
 
+    /// <summary>What is to be measured when all clients have come to rest.</summary>
+    public Action Afterwards { get; set; } = () => { };
+
     /// <summary>Notes a figure for the report, with what is promised of it.</summary>
     public void Measure(string name, double value, string unit, double? bound = null) => Figures.Add(new Figure(name, value, unit, bound));
 

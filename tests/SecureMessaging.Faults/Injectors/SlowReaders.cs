@@ -38,8 +38,11 @@ internal static class SlowReaders
         on.Measure("heap before", Math.Round(before.Heap, 1), "MiB");
         on.Measure("during", Math.Round(during.Heap, 1), "MiB", Math.Round(before.Heap + HeapGrowthMiB, 1));
         on.Measure("after", Math.Round(after.Heap, 1), "MiB", Math.Round(before.Heap + HeapGrowthMiB, 1));
-        Compare(on, "ack", on.Load.AckTimesOfOthers(calm, stalled), on.Load.AckTimesOfOthers(stalled, healed));
-        Compare(on, "delivery", on.Load.DeliveryTimesToOthers(calm, stalled), on.Load.DeliveryTimesToOthers(stalled, healed));
+        on.Afterwards = () =>
+        {
+            Compare(on, "ack", on.Load.AckTimesOfOthers(calm, stalled), on.Load.AckTimesOfOthers(stalled, healed));
+            Compare(on, "delivery", on.Load.DeliveryTimesToOthers(calm, stalled), on.Load.DeliveryTimesToOthers(stalled, healed));
+        };
     }
 
     private static void Compare(Injection on, string what, List<TimeSpan> calm, List<TimeSpan> stalled)

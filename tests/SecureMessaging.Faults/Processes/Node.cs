@@ -107,7 +107,7 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
     /// <summary>What its metrics say of memory: the garbage collector's heap after its last collection, and all that the kernel gave it. In MiB.</summary>
     public async Task<(double Heap, double Resident)> MemoryAsync()
     {
-        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(30) };
         var lines = (await http.GetStringAsync(new Uri($"http://127.0.0.1:{managementPort}/metrics"))).Split('\n');
         return (Sum("dotnet_gc_last_collection_heap_size_bytes"), Sum("dotnet_process_memory_working_set_bytes"));
 
