@@ -18,7 +18,8 @@ internal static class PostgresFaults
         on.Recovering();
     });
 
-    public static Task PauseAsync(Injection on) => on.RepeatAsync(1.5, async () =>
+    /// <summary>In a long run the next pause comes only when the promised time to heal is over, or it would be counted as part of the last one.</summary>
+    public static Task PauseAsync(Injection on) => on.RepeatAsync(on.IsLong ? 8 : 1.5, async () =>
     {
         on.Cluster.Postgres!.Send(Signal.Stop);
         await Injection.WaitAsync(on.IsLong ? 20 : 10);
