@@ -3,6 +3,7 @@ using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Admin;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.Documents;
 using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
@@ -101,6 +102,7 @@ internal static partial class ServerApp
         app.MapHandshakes();
         app.MapChat();
         app.MapAdmin();
+        app.MapDocuments();
         return app;
     }
 
