@@ -3,6 +3,7 @@ using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Admin;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Retention;
@@ -78,6 +79,7 @@ internal static partial class ServerApp
         builder.AddChat();
         builder.AddMessages();
         builder.AddRetention();
+        builder.AddGraphQL();
         configure?.Invoke(builder);
 
         var app = builder.Build();
@@ -93,6 +95,7 @@ internal static partial class ServerApp
         app.MapMessages();
         app.MapChat();
         app.MapAdmin();
+        app.MapGraphQL();
         return app;
     }
 
