@@ -39,7 +39,7 @@ internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IEr
             Refusal refusal => refusal.Body,
             // Of a value that cannot be read the library's text repeats the value, which may be a secret.
             InvalidVariableError or InvalidLiteralError or InvalidValueError => new ErrorBody(ErrorCode.Invalid, "A variable or argument does not have its type.", false),
-            RequestError => new ErrorBody(ErrorCode.Invalid, OneLine(error.Message), false),
+            DocumentError or RequestError => new ErrorBody(ErrorCode.Invalid, OneLine(error.Message), false),
             _ => ApiException.Describe(error),
         };
     }

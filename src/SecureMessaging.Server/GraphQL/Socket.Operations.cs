@@ -39,6 +39,8 @@ internal sealed partial class Socket
             var result = await executor.ExecuteAsync(prepared, info with { Live = operation }, operation.Stopping);
             if (result.Streams is not { Count: 1 } streams)
             {
+                // What could not begin was not carried out, though the executer says so.
+                result.Executed = false;
                 await EndAsync(operation, result);
                 return;
             }

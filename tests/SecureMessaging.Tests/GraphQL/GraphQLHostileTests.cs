@@ -46,8 +46,9 @@ public abstract class GraphQLHostileTests(TestServer server)
     public async Task A_hostile_document_is_refused(string what, string document, ErrorCode code)
     {
         Assert.NotEmpty(what);
+        await using var anna = await server.SignUpAsync();
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        Assert.Equal(code, await server.Http.RefusalAsync(document));
+        Assert.Equal(code, await anna.Http.RefusalAsync(document));
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
         await LivesAsync();
     }
@@ -90,7 +91,9 @@ public abstract class GraphQLHostileTests(TestServer server)
     public async Task A_body_over_the_limit_is_refused()
     {
         using var content = new StringContent($$$"""{"query":"{ __typename }","variables":{"a":"{{{new string('x', 5 * 1024 * 1024)}}}"}}""", Encoding.UTF8, "application/json");
-        using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
+        // Asks first whether the body is wanted, or the refusal could be lost behind a broken pipe.
+        using var request = new HttpRequestMessage(HttpMethod.Post, GraphQLCalls.Path) { Content = content, Headers = { ExpectContinue = true } };
+        using var response = await server.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
         await LivesAsync();
     }

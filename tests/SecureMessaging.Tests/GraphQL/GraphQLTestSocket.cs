@@ -141,6 +141,10 @@ internal sealed class GraphQLTestSocket : IAsyncDisposable
 
         public TaskCompletionSource Completed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+        public Task CompletedAsync() => Completed.Task.WaitAsync(Patience);
+
+        public Task<JsonElement> ErrorAsync() => Error.Task.WaitAsync(Patience);
+
         /// <summary>The next payload, which must have no errors; its data.</summary>
         public async Task<JsonElement> NextAsync()
         {
