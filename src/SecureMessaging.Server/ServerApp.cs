@@ -3,7 +3,9 @@ using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Admin;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.GraphQL;
+using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Retention;
@@ -63,7 +65,8 @@ internal static partial class ServerApp
     /// <param name="logs">An additional destination of the logs.</param>
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null, ILogEventSink? logs = null)
     {
-        var builder = WebApplication.CreateSlimBuilder(args);
+        // Settings are read once, at the start: watching files would cost an inotify instance, and CPU whenever something changes beside them.
+        var builder = WebApplication.CreateSlimBuilder([.. args, "--hostBuilder:reloadConfigOnChange=false"]);
         if (string.IsNullOrEmpty(builder.Configuration[WebHostDefaults.ServerUrlsKey]))
             builder.WebHost.UseUrls(DefaultUrl);
         builder.AddLogs(logs);
@@ -73,6 +76,8 @@ internal static partial class ServerApp
         builder.AddAuth();
         builder.AddAccounts();
         builder.AddRooms();
+        builder.AddDevices();
+        builder.AddHandshakes();
         // Before the chat, which has the last word on the hub protocols.
         builder.AddAdmin();
         // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
@@ -87,12 +92,15 @@ internal static partial class ServerApp
         app.UsePlatform();
         app.UseChat();
         app.UseAuth();
+        app.UseDevices();
         app.MapPlatform();
         app.MapHealth();
         app.MapAuth();
         app.MapAccounts();
         app.MapRooms();
         app.MapMessages();
+        app.MapDevices();
+        app.MapHandshakes();
         app.MapChat();
         app.MapAdmin();
         app.MapGraphQL();

@@ -1,4 +1,5 @@
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
@@ -13,10 +14,12 @@ internal sealed class ChatEntrance
     private readonly ServerMetrics metrics;
 
     public ChatEntrance(
-        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, ServerMetrics metrics)
+        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, DeviceEvents deviceEvents,
+        ServerMetrics metrics)
     {
         (this.connections, this.tails, this.memberships, this.sessions, this.metrics) = (connections, tails, memberships, sessions, metrics);
         sessionEvents.Ended += connections.EndSession;
+        deviceEvents.Nudged += connections.Nudge;
     }
 
     /// <summary>False: the session is over. In any case <see cref="Leave"/> is due when the connection is.</summary>

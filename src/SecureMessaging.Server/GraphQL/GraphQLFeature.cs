@@ -17,6 +17,8 @@ internal static class GraphQLFeature
         services.AddOptions<GraphQLOptions>().BindConfiguration(GraphQLOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IRootFields, AccountFields>();
         services.AddSingleton<IRootFields, RoomFields>();
+        services.AddSingleton<IRootFields, DeviceFields>();
+        services.AddSingleton<IRootFields, HandshakeFields>();
         services.AddSingleton<IRootFields, AdminFields>();
         services.AddSingleton<IRootFields, SubscriptionFields>();
         services.AddSingleton<ISchema>(provider => new MessagingSchema(new global::GraphQL.MicrosoftDI.SelfActivatingServiceProvider(provider), provider.GetServices<IRootFields>()));

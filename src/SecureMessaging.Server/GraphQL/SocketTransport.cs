@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
@@ -19,7 +20,7 @@ internal sealed record SocketOwner(GraphQLRequestInfo Info, DateTimeOffset? Unti
 /// </summary>
 internal sealed class SocketTransport(
     Executor executor, RequestReader reader, GraphQLSerializer serializer, ChatEntrance entrance, ServerMetrics metrics, DrainingLifetime lifetime, TimeProvider time,
-    IOptions<GraphQLOptions> options, IServiceScopeFactory scopes, ILogger<Socket> logger)
+    IOptions<GraphQLOptions> options, SeenDevices seen, IServiceScopeFactory scopes, ILogger<Socket> logger)
 {
     public const string Subprotocol = "graphql-transport-ws";
 
@@ -51,7 +52,14 @@ internal sealed class SocketTransport(
             request.Request.Headers.Authorization = $"Bearer {token}";
         else
             request.Request.QueryString = QueryString.Create(Wire.TicketParameter, ticket!);
-        return Owner(await request.AuthenticateAsync(token is not null ? JwtBearerDefaults.AuthenticationScheme : TicketHandler.SchemeName));
+        var result = await request.AuthenticateAsync(token is not null ? JwtBearerDefaults.AuthenticationScheme : TicketHandler.SchemeName);
+        if (result.Succeeded)
+        {
+            request.User = result.Principal;
+            await seen.NoteAsync(request);
+        }
+
+        return Owner(result);
     }
 
     private static SocketOwner? Owner(AuthenticateResult result) => result is { Succeeded: true, Principal: var principal, Properties: var properties }

@@ -26,13 +26,14 @@ internal sealed class LogWindows(Database database, TimeProvider time, Limits li
                 case when first_seq > @AfterSeq then first_seq else @AfterSeq + 1 end as low,
                 case when last_seq < @BeforeSeq then last_seq else @BeforeSeq - 1 end as high
             from me)
-        select w.in_room, w.last_seq as head_seq, w.first_seq as floor_seq, e.*
+        select w.in_room, w.last_seq as head_seq, w.first_seq as floor_seq, {ColumnsPlaceholder}
         from w left join entries e on e.room_id = w.in_room and e.seq >= w.low and e.seq <= w.high and {WindowPlaceholder}
         order by w.in_room, e.seq
         """;
 
     private const string RoomsPlaceholder = "/*rooms*/";
     private const string WindowPlaceholder = "/*window*/";
+    private const string ColumnsPlaceholder = "/*columns*/";
 
     private readonly string forwards = Build(database, "e.seq < w.low + @Count", "");
     private readonly string backwards = Build(database, "e.seq > w.high - @Count", " desc");
@@ -72,6 +73,7 @@ internal sealed class LogWindows(Database database, TimeProvider time, Limits li
     private static string Build(Database database, string window, string order) => Sql
         .Replace(RoomsPlaceholder, database.IsPostgres ? "= any(@Ids)" : "in (select unhex(value) from json_each(@Ids))", StringComparison.Ordinal)
         .Replace(WindowPlaceholder, window, StringComparison.Ordinal)
+        .Replace(ColumnsPlaceholder, string.Join(", ", EntryRow.Columns.Split(", ").Select(column => $"e.{column}")), StringComparison.Ordinal)
         + order;
 
     private sealed class Gathering(WindowRow row, int bytes)
