@@ -158,5 +158,19 @@ await check('graphql-ws: a session that is over is not tried again', async () =>
   await socket.dispose();
 });
 
+// 3. GraphiQL: everything from this server, and a policy that lets nothing else in.
+await check('the playground is served by this server alone', async () => {
+  const page = await fetch(`${url}/ui`);
+  same(page.status, 200);
+  const policy = page.headers.get('content-security-policy');
+  if (!policy.startsWith("default-src 'none'; script-src 'self';") || /https?:|\*|unsafe-eval/.test(policy)) throw new Error(policy);
+  const files = [...(await page.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]);
+  if (files.length < 6) throw new Error(`only ${files}`);
+  for (const file of files) {
+    if (!file.startsWith('/graphql/ui/')) throw new Error(file);
+    same((await fetch(origin + file)).status, 200);
+  }
+});
+
 writeFileSync(countFile, `${passed} ${failed}\n`);
 process.exit(failed === 0 ? 0 : 1);

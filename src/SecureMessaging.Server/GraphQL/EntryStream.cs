@@ -9,6 +9,9 @@ namespace SecureMessaging.Server.GraphQL;
 /// <summary>One event of a subscription to entries.</summary>
 internal sealed record RoomEntries(Guid RoomId, IReadOnlyList<LogEntry> Entries, long HeadSeq, long FirstSeq);
 
+/// <summary>Where a room begins, and how far its log went when that was said.</summary>
+internal sealed record RoomStart(Guid RoomId, long AfterSeq, long HeadSeq, long FirstSeq);
+
 /// <summary>
 /// Entries of rooms, from a cursor each: first from the log, then as the tails deliver them, each once and in order.
 /// </summary>
@@ -26,12 +29,11 @@ internal sealed class EntryStream(Caller caller, LogStore log, TailFeed feed) : 
     private readonly Dictionary<Guid, long> firstSeqs = [];
 
     /// <summary>Follows one room. Returns when the caller can read it no more.</summary>
-    public async IAsyncEnumerable<RoomEntries> RoomAsync(Guid roomId, long afterSeq, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public async IAsyncEnumerable<RoomEntries> RoomAsync(RoomStart start, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        cursors[roomId] = afterSeq;
-        await foreach (var entries in CatchUpAsync(roomId, cancellationToken))
+        await foreach (var entries in BeginAsync([start], cancellationToken))
             yield return entries;
-        while (cursors.ContainsKey(roomId))
+        while (cursors.ContainsKey(start.RoomId))
         {
             await foreach (var entries in NextAsync(cancellationToken))
                 yield return entries;
@@ -40,16 +42,10 @@ internal sealed class EntryStream(Caller caller, LogStore log, TailFeed feed) : 
 
     /// <summary>Follows all rooms of the caller, those that it joins on the way from its joining on.</summary>
     public async IAsyncEnumerable<RoomEntries> RoomsAsync(
-        IReadOnlyCollection<RoomCursor> starts, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        IReadOnlyCollection<RoomStart> starts, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        foreach (var start in starts)
-            cursors[start.RoomId] = start.AfterSeq;
-        foreach (var start in starts)
-        {
-            await foreach (var entries in CatchUpAsync(start.RoomId, cancellationToken))
-                yield return entries;
-        }
-
+        await foreach (var entries in BeginAsync(starts, cancellationToken))
+            yield return entries;
         while (true)
         {
             await foreach (var entries in NextAsync(cancellationToken))
@@ -58,6 +54,18 @@ internal sealed class EntryStream(Caller caller, LogStore log, TailFeed feed) : 
     }
 
     public void Dispose() => feed.Dispose();
+
+    private async IAsyncEnumerable<RoomEntries> BeginAsync(IReadOnlyCollection<RoomStart> starts, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var start in starts)
+            (cursors[start.RoomId], firstSeqs[start.RoomId]) = (start.AfterSeq, start.FirstSeq);
+        // Of a room whose head the client has, nothing needs to be read: what comes is in the feed.
+        foreach (var start in starts.Where(start => start.AfterSeq < start.HeadSeq))
+        {
+            await foreach (var entries in CatchUpAsync(start.RoomId, cancellationToken))
+                yield return entries;
+        }
+    }
 
     private async IAsyncEnumerable<RoomEntries> NextAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -70,8 +70,8 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
         var roomId = context.Id("roomId");
         var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(roomId, entries: true))));
         // Also refuses who may not read.
-        var head = (await log.SyncAsync(caller, roomId, long.MaxValue - 1, 1, context.CancellationToken)).HeadSeq;
-        return operation.Stream(stream.RoomAsync(roomId, Start(context.GetArgument<long?>("afterSeq"), head)));
+        var now = await log.SyncAsync(caller, roomId, long.MaxValue - 1, 1, context.CancellationToken);
+        return operation.Stream(stream.RoomAsync(new RoomStart(roomId, Start(context.GetArgument<long?>("afterSeq"), now.HeadSeq), now.HeadSeq, now.FirstSeq)));
     }
 
     private async Task<IObservable<object>> FollowRoomsAsync(IResolveFieldContext context, SocketOperation operation, Caller caller)
@@ -82,7 +82,9 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
         var after = given?.ToDictionary(cursor => cursor.RoomId, cursor => cursor.AfterSeq);
         var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(null, entries: true))));
         var heads = await log.HeadsAsync(caller, context.CancellationToken);
-        return operation.Stream(stream.RoomsAsync([.. heads.Select(head => new RoomCursor(head.RoomId, after is null ? head.HeadSeq : Start(after.GetValueOrDefault(head.RoomId), head.HeadSeq)))]));
+        return operation.Stream(stream.RoomsAsync(
+            [.. heads.Select(head => new RoomStart(
+                head.RoomId, after is null ? head.HeadSeq : Start(after.GetValueOrDefault(head.RoomId), head.HeadSeq), head.HeadSeq, head.FirstSeq))]));
     }
 
     private async Task<IObservable<object>> FollowChangesAsync(IResolveFieldContext context, SocketOperation operation, Caller caller)
