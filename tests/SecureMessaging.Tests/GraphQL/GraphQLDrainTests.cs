@@ -15,7 +15,7 @@ public sealed class GraphQLDrainTests
         await server.StartAsync();
         await using var anna = await TestPeople.SignUpAsync(server.Url);
         await using var socket = await GraphQLTestSocket.ConnectAsync(server.Url, anna.Tokens.AccessToken);
-        var subscription = await socket.SubscribeAsync(GraphQLSubscriptionTests.Rooms);
+        var subscription = await socket.SubscribeAsync(GraphQLSubscriptionTests.Rooms, new { after = Array.Empty<object>() });
         var room = await anna.CreateRoomAsync([]);
         await subscription.NextAsync();
         using (var sent = await anna.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [1]), Wire.Json))
