@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
-using Microsoft.AspNetCore.Routing;
 using GraphQL;
 using GraphQL.Types;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Tests.Harness;
 
