@@ -5,6 +5,7 @@ using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Server.Documents;
 using SecureMessaging.Server.Devices;
+using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
@@ -84,6 +85,7 @@ internal static partial class ServerApp
         builder.AddChat();
         builder.AddMessages();
         builder.AddRetention();
+        builder.AddGraphQL();
         configure?.Invoke(builder);
 
         var app = builder.Build();
@@ -103,6 +105,7 @@ internal static partial class ServerApp
         app.MapChat();
         app.MapAdmin();
         app.MapDocuments();
+        app.MapGraphQL();
         return app;
     }
 

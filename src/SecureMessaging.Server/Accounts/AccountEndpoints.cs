@@ -24,17 +24,17 @@ internal static partial class AccountEndpoints
         app.MapGet("/v1/users/{username}", FindAsync).RequireAuthorization().WithTags("users");
     }
 
-    private static async Task<Ok<Profile>> GetProfileAsync(Caller caller, UserStore users, CancellationToken cancellationToken) =>
+    internal static async Task<Ok<Profile>> GetProfileAsync(Caller caller, UserStore users, CancellationToken cancellationToken) =>
         TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
 
-    private static async Task<Ok<Profile>> UpdateProfileAsync(
+    internal static async Task<Ok<Profile>> UpdateProfileAsync(
         UpdateProfileRequest request, Caller caller, AccountRules rules, UserStore users, CancellationToken cancellationToken)
     {
         await users.SetEmailAsync(caller.UserId, rules.Email(request.Email), cancellationToken);
         return TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
     }
 
-    private static async Task<NoContent> ChangePasswordAsync(
+    internal static async Task<NoContent> ChangePasswordAsync(
         ChangePasswordRequest request, Caller caller, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users,
         SessionStore sessions, CancellationToken cancellationToken)
     {
@@ -55,7 +55,7 @@ internal static partial class AccountEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<NoContent> DeleteAsync(
+    internal static async Task<NoContent> DeleteAsync(
         DeleteAccountRequest request, Caller caller, AccountRules rules, PasswordCheck check, Database database, UserStore users, SessionStore sessions,
         MemberErasure erasure, ILogger<UserStore> logger, CancellationToken cancellationToken)
     {
@@ -80,7 +80,7 @@ internal static partial class AccountEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<Ok<SessionSummary[]>> ListSessionsAsync(Caller caller, SessionStore sessions, CancellationToken cancellationToken)
+    internal static async Task<Ok<SessionSummary[]>> ListSessionsAsync(Caller caller, SessionStore sessions, CancellationToken cancellationToken)
     {
         var rows = await sessions.ListAsync(caller.UserId, cancellationToken);
         return TypedResults.Ok(rows.Select(row => new SessionSummary(row.Id, row.StartedAt, row.EndedAt, row.Id == caller.SessionId)).ToArray());

@@ -18,7 +18,7 @@ internal static partial class AdminEndpoints
         admin.MapPost("/users/{username}/enable", EnableAsync);
     }
 
-    private static async Task<Ok<AdminStats>> CountAsync(
+    internal static async Task<Ok<AdminStats>> CountAsync(
         UserStore users, SessionStore sessions, RoomStore rooms, IOptions<ServerOptions> options, CancellationToken cancellationToken)
     {
         var (accounts, logs) = (await users.CountAsync(cancellationToken), await rooms.CountAsync(cancellationToken));
@@ -26,7 +26,7 @@ internal static partial class AdminEndpoints
             options.Value.NodeName, accounts.Users, accounts.Disabled, accounts.Admins, await sessions.CountLiveAsync(cancellationToken), logs.Rooms, logs.Entries));
     }
 
-    private static async Task<NoContent> DisableAsync(
+    internal static async Task<NoContent> DisableAsync(
         string username, Caller caller, Database database, UserStore users, SessionStore sessions, ILogger<UserStore> logger, CancellationToken cancellationToken)
     {
         var id = await FindAsync(username, users, cancellationToken);
@@ -46,7 +46,7 @@ internal static partial class AdminEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<NoContent> EnableAsync(
+    internal static async Task<NoContent> EnableAsync(
         string username, Database database, UserStore users, ILogger<UserStore> logger, CancellationToken cancellationToken)
     {
         var id = await FindAsync(username, users, cancellationToken);

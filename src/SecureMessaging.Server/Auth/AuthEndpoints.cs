@@ -35,7 +35,7 @@ internal static class AuthEndpoints
             return next(context);
         });
 
-    private static async Task<Created<TokenResponse>> SignUpAsync(
+    internal static async Task<Created<TokenResponse>> SignUpAsync(
         SignUpRequest request, AccountRules rules, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions, AccessTokens tokens,
         CancellationToken cancellationToken)
     {
@@ -52,7 +52,7 @@ internal static class AuthEndpoints
         return TypedResults.Created("/v1/me", Respond(grant, username, admin: false, tokens));
     }
 
-    private static async Task<Ok<TokenResponse>> SignInAsync(
+    internal static async Task<Ok<TokenResponse>> SignInAsync(
         TokenRequest request, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions,
         AccessTokens tokens, CancellationToken cancellationToken)
     {
@@ -75,7 +75,7 @@ internal static class AuthEndpoints
         return await sessions.StartAsync(transaction, user.Id, cancellationToken);
     }
 
-    private static async Task<Ok<TokenResponse>> RefreshAsync(
+    internal static async Task<Ok<TokenResponse>> RefreshAsync(
         RefreshRequest request, UserStore users, SessionStore sessions, AccessTokens tokens, CancellationToken cancellationToken)
     {
         if (await sessions.RenewAsync(request.RefreshToken, cancellationToken) is not { } grant
@@ -99,7 +99,7 @@ internal static class AuthEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<Ok<TicketResponse>> IssueTicketAsync(
+    internal static async Task<Ok<TicketResponse>> IssueTicketAsync(
         Caller caller, SessionStore sessions, IOptions<AuthOptions> options, CancellationToken cancellationToken) =>
         await sessions.IssueTicketAsync(caller.SessionId, cancellationToken) is { } ticket
             ? TypedResults.Ok(new TicketResponse(ticket, (int)options.Value.TicketLifetime.TotalSeconds))

@@ -1,49 +1,50 @@
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
+/// <summary>Entries of one room that stand one after the other, as all of the room's connections get them.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Entries">Contiguous, oldest first.</param>
+/// <param name="Message">The same as a call on hub clients, serialised once for each protocol and only when a hub connection takes it.</param>
+/// <param name="Bytes">What it weighs, roughly.</param>
+internal sealed record EntryRun(Guid RoomId, LogEntry[] Entries, SerializedHubMessage Message, int Bytes);
+
 /// <summary>
-/// One client's connection as the tails see it. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
-/// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
+/// One client's connection as the tails see it, whatever it speaks: a hub connection, or a GraphQL socket. Nothing here waits for the client; what a slow one
+/// has not taken is bounded.
 /// </summary>
-internal sealed class ChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, ServerMetrics metrics, TimeProvider time)
+internal abstract class ChatConnection(Guid userId, Guid sessionId)
 {
-    /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
-    private const int MaxPending = 64;
-    private const int MaxPendingBytes = 1024 * 1024;
-
-    /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
-    private static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
-
-    private readonly Lock gate = new();
+    private readonly Lock roomsGate = new();
     private readonly List<Guid> rooms = [];
-    private HashSet<Guid>? missed;
-    private int pending;
-    private int pendingBytes;
-    private long stalledSince;
     private bool closed;
 
     public Guid UserId { get; } = userId;
 
     public Guid SessionId { get; } = sessionId;
 
-    public void Abort() => context.Abort();
+    public abstract void Abort();
 
-    /// <summary>Says why and closes, without waiting for a reader that may not read.</summary>
-    public void End(SerializedHubMessage farewell)
-    {
-        SendEphemeral(farewell);
-        lock (gate)
-            missed = [];
-        context.Abort();
-    }
+    /// <summary>Says why, where the client can hear it, and closes, without waiting for a reader that may not read.</summary>
+    public abstract void End(SerializedHubMessage farewell);
+
+    /// <summary>Asks the client to connect again, to any node, after this time.</summary>
+    public abstract void Drain(TimeSpan after);
+
+    /// <summary>Sends entries of a room. Past the bound they are left out, and the log makes up for them.</summary>
+    public abstract void SendEntries(EntryRun run);
+
+    /// <summary>Sends a change of the set of rooms.</summary>
+    public abstract void SendRoomChanged(Guid roomId, RoomChange change);
+
+    /// <summary>Sends what is not part of a log, which hub clients alone are sent. A reader that is too slow misses it.</summary>
+    public abstract void SendEphemeral(SerializedHubMessage message);
 
     /// <summary>Notes that a tail delivers to this connection; false when it is closed already.</summary>
     public bool TryEnter(Guid roomId)
     {
-        lock (gate)
+        lock (roomsGate)
         {
             if (closed)
                 return false;
@@ -55,102 +56,23 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
     /// <summary>Whether a tail delivers this room to the connection, or never will because it is closed.</summary>
     public bool IsIn(Guid roomId)
     {
-        lock (gate)
+        lock (roomsGate)
             return closed || rooms.Contains(roomId);
     }
 
     public void Leave(Guid roomId)
     {
-        lock (gate)
-        {
+        lock (roomsGate)
             rooms.Remove(roomId);
-        }
     }
 
     /// <summary>Returns the rooms whose tails still deliver to the connection.</summary>
     public Guid[] Close()
     {
-        lock (gate)
+        lock (roomsGate)
         {
             closed = true;
             return [.. rooms];
-        }
-    }
-
-    /// <summary>Sends entries of a room, or leaves them out when the reader is too slow.</summary>
-    public void SendEntries(Guid roomId, SerializedHubMessage message, int bytes)
-    {
-        lock (gate)
-        {
-            if (missed is not null || IsFull)
-            {
-                (missed ??= []).Add(roomId);
-                if (time.GetElapsedTime(stalledSince) > MaxStall)
-                    context.Abort();
-                return;
-            }
-
-            Write(message, bytes);
-        }
-    }
-
-    /// <summary>Sends a change of the set of rooms. A reader that is too slow finds out when it is told to resync.</summary>
-    public void SendRoomChanged(Guid roomId, RoomChange change)
-    {
-        lock (gate)
-        {
-            if (missed is not null || IsFull)
-                (missed ??= []).Add(roomId);
-            else
-                Write(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, change), 0);
-        }
-    }
-
-    /// <summary>Sends what is not part of a log. A reader that is too slow misses it.</summary>
-    public void SendEphemeral(SerializedHubMessage message)
-    {
-        lock (gate)
-        {
-            if (!IsFull)
-                Write(message, 0);
-        }
-    }
-
-    private bool IsFull => pending >= MaxPending || pendingBytes >= MaxPendingBytes;
-
-    private void Write(SerializedHubMessage message, int bytes)
-    {
-        var write = context.WriteAsync(message, CancellationToken.None);
-        if (write.IsCompletedSuccessfully)
-            return;
-        if (pending++ == 0)
-            stalledSince = time.GetTimestamp();
-        pendingBytes += bytes;
-        _ = AwaitAsync(write, bytes);
-    }
-
-    private async Task AwaitAsync(ValueTask write, int bytes)
-    {
-        try
-        {
-            await write;
-        }
-        catch (Exception) when (context.ConnectionAborted.IsCancellationRequested)
-        {
-            // The connection is gone, and with it the reader.
-        }
-
-        lock (gate)
-        {
-            stalledSince = time.GetTimestamp();
-            pendingBytes -= bytes;
-            if (--pending > 0 || missed is null)
-                return;
-            var resync = missed;
-            missed = null;
-            metrics.Resynced();
-            foreach (var roomId in resync)
-                Write(HubMessages.Create(nameof(IChatClient.Resync), roomId), 0);
         }
     }
 }

@@ -50,7 +50,7 @@ internal sealed class ChatConnections
     {
         var all = All().ToList();
         foreach (var connection in all)
-            connection.SendEphemeral(HubMessages.Create(nameof(IChatClient.Draining), Random.Shared.Next((int)within.TotalMilliseconds + 1)));
+            connection.Drain(TimeSpan.FromMilliseconds(Random.Shared.Next((int)within.TotalMilliseconds + 1)));
         return all.Count;
     }
 

@@ -16,6 +16,7 @@ internal static class ChatFeature
     {
         var services = builder.Services;
         services.AddSingleton<ChatConnections>();
+        services.AddSingleton<ChatEntrance>();
         services.AddSingleton<MembershipStore>();
         services.AddSingleton<RoomTails>();
         services.AddHostedService(provider => provider.GetRequiredService<RoomTails>());
@@ -23,6 +24,7 @@ internal static class ChatFeature
         services.AddSingleton<NodeBus>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeBus>());
         services.AddHostedService<LogSweep>();
+        services.AddSingleton<Signals>();
         services.AddHealthChecks().AddCheck<BusCheck>("redis").AddCheck<DrainCheck>("draining");
         services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section);
         services.AddSingleton<DrainingLifetime>();

@@ -9,7 +9,7 @@ namespace SecureMessaging.Server.Chat;
 
 /// <summary>The real-time door. Every method is one call on what REST calls too.</summary>
 [Authorize]
-internal sealed class ChatHub(LogWriter writer, LogStore log, RoomTails tails, NodeBus bus, Limits limits) : Hub<IChatClient>, IChatHub
+internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) : Hub<IChatClient>, IChatHub
 {
     private const int MaxMalformedCalls = 20;
 
@@ -25,16 +25,7 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, RoomTails tails, N
 
     public Task<RoomHead[]> Heads() => log.HeadsAsync(Caller, Context.ConnectionAborted);
 
-    public async Task Signal(Guid roomId, byte[] signal)
-    {
-        if (signal is not { Length: > 0 })
-            throw ApiException.Invalid("signal must not be empty.");
-        if (signal.Length > limits.SignalBytes)
-            throw ApiException.TooLarge("signal", limits.SignalBytes);
-        await log.RequireMemberAsync(Caller, roomId, Context.ConnectionAborted);
-        tails.Signal(roomId, signal);
-        bus.PublishSignal(roomId, signal);
-    }
+    public Task Signal(Guid roomId, byte[] signal) => signals.SendAsync(Caller, roomId, signal, Context.ConnectionAborted);
 
     public Task MarkDelivered(Guid roomId, long seq) => log.MarkDeliveredAsync(Caller, roomId, seq, Context.ConnectionAborted);
 

@@ -221,12 +221,12 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
 
     private void Send(LogEntry[] run, int bytes)
     {
-        var message = HubMessages.Create(nameof(IChatClient.Received), roomId, run);
+        var all = CreateRun(run, bytes);
         metrics.Delivered(run.Length * subscribers.Count);
         foreach (var (connection, joinedSeq) in subscribers)
         {
             if (joinedSeq <= run[0].Seq)
-                connection.SendEntries(roomId, message, bytes);
+                connection.SendEntries(all);
             else
                 SendFrom(joinedSeq, connection, run, bytes);
         }
@@ -236,8 +236,10 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
     private void SendFrom(long seq, ChatConnection connection, LogEntry[] run, int bytes)
     {
         if (run.SkipWhile(entry => entry.Seq < seq).ToArray() is { Length: > 0 } own)
-            connection.SendEntries(roomId, HubMessages.Create(nameof(IChatClient.Received), roomId, own), bytes);
+            connection.SendEntries(CreateRun(own, bytes));
     }
+
+    private EntryRun CreateRun(LogEntry[] entries, int bytes) => new(roomId, entries, HubMessages.Create(nameof(IChatClient.Received), roomId, entries), bytes);
 
     private void Join(LogEntry entry)
     {

@@ -64,7 +64,7 @@ internal static class DevicesFeature
     private static async Task<Ok<Device[]>> ListAsync(Caller caller, DeviceStore devices, CancellationToken cancellationToken) =>
         TypedResults.Ok(await devices.ListAsync(caller, cancellationToken));
 
-    private static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
+    internal static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
         Caller caller, RegisterDeviceRequest request, DeviceStore devices, Limits limits, CancellationToken cancellationToken)
     {
         if (request.Id == Guid.Empty)
@@ -86,7 +86,7 @@ internal static class DevicesFeature
         return TypedResults.NoContent();
     }
 
-    private static async Task<Ok<Device>> ApproveAsync(
+    internal static async Task<Ok<Device>> ApproveAsync(
         Caller caller, Guid deviceId, ApproveDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
     {
         if (request.SealedIdentity?.Length > SealedIdentityBytes)
@@ -94,14 +94,14 @@ internal static class DevicesFeature
         return TypedResults.Ok(await devices.ApproveAsync(caller, deviceId, request, cancellationToken));
     }
 
-    private static async Task<Ok<Device>> RotateAsync(
+    internal static async Task<Ok<Device>> RotateAsync(
         Caller caller, Guid deviceId, RotateDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
     {
         RequireKeys(request.SignatureKey, request.LinkKey);
         return TypedResults.Ok(await devices.RotateAsync(caller, deviceId, request, cancellationToken));
     }
 
-    private static async Task<NoContent> ReplaceIdentityAsync(
+    internal static async Task<NoContent> ReplaceIdentityAsync(
         Caller caller, ReplaceIdentityRequest request, DeviceStore devices, CancellationToken cancellationToken)
     {
         RequireIdentityKey(request.IdentityKey);

@@ -38,7 +38,7 @@ internal static class HandshakesFeature
         welcomes.MapDelete("{roomId:guid}/{seq:long}", AcknowledgeAsync);
     }
 
-    private static async Task<Ok<CommitAck>> CommitAsync(
+    internal static async Task<Ok<CommitAck>> CommitAsync(
         Caller caller, Guid roomId, CommitRequest request, HandshakeStore handshakes, RoomStore rooms, UserStore users, DeviceEvents events, ServerMetrics metrics, Limits limits,
         CancellationToken cancellationToken)
     {
@@ -61,7 +61,7 @@ internal static class HandshakesFeature
         }
     }
 
-    private static async Task<Ok<SendAck>> ProposeAsync(
+    internal static async Task<Ok<SendAck>> ProposeAsync(
         Caller caller, Guid roomId, ProposalRequest request, HandshakeStore handshakes, Limits limits, CancellationToken cancellationToken)
     {
         var generation = HandshakeFraming.Require(roomId, request.Id, request.Epoch, request.Proposal, ContentType.Proposal, limits);

@@ -15,6 +15,7 @@ internal static class MessagesFeature
         services.AddSingleton<OwnerProof>();
         services.AddSingleton<CommitFeed>();
         services.AddSingleton<LogStore>();
+        services.AddSingleton<LogWindows>();
         services.AddSingleton<IEnvelopeAppend>(provider => provider.GetRequiredService<Database>() is { IsPostgres: true } postgres
             ? new PostgresEnvelopeAppend(postgres)
             : new SqliteEnvelopeAppend(provider.GetRequiredService<Database>()));

@@ -31,7 +31,7 @@ internal sealed class ServerMetrics
         deliveries = meter.CreateCounter<long>("securemessaging.tail.deliveries", "{entry}", "Entries written to connections.");
         gaps = meter.CreateCounter<long>("securemessaging.tail.gaps", "{gap}", "Gaps that a tail filled from the database.");
         resyncs = meter.CreateCounter<long>("securemessaging.tail.resyncs", "{resync}", "Connections that were too slow and were told to read the log.");
-        connections = meter.CreateUpDownCounter<long>("securemessaging.connections", "{connection}", "Open connections of the chat hub.");
+        connections = meter.CreateUpDownCounter<long>("securemessaging.connections", "{connection}", "Open connections that entries are pushed to: hub connections and GraphQL sockets.");
         purged = meter.CreateCounter<long>(
             "securemessaging.retention.purged", "{row}", "Rows that retention removed or emptied, by kind: session, token, expired, cut, keyPackage, welcome, device.");
         commits = meter.CreateCounter<long>("securemessaging.commits", "{commit}", "MLS commits by outcome: won, lost, duplicate, refused.");

@@ -42,7 +42,7 @@ internal static class RoomsFeature
     private static async Task<Ok<Room>> GetAsync(Caller caller, Guid roomId, RoomStore rooms, CancellationToken cancellationToken) =>
         TypedResults.Ok(await rooms.GetAsync(caller, roomId, cancellationToken));
 
-    private static async Task<Results<Created<Room>, Ok<Room>>> CreateAsync(
+    internal static async Task<Results<Created<Room>, Ok<Room>>> CreateAsync(
         Caller caller, CreateRoomRequest request, RoomStore rooms, UserStore users, Limits limits, CancellationToken cancellationToken)
     {
         RequireSettings(new RoomSettings(request.Name, request.TimeToLiveSeconds), limits);
@@ -60,7 +60,7 @@ internal static class RoomsFeature
         return created ? TypedResults.Created($"/v1/rooms/{room.Id}", room) : TypedResults.Ok(room);
     }
 
-    private static async Task<Ok<Room>> ChangeSettingsAsync(
+    internal static async Task<Ok<Room>> ChangeSettingsAsync(
         Caller caller, Guid roomId, RoomSettings settings, RoomStore rooms, Limits limits, CancellationToken cancellationToken)
     {
         RequireSettings(settings, limits);
@@ -77,7 +77,7 @@ internal static class RoomsFeature
     private static async Task<Ok<RoomMember[]>> ListMembersAsync(Caller caller, Guid roomId, RosterStore roster, CancellationToken cancellationToken) =>
         TypedResults.Ok(await roster.ListAsync(caller, roomId, cancellationToken));
 
-    private static async Task<Ok<RoomMember>> AddMemberAsync(
+    internal static async Task<Ok<RoomMember>> AddMemberAsync(
         Caller caller, Guid roomId, AddMemberRequest request, RoomStore rooms, RosterStore roster, UserStore users, CancellationToken cancellationToken)
     {
         // Asked first, so that a stranger to the room does not learn from it who has an account.

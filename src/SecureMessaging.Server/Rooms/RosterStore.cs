@@ -19,6 +19,15 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
         order by m.joined_seq
         """;
 
+    // SQLite gets its list of ids as JSON.
+    private const string MembersOfRoomsSql = """
+        select m.room_id, u.id as user_id, u.username, m.role
+        from room_members me
+        join room_members m on m.room_id = me.room_id
+        join users u on u.id = m.user_id
+        where me.user_id = @UserId and me.room_id
+        """;
+
     private const string RoleSql = "select role from room_members where room_id = @RoomId and user_id = @UserId";
 
     private const string CountSql = "select count(*) from room_members where room_id = @RoomId";
@@ -30,6 +39,18 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
         var rows = await database.ReadAsync(
             connection => connection.QueryAsync<MemberRow>(MembersSql, new { RoomId = roomId, caller.UserId }, cancellationToken), cancellationToken);
         return rows.Count == 0 ? throw ApiException.NotFound() : [.. rows.Select(row => new RoomMember(row.UserId, row.Username, row.Role))];
+    }
+
+    /// <summary>The members of those of the rooms that the caller is in, in one statement.</summary>
+    public async Task<Dictionary<Guid, RoomMember[]>> ListAsync(Caller caller, IReadOnlyCollection<Guid> roomIds, CancellationToken cancellationToken)
+    {
+        var (filter, ids) = database.IsPostgres
+            ? ("= any(@Ids)", (object)roomIds.ToArray())
+            : ("in (select unhex(value) from json_each(@Ids))", $"[{string.Join(',', roomIds.Select(id => $"\"{id:N}\""))}]");
+        var rows = await database.ReadAsync(
+            connection => connection.QueryAsync<MemberRow>($"{MembersOfRoomsSql} {filter} order by m.room_id, m.joined_seq", new { caller.UserId, Ids = ids }, cancellationToken),
+            cancellationToken);
+        return rows.GroupBy(row => row.RoomId).ToDictionary(room => room.Key, room => room.Select(row => new RoomMember(row.UserId, row.Username, row.Role)).ToArray());
     }
 
     /// <summary>Adds a member. Adding one who is in already changes nothing.</summary>
@@ -165,6 +186,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
 
     private sealed record MemberRow
     {
+        public Guid RoomId { get; init; }
         public Guid UserId { get; init; }
         public string Username { get; init; } = "";
         public RoomRole Role { get; init; }

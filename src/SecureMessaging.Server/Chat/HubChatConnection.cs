@@ -1,0 +1,113 @@
+using Microsoft.AspNetCore.SignalR;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Chat;
+
+/// <summary>
+/// A client of the hub. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
+/// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
+/// </summary>
+internal sealed class HubChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, ServerMetrics metrics, TimeProvider time)
+    : ChatConnection(userId, sessionId)
+{
+    /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
+    private const int MaxPending = 64;
+    private const int MaxPendingBytes = 1024 * 1024;
+
+    /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
+    private static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
+
+    private readonly Lock gate = new();
+    private HashSet<Guid>? missed;
+    private int pending;
+    private int pendingBytes;
+    private long stalledSince;
+
+    public override void Abort() => context.Abort();
+
+    public override void End(SerializedHubMessage farewell)
+    {
+        SendEphemeral(farewell);
+        lock (gate)
+            missed = [];
+        context.Abort();
+    }
+
+    public override void Drain(TimeSpan after) => SendEphemeral(HubMessages.Create(nameof(IChatClient.Draining), (int)after.TotalMilliseconds));
+
+    public override void SendEntries(EntryRun run)
+    {
+        lock (gate)
+        {
+            if (missed is not null || IsFull)
+            {
+                (missed ??= []).Add(run.RoomId);
+                if (time.GetElapsedTime(stalledSince) > MaxStall)
+                    context.Abort();
+                return;
+            }
+
+            Write(run.Message, run.Bytes);
+        }
+    }
+
+    /// <summary>A reader that is too slow finds out when it is told to resync.</summary>
+    public override void SendRoomChanged(Guid roomId, RoomChange change)
+    {
+        lock (gate)
+        {
+            if (missed is not null || IsFull)
+                (missed ??= []).Add(roomId);
+            else
+                Write(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, change), 0);
+        }
+    }
+
+    public override void SendEphemeral(SerializedHubMessage message)
+    {
+        lock (gate)
+        {
+            if (!IsFull)
+                Write(message, 0);
+        }
+    }
+
+    private bool IsFull => pending >= MaxPending || pendingBytes >= MaxPendingBytes;
+
+    private void Write(SerializedHubMessage message, int bytes)
+    {
+        var write = context.WriteAsync(message, CancellationToken.None);
+        if (write.IsCompletedSuccessfully)
+            return;
+        if (pending++ == 0)
+            stalledSince = time.GetTimestamp();
+        pendingBytes += bytes;
+        _ = AwaitAsync(write, bytes);
+    }
+
+    private async Task AwaitAsync(ValueTask write, int bytes)
+    {
+        try
+        {
+            await write;
+        }
+        catch (Exception) when (context.ConnectionAborted.IsCancellationRequested)
+        {
+            // The connection is gone, and with it the reader.
+        }
+
+        lock (gate)
+        {
+            stalledSince = time.GetTimestamp();
+            pendingBytes -= bytes;
+            if (--pending > 0 || missed is null)
+                return;
+            var resync = missed;
+            missed = null;
+            metrics.Resynced();
+            foreach (var roomId in resync)
+                Write(HubMessages.Create(nameof(IChatClient.Resync), roomId), 0);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+using GraphQL;
+using GraphQL.Validation;
+using GraphQLParser.AST;
+using Microsoft.Extensions.Options;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>Default deny: a root field that the schema has not opened is for callers who have signed in.</summary>
+internal sealed class SignInRule : ValidationRuleBase
+{
+    private static readonly ErrorBody Unauthenticated = new(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.", Retryable: false);
+
+    private readonly MatchingNodeVisitor<GraphQLField> visitor = new((field, context) =>
+    {
+        var parent = context.TypeInfo.GetParentType()?.GetNamedType();
+        var isRoot = parent is not null && (parent == context.Schema.Query || parent == context.Schema.Mutation || parent == context.Schema.Subscription);
+        if (isRoot && context.TypeInfo.GetFieldDef() is { } known && !known.Name.StartsWith("__", StringComparison.Ordinal) && !known.IsOpen()
+            && ((RequestContext)context.UserContext).Info.Caller is null)
+            context.ReportError(new Refusal(context, Unauthenticated, field));
+    });
+
+    public override ValueTask<INodeVisitor?> GetPreNodeVisitorAsync(ValidationContext context) => new(visitor);
+}
+
+/// <summary>The schema is shown in development, and to who is signed in when the operator wants it so.</summary>
+internal sealed class IntrospectionRule(IHostEnvironment environment, IOptions<GraphQLOptions> options) : ValidationRuleBase
+{
+    private static readonly ErrorBody Closed = new(ErrorCode.Forbidden, "The schema is not shown here. It is part of the source: tests/SecureMessaging.Tests/Snapshots/schema.graphql.", Retryable: false);
+
+    private readonly MatchingNodeVisitor<GraphQLField> visitor = new((field, context) =>
+    {
+        if (field.Name.Value == "__schema" || field.Name.Value == "__type")
+            context.ReportError(new Refusal(context, Closed, field));
+    });
+
+    public bool Allows(GraphQLRequestInfo info) => environment.IsDevelopment() || (options.Value.IntrospectionForUsers && info.Caller is not null);
+
+    public override ValueTask<INodeVisitor?> GetPreNodeVisitorAsync(ValidationContext context) =>
+        new(Allows(((RequestContext)context.UserContext).Info) ? null : visitor);
+}

@@ -1,0 +1,82 @@
+using GraphQL;
+using GraphQL.Types;
+using GraphQL.Validation;
+using GraphQLParser;
+using GraphQLParser.AST;
+using GraphQLParser.Exceptions;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>A request as either transport reads it.</summary>
+internal sealed record OperationRequest(string Query, string? OperationName, Inputs Variables);
+
+/// <summary>A request whose document was read and is within the limits.</summary>
+internal sealed record PreparedOperation(OperationRequest Request, GraphQLDocument Document, GraphQLOperationDefinition Operation)
+{
+    public OperationType Type => Operation.Operation;
+}
+
+/// <summary>Reads, bounds and executes operations, for both transports alike.</summary>
+internal sealed class Executor(
+    IDocumentExecuter executer, ISchema schema, DocumentLimits limits, GraphQLErrors errors, IEnumerable<IValidationRule> rules, IServiceProvider services)
+{
+    /// <summary>Fields of one operation that may wait for the database at once.</summary>
+    private const int MaxParallel = 4;
+
+    private readonly IValidationRule[] rules = [.. DocumentValidator.CoreRules, .. rules];
+
+    /// <summary>Throws an <see cref="ApiException"/> that says what is wrong with the document.</summary>
+    public PreparedOperation Prepare(OperationRequest request)
+    {
+        try
+        {
+            limits.CheckText(request.Query);
+            var document = Parser.Parse(request.Query, new ParserOptions { Ignore = IgnoreOptions.Comments });
+            limits.CheckDocument(document, request.Variables);
+            return new PreparedOperation(request, document, Choose(document, request.OperationName));
+        }
+        catch (GraphQLSyntaxErrorException exception)
+        {
+            throw ApiException.Invalid($"The document cannot be read: line {exception.Location.Line}, column {exception.Location.Column}.");
+        }
+        catch (GraphQLMaxDepthExceededException)
+        {
+            throw new ApiException(ErrorCode.TooLarge, "The document is nested too deeply.");
+        }
+    }
+
+    public Task<ExecutionResult> ExecuteAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken) => executer.ExecuteAsync(new ExecutionOptions
+    {
+        Schema = schema,
+        Query = prepared.Request.Query,
+        Document = prepared.Document,
+        OperationName = prepared.Operation.Name?.StringValue,
+        Variables = prepared.Request.Variables,
+        ValidationRules = rules,
+        UserContext = new RequestContext(info),
+        RequestServices = services,
+        MaxParallelExecutionCount = MaxParallel,
+        UnhandledExceptionDelegate = errors.OnUnhandledAsync,
+        CancellationToken = cancellationToken,
+    });
+
+    /// <summary>The result of an operation that was refused.</summary>
+    public static ExecutionResult Refuse(ErrorBody body) => new(new Refusal(body));
+
+    private static GraphQLOperationDefinition Choose(GraphQLDocument document, string? name)
+    {
+        GraphQLOperationDefinition? chosen = null;
+        foreach (var operation in document.Definitions.OfType<GraphQLOperationDefinition>())
+        {
+            if (name is { Length: > 0 } && operation.Name?.Value != name)
+                continue;
+            if (chosen is not null)
+                throw ApiException.Invalid("Name the operation: the document has several.");
+            chosen = operation;
+        }
+
+        return chosen ?? throw ApiException.Invalid("The document has no such operation.");
+    }
+}

@@ -1,0 +1,75 @@
+using GraphQL;
+using GraphQL.Execution;
+using GraphQL.Validation;
+using GraphQLParser.AST;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>
+/// Turns every failure of an operation into a GraphQL error whose <c>extensions</c> hold the fields of <see cref="ErrorBody"/>. The texts of the library's own
+/// rules pass, in one line: they say what is wrong with the caller's own document.
+/// </summary>
+internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IErrorInfoProvider
+{
+    private const int MaxText = 300;
+
+    public ErrorInfo GetInfo(ExecutionError executionError)
+    {
+        var body = Describe(executionError);
+        var extensions = new Dictionary<string, object?>(StringComparer.Ordinal) { ["code"] = body.Code.ToString(), ["retryable"] = body.Retryable };
+        if (body.RetryAfterMs is { } delay)
+            extensions["retryAfterMs"] = delay;
+        if (body.CurrentEpoch is { } epoch)
+            extensions["currentEpoch"] = epoch;
+        return new ErrorInfo { Message = body.Message, Extensions = extensions };
+    }
+
+    public static ErrorBody Describe(ExecutionError error)
+    {
+        for (Exception? cause = error; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is ApiException known)
+                return known.ToBody();
+        }
+
+        return error switch
+        {
+            Refusal refusal => refusal.Body,
+            // Of a value that cannot be read the library's text repeats the value, which may be a secret.
+            InvalidVariableError or InvalidLiteralError or InvalidValueError => new ErrorBody(ErrorCode.Invalid, "A variable or argument does not have its type.", false),
+            DocumentError or RequestError => new ErrorBody(ErrorCode.Invalid, OneLine(error.Message), false),
+            _ => ApiException.Describe(error),
+        };
+    }
+
+    /// <summary>Called by the executer for what resolvers throw.</summary>
+    public Task OnUnhandledAsync(UnhandledExceptionContext context)
+    {
+        if (context.OriginalException is not (ApiException or OperationCanceledException))
+            Failed(logger, context.FieldContext?.FieldDefinition.Name ?? "(none)", context.OriginalException);
+        return Task.CompletedTask;
+    }
+
+    private static string OneLine(string text)
+    {
+        var line = text.AsSpan().IndexOfAny('\r', '\n') is var end and >= 0 ? text[..end] : text;
+        return line.Length <= MaxText ? line : line[..MaxText];
+    }
+
+    [LoggerMessage(7000, LogLevel.Error, "GraphQL field {Field} failed")]
+    private static partial void Failed(ILogger logger, string field, Exception exception);
+}
+
+/// <summary>A request that is refused by rules of ours before it is executed.</summary>
+internal sealed class Refusal : ValidationError
+{
+    public Refusal(ErrorBody body)
+        : base(body.Message) => Body = body;
+
+    public Refusal(ValidationContext context, ErrorBody body, ASTNode node)
+        : base(context.Document.Source, "", body.Message, node) => Body = body;
+
+    public ErrorBody Body { get; }
+}

@@ -1,0 +1,54 @@
+using GraphQL;
+using GraphQL.Execution;
+using GraphQL.SystemTextJson;
+using GraphQL.Types;
+using GraphQL.Validation;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>The GraphQL door: the same stores and rules as hub and REST, at <c>/graphql</c> over HTTP and graphql-transport-ws.</summary>
+internal static class GraphQLFeature
+{
+    public const string Path = "/graphql";
+
+    public static void AddGraphQL(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddOptions<GraphQLOptions>().BindConfiguration(GraphQLOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<IRootFields, AccountFields>();
+        services.AddSingleton<IRootFields, RoomFields>();
+        services.AddSingleton<IRootFields, DeviceFields>();
+        services.AddSingleton<IRootFields, HandshakeFields>();
+        services.AddSingleton<IRootFields, AdminFields>();
+        services.AddSingleton<IRootFields, SubscriptionFields>();
+        services.AddSingleton<ISchema>(provider => new MessagingSchema(new global::GraphQL.MicrosoftDI.SelfActivatingServiceProvider(provider), provider.GetServices<IRootFields>()));
+        services.AddSingleton<IDocumentExecuter, DocumentExecuter>();
+        services.AddSingleton<IValidationRule, SignInRule>();
+        services.AddSingleton<IValidationRule, IntrospectionRule>();
+        services.AddSingleton<DocumentLimits>();
+        services.AddSingleton<GraphQLErrors>();
+        services.AddSingleton<IErrorInfoProvider>(provider => provider.GetRequiredService<GraphQLErrors>());
+        services.AddSingleton(provider => new GraphQLSerializer(
+            options =>
+            {
+                // Base64 has a plus, which the default would write in six characters.
+                options.Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+            },
+            provider.GetRequiredService<IErrorInfoProvider>()));
+        services.AddSingleton<Executor>();
+        services.AddSingleton<RequestReader>();
+        services.AddSingleton<HttpTransport>();
+        services.AddSingleton<SocketTransport>();
+    }
+
+    public static void MapGraphQL(this IEndpointRouteBuilder app)
+    {
+        var (http, sockets) = (app.ServiceProvider.GetRequiredService<HttpTransport>(), app.ServiceProvider.GetRequiredService<SocketTransport>());
+        var pipeline = app.CreateApplicationBuilder();
+        pipeline.UseWebSockets();
+        pipeline.Run(context => context.WebSockets.IsWebSocketRequest ? sockets.HandleAsync(context) : http.HandleAsync(context));
+        // Open, because what needs a sign-in is said field by field: what the schema has not opened is closed.
+        app.MapMethods(Path, [HttpMethods.Get, HttpMethods.Post, HttpMethods.Connect], pipeline.Build()).AllowAnonymous().WithTags("graphql").WithDisplayName("GraphQL");
+        Playground.Map(app);
+    }
+}

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using GraphQL;
+using GraphQL.SystemTextJson;
+using GraphQLParser.AST;
+using Microsoft.Net.Http.Headers;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>GraphQL over HTTP (the GraphQL Foundation's specification, draft of 2025): GET and POST, both media types.</summary>
+internal sealed class HttpTransport(Executor executor, RequestReader reader, GraphQLSerializer serializer)
+{
+    private const string Json = "application/json";
+    private const string GraphQLResponse = "application/graphql-response+json";
+    private const int MaxBodyBytes = 4 * 1024 * 1024;
+
+    private static readonly MediaTypeHeaderValue JsonType = new(Json);
+    private static readonly MediaTypeHeaderValue GraphQLResponseType = new(GraphQLResponse);
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        context.Response.Headers.CacheControl = "no-store";
+        context.Response.Headers.Vary = "Accept";
+        var type = Negotiate(context.Request);
+        if (type is null)
+        {
+            await WriteAsync(context, Json, StatusCodes.Status406NotAcceptable, Executor.Refuse(new(ErrorCode.Invalid, $"Accept {GraphQLResponse} or {Json}.", false)));
+            return;
+        }
+
+        // 1. A request that is none: the status says so whatever the media type.
+        OperationRequest request;
+        try
+        {
+            request = await ReadAsync(context);
+        }
+        catch (Exception exception) when (exception is ApiException or BadHttpRequestException)
+        {
+            var body = exception is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }
+                ? new ErrorBody(ErrorCode.TooLarge, "The request is too large.", false)
+                : exception is ApiException ? ApiException.Describe(exception) : new ErrorBody(ErrorCode.Invalid, "The request could not be read.", false);
+            await WriteAsync(context, type, context.Response.StatusCode >= 400 ? context.Response.StatusCode : ProblemMapper.Status(body.Code), Executor.Refuse(body));
+            return;
+        }
+
+        // 2. A document that is refused: 200 for the older media type (section 6.4.1), the catalogue's status for the newer one.
+        ExecutionResult result;
+        try
+        {
+            var prepared = executor.Prepare(request);
+            if (prepared.Type != OperationType.Query && HttpMethods.IsGet(context.Request.Method))
+            {
+                context.Response.Headers.Allow = "POST";
+                await WriteAsync(context, type, StatusCodes.Status405MethodNotAllowed, Executor.Refuse(new(ErrorCode.Invalid, "By GET there are queries only.", false)));
+                return;
+            }
+
+            if (prepared.Type == OperationType.Subscription)
+                throw ApiException.Invalid("Subscribe by WebSocket, with the subprotocol graphql-transport-ws.");
+            result = await executor.ExecuteAsync(prepared, Info(context), context.RequestAborted);
+        }
+        catch (ApiException exception)
+        {
+            result = Executor.Refuse(exception.ToBody());
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            return;
+        }
+
+        var status = result.Executed || type == Json || result.Errors is not { Count: > 0 } refused
+            ? StatusCodes.Status200OK
+            : ProblemMapper.Status(GraphQLErrors.Describe(refused[0]).Code);
+        await WriteAsync(context, type, status, result);
+    }
+
+    public static GraphQLRequestInfo Info(HttpContext context) => context.User.Identity is { IsAuthenticated: true }
+        ? new GraphQLRequestInfo(Caller.From(context.User), context.User.IsInRole(AccessTokens.AdminRole))
+        : new GraphQLRequestInfo(null, false);
+
+    private async Task<OperationRequest> ReadAsync(HttpContext context)
+    {
+        var request = context.Request;
+        if (HttpMethods.IsGet(request.Method))
+            return reader.Read(request.Query);
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals(Json, StringComparison.OrdinalIgnoreCase))
+        {
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            throw ApiException.Invalid("The body must be application/json in UTF-8.");
+        }
+
+        if (request.ContentLength > MaxBodyBytes)
+            throw ApiException.TooLarge("The request", MaxBodyBytes);
+        var body = await ReadBodyAsync(request.BodyReader, context.RequestAborted);
+        try
+        {
+            using var json = reader.Parse(body);
+            return reader.Read(json.RootElement);
+        }
+        finally
+        {
+            request.BodyReader.AdvanceTo(body.End);
+        }
+    }
+
+    private static async Task<ReadOnlySequence<byte>> ReadBodyAsync(PipeReader body, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var read = await body.ReadAsync(cancellationToken);
+            if (read.Buffer.Length > MaxBodyBytes)
+                throw ApiException.TooLarge("The request", MaxBodyBytes);
+            if (read.IsCompleted)
+                return read.Buffer;
+            body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+        }
+    }
+
+    /// <summary>The best of the two that the client takes; JSON when it does not care (section 6.2). Null: it takes neither.</summary>
+    private static string? Negotiate(HttpRequest request)
+    {
+        if (request.Headers.Accept.Count == 0)
+            return Json;
+        if (!MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted))
+            return null;
+        var (best, quality) = ((string?)null, 0.0);
+        foreach (var range in accepted)
+        {
+            var offered = range.MediaType.Equals(GraphQLResponse, StringComparison.OrdinalIgnoreCase) ? GraphQLResponseType : JsonType;
+            var weight = range.Quality ?? 1.0;
+            var plain = new MediaTypeHeaderValue(range.MediaType);
+            if (weight > quality && offered.IsSubsetOf(plain) && (!range.Charset.HasValue || range.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
+                (best, quality) = (offered.MediaType.Value, weight);
+        }
+
+        return best;
+    }
+
+    private async Task WriteAsync(HttpContext context, string type, int status, ExecutionResult result)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = $"{type}; charset=utf-8";
+        try
+        {
+            await serializer.WriteAsync(context.Response.Body, result, context.RequestAborted);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody reads the answer.
+        }
+    }
+}

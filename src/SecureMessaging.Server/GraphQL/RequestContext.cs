@@ -1,0 +1,53 @@
+using GraphQL;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>Who asks, by which door, and what the request's fields load together.</summary>
+/// <param name="Caller">Null: nobody has signed in.</param>
+/// <param name="IsAdmin">Whether the caller administers the server.</param>
+/// <param name="Live">The operation on a socket that this is; null over HTTP, where nothing is pushed.</param>
+internal sealed record GraphQLRequestInfo(Caller? Caller, bool IsAdmin, SocketOperation? Live = null);
+
+/// <summary>graphql-dotnet hands resolvers a dictionary; this is ours.</summary>
+internal sealed class RequestContext(GraphQLRequestInfo info) : Dictionary<string, object?>(StringComparer.Ordinal)
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<object, object> batches = [];
+
+    public GraphQLRequestInfo Info { get; } = info;
+
+    /// <summary>The batch of that name, made by whoever asks first.</summary>
+    public Batch<TKey, TValue> Batch<TKey, TValue>(object name, Func<IReadOnlyCollection<TKey>, CancellationToken, Task<Dictionary<TKey, TValue>>> load)
+        where TKey : notnull
+    {
+        lock (gate)
+        {
+            if (batches.TryGetValue(name, out var known))
+                return (Batch<TKey, TValue>)known;
+            var batch = new Batch<TKey, TValue>(load);
+            batches.Add(name, batch);
+            return batch;
+        }
+    }
+}
+
+/// <summary>What resolvers ask of their context.</summary>
+internal static class ResolverCalls
+{
+    public static RequestContext Request(this IResolveFieldContext context) => (RequestContext)context.UserContext;
+
+    public static Caller Caller(this IResolveFieldContext context) =>
+        context.Request().Info.Caller ?? throw new ApiException(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.");
+
+    public static void RequireAdmin(this IResolveFieldContext context)
+    {
+        context.Caller();
+        if (!context.Request().Info.IsAdmin)
+            throw ApiException.Forbidden();
+    }
+
+    public static Guid Id(this IResolveFieldContext context, string argument) => Given.Id(argument, context.GetArgument<object>(argument));
+}

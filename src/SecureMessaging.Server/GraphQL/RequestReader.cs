@@ -1,0 +1,91 @@
+using System.Buffers;
+using System.Text.Json;
+using GraphQL;
+using GraphQL.SystemTextJson;
+using Microsoft.Extensions.Options;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>Reads the JSON of requests, bounded before it is made into objects: depth, number of values, length of numbers, names given twice.</summary>
+internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<GraphQLOptions> options)
+{
+    private const int MaxDepth = 24;
+
+    /// <summary>Longer than any number that the schema takes; longer ones take long to read.</summary>
+    private const int MaxNumber = 32;
+
+    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
+
+    public JsonDocument Parse(ReadOnlySequence<byte> json)
+    {
+        try
+        {
+            Count(json);
+            return JsonDocument.Parse(json, Strict);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            throw new ApiException(Protocol.ErrorCode.Invalid, "The request is not JSON as it is expected here.", exception);
+        }
+    }
+
+    /// <summary>GraphQL over HTTP, section 6.1; what stands there beside these names is ignored, as is <c>extensions</c>.</summary>
+    public OperationRequest Read(JsonElement request)
+    {
+        if (request.ValueKind == JsonValueKind.Array)
+            throw ApiException.Invalid("One operation a request: batches are not taken.");
+        if (request.ValueKind != JsonValueKind.Object)
+            throw ApiException.Invalid("The request must be a JSON object.");
+        Member(request, "extensions", JsonValueKind.Object);
+        return Read(
+            Member(request, "query", JsonValueKind.String)?.GetString(), Member(request, "operationName", JsonValueKind.String)?.GetString(),
+            Member(request, "variables", JsonValueKind.Object));
+    }
+
+    /// <summary>The same from a URL.</summary>
+    public OperationRequest Read(IQueryCollection query)
+    {
+        Json("extensions")?.Dispose();
+        using var variables = Json("variables");
+        return Read(Single("query"), Single("operationName"), variables?.RootElement);
+
+        string? Single(string name) => query.TryGetValue(name, out var values)
+            ? values is [{ } only] ? only : throw ApiException.Invalid($"{name} may be given once.")
+            : null;
+
+        JsonDocument? Json(string name)
+        {
+            if (Single(name) is not { Length: > 0 } text)
+                return null;
+            var parsed = Parse(new ReadOnlySequence<byte>(System.Text.Encoding.UTF8.GetBytes(text)));
+            if (parsed.RootElement.ValueKind is JsonValueKind.Object)
+                return parsed;
+            using (parsed)
+                return parsed.RootElement.ValueKind is JsonValueKind.Null ? null : throw ApiException.Invalid($"{name} must be a JSON object.");
+        }
+    }
+
+    private OperationRequest Read(string? query, string? operationName, JsonElement? variables) => new(
+        string.IsNullOrWhiteSpace(query) ? throw ApiException.Invalid("query must be given.") : query, operationName,
+        variables is { } given ? serializer.ReadNode<Inputs>(given) ?? Inputs.Empty : Inputs.Empty);
+
+    private static JsonElement? Member(JsonElement request, string name, JsonValueKind kind)
+    {
+        if (!request.TryGetProperty(name, out var member) || member.ValueKind == JsonValueKind.Null)
+            return null;
+        return member.ValueKind == kind ? member : throw ApiException.Invalid($"{name} must be a JSON {kind.ToString().ToLowerInvariant()}.");
+    }
+
+    private void Count(ReadOnlySequence<byte> json)
+    {
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+        for (var count = 0; reader.Read(); count++)
+        {
+            if (count > options.Value.MaxValues)
+                throw new ApiException(Protocol.ErrorCode.TooLarge, $"A request has {options.Value.MaxValues} JSON values at most.");
+            if (reader.TokenType == JsonTokenType.Number && (reader.HasValueSequence ? reader.ValueSequence.Length : reader.ValueSpan.Length) > MaxNumber)
+                throw ApiException.Invalid("A number is too long.");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.GraphQL;
+
+/// <summary>Hazard 33: documents and requests made to hurt. Each is refused with a code of the catalogue, quickly, and the server lives.</summary>
+public abstract class GraphQLHostileTests(TestServer server)
+{
+    private const string Newer = "application/graphql-response+json";
+
+    public static TheoryData<string, string, ErrorCode> Documents { get; } = new()
+    {
+        { "depth", Nest("room(id: \"x\") { log { nodes { settings { name", 12), ErrorCode.TooLarge },
+        { "aliases", $"{{ {string.Join(' ', Enumerable.Range(0, 40).Select(i => $"a{i}: limits {{ pageEntries }}"))} }}", ErrorCode.TooLarge },
+        { "tokens", $"{{ {string.Concat(Enumerable.Repeat("limits { pageEntries } ", 2000))} }}", ErrorCode.TooLarge },
+        { "characters", $"{{ limits {{ pageEntries }} }} # {new string('x', 70_000)}", ErrorCode.TooLarge },
+        { "cost of a list", "{ rooms { log(first: 500) { nodes { seq kind id } } members { username } } }", ErrorCode.TooLarge },
+        { "cost of a variable", "query($n: Int) { rooms { log(first: $n) { nodes { seq kind id } } } }", ErrorCode.TooLarge },
+        { "many sign-ins", $"mutation {{ {string.Join(' ', Enumerable.Range(0, 10).Select(i => $"a{i}: signIn(username: \"u\", password: \"p{i}\") {{ userId }}"))} }}", ErrorCode.TooLarge },
+        { "fragments that double", Doubling(30), ErrorCode.TooLarge },
+        { "a fragment cycle", "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a limits { pageEntries } }", ErrorCode.Invalid },
+        { "nested lists", $"{{ user(username: {new string('[', 400)}{new string(']', 400)}) {{ id }} }}", ErrorCode.TooLarge },
+        { "nested selections", $"{string.Concat(Enumerable.Repeat("{ a ", 500))}{new string('}', 500)}", ErrorCode.TooLarge },
+        { "circular introspection", "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }", ErrorCode.TooLarge },
+        { "introspection", "{ __schema { queryType { name } } }", ErrorCode.Forbidden },
+        { "introspection of a type", "{ __type(name: \"Room\") { name } }", ErrorCode.Forbidden },
+        { "no field of that name", "{ passwords }", ErrorCode.Invalid },
+        { "no argument of that name", "{ user(name: \"x\") { id } }", ErrorCode.Invalid },
+        { "no directive of that name", "{ limits @defer { pageEntries } }", ErrorCode.Invalid },
+        { "directives by the hundred", $"{{ limits {string.Concat(Enumerable.Repeat("@skip(if: false) ", 200))} {{ pageEntries }} }}", ErrorCode.Invalid },
+        { "conflicting fields by the hundred", $"{{ limits {{ {string.Concat(Enumerable.Repeat("pageEntries ", 1400))} }} nothing }}", ErrorCode.Invalid },
+        { "two operations", "{ limits { pageEntries } } query b { limits { pageEntries } }", ErrorCode.Invalid },
+        { "a subscription by HTTP", "subscription { roomChanges { roomId } }", ErrorCode.Invalid },
+        { "syntax", "{ limits { pageEntries }", ErrorCode.Invalid },
+        { "control characters", "{ limits \u0000\u0001 { pageEntries } }", ErrorCode.Invalid },
+        { "only a comment", "# nothing", ErrorCode.Invalid },
+        { "a definition of types", "type Query { evil: String }", ErrorCode.Invalid },
+        { "a number without end", $"{{ limits {{ pageEntries }} rooms {{ log(first: {new string('9', 5000)}) {{ headSeq }} }} }}", ErrorCode.Invalid },
+    };
+
+    [Theory, MemberData(nameof(Documents))]
+    public async Task A_hostile_document_is_refused(string what, string document, ErrorCode code)
+    {
+        Assert.NotEmpty(what);
+        await using var anna = await server.SignUpAsync();
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        Assert.Equal(code, await anna.Http.RefusalAsync(document));
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
+        await LivesAsync();
+    }
+
+    public static TheoryData<string, string> Bodies { get; } = new()
+    {
+        { "nothing", "" },
+        { "no JSON", "{" },
+        { "null", "null" },
+        { "text", "\"{ limits { pageEntries } }\"" },
+        { "a batch", """[{"query":"{ __typename }"},{"query":"{ __typename }"}]""" },
+        { "a batch of many", $"[{string.Join(',', Enumerable.Repeat("""{"query":"{ __typename }"}""", 1000))}]" },
+        { "depth", string.Concat(Enumerable.Repeat("{\"a\":", 5000)) + "1" + new string('}', 5000) },
+        { "depth of variables", $$$"""{"query":"{ __typename }","variables":{"a":{{{new string('[', 1000)}}}{{{new string(']', 1000)}}}}}""" },
+        { "width", $$$"""{"query":"{ __typename }","variables":{"a":[{{{string.Join(',', Enumerable.Repeat("0", 500_000))}}}]}}""" },
+        { "a number without end", $$$"""{"query":"{ __typename }","variables":{"a":{{{new string('9', 1_000_000)}}}}}""" },
+        { "the same name twice", """{"query":"{ __typename }","query":"{ me { id } }"}""" },
+        { "the same name twice in variables", """{"query":"{ __typename }","variables":{"a":1,"a":2}}""" },
+        { "a query that is a number", """{"query":1}""" },
+        { "no query", """{"operationName":"a"}""" },
+        { "variables that are a list", """{"query":"{ __typename }","variables":[]}""" },
+        { "variables that are text", """{"query":"{ __typename }","variables":"{}"}""" },
+        { "extensions that are text", """{"query":"{ __typename }","extensions":"x"}""" },
+        { "an operation name that is none", """{"query":"{ __typename }","operationName":1}""" },
+        { "comments", """{"query":"{ __typename }"/* x */}""" },
+    };
+
+    [Theory, MemberData(nameof(Bodies))]
+    public async Task A_request_that_is_none_is_refused_by_its_status(string what, string body)
+    {
+        Assert.NotEmpty(what);
+        using var content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
+        Assert.InRange((int)response.StatusCode, 400, 499);
+        await ReadAsync(response, response.StatusCode == HttpStatusCode.RequestEntityTooLarge ? ErrorCode.TooLarge : ErrorCode.Invalid);
+        await LivesAsync();
+    }
+
+    [Fact]
+    public async Task A_body_over_the_limit_is_refused()
+    {
+        using var content = new StringContent($$$"""{"query":"{ __typename }","variables":{"a":"{{{new string('x', 5 * 1024 * 1024)}}}"}}""", Encoding.UTF8, "application/json");
+        // Asks first whether the body is wanted, or the refusal could be lost behind a broken pipe.
+        using var request = new HttpRequestMessage(HttpMethod.Post, GraphQLCalls.Path) { Content = content, Headers = { ExpectContinue = true } };
+        using var response = await server.Http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        await LivesAsync();
+    }
+
+    [Theory]
+    [InlineData("text/plain")]
+    [InlineData("application/graphql")]
+    [InlineData("application/x-www-form-urlencoded")]
+    [InlineData("application/json; charset=utf-16")]
+    [InlineData(null)]
+    public async Task A_wrong_content_type_is_refused(string? type)
+    {
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes("""{"query":"{ __typename }"}"""));
+        content.Headers.ContentType = type is null ? null : MediaTypeHeaderValue.Parse(type);
+        using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_mutation_by_get_is_refused_and_a_query_is_not()
+    {
+        using var mutation = await server.Http.GetAsync(new Uri("/graphql?query=mutation%7BlogOut%7D", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, mutation.StatusCode);
+        Assert.Equal(["POST"], mutation.Content.Headers.Allow);
+        using var query = await server.Http.GetAsync(new Uri("/graphql?query=%7Blimits%7BpageEntries%7D%7D&variables=%7B%7D", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.OK, query.StatusCode);
+        using var twice = await server.Http.GetAsync(new Uri("/graphql?query=%7B__typename%7D&query=%7B__typename%7D", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.BadRequest, twice.StatusCode);
+        using var put = await server.Http.PutAsync(GraphQLCalls.Path, null);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, put.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("{ limits { nothing } }", HttpStatusCode.BadRequest)]
+    [InlineData("{ me { id } }", HttpStatusCode.Unauthorized)]
+    [InlineData("{ __schema { queryType { name } } }", HttpStatusCode.Forbidden)]
+    [InlineData("{ limits { pageEntries } }", HttpStatusCode.OK)]
+    public async Task The_newer_media_type_has_the_status_of_the_catalogue(string document, HttpStatusCode status)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, GraphQLCalls.Path)
+        {
+            Content = new StringContent(JsonSerializer.Serialize(new { query = document }), Encoding.UTF8, "application/json"),
+            Headers = { Accept = { new(Newer) } },
+        };
+        using var response = await server.Http.SendAsync(request);
+        Assert.Equal(status, response.StatusCode);
+        Assert.Equal(Newer, response.Content.Headers.ContentType?.MediaType);
+    }
+
+    [Fact]
+    public async Task Nothing_given_comes_back_or_is_logged()
+    {
+        await using var anna = await server.SignUpAsync();
+        const string secret = "canary-5f1e";
+        foreach (var (query, variables) in new (string, object?)[]
+        {
+            ("mutation($p: Int!) { signIn(username: \"x\", password: $p) { userId } }", new { p = secret }),
+            ("mutation($i: SignUpInput!) { signUp(input: $i) { userId } }", new { i = new { username = secret, email = secret, password = secret, more = secret } }),
+            ("mutation($i: SendInput!) { send(input: $i) { seq } }", new { i = new { roomId = secret, clientMessageId = secret, ciphertext = secret } }),
+            ("mutation($s: Long!) { retract(roomId: \"x\", seq: $s) { seq } }", new { s = secret }),
+            ("mutation($r: RoomRole!) { changeRole(roomId: \"x\", userId: \"x\", role: $r) }", new { r = secret }),
+        })
+        {
+            var reply = (await anna.Http.ReplyAsync(query, variables)).ToString();
+            Assert.Contains("\"Invalid\"", reply, StringComparison.Ordinal);
+            Assert.DoesNotContain(secret, reply, StringComparison.Ordinal);
+            Assert.DoesNotContain("   at ", reply, StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain(server.Logs, line => line.Contains(secret, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Introspection_is_for_users_where_the_operator_wants_it()
+    {
+        await using var node = await server.DedicatedAsync("--GraphQL:IntrospectionForUsers=true");
+        await using var anna = await node.SignUpAsync();
+        const string query = "{ __schema { types { name fields { name type { name ofType { name ofType { name ofType { name } } } } } } } }";
+        Assert.Equal(ErrorCode.Forbidden, await node.Http.RefusalAsync(query));
+        Assert.NotEmpty((await anna.Http.AskAsync(query)).GetProperty("__schema").GetProperty("types").EnumerateArray());
+    }
+
+    private async Task LivesAsync() => Assert.Equal(500, (await server.Http.AskAsync("{ limits { pageEntries } }")).GetProperty("limits").GetProperty("pageEntries").GetInt32());
+
+    private static async Task ReadAsync(HttpResponseMessage response, ErrorCode code)
+    {
+        var text = await response.Content.ReadAsStringAsync();
+        Assert.DoesNotContain("   at ", text, StringComparison.Ordinal);
+        Assert.Equal(code, GraphQLCalls.CodeOf(JsonSerializer.Deserialize<JsonElement>(text)));
+    }
+
+    private static string Nest(string opening, int times) =>
+        $"{{ {string.Concat(Enumerable.Repeat(opening + " { ", times))} a {string.Concat(Enumerable.Repeat(" }", times * (opening.Count(character => character == '{') + 1)))} }}";
+
+    private static string Doubling(int levels) =>
+        "{ ...f0 } " + string.Join(' ', Enumerable.Range(0, levels).Select(i => $"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}")) + $" fragment f{levels} on Query {{ limits {{ pageEntries }} }}";
+}
+
+public sealed class GraphQLHostileTestsOnSqlite(SqliteServer server) : GraphQLHostileTests(server);
+
+public sealed class GraphQLHostileTestsOnPostgres(PostgresServer server) : GraphQLHostileTests(server);
