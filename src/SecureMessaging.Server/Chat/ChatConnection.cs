@@ -23,6 +23,7 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
     private int pending;
     private int pendingBytes;
     private long stalledSince;
+    private bool settled;
     private bool closed;
 
     public Guid UserId { get; } = userId;
@@ -52,11 +53,21 @@ internal sealed class ChatConnection(HubConnectionContext context, Guid userId, 
         }
     }
 
-    /// <summary>Whether a tail delivers this room to the connection, or never will because it is closed.</summary>
-    public bool IsIn(Guid roomId)
+    /// <summary>Notes that the connection is subscribed to all rooms that its user had at connect.</summary>
+    public void Settle()
     {
         lock (gate)
-            return closed || rooms.Contains(roomId);
+            settled = true;
+    }
+
+    /// <summary>
+    /// Whether a tail should deliver this room to the connection and does not. Not while it is being let in, when it would be given the whole log since its
+    /// user joined, and not when it is closed.
+    /// </summary>
+    public bool Lacks(Guid roomId)
+    {
+        lock (gate)
+            return settled && !closed && !rooms.Contains(roomId);
     }
 
     public void Leave(Guid roomId)

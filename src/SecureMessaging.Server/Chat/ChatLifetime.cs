@@ -75,5 +75,6 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
         // What was committed between reading the memberships and subscribing reached no tail that was not there yet.
         foreach (var membership in await memberships.ListAsync(connection.UserId, aborted))
             tails.NoteHead(membership.RoomId, membership.LastSeq);
+        connection.Settle();
     }
 }
