@@ -182,9 +182,20 @@ down() {
 }
 
 status() {
-  local name pid all=0
+  local name pid port all=0
+  # shellcheck disable=SC1091
+  source "$dir/settings" 2>/dev/null || true
   for name in "${services[@]}"; do
-    if pid=$(running "$name"); then echo "$name: running ($pid)"; else echo "$name: stopped"; all=1; fi
+    port=${name}_port
+    if ! pid=$(running "$name"); then
+      echo "$name: stopped"
+      all=1
+    elif [[ $name == node* ]]; then
+      # The proxy hides health, so a node says it itself.
+      echo "$name: running ($pid) http://127.0.0.1:${!port}/health/ready $(curl -s --max-time 4 "http://127.0.0.1:${!port}/health/ready" || echo 'does not answer')"
+    else
+      echo "$name: running ($pid)"
+    fi
   done
   return "$all"
 }

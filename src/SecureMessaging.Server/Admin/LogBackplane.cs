@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Microsoft.AspNetCore.SignalR.StackExchangeRedis;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 using StackExchange.Redis;
 
 namespace SecureMessaging.Server.Admin;
@@ -31,9 +32,11 @@ internal sealed partial class LogBackplane(
     private readonly ConcurrentQueue<LogWatcher> leaving = new();
     private readonly LineQueue outgoing = new(lines.Node, time);
     private readonly TaskCompletionSource<IConnectionMultiplexer> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly SemaphoreSlim wake = new(0);
-    private readonly string? connectionString = configuration.GetConnectionString("Redis") is { Length: > 0 } given ? given : null;
-    private readonly RedisChannel channel = RedisChannel.Literal((configuration["Redis:ChannelPrefix"] ?? DefaultPrefix) + ":log-watchers");
+    private readonly SemaphoreSlim wake = new(0, 1);
+    private readonly ConfigurationOptions? settings = configuration.GetConnectionString("Redis") is { } given && !string.IsNullOrWhiteSpace(given)
+        ? RedisSettings.Parse(given, "secure-messaging-logs")
+        : null;
+    private readonly RedisChannel channel = RedisChannel.Literal("log-watchers");
     private RedisHubLifetimeManager<AdminHub>? manager;
     private bool announced;
 
@@ -41,12 +44,23 @@ internal sealed partial class LogBackplane(
     public Task<IConnectionMultiplexer> ConnectionAsync() => connected.Task;
 
     /// <summary>Tells the other nodes at once.</summary>
-    public void Announce() => wake.Release();
+    public void Announce()
+    {
+        try
+        {
+            if (wake.CurrentCount == 0)
+                wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Somebody else has just done it.
+        }
+    }
 
     public void Forget(LogWatcher watcher)
     {
         // With one node alone nobody would take it out again.
-        if (connectionString is null)
+        if (settings is null)
             return;
         leaving.Enqueue(watcher);
         Announce();
@@ -63,9 +77,9 @@ internal sealed partial class LogBackplane(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (connectionString is null)
+        if (settings is null)
             return;
-        var redis = await ConnectAsync(connectionString, stoppingToken);
+        var redis = await ConnectAsync(settings, stoppingToken);
         if (redis is null)
             return;
         connected.SetResult(redis);
@@ -118,14 +132,8 @@ internal sealed partial class LogBackplane(
         }
     }
 
-    private async Task<ConnectionMultiplexer?> ConnectAsync(string settings, CancellationToken stoppingToken)
+    private async Task<ConnectionMultiplexer?> ConnectAsync(ConfigurationOptions options, CancellationToken stoppingToken)
     {
-        var options = ConfigurationOptions.Parse(settings);
-        options.AbortOnConnectFail = false;
-        options.BacklogPolicy = BacklogPolicy.FailFast;
-        options.ConnectTimeout = Math.Min(options.ConnectTimeout, 2000);
-        options.ReconnectRetryPolicy = new LinearRetry(500);
-        options.ClientName = "secure-messaging-logs";
         options.ChannelPrefix = RedisChannel.Literal((configuration["Redis:ChannelPrefix"] ?? DefaultPrefix) + ":");
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -188,7 +196,8 @@ internal sealed partial class LogBackplane(
     {
         try
         {
-            if (JsonSerializer.Deserialize<Announcement>((byte[])message!, Wire.Json) is not { } heard || heard.Node == node)
+            // Nullability is checked by the serialiser, but not of what an array holds.
+            if (JsonSerializer.Deserialize<Announcement>((byte[])message!, Wire.Json) is not { } heard || heard.Node == node || heard.Watchers.Any(watcher => watcher is null))
                 return;
             others[heard.Node] = new Announced(heard.Watchers, time.GetTimestamp());
             watchers.Elsewhere = others.Values.Any(other => other.Watchers.Length > 0);

@@ -11,7 +11,7 @@ internal sealed partial class LogRelay(
 {
     private const int LinesInBatch = 200;
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan SessionCheck = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SessionCheck = TimeSpan.FromSeconds(1);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(RelayAsync(stoppingToken), CheckSessionsAsync(stoppingToken));
 
@@ -50,8 +50,8 @@ internal sealed partial class LogRelay(
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
-                foreach (var watcher in watchers.All)
-                    await CheckSessionAsync(watcher, stoppingToken);
+                // Together, so that they are one statement.
+                await Task.WhenAll(watchers.All.Select(watcher => CheckSessionAsync(watcher, stoppingToken)));
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)

@@ -12,6 +12,7 @@ internal sealed class LogWatchers
 {
     private readonly ConcurrentDictionary<string, LogWatcher> watchers = new(StringComparer.Ordinal);
     private readonly LiveLog log;
+    private readonly Lock tap = new();
     private volatile bool elsewhere;
 
     public LogWatchers(LiveLog log, SessionEvents sessionEvents)
@@ -49,7 +50,12 @@ internal sealed class LogWatchers
     }
 
     /// <summary>Opens the tap while somebody watches anywhere.</summary>
-    public void Changed() => log.IsWatched = elsewhere || Following.Any();
+    public void Changed()
+    {
+        // One at a time, or who saw the last watcher leave could close the tap after the next one opened it.
+        lock (tap)
+            log.IsWatched = elsewhere || Following.Any();
+    }
 }
 
 /// <summary>One connection that watches. Its queue is bounded and drops the oldest; a connection that takes nothing for a while is closed.</summary>

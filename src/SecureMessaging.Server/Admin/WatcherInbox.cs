@@ -19,7 +19,7 @@ internal sealed class WatcherInbox(LogWatcher watcher)
         {
             // Without the character that ends a message of the JSON protocol.
             var json = message.GetSerializedMessage(watcher.Protocol).Span[..^1];
-            foreach (var line in JsonSerializer.Deserialize<Invocation>(json, Wire.Json)?.Arguments.SelectMany(lines => lines) ?? [])
+            foreach (var line in JsonSerializer.Deserialize<Invocation>(json, Wire.Json)?.Arguments.SelectMany(lines => lines ?? []).OfType<LogLine>() ?? [])
                 watcher.Offer(line);
         }
         catch (JsonException)

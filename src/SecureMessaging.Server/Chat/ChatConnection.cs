@@ -18,6 +18,7 @@ internal abstract class ChatConnection(Guid userId, Guid sessionId)
 {
     private readonly Lock roomsGate = new();
     private readonly List<Guid> rooms = [];
+    private bool settled;
     private bool closed;
 
     public Guid UserId { get; } = userId;
@@ -53,11 +54,21 @@ internal abstract class ChatConnection(Guid userId, Guid sessionId)
         }
     }
 
-    /// <summary>Whether a tail delivers this room to the connection, or never will because it is closed.</summary>
-    public bool IsIn(Guid roomId)
+    /// <summary>Notes that the connection is subscribed to all rooms that its user had at connect.</summary>
+    public void Settle()
     {
         lock (roomsGate)
-            return closed || rooms.Contains(roomId);
+            settled = true;
+    }
+
+    /// <summary>
+    /// Whether a tail should deliver this room to the connection and does not. Not while it is being let in, when it would be given the whole log since its
+    /// user joined, and not when it is closed.
+    /// </summary>
+    public bool Lacks(Guid roomId)
+    {
+        lock (roomsGate)
+            return settled && !closed && !rooms.Contains(roomId);
     }
 
     public void Leave(Guid roomId)

@@ -53,5 +53,6 @@ internal sealed class ChatEntrance
         // What was committed between reading the memberships and subscribing reached no tail that was not there yet.
         foreach (var membership in await memberships.ListAsync(connection.UserId, aborted))
             tails.NoteHead(membership.RoomId, membership.LastSeq);
+        connection.Settle();
     }
 }

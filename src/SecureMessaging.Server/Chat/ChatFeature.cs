@@ -26,7 +26,7 @@ internal static class ChatFeature
         services.AddHostedService<LogSweep>();
         services.AddSingleton<Signals>();
         services.AddHealthChecks().AddCheck<BusCheck>("redis").AddCheck<DrainCheck>("draining");
-        services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section);
+        services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<DrainingLifetime>();
         services.AddSingleton<IHostLifetime>(provider => provider.GetRequiredService<DrainingLifetime>());
         // SignalR times out only clients that have pinged once; this finds the others when their network is gone.

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Options;
 
@@ -68,9 +69,14 @@ internal sealed class DrainOptions
 {
     public const string Section = "Drain";
 
+    /// <summary>"10" is ten days to .NET: refused, because a node that waits so long is killed with its clients still on it.</summary>
+    private const string Longest = "00:10:00";
+
     /// <summary>Clients are spread over this time, so that the other nodes are not stormed.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", Longest)]
     public TimeSpan Stagger { get; set; } = TimeSpan.FromSeconds(4);
 
     /// <summary>Time for the last of them to be gone.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", Longest)]
     public TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(2);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
@@ -5,15 +6,20 @@ namespace SecureMessaging.Server.Chat;
 
 /// <summary>
 /// Looks up in the database what the bus may have lost: how far logs go, who joined, which sessions are over. Often while the bus is down, now and then while
-/// it works, at once when it is back.
+/// it works, at once when it is back. Also what the bus only hints at: whoever can write to Redis lets nobody in and throws nobody out.
 /// </summary>
+/// <remarks>
+/// Heads are looked up every two seconds even when all seems well: another node may have lost Redis, or died between a commit and its publish, which this
+/// one cannot know.
+/// </remarks>
 internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails tails, ChatConnections connections, TimeProvider time, ILogger<LogSweep> logger)
     : BackgroundService
 {
     private const int Chunk = 2000;
     private static readonly TimeSpan Degraded = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SessionsWhenDegraded = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Heads = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(10);
 
     private const string HeadsSql = "select id as room_id, last_seq from rooms where id = any(@Ids)";
 
@@ -23,7 +29,9 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
 
     private const string LiveSessionsSql = "select id from sessions where id = any(@Ids) and ended_at is null";
 
+    private readonly ConcurrentDictionary<BusHint, bool> hints = new();
     private readonly SemaphoreSlim wake = new(0, 1);
+    private volatile bool changed;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -31,22 +39,27 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
             return;
         bus.HealthChanged += () =>
         {
-            if (wake.CurrentCount == 0)
-                wake.Release();
+            changed = true;
+            Wake();
         };
-        var sessionsAt = time.GetTimestamp();
+        bus.Hinted += Note;
+        var (headsAt, membershipsAt, sessionsAt) = (time.GetTimestamp(), time.GetTimestamp(), time.GetTimestamp());
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                await wake.WaitAsync(bus.IsHealthy ? Calm : Degraded, stoppingToken);
-                await SweepRoomsAsync(stoppingToken);
-                await SweepMembershipsAsync(stoppingToken);
-                if (bus.IsHealthy || time.GetElapsedTime(sessionsAt) >= SessionsWhenDegraded)
-                {
-                    await SweepSessionsAsync(stoppingToken);
-                    sessionsAt = time.GetTimestamp();
-                }
+                var rest = (bus.IsHealthy ? Heads : Degraded) - time.GetElapsedTime(headsAt);
+                await wake.WaitAsync(rest > TimeSpan.Zero ? rest : TimeSpan.Zero, stoppingToken);
+                var healthy = bus.IsHealthy;
+                var all = changed;
+                changed = false;
+                await FollowHintsAsync(stoppingToken);
+                if (Take(ref headsAt, healthy ? Heads : Degraded, all))
+                    await SweepRoomsAsync(tails.Rooms(), stoppingToken);
+                if (Take(ref membershipsAt, healthy ? Calm : Degraded, all))
+                    await SweepMembershipsAsync(stoppingToken);
+                if (Take(ref sessionsAt, healthy ? Calm : SessionsWhenDegraded, all))
+                    await SweepSessionsAsync(connections.All().Select(connection => connection.SessionId), SessionEndReason.LoggedOut, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
@@ -60,9 +73,64 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
         }
     }
 
-    private async Task SweepRoomsAsync(CancellationToken cancellationToken)
+    /// <summary>Whether something is due; then its time begins anew, also when it fails.</summary>
+    private bool Take(ref long at, TimeSpan period, bool now)
     {
-        foreach (var ids in tails.Rooms().Chunk(Chunk))
+        if (!now && time.GetElapsedTime(at) < period)
+            return false;
+        at = time.GetTimestamp();
+        return true;
+    }
+
+    /// <summary>Keeps what concerns somebody here, so that there are never more than connections and their rooms.</summary>
+    private void Note(BusHint hint)
+    {
+        var concerned = hint.Kind switch
+        {
+            BusMessageKind.Joined => !connections.Of(hint.UserId).IsEmpty,
+            BusMessageKind.RoomDeleted => tails.Has(hint.Id),
+            _ => connections.All().Any(connection => connection.SessionId == hint.Id),
+        };
+        if (concerned && hints.TryAdd(hint, true))
+            Wake();
+    }
+
+    private async Task FollowHintsAsync(CancellationToken cancellationToken)
+    {
+        if (hints.IsEmpty)
+            return;
+        // Removed before they are looked up: one that comes again meanwhile stays for the next round.
+        var taken = hints.Keys.Where(hint => hints.TryRemove(hint, out _)).ToLookup(hint => hint.Kind);
+        foreach (var ended in taken[BusMessageKind.SessionEnded].GroupBy(hint => hint.Reason, hint => hint.Id))
+            await SweepSessionsAsync(ended, ended.Key, cancellationToken);
+        await SweepRoomsAsync(taken[BusMessageKind.RoomDeleted].Select(hint => hint.Id), cancellationToken);
+        var joined = taken[BusMessageKind.Joined].Select(hint => (hint.Id, hint.UserId)).ToHashSet();
+        foreach (var ids in joined.Select(pair => pair.UserId).Distinct().Chunk(Chunk))
+        {
+            foreach (var membership in await QueryAsync<MembershipRow>(MembershipsSql, ids, cancellationToken))
+            {
+                if (joined.Contains((membership.RoomId, membership.UserId)))
+                    tails.Join(membership.RoomId, membership.UserId, membership.JoinedSeq, membership.LastSeq);
+            }
+        }
+    }
+
+    private void Wake()
+    {
+        try
+        {
+            if (wake.CurrentCount == 0)
+                wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Somebody else has just woken it.
+        }
+    }
+
+    private async Task SweepRoomsAsync(IEnumerable<Guid> rooms, CancellationToken cancellationToken)
+    {
+        foreach (var ids in rooms.Chunk(Chunk))
         {
             var heads = await QueryAsync<HeadRow>(HeadsSql, ids, cancellationToken);
             foreach (var head in heads)
@@ -78,18 +146,18 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
         {
             foreach (var membership in await QueryAsync<MembershipRow>(MembershipsSql, ids, cancellationToken))
             {
-                if (connections.Of(membership.UserId).Any(connection => !connection.IsIn(membership.RoomId)))
+                if (connections.Of(membership.UserId).Any(connection => connection.Lacks(membership.RoomId)))
                     tails.Join(membership.RoomId, membership.UserId, membership.JoinedSeq, membership.LastSeq);
             }
         }
     }
 
-    private async Task SweepSessionsAsync(CancellationToken cancellationToken)
+    private async Task SweepSessionsAsync(IEnumerable<Guid> sessions, SessionEndReason reason, CancellationToken cancellationToken)
     {
-        foreach (var ids in connections.All().Select(connection => connection.SessionId).Distinct().Chunk(Chunk))
+        foreach (var ids in sessions.Distinct().Chunk(Chunk))
         {
             foreach (var ended in ids.Except(await QueryAsync<Guid>(LiveSessionsSql, ids, cancellationToken)))
-                connections.EndSession(ended, SessionEndReason.LoggedOut);
+                connections.EndSession(ended, reason);
         }
     }
 

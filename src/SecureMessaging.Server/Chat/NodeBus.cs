@@ -5,10 +5,18 @@ using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
 using StackExchange.Redis;
 
 namespace SecureMessaging.Server.Chat;
+
+/// <summary>What another node says has happened; to be looked up in the database before anything follows from it.</summary>
+/// <param name="Kind">A joining, the end of a room or of a session.</param>
+/// <param name="Id">The room or the session.</param>
+/// <param name="UserId">Who joined.</param>
+/// <param name="Reason">Why the session is over.</param>
+internal readonly record struct BusHint(BusMessageKind Kind, Guid Id, Guid UserId = default, SessionEndReason Reason = default);
 
 /// <summary>
 /// Tells the other nodes, through Redis, that logs have grown, and hears it from them. Only ever a hurry-up: what is lost here, <see cref="LogSweep"/> finds
@@ -33,7 +41,7 @@ internal sealed partial class NodeBus : BackgroundService
     private readonly RoomTails tails;
     private readonly TimeProvider time;
     private readonly ILogger<NodeBus> logger;
-    private readonly string? connectionString;
+    private readonly ConfigurationOptions? settings;
     private readonly RedisChannel channel;
     private long heardAt;
     private volatile bool healthy;
@@ -43,7 +51,8 @@ internal sealed partial class NodeBus : BackgroundService
         ChatConnections connections, RoomTails tails, TimeProvider time, ILogger<NodeBus> logger)
     {
         (this.connections, this.tails, this.time, this.logger) = (connections, tails, time, logger);
-        connectionString = configuration.GetConnectionString("Redis");
+        if (configuration.GetConnectionString("Redis") is { } given && !string.IsNullOrWhiteSpace(given))
+            settings = RedisSettings.Parse(given, "secure-messaging");
         channel = RedisChannel.Literal($"{options.Value.ChannelPrefix}:nodes");
         if (!IsEnabled)
             return;
@@ -55,13 +64,16 @@ internal sealed partial class NodeBus : BackgroundService
     }
 
     /// <summary>Whether this is one of several nodes.</summary>
-    public bool IsEnabled => !string.IsNullOrWhiteSpace(connectionString);
+    public bool IsEnabled => settings is not null;
 
     /// <summary>Whether other nodes are being heard. False while Redis is away; everything still works then, later.</summary>
     public bool IsHealthy => healthy;
 
     /// <summary>Raised when the bus is lost, since when looking up has to take its place, and when it is back: what happened in between has to be looked up.</summary>
     public event Action? HealthChanged;
+
+    /// <summary>Raised when another node tells what could let somebody in or throw somebody out.</summary>
+    public event Action<BusHint>? Hinted;
 
     public void PublishSignal(Guid roomId, byte[] signal)
     {
@@ -81,18 +93,12 @@ internal sealed partial class NodeBus : BackgroundService
 
     private async Task<ConnectionMultiplexer?> ConnectAsync(CancellationToken stoppingToken)
     {
-        var configuration = ConfigurationOptions.Parse(connectionString!);
-        configuration.AbortOnConnectFail = false;
-        configuration.BacklogPolicy = BacklogPolicy.FailFast;
-        configuration.ConnectTimeout = Math.Min(configuration.ConnectTimeout, 2000);
-        configuration.ReconnectRetryPolicy = new LinearRetry(500);
-        configuration.KeepAlive = 2;
-        configuration.ClientName = "secure-messaging";
+        settings!.KeepAlive = 2;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                var redis = await ConnectionMultiplexer.ConnectAsync(configuration);
+                var redis = await ConnectionMultiplexer.ConnectAsync(settings);
                 // Kept by the multiplexer and made again at every reconnect, also when it could not be made now.
                 await redis.GetSubscriber().SubscribeAsync(channel, (_, value) => Receive(value), CommandFlags.FireAndForget);
                 return redis;
@@ -112,14 +118,17 @@ internal sealed partial class NodeBus : BackgroundService
         // Real time throughout: this measures Redis, not the calendar.
         using var timer = new PeriodicTimer(PingPeriod);
         var ping = BusMessage.Ping(node);
+        var started = time.GetTimestamp();
+        bool? told = null;
         while (await NextAsync(timer, stoppingToken))
         {
             Send(redis, ping);
             var heard = Interlocked.Read(ref heardAt);
             var now = heard != 0 && time.GetElapsedTime(heard) < Silence;
-            if (now == healthy)
+            // A node that boots without Redis says so too, when it has waited as long as for any ping.
+            if (now == told || (told is null && !now && time.GetElapsedTime(started) < Silence))
                 continue;
-            healthy = now;
+            told = healthy = now;
             if (now)
             {
                 BusRestored(logger);
@@ -235,14 +244,15 @@ internal sealed partial class NodeBus : BackgroundService
 
                 break;
             case BusMessageKind.Joined:
-                var (room, joinedSeq) = BusMessage.ReadHead(ref body);
-                tails.Join(room, new Guid(body), joinedSeq, joinedSeq);
+                var (room, _) = BusMessage.ReadHead(ref body);
+                Hinted?.Invoke(new BusHint(kind, room, new Guid(body)));
                 break;
             case BusMessageKind.RoomDeleted:
-                tails.Delete(new Guid(body));
+                Hinted?.Invoke(new BusHint(kind, new Guid(body)));
                 break;
             case BusMessageKind.SessionEnded:
-                connections.EndSession(new Guid(body[..16]), (SessionEndReason)body[16]);
+                if (Enum.IsDefined((SessionEndReason)body[16]))
+                    Hinted?.Invoke(new BusHint(kind, new Guid(body[..16]), Reason: (SessionEndReason)body[16]));
                 break;
             case BusMessageKind.Signal:
                 tails.Signal(new Guid(body[..16]), body[16..].ToArray());

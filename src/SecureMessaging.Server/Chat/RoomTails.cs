@@ -62,6 +62,8 @@ internal sealed partial class RoomTails : BackgroundService
     /// <summary>The rooms that have connections on this node.</summary>
     public IEnumerable<Guid> Rooms() => shards.SelectMany(shard => shard.Rooms);
 
+    public bool Has(Guid roomId) => ShardOf(roomId).Has(roomId);
+
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(shards.Select(shard => Task.Run(() => shard.RunAsync(stoppingToken), stoppingToken)));
 
     public override void Dispose()
@@ -107,14 +109,18 @@ internal sealed partial class RoomTails : BackgroundService
 
         public IEnumerable<Guid> Rooms => tails.Keys;
 
+        public bool Has(Guid roomId) => tails.ContainsKey(roomId);
+
         public void Dispose() => room.Dispose();
 
-        public void Post(Work item) => work.Writer.TryWrite(item);
+        public bool Post(Work item) => work.Writer.TryWrite(item);
 
         public async ValueTask PostAsync(Committed item)
         {
             await room.WaitAsync();
-            Post(item);
+            // The node stops: nobody will take it, so nobody may wait for its place.
+            if (!Post(item))
+                room.Release();
         }
 
         public async Task RunAsync(CancellationToken stoppingToken)

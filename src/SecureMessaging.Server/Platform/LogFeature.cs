@@ -27,6 +27,8 @@ internal static class LogFeature
             && line.MessageTemplate.Text.StartsWith("Hosting failed to start", StringComparison.Ordinal));
         // Every refusal would be an error here; the hub's own filter logs what truly failed.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.Internal.DefaultHubDispatcher", LevelAlias.Off);
+        // Tells a lost Redis as an error with its address and a stack; the node says it in a sentence of its own.
+        configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.StackExchangeRedis", LevelAlias.Off);
         // Its warnings on a failed sign-in or upgrade name the request.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.Server.Kestrel", LogEventLevel.Error);
         var console = section.GetValue("Console", true);

@@ -6,6 +6,7 @@ using SecureMessaging.Server.Admin;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Tests.Harness;
+using StackExchange.Redis;
 
 namespace SecureMessaging.Tests.Admin;
 
@@ -32,6 +33,13 @@ public sealed class ManyNodesLogTests(PostgresServer shared)
         await using var onlyBeta = await LogWatch.StartAsync(admin, new LogFilter(Node: "beta"));
         await watch.WaitAsync(line => line.Message == "middle beta", Log(beta, "middle"));
         await onlyBeta.WaitAsync(line => line.Message == "middle beta", Log(beta, "middle"));
+        await using (var stranger = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString))
+        {
+            foreach (var nonsense in new[] { "", "{", "[]", "{}", """{"node":"11111111-1111-4111-8111-111111111111","watchers":[null]}""" })
+                await stranger.GetSubscriber().PublishAsync(RedisChannel.Literal("secure-messaging:log-watchers"), nonsense);
+        }
+
+        await watch.WaitAsync(line => line.Message == "undisturbed beta", Log(beta, "undisturbed"));
         await Log(alpha, "once")();
         await Log(beta, "once")();
         await watch.WaitAsync(line => line.Message == "once beta");

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Tests.Harness;
+using StackExchange.Redis;
 
 namespace SecureMessaging.Tests.Cluster;
 
@@ -133,6 +134,45 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_node_that_alone_has_lost_redis_is_heard_within_seconds()
+    {
+        await using var third = await first.AnotherNodeAsync("--ConnectionStrings:Redis=127.0.0.1:1");
+        var users = await first.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var reader = await users[1].ConnectAsync();
+        var writer = await users[0].ConnectAsync(node: third.Url);
+        for (var i = 0; i < 5; i++)
+        {
+            var watch = Stopwatch.StartNew();
+            var ack = await writer.SendAsync(room.Id, [1]);
+            await reader.WaitAsync(room.Id, entries => entries.Length > 0 && entries[^1].Seq >= ack.Seq);
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(3), $"{watch.Elapsed}");
+        }
+    }
+
+    [Fact]
+    public async Task What_is_forged_on_redis_lets_nobody_in_and_throws_nobody_out()
+    {
+        var users = await first.SignUpAsync(3);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var writer = await users[0].ConnectAsync();
+        var member = await users[1].ConnectAsync();
+        var stranger = await users[2].ConnectAsync();
+        var ack = await writer.SendAsync(room.Id, [1]);
+        await member.WaitAsync(room.Id, entries => entries.Length == 1);
+
+        await using var forger = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
+        foreach (var forged in new[] { BusMessage.Joined(Guid.NewGuid(), room.Id, users[2].Id, ack.Seq), BusMessage.RoomDeleted(Guid.NewGuid(), room.Id), [], [255], new byte[20_000] })
+            await forger.GetSubscriber().PublishAsync(RedisChannel.Literal("secure-messaging:nodes"), forged);
+        await Task.Delay(1000);
+        await writer.SendAsync(room.Id, [2]);
+        await member.WaitAsync(room.Id, entries => entries.Length == 2);
+        await Task.Delay(500);
+        Assert.Empty(stranger.Received(room.Id));
+        Assert.Empty(member.Pushes(nameof(IChatClient.RoomChanged)));
+    }
+
+    [Fact]
     public async Task Joining_leaving_signals_deletion_and_logout_reach_the_other_node()
     {
         var users = await first.SignUpAsync(2);
@@ -201,6 +241,14 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
         await lonely.ExitedAsync();
         Assert.Equal(1, lonely.ExitCode);
         Assert.Contains(lonely.Output, line => line.Contains("set ConnectionStrings:Postgres", StringComparison.Ordinal));
+
+        using var third = new TestDirectory();
+        await using var confused = new ServerProcess(third.Path, first.PostgresConnection, "--ConnectionStrings:Redis=redis://user:secret@redis:6379");
+        confused.Launch();
+        await confused.ExitedAsync();
+        Assert.Equal(1, confused.ExitCode);
+        Assert.Contains(confused.Output, line => line.Contains("ConnectionStrings:Redis is not", StringComparison.Ordinal));
+        Assert.DoesNotContain(confused.Output, line => line.Contains("secret", StringComparison.Ordinal));
 
         using var other = new TestDirectory();
         await using var stranger = new ServerProcess(other.Path, first.PostgresConnection);
