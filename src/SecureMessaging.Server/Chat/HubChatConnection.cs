@@ -92,9 +92,10 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
         {
             await write;
         }
-        catch (Exception) when (context.ConnectionAborted.IsCancellationRequested)
+        catch (Exception)
         {
-            // The connection is gone, and with it the reader.
+            // The connection is gone, and with it the reader; or this message cannot be written, and the reader would have a gap.
+            context.Abort();
         }
 
         lock (gate)

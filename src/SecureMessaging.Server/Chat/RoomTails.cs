@@ -14,15 +14,19 @@ namespace SecureMessaging.Server.Chat;
 internal sealed partial class RoomTails : BackgroundService
 {
     private const int QueueLength = 4096;
+
+    /// <summary>Gaps read at one time. With Redis away every active room has one, and they must leave database connections to the sends.</summary>
+    private const int MaxFills = 8;
     private static readonly TimeSpan FillRetry = TimeSpan.FromMilliseconds(250);
 
     private readonly Shard[] shards;
+    private readonly SemaphoreSlim fills = new(MaxFills, MaxFills);
     private readonly ChatConnections connections;
 
     public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, ServerMetrics metrics, TimeProvider time, ILogger<RoomTails> logger)
     {
         this.connections = connections;
-        shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, metrics, time, logger))];
+        shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, fills, metrics, time, logger))];
         feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries)));
         feed.Doubted += Recheck;
         roomEvents.Deleted += Delete;
@@ -70,6 +74,7 @@ internal sealed partial class RoomTails : BackgroundService
     {
         foreach (var shard in shards)
             shard.Dispose();
+        fills.Dispose();
         base.Dispose();
     }
 
@@ -98,7 +103,7 @@ internal sealed partial class RoomTails : BackgroundService
         public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    private sealed partial class Shard(ChatConnections connections, LogStore log, ServerMetrics metrics, TimeProvider time, ILogger logger) : IDisposable
+    private sealed partial class Shard(ChatConnections connections, LogStore log, SemaphoreSlim fills, ServerMetrics metrics, TimeProvider time, ILogger logger) : IDisposable
     {
         // Changed by this shard alone; concurrent only so that the sweep may list the rooms.
         private readonly ConcurrentDictionary<Guid, RoomTail> tails = new();
@@ -211,10 +216,20 @@ internal sealed partial class RoomTails : BackgroundService
         private async Task FillAsync(RoomTail tail, CancellationToken stoppingToken)
         {
             tail.Filling = true;
+            var delivered = tail.Delivered;
             List<LogEntry>? entries = null;
             try
             {
-                entries = await log.ReadForTailAsync(tail.RoomId, tail.Delivered, stoppingToken);
+                await fills.WaitAsync(stoppingToken);
+                try
+                {
+                    entries = await log.ReadForTailAsync(tail.RoomId, delivered, stoppingToken);
+                }
+                finally
+                {
+                    fills.Release();
+                }
+
                 if (entries.Count > 0)
                     metrics.GapFilled();
             }
