@@ -1,5 +1,25 @@
 -- The schema that db/postgres leads to; a test compares. Written by pg_dump.
 
+CREATE TABLE public.commit_reports (
+    room_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    user_id uuid NOT NULL
+);
+
+CREATE TABLE public.devices (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    session_id uuid,
+    scheme text NOT NULL,
+    signature_key bytea NOT NULL,
+    link_key bytea NOT NULL,
+    identity_signature bytea,
+    sealed_identity bytea,
+    name bytea,
+    created_on timestamp with time zone NOT NULL,
+    seen_on timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.entries (
     room_id uuid NOT NULL,
     seq bigint NOT NULL,
@@ -14,14 +34,29 @@ CREATE TABLE public.entries (
     target_seq bigint,
     user_id uuid,
     role smallint,
-    settings bytea
+    settings bytea,
+    generation integer
 );
 ALTER TABLE ONLY public.entries ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
+
+CREATE TABLE public.identity_keys (
+    user_id uuid NOT NULL,
+    public_key bytea NOT NULL
+);
 
 CREATE TABLE public.installation (
     id smallint NOT NULL,
     key_check bytea NOT NULL,
     CONSTRAINT installation_id_check CHECK ((id = 1))
+);
+
+CREATE TABLE public.key_packages (
+    reference bytea NOT NULL,
+    device_id uuid NOT NULL,
+    content bytea,
+    last_resort boolean NOT NULL,
+    used boolean DEFAULT false NOT NULL,
+    expires_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.refresh_tokens (
@@ -50,7 +85,11 @@ CREATE TABLE public.rooms (
     epoch bigint DEFAULT 0 NOT NULL,
     last_seq bigint DEFAULT 0 NOT NULL,
     first_seq bigint DEFAULT 1 NOT NULL,
-    created_on timestamp with time zone NOT NULL
+    created_on timestamp with time zone NOT NULL,
+    scheme text DEFAULT 'opaque'::text NOT NULL,
+    generation integer DEFAULT 0 NOT NULL,
+    group_seq bigint DEFAULT 0 NOT NULL,
+    commit_seq bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -96,16 +135,45 @@ CREATE TABLE public.users (
     updated_on timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.welcome_recipients (
+    device_id uuid NOT NULL,
+    room_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    number integer NOT NULL
+);
+
+CREATE TABLE public.welcomes (
+    room_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    number integer NOT NULL,
+    generation integer NOT NULL,
+    message bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY public.welcomes ALTER COLUMN message SET STORAGE EXTERNAL;
+
 ALTER TABLE ONLY public.schemaversions ALTER COLUMN schemaversionsid SET DEFAULT nextval('public.schemaversions_schemaversionsid_seq'::regclass);
 
 ALTER TABLE ONLY public.schemaversions
     ADD CONSTRAINT "PK_schemaversions_Id" PRIMARY KEY (schemaversionsid);
 
+ALTER TABLE ONLY public.commit_reports
+    ADD CONSTRAINT commit_reports_pkey PRIMARY KEY (room_id, seq, user_id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (room_id, seq);
 
+ALTER TABLE ONLY public.identity_keys
+    ADD CONSTRAINT identity_keys_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.key_packages
+    ADD CONSTRAINT key_packages_pkey PRIMARY KEY (reference);
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash);
@@ -125,6 +193,20 @@ ALTER TABLE ONLY public.tickets
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.welcome_recipients
+    ADD CONSTRAINT welcome_recipients_pkey PRIMARY KEY (device_id, room_id, seq);
+
+ALTER TABLE ONLY public.welcomes
+    ADD CONSTRAINT welcomes_pkey PRIMARY KEY (room_id, seq, number);
+
+CREATE INDEX commit_reports_user ON public.commit_reports USING btree (user_id);
+
+CREATE UNIQUE INDEX devices_key ON public.devices USING btree (user_id, signature_key);
+
+CREATE INDEX devices_seen ON public.devices USING btree (seen_on);
+
+CREATE UNIQUE INDEX devices_session ON public.devices USING btree (session_id) WHERE (session_id IS NOT NULL);
+
 CREATE INDEX entries_expires ON public.entries USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
 CREATE UNIQUE INDEX entries_id ON public.entries USING btree (room_id, id) WHERE (id IS NOT NULL);
@@ -134,6 +216,14 @@ CREATE INDEX entries_sender ON public.entries USING btree (sender_id) WHERE (sen
 CREATE INDEX entries_target ON public.entries USING btree (room_id, target_seq) WHERE (target_seq IS NOT NULL);
 
 CREATE INDEX entries_user ON public.entries USING btree (user_id) WHERE (user_id IS NOT NULL);
+
+CREATE INDEX key_packages_device ON public.key_packages USING btree (device_id, expires_at) WHERE ((content IS NOT NULL) AND (NOT last_resort));
+
+CREATE INDEX key_packages_expires ON public.key_packages USING btree (expires_at);
+
+CREATE UNIQUE INDEX key_packages_last_resort ON public.key_packages USING btree (device_id) WHERE ((content IS NOT NULL) AND last_resort);
+
+CREATE INDEX key_packages_of_device ON public.key_packages USING btree (device_id);
 
 CREATE INDEX refresh_tokens_expires ON public.refresh_tokens USING btree (expires_at);
 
@@ -157,8 +247,30 @@ CREATE UNIQUE INDEX users_email_hash ON public.users USING btree (email_hash);
 
 CREATE UNIQUE INDEX users_username ON public.users USING btree (username);
 
+CREATE INDEX welcome_recipients_welcome ON public.welcome_recipients USING btree (room_id, seq, number);
+
+CREATE INDEX welcomes_created ON public.welcomes USING btree (created_at);
+
+ALTER TABLE ONLY public.commit_reports
+    ADD CONSTRAINT commit_reports_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.commit_reports
+    ADD CONSTRAINT commit_reports_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.identity_keys
+    ADD CONSTRAINT identity_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.key_packages
+    ADD CONSTRAINT key_packages_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
@@ -174,3 +286,12 @@ ALTER TABLE ONLY public.sessions
 
 ALTER TABLE ONLY public.tickets
     ADD CONSTRAINT tickets_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.welcome_recipients
+    ADD CONSTRAINT welcome_recipients_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.welcome_recipients
+    ADD CONSTRAINT welcome_recipients_room_id_seq_number_fkey FOREIGN KEY (room_id, seq, number) REFERENCES public.welcomes(room_id, seq, number) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.welcomes
+    ADD CONSTRAINT welcomes_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;

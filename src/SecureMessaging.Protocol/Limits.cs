@@ -38,6 +38,9 @@ public sealed record Limits
     /// <summary>Bytes of one KeyPackage.</summary>
     public int KeyPackageBytes { get; init; } = 4 * 1024;
 
+    /// <summary>Accounts of one claim of KeyPackages.</summary>
+    public int ClaimUsers { get; init; } = 100;
+
     /// <summary>Devices of one user.</summary>
     public int Devices { get; init; } = 20;
 

@@ -3,6 +3,8 @@ using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Admin;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.Devices;
+using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Retention;
@@ -72,6 +74,8 @@ internal static partial class ServerApp
         builder.AddAuth();
         builder.AddAccounts();
         builder.AddRooms();
+        builder.AddDevices();
+        builder.AddHandshakes();
         // Before the chat, which has the last word on the hub protocols.
         builder.AddAdmin();
         // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
@@ -85,12 +89,15 @@ internal static partial class ServerApp
         app.UsePlatform();
         app.UseChat();
         app.UseAuth();
+        app.UseDevices();
         app.MapPlatform();
         app.MapHealth();
         app.MapAuth();
         app.MapAccounts();
         app.MapRooms();
         app.MapMessages();
+        app.MapDevices();
+        app.MapHandshakes();
         app.MapChat();
         app.MapAdmin();
         return app;

@@ -257,7 +257,8 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
         return (new Grant(session.UserId, sessionId, session.ExpiresAt, successor), false);
     }
 
-    private async Task<bool> EndAsync(DbTransaction transaction, Guid userId, Guid sessionId, CancellationToken cancellationToken)
+    /// <summary>Ends one session of the user in the caller's transaction. When it returns true, the caller raises the event once that is committed.</summary>
+    public async Task<bool> EndAsync(DbTransaction transaction, Guid userId, Guid sessionId, CancellationToken cancellationToken)
     {
         var ended = await transaction.ExecuteAsync(EndSession, new { sessionId, userId, endedAt = time.Now().ToHour() }, cancellationToken) == 1;
         if (ended)

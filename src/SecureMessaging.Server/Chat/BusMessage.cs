@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Devices;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -22,6 +23,9 @@ internal enum BusMessageKind : byte
 
     /// <summary>An ephemeral signal.</summary>
     Signal = 5,
+
+    /// <summary>A user's device should look after something; ephemeral.</summary>
+    Nudge = 6,
 }
 
 /// <summary>
@@ -32,6 +36,7 @@ internal static class BusMessage
 {
     private const int HeaderLength = 17;
     private const int HeadLength = 24;
+    private const int NudgeLength = 36;
 
     public static byte[] Ping(Guid node) => Create(BusMessageKind.Ping, node, 0);
 
@@ -79,6 +84,21 @@ internal static class BusMessage
         return message;
     }
 
+    public static byte[] Nudge(Guid node, DeviceNudge nudge)
+    {
+        var message = Create(BusMessageKind.Nudge, node, NudgeLength);
+        nudge.UserId.TryWriteBytes(message.AsSpan(HeaderLength));
+        nudge.DeviceId.TryWriteBytes(message.AsSpan(HeaderLength + 16));
+        BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(HeaderLength + 32), nudge.Available ?? -1);
+        return message;
+    }
+
+    public static DeviceNudge ReadNudge(ReadOnlySpan<byte> body)
+    {
+        var available = BinaryPrimitives.ReadInt32LittleEndian(body[32..]);
+        return new DeviceNudge(new Guid(body[..16]), new Guid(body.Slice(16, 16)), available < 0 ? null : available);
+    }
+
     public static bool TryReadHeader(ReadOnlySpan<byte> message, out BusMessageKind kind, out Guid node, out ReadOnlySpan<byte> body)
     {
         kind = default;
@@ -97,6 +117,7 @@ internal static class BusMessage
             BusMessageKind.RoomDeleted => body.Length == 16,
             BusMessageKind.SessionEnded => body.Length == 17,
             BusMessageKind.Signal => body.Length > 16,
+            BusMessageKind.Nudge => body.Length == NudgeLength,
             _ => false,
         };
     }

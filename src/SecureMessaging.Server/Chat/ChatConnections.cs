@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Devices;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -29,6 +30,19 @@ internal sealed class ChatConnections
         var farewell = HubMessages.Create(nameof(IChatClient.SessionEnded), reason);
         foreach (var connection in All().Where(connection => connection.SessionId == sessionId))
             connection.End(farewell);
+    }
+
+    /// <summary>Tells the user's connections on this node what one of its devices should look after.</summary>
+    public void Nudge(DeviceNudge nudge)
+    {
+        var own = Of(nudge.UserId);
+        if (own.IsEmpty)
+            return;
+        var message = nudge.Available is { } available
+            ? HubMessages.Create(nameof(IChatClient.KeyPackagesLow), nudge.DeviceId, available)
+            : HubMessages.Create(nameof(IChatClient.WelcomesWaiting), nudge.DeviceId);
+        foreach (var connection in own)
+            connection.SendEphemeral(message);
     }
 
     /// <summary>Asks every connection to move within this time, each at a moment of its own. Returns how many there are.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
@@ -18,12 +19,13 @@ internal sealed class ChatLifetime : DefaultHubLifetimeManager<ChatHub>
     private readonly TimeProvider time;
 
     public ChatLifetime(
-        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, ServerMetrics metrics, TimeProvider time,
-        ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
+        ChatConnections connections, RoomTails tails, MembershipStore memberships, SessionStore sessions, SessionEvents sessionEvents, DeviceEvents deviceEvents, ServerMetrics metrics,
+        TimeProvider time, ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
         : base(logger)
     {
         (this.connections, this.tails, this.memberships, this.sessions, this.metrics, this.time) = (connections, tails, memberships, sessions, metrics, time);
         sessionEvents.Ended += connections.EndSession;
+        deviceEvents.Nudged += connections.Nudge;
     }
 
     public override async Task OnConnectedAsync(HubConnectionContext connection)

@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Rooms;
 using StackExchange.Redis;
@@ -38,8 +39,8 @@ internal sealed partial class NodeBus : BackgroundService
     private volatile bool healthy;
 
     public NodeBus(
-        IConfiguration configuration, IOptions<BusOptions> options, CommitFeed feed, SessionEvents sessionEvents, RoomEvents roomEvents, ChatConnections connections,
-        RoomTails tails, TimeProvider time, ILogger<NodeBus> logger)
+        IConfiguration configuration, IOptions<BusOptions> options, CommitFeed feed, SessionEvents sessionEvents, RoomEvents roomEvents, DeviceEvents deviceEvents,
+        ChatConnections connections, RoomTails tails, TimeProvider time, ILogger<NodeBus> logger)
     {
         (this.connections, this.tails, this.time, this.logger) = (connections, tails, time, logger);
         connectionString = configuration.GetConnectionString("Redis");
@@ -49,6 +50,7 @@ internal sealed partial class NodeBus : BackgroundService
         feed.Attach(Note);
         feed.Doubted += Doubt;
         sessionEvents.Ended += (sessionId, reason) => Enqueue(BusMessage.SessionEnded(node, sessionId, reason));
+        deviceEvents.Nudged += nudge => Enqueue(BusMessage.Nudge(node, nudge));
         roomEvents.Deleted += roomId => Enqueue(BusMessage.RoomDeleted(node, roomId));
     }
 
@@ -244,6 +246,9 @@ internal sealed partial class NodeBus : BackgroundService
                 break;
             case BusMessageKind.Signal:
                 tails.Signal(new Guid(body[..16]), body[16..].ToArray());
+                break;
+            case BusMessageKind.Nudge:
+                connections.Nudge(BusMessage.ReadNudge(body));
                 break;
         }
     }

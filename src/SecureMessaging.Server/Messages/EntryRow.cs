@@ -6,7 +6,7 @@ namespace SecureMessaging.Server.Messages;
 /// <summary>A row of <c>entries</c>.</summary>
 internal sealed record EntryRow
 {
-    public const string Columns = "seq, kind, created_at, expires_at, id, ciphertext, epoch, sender_id, target_seq, user_id, role, settings";
+    public const string Columns = "seq, kind, created_at, expires_at, id, ciphertext, epoch, sender_id, target_seq, user_id, role, settings, generation";
 
     public long? Seq { get; init; }
     public EntryKind Kind { get; init; }
@@ -20,11 +20,12 @@ internal sealed record EntryRow
     public Guid? UserId { get; init; }
     public int? Role { get; init; }
     public byte[]? Settings { get; init; }
+    public int? Generation { get; init; }
 
     /// <summary>The entry as members see it: what has expired is gone even before the retention job comes by.</summary>
     public LogEntry ToEntry(DateTime now) => Kind == EntryKind.Gone || ExpiresAt <= now
         ? new LogEntry(Seq!.Value, EntryKind.Gone, CreatedAt)
         : new LogEntry(
             Seq!.Value, Kind, CreatedAt, Id, Ciphertext, Epoch, SenderId, TargetSeq, UserId, (RoomRole?)Role,
-            Settings is null ? null : JsonSerializer.Deserialize<RoomSettings>(Settings, Wire.Json), ExpiresAt);
+            Settings is null ? null : JsonSerializer.Deserialize<RoomSettings>(Settings, Wire.Json), ExpiresAt, Generation);
 }

@@ -1,8 +1,19 @@
 namespace SecureMessaging.Server.Messages;
 
 /// <summary>One envelope on its way into the log.</summary>
+/// <param name="RoomId">Where to.</param>
+/// <param name="UserId">From whom.</param>
+/// <param name="Id">The sender's name for it.</param>
+/// <param name="OwnerProof">Of the sender.</param>
+/// <param name="Ciphertext">Opaque.</param>
+/// <param name="Epoch">Of the room.</param>
+/// <param name="TimeToLive">In seconds.</param>
+/// <param name="Generation">Of the room's MLS group, as the ciphertext says; <see cref="NoGeneration"/> when it is not an application message of that group and epoch.</param>
 internal sealed record Envelope(
-    Guid RoomId, Guid UserId, Guid Id, byte[] OwnerProof, byte[] Ciphertext, long Epoch, int? TimeToLive);
+    Guid RoomId, Guid UserId, Guid Id, byte[] OwnerProof, byte[] Ciphertext, long Epoch, int? TimeToLive, int Generation = Envelope.NoGeneration)
+{
+    public const int NoGeneration = -1;
+}
 
 internal enum AppendStatus
 {
@@ -12,6 +23,9 @@ internal enum AppendStatus
     IdTaken = 3,
     EpochAhead = 4,
     EpochTooOld = 5,
+
+    /// <summary>Not what a room of the scheme mls10 takes.</summary>
+    NotMls = 6,
 }
 
 /// <summary>What became of one envelope of a batch.</summary>

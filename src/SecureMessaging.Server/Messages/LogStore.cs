@@ -2,6 +2,7 @@ using System.Data;
 using System.Data.Common;
 using System.Text.Json;
 using Dapper;
+using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
@@ -9,7 +10,8 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Messages;
 
 /// <summary>Reads rooms' logs, and appends the entries that are not envelopes. Envelopes go through <see cref="LogWriter"/>.</summary>
-internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits)
+internal sealed class LogStore(
+    Database database, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options)
 {
     /// <summary>For this long after its content is gone an entry keeps its id and owner proof, so that a late repeat of the send is still recognised.</summary>
     public static readonly TimeSpan RepeatWindow = TimeSpan.FromDays(1);
@@ -45,8 +47,10 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
     private const string IsMemberSql = "select count(*) from room_members where room_id = @RoomId and user_id = @UserId";
 
     private const string AppendSql = """
-        insert into entries (room_id, seq, kind, created_at, expires_at, target_seq, user_id, role, settings, id, owner_proof)
-        values (@RoomId, @Seq, @Kind, @CreatedAt, @ExpiresAt, @TargetSeq, @UserId, @Role, @Settings, @Id, @OwnerProof)
+        insert into entries (
+            room_id, seq, kind, created_at, expires_at, target_seq, user_id, role, settings, id, owner_proof, ciphertext, epoch, sender_id, generation)
+        values (
+            @RoomId, @Seq, @Kind, @CreatedAt, @ExpiresAt, @TargetSeq, @UserId, @Role, @Settings, @Id, @OwnerProof, @Ciphertext, @Epoch, @SenderId, @Generation)
         """;
 
     private const string EntryProofSql = """
@@ -142,6 +146,8 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
                     ?? throw ApiException.NotFound();
                 if (target.Id is not { } id || target.OwnerProof is null || !ownerProof.Verify(caller.UserId, roomId, id, target.OwnerProof))
                     throw ApiException.Forbidden();
+                if (target.Kind is EntryKind.Commit or EntryKind.Proposal)
+                    throw new ApiException(ErrorCode.Forbidden, "A handshake cannot be taken back: others need it to follow the group.");
                 if (target.Kind == EntryKind.Gone)
                 {
                     var first = await transaction.QuerySingleAsync<RetractionRow>(RetractionSql, new { RoomId = roomId, Seq = seq }, cancellationToken);
@@ -160,16 +166,16 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
 
     /// <summary>
     /// Appends an entry that is not an envelope inside the caller's transaction; seq and time are assigned here. In a room with a time to live it stays a day
-    /// longer than the envelopes, so that no node that delivers late misses who left.
-    /// To be published through <see cref="CommitFeed"/> after the commit.
+    /// longer than the envelopes, so that no node that delivers late misses who left; handshakes stay for <see cref="MessagesOptions.HandshakeTimeToLive"/>
+    /// at least. To be published through <see cref="CommitFeed"/> after the commit.
     /// </summary>
-    public async Task<LogEntry> AppendAsync(DbTransaction transaction, Guid roomId, LogEntry entry, CancellationToken cancellationToken)
+    public async Task<LogEntry> AppendAsync(DbTransaction transaction, Guid roomId, LogEntry entry, CancellationToken cancellationToken, byte[]? proof = null)
     {
         var now = time.Now();
         var room = await transaction.QuerySingleAsync<BumpRow>(
             "update rooms set last_seq = last_seq + 1 where id = @RoomId returning last_seq, time_to_live", new { RoomId = roomId }, cancellationToken)
             ?? throw ApiException.NotFound();
-        var stored = entry with { Seq = room.LastSeq, CreatedAt = now.ToMinute(), ExpiresAt = Expiry(now, null, room.TimeToLive)?.Add(RepeatWindow) };
+        var stored = entry with { Seq = room.LastSeq, CreatedAt = now.ToMinute(), ExpiresAt = Expiry(now, entry.Kind, room.TimeToLive) };
         await transaction.ExecuteAsync(
             AppendSql,
             new
@@ -184,7 +190,11 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
                 Role = (int?)stored.Role,
                 Settings = stored.Settings is null ? null : JsonSerializer.SerializeToUtf8Bytes(stored.Settings, Wire.Json),
                 stored.Id,
-                OwnerProof = (byte[]?)null,
+                OwnerProof = proof,
+                stored.Ciphertext,
+                stored.Epoch,
+                stored.SenderId,
+                stored.Generation,
             },
             cancellationToken);
         return stored;
@@ -201,6 +211,13 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, CommitF
     {
         var seconds = own is null || room < own ? room : own;
         return seconds is null ? null : now.AddSeconds(seconds.Value).AddTicks(TimeSpan.TicksPerMinute - 1).ToMinute();
+    }
+
+    private DateTime? Expiry(DateTime now, EntryKind kind, int? room)
+    {
+        var expiry = Expiry(now, null, room)?.Add(RepeatWindow);
+        var least = kind is EntryKind.Commit or EntryKind.Proposal or EntryKind.GroupReset ? Expiry(now, (int)options.Value.HandshakeTimeToLive.TotalSeconds, null) : null;
+        return expiry < least ? least : expiry;
     }
 
     private static CommandDefinition Command(string sql, object parameters, CancellationToken cancellationToken) =>

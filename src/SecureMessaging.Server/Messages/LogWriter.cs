@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Mls;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
@@ -105,8 +106,15 @@ internal sealed partial class LogWriter(
             throw ApiException.Invalid($"timeToLiveSeconds must be {limits.TimeToLiveMinSeconds} to {limits.TimeToLiveMaxSeconds}.");
         return new Envelope(
             request.RoomId, caller.UserId, request.ClientMessageId, ownerProof.Compute(caller.UserId, request.RoomId, request.ClientMessageId),
-            ciphertext, request.Epoch, request.TimeToLiveSeconds);
+            ciphertext, request.Epoch, request.TimeToLiveSeconds, FindGeneration(request));
     }
+
+    /// <summary>Read of every envelope, for the rooms' schemes are known only to the database; a few comparisons where it is not MLS.</summary>
+    private static int FindGeneration(SendRequest request) =>
+        MlsPrivateMessage.TryRead(request.Ciphertext, out var message) && message.Type == ContentType.Application
+        && request.Epoch > 0 && message.Epoch == (ulong)request.Epoch && message.TryGetGeneration(request.RoomId, out var generation)
+            ? generation
+            : Envelope.NoGeneration;
 
     private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes)
     {

@@ -15,6 +15,13 @@ internal sealed class MessagesOptions
     [Range(1024, 1L << 32)]
     public long QueueBytes { get; set; } = 64 * 1024 * 1024;
 
+    /// <summary>
+    /// Handshakes stay at least this long, however short the room's time to live is: a device that was away for less can follow the group, one that was away for longer
+    /// must be added anew.
+    /// </summary>
+    [Range(typeof(TimeSpan), "1.00:00:00", "366.00:00:00")]
+    public TimeSpan HandshakeTimeToLive { get; set; } = TimeSpan.FromDays(30);
+
     /// <summary>Envelopes in one transaction.</summary>
     [Range(1, 10_000)]
     public int BatchLength { get; set; } = 512;

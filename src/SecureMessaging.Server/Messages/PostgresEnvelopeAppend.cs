@@ -19,8 +19,8 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
     private static readonly string Sql = $"""
         select id from rooms where id = any(@LockIds) order by id for no key update;
         with input as materialized (
-            select * from unnest(@Ords, @RoomIds, @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive)
-                as t(ord, room_id, user_id, id, owner_proof, ciphertext, epoch, ttl)),
+            select * from unnest(@Ords, @RoomIds, @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive, @Generations)
+                as t(ord, room_id, user_id, id, owner_proof, ciphertext, epoch, ttl, generation)),
         checked as materialized (
             select i.ord, r.last_seq, coalesce(r.epoch, 0) as room_epoch, coalesce(r.visible, false) as visible, e.seq as old_seq, e.created_at as old_created_at,
                 case when least(i.ttl, r.time_to_live) is not null then
@@ -29,6 +29,8 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
                      when e.seq is not null then case
                          when e.owner_proof = i.owner_proof and (e.ciphertext is null or e.ciphertext = i.ciphertext) then {(int)AppendStatus.Duplicate}
                          else {(int)AppendStatus.IdTaken} end
+                     when r.scheme = '{Schemes.Mls10}' and i.generation = {Envelope.NoGeneration} then {(int)AppendStatus.NotMls}
+                     when r.scheme = '{Schemes.Mls10}' and i.generation <> r.generation then {(int)AppendStatus.EpochTooOld}
                      when i.epoch > r.epoch then {(int)AppendStatus.EpochAhead}
                      when i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} then {(int)AppendStatus.EpochTooOld}
                      else {(int)AppendStatus.Stored} end as status
@@ -80,6 +82,7 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
             Add("Ciphertexts", NpgsqlDbType.Bytea, e => e.Ciphertext);
             Add("Epochs", NpgsqlDbType.Bigint, e => e.Epoch);
             Add("TimesToLive", NpgsqlDbType.Integer, e => e.TimeToLive);
+            Add("Generations", NpgsqlDbType.Integer, e => e.Generation);
             parameters.Add(new NpgsqlParameter<DateTime>("Now", NpgsqlDbType.TimestampTz) { TypedValue = now });
             parameters.Add(new NpgsqlParameter<DateTime>("CreatedAt", NpgsqlDbType.TimestampTz) { TypedValue = now.ToMinute() });
         }

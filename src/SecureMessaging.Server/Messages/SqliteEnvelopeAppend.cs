@@ -8,7 +8,7 @@ namespace SecureMessaging.Server.Messages;
 internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
 {
     private const string CheckSql = """
-        select r.last_seq, r.epoch, r.visible, r.time_to_live, e.seq as old_seq, e.created_at as old_created_at,
+        select r.last_seq, r.epoch, r.visible, r.time_to_live, r.scheme, r.generation, e.seq as old_seq, e.created_at as old_created_at,
             e.owner_proof as old_proof, e.ciphertext as old_ciphertext
         from rooms r
         join room_members m on m.room_id = r.id and m.user_id = @UserId
@@ -49,6 +49,13 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
             return new AppendOutcome { Status = same ? AppendStatus.Duplicate : AppendStatus.IdTaken, Seq = oldSeq, CreatedAt = check.OldCreatedAt!.Value };
         }
 
+        if (check.Scheme == Schemes.Mls10 && envelope.Generation != check.Generation)
+        {
+            return envelope.Generation == Envelope.NoGeneration
+                ? new AppendOutcome { Status = AppendStatus.NotMls }
+                : new AppendOutcome { Status = AppendStatus.EpochTooOld, RoomEpoch = check.Epoch };
+        }
+
         if (envelope.Epoch > check.Epoch || envelope.Epoch < check.Epoch - IEnvelopeAppend.PastEpochs)
             return new AppendOutcome { Status = envelope.Epoch > check.Epoch ? AppendStatus.EpochAhead : AppendStatus.EpochTooOld, RoomEpoch = check.Epoch };
 
@@ -87,6 +94,8 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
         public long Epoch { get; init; }
         public bool Visible { get; init; }
         public int? TimeToLive { get; init; }
+        public string Scheme { get; init; } = "";
+        public int Generation { get; init; }
         public long? OldSeq { get; init; }
         public DateTime? OldCreatedAt { get; init; }
         public byte[]? OldProof { get; init; }

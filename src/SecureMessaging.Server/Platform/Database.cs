@@ -80,6 +80,15 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
     /// <summary>Takes a lock that one transaction of all nodes can hold at a time, or returns false at once. It ends with the transaction.</summary>
     public abstract Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken);
 
+    /// <summary>A condition: is one of the list, a parameter made by <see cref="ListOf(IEnumerable{Guid})"/>. Npgsql sends a list as one array, Microsoft.Data.Sqlite has none.</summary>
+    public abstract string AnyOf(string parameter);
+
+    /// <summary>The value of a list for <see cref="AnyOf"/>; goes into <see cref="DynamicParameters"/>.</summary>
+    public abstract object ListOf(IEnumerable<Guid> ids);
+
+    /// <inheritdoc cref="ListOf(IEnumerable{Guid})"/>
+    public abstract object ListOf(IEnumerable<byte[]> values);
+
     /// <summary>Makes the engine forget what was deleted, where it would keep it of its own accord.</summary>
     public virtual Task ForgetDeletedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -27,6 +27,12 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
     public override async Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken) =>
         await transaction.QuerySingleAsync<bool>("select pg_try_advisory_xact_lock(@Key)", new { Key = key }, cancellationToken);
 
+    public override string AnyOf(string parameter) => $"= any(@{parameter})";
+
+    public override object ListOf(IEnumerable<Guid> ids) => ids.ToArray();
+
+    public override object ListOf(IEnumerable<byte[]> values) => values.ToArray();
+
     public override void Migrate(ILogger logger)
     {
         try

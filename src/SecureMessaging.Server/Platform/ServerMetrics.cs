@@ -16,6 +16,7 @@ internal sealed class ServerMetrics
     private readonly Counter<long> resyncs;
     private readonly UpDownCounter<long> connections;
     private readonly Counter<long> purged;
+    private readonly Counter<long> commits;
 
     public ServerMetrics(IMeterFactory meters)
     {
@@ -31,10 +32,14 @@ internal sealed class ServerMetrics
         gaps = meter.CreateCounter<long>("securemessaging.tail.gaps", "{gap}", "Gaps that a tail filled from the database.");
         resyncs = meter.CreateCounter<long>("securemessaging.tail.resyncs", "{resync}", "Connections that were too slow and were told to read the log.");
         connections = meter.CreateUpDownCounter<long>("securemessaging.connections", "{connection}", "Open connections of the chat hub.");
-        purged = meter.CreateCounter<long>("securemessaging.retention.purged", "{row}", "Rows that retention removed or emptied, by kind: session, token, expired, cut.");
+        purged = meter.CreateCounter<long>(
+            "securemessaging.retention.purged", "{row}", "Rows that retention removed or emptied, by kind: session, token, expired, cut, keyPackage, welcome, device.");
+        commits = meter.CreateCounter<long>("securemessaging.commits", "{commit}", "MLS commits by outcome: won, lost, duplicate, refused.");
     }
 
     public void Sent(string outcome, int count = 1) => sends.Add(count, new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void Committed(string outcome) => commits.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
     public void Queued(int change) => queued.Add(change);
 

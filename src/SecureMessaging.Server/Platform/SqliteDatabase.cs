@@ -21,6 +21,13 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
     // One process owns the file.
     public override Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken) => Task.FromResult(true);
 
+    public override string AnyOf(string parameter) => $"in (select unhex(value) from json_each(@{parameter}))";
+
+    public override object ListOf(IEnumerable<Guid> ids) => ListOf(ids.Select(id => id.ToByteArray(bigEndian: true)));
+
+    // Hexadecimal digits need no escaping.
+    public override object ListOf(IEnumerable<byte[]> values) => $"[{string.Join(',', values.Select(value => $"\"{Convert.ToHexString(value)}\""))}]";
+
     public override async Task ForgetDeletedAsync(CancellationToken cancellationToken)
     {
         await writer.WaitAsync(cancellationToken);

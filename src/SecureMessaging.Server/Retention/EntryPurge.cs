@@ -18,7 +18,7 @@ internal sealed class EntryPurge(Database database, RetentionOptions options)
 
     private const string ExpireSql = """
         update entries
-        set kind = @Gone, ciphertext = null, sender_id = null, target_seq = null, user_id = null, role = null, settings = null, epoch = 0,
+        set kind = @Gone, ciphertext = null, sender_id = null, target_seq = null, user_id = null, role = null, settings = null, generation = null, epoch = 0,
             expires_at = case when id is null then null else @ForgetAt end
         where (room_id, seq) in (
             select room_id, seq from entries where expires_at <= @Now and kind <> @Gone order by expires_at limit @Limit)

@@ -15,6 +15,14 @@ internal sealed class RetentionOptions
     [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
     public TimeSpan EndedSessions { get; set; } = TimeSpan.FromHours(24);
 
+    /// <summary>Devices that have not been there for this long are revoked, and the rooms of their users are asked to remove them.</summary>
+    [Range(typeof(TimeSpan), "7.00:00:00", "3650.00:00:00")]
+    public TimeSpan UnseenDevices { get; set; } = TimeSpan.FromDays(90);
+
+    /// <summary>How long a Welcome waits for its device.</summary>
+    [Range(typeof(TimeSpan), "1.00:00:00", "3650.00:00:00")]
+    public TimeSpan Welcomes { get; set; } = TimeSpan.FromDays(90);
+
     /// <summary>Rows in one transaction, so that purging never holds locks for long.</summary>
     [Range(1, 100_000)]
     public int BatchLength { get; set; } = 1000;

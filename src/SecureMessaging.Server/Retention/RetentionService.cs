@@ -1,13 +1,15 @@
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Devices;
+using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Retention;
 
 /// <summary>The retention job: at start and every period, on one node at a time. Its log lines hold counts and nothing else.</summary>
 internal sealed partial class RetentionService(
-    Database database, SessionStore sessions, TimeProvider time, IOptions<RetentionOptions> options, ServerMetrics metrics, ILogger<RetentionService> logger)
+    Database database, SessionStore sessions, DeviceStore devices, KeyPackageStore packages, WelcomeStore welcomes, TimeProvider time, IOptions<RetentionOptions> options, ServerMetrics metrics, ILogger<RetentionService> logger)
     : BackgroundService
 {
     private readonly EntryPurge entries = new(database, options.Value);
@@ -18,14 +20,20 @@ internal sealed partial class RetentionService(
         var purged = await sessions.PurgeAsync(now, options.Value.EndedSessions, options.Value.BatchLength, cancellationToken);
         var (expired, cut) = await entries.RunAsync(now, cancellationToken);
         var tokens = purged.RefreshTokens + purged.Tickets;
-        if (purged.Sessions + tokens + expired + cut == 0)
+        var unseen = await devices.PurgeAsync(now - options.Value.UnseenDevices, options.Value.BatchLength, cancellationToken);
+        var outdated = await packages.PurgeAsync(now, options.Value.BatchLength, cancellationToken);
+        var stale = await welcomes.PurgeAsync(now - options.Value.Welcomes, options.Value.BatchLength, cancellationToken);
+        if (purged.Sessions + tokens + expired + cut + unseen + outdated + stale == 0)
             return;
         metrics.Purged("session", purged.Sessions);
         metrics.Purged("token", tokens);
         metrics.Purged("expired", expired);
         metrics.Purged("cut", cut);
+        metrics.Purged("device", unseen);
+        metrics.Purged("keyPackage", outdated);
+        metrics.Purged("welcome", stale);
         await database.ForgetDeletedAsync(cancellationToken);
-        Purged(logger, purged.Sessions, tokens, expired, cut);
+        Purged(logger, purged.Sessions, tokens, expired, cut, unseen, outdated, stale);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -55,8 +63,10 @@ internal sealed partial class RetentionService(
         }
     }
 
-    [LoggerMessage(5000, LogLevel.Information, "Purged {Sessions} sessions, {Tokens} tokens, {Expired} expired entries, {Cut} places of the log")]
-    private static partial void Purged(ILogger logger, int sessions, int tokens, int expired, int cut);
+    [LoggerMessage(
+        5000, LogLevel.Information,
+        "Purged {Sessions} sessions, {Tokens} tokens, {Expired} expired entries, {Cut} places of the log, {Devices} devices, {KeyPackages} KeyPackages, {Welcomes} Welcomes")]
+    private static partial void Purged(ILogger logger, int sessions, int tokens, int expired, int cut, int devices, int keyPackages, int welcomes);
 
     [LoggerMessage(5001, LogLevel.Warning, "The retention job failed and will run again")]
     private static partial void Failed(ILogger logger, Exception? exception);

@@ -18,18 +18,28 @@ internal sealed class MemberErasure(Database database, RosterStore roster, LogSt
 
     private const string MembersSql = "select user_id, role from room_members where room_id = @RoomId and user_id <> @UserId order by role desc, joined_seq";
 
+    private static readonly string IsHandshake = $"kind in ({(int)EntryKind.Proposal}, {(int)EntryKind.Commit})";
+
     private const string ScanSql = """
         select seq, id, owner_proof from entries
         where room_id = @RoomId and seq > @AfterSeq and owner_proof is not null order by seq limit @Limit
         """;
 
-    private const string EraseEntrySql = """
-        update entries set kind = @Gone, ciphertext = null, expires_at = null, id = null, owner_proof = null, sender_id = null
-        where room_id = @RoomId and seq = @Seq
+    // A handshake stays, without anything that tells whose it was: devices that were away could not follow the group without it.
+    private static readonly string Erasing = $"""
+        update entries set
+            kind = case when {IsHandshake} then kind else {(int)EntryKind.Gone} end,
+            ciphertext = case when {IsHandshake} then ciphertext end,
+            expires_at = case when {IsHandshake} then expires_at end,
+            id = null, owner_proof = null, sender_id = null
         """;
 
-    private const string EraseSentSql = """
-        update entries set kind = @Gone, ciphertext = null, expires_at = null, id = null, owner_proof = null, sender_id = null where sender_id = @UserId
+    private static readonly string EraseEntrySql = $"""
+        {Erasing} where room_id = @RoomId and seq = @Seq
+        """;
+
+    private static readonly string EraseSentSql = $"""
+        {Erasing} where sender_id = @UserId
         """;
 
     private const string EraseRosterSql = "update entries set user_id = null where user_id = @UserId";
@@ -79,7 +89,7 @@ internal sealed class MemberErasure(Database database, RosterStore roster, LogSt
         }
 
         // Also in rooms that the account has left since.
-        await transaction.ExecuteAsync(EraseSentSql, new { UserId = userId, Gone = (int)EntryKind.Gone }, cancellationToken);
+        await transaction.ExecuteAsync(EraseSentSql, new { UserId = userId }, cancellationToken);
         await transaction.ExecuteAsync(EraseRosterSql, new { UserId = userId }, cancellationToken);
         return async () =>
         {
@@ -94,7 +104,7 @@ internal sealed class MemberErasure(Database database, RosterStore roster, LogSt
     {
         var rows = await transaction.QueryAsync<ScanRow>(ScanSql, new { RoomId = roomId, AfterSeq = afterSeq, Limit = ScanBatch }, cancellationToken);
         foreach (var own in rows.Where(row => ownerProof.Verify(userId, roomId, row.Id, row.OwnerProof)))
-            await transaction.ExecuteAsync(EraseEntrySql, new { RoomId = roomId, own.Seq, Gone = (int)EntryKind.Gone }, cancellationToken);
+            await transaction.ExecuteAsync(EraseEntrySql, new { RoomId = roomId, own.Seq }, cancellationToken);
         return rows.Count == 0 ? null : rows[^1].Seq;
     }
 

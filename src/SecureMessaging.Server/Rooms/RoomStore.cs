@@ -19,7 +19,7 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
 {
     private const string ListSql = """
         select r.id, r.kind, r.name, r.visible, r.time_to_live, r.created_on, r.epoch, m.role, r.last_seq as head_seq,
-            case when r.first_seq > m.joined_seq then r.first_seq else m.joined_seq end as floor_seq, m.delivered_seq
+            case when r.first_seq > m.joined_seq then r.first_seq else m.joined_seq end as floor_seq, m.delivered_seq, r.scheme, r.generation
         from room_members m join rooms r on r.id = m.room_id
         where m.user_id = @UserId
         """;
@@ -27,8 +27,8 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
     private const string GetSql = ListSql + " and m.room_id = @RoomId";
 
     private const string InsertSql = """
-        insert into rooms (id, kind, name, visible, time_to_live, direct_key, created_on)
-        values (@Id, @Kind, @Name, @Visible, @TimeToLive, @DirectKey, @CreatedOn)
+        insert into rooms (id, kind, name, visible, time_to_live, direct_key, created_on, scheme)
+        values (@Id, @Kind, @Name, @Visible, @TimeToLive, @DirectKey, @CreatedOn, @Scheme)
         on conflict do nothing
         """;
 
@@ -72,6 +72,7 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
                         TimeToLive = request.TimeToLiveSeconds,
                         DirectKey = key,
                         CreatedOn = time.Now().ToDay(),
+                        request.Scheme,
                     },
                     cancellationToken);
                 if (inserted == 0)
@@ -165,9 +166,11 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
         public long HeadSeq { get; init; }
         public long FloorSeq { get; init; }
         public long DeliveredSeq { get; init; }
+        public string Scheme { get; init; } = "";
+        public int Generation { get; init; }
 
         public Room ToRoom() => new(
             Id, Kind, Name, Visible, TimeToLive, CreatedOn, Epoch, Role, HeadSeq, FloorSeq, DeliveredSeq,
-            LogStore.Unread(HeadSeq, FloorSeq, DeliveredSeq));
+            LogStore.Unread(HeadSeq, FloorSeq, DeliveredSeq), Scheme, Generation);
     }
 }

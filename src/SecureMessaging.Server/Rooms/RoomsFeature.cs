@@ -1,3 +1,4 @@
+using System.Buffers;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Accounts;
@@ -9,6 +10,10 @@ namespace SecureMessaging.Server.Rooms;
 /// <summary>Rooms and their rosters over REST.</summary>
 internal static class RoomsFeature
 {
+    private const int SchemeCharacters = 32;
+
+    private static readonly SearchValues<char> SchemeCharacterSet = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789.-");
+
     public static void AddRooms(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<RoomEvents>();
@@ -43,6 +48,8 @@ internal static class RoomsFeature
         RequireSettings(new RoomSettings(request.Name, request.TimeToLiveSeconds), limits);
         if (request.Id == Guid.Empty)
             throw ApiException.Invalid("id must be a random UUID.");
+        if (request.Scheme.Length is 0 or > SchemeCharacters || request.Scheme.AsSpan().ContainsAnyExcept(SchemeCharacterSet))
+            throw ApiException.Invalid($"A scheme has 1 to {SchemeCharacters} of a-z 0-9 . -");
         if (request.Members.Length >= limits.RoomMembers)
             throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
         var others = await FindAsync(users, request.Members, cancellationToken);

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
 
@@ -39,18 +40,38 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
             {
                 await log.LockRoomAsync(transaction, roomId, cancellationToken);
                 var own = await RequireRoleAsync(transaction, roomId, caller.UserId, cancellationToken);
-                if (own < RoomRole.Admin || (own < RoomRole.Owner && role > RoomRole.Member))
-                    throw ApiException.Forbidden();
-                await RequireGroupAsync(transaction, roomId, cancellationToken);
-                if (await FindRoleAsync(transaction, roomId, userId, cancellationToken) is not null)
-                    return null;
-                if (await transaction.QuerySingleAsync<int>(CountSql, new { RoomId = roomId }, cancellationToken) >= limits.RoomMembers)
-                    throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
-                return await rooms.JoinAsync(transaction, roomId, userId, role, cancellationToken);
+                return await AddAsync(transaction, roomId, own, userId, role, cancellationToken);
             },
             cancellationToken));
         if (entry is not null)
             await feed.PublishAsync(roomId, entry);
+    }
+
+    /// <summary>Adds a member for a caller of this role, inside the caller's transaction and under the room's lock. Null: was in already.</summary>
+    public async Task<LogEntry?> AddAsync(DbTransaction transaction, Guid roomId, RoomRole own, Guid userId, RoomRole role, CancellationToken cancellationToken)
+    {
+        if (own < RoomRole.Admin || (own < RoomRole.Owner && role > RoomRole.Member))
+            throw ApiException.Forbidden();
+        await RequireGroupAsync(transaction, roomId, cancellationToken);
+        if (await FindRoleAsync(transaction, roomId, userId, cancellationToken) is not null)
+            return null;
+        if (await transaction.QuerySingleAsync<int>(CountSql, new { RoomId = roomId }, cancellationToken) >= limits.RoomMembers)
+            throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
+        return await rooms.JoinAsync(transaction, roomId, userId, role, cancellationToken);
+    }
+
+    /// <summary>Removes another member for a caller of this role, inside the caller's transaction and under the room's lock. Null: was not in any more.</summary>
+    public async Task<LogEntry?> RemoveOtherAsync(DbTransaction transaction, Guid roomId, RoomRole own, Guid userId, CancellationToken cancellationToken)
+    {
+        if (own < RoomRole.Admin)
+            throw ApiException.Forbidden();
+        await RequireGroupAsync(transaction, roomId, cancellationToken);
+        if (await FindRoleAsync(transaction, roomId, userId, cancellationToken) is not { } target)
+            return null;
+        // An owner removes owners, and stays one: the room never lacks one.
+        if (own < RoomRole.Owner && target >= own)
+            throw ApiException.Forbidden();
+        return await LeaveAsync(transaction, roomId, userId, userId, cancellationToken);
     }
 
     /// <summary>Removes a member, or oneself. The last one to leave takes the room along.</summary>
@@ -111,6 +132,7 @@ internal sealed class RosterStore(Database database, RoomStore rooms, LogStore l
     {
         await transaction.ExecuteAsync(
             "delete from room_members where room_id = @RoomId and user_id = @UserId", new { RoomId = roomId, UserId = userId }, cancellationToken);
+        await WelcomeStore.ForgetAsync(transaction, roomId, userId, cancellationToken);
         return await log.AppendAsync(transaction, roomId, new(0, EntryKind.MemberLeft, default, UserId: named), cancellationToken);
     }
 

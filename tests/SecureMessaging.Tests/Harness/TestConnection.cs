@@ -38,6 +38,8 @@ public sealed class TestConnection : IAsyncDisposable
         Hub.On<Guid, RoomChange>(nameof(IChatClient.RoomChanged), (roomId, change) => Record(nameof(IChatClient.RoomChanged), roomId, change));
         Hub.On<Guid>(nameof(IChatClient.Resync), roomId => Record(nameof(IChatClient.Resync), roomId));
         Hub.On<SessionEndReason>(nameof(IChatClient.SessionEnded), reason => Record(nameof(IChatClient.SessionEnded), reason));
+        Hub.On<Guid, int>(nameof(IChatClient.KeyPackagesLow), (deviceId, available) => Record(nameof(IChatClient.KeyPackagesLow), deviceId, available));
+        Hub.On<Guid>(nameof(IChatClient.WelcomesWaiting), deviceId => Record(nameof(IChatClient.WelcomesWaiting), deviceId));
         Hub.On<int>(nameof(IChatClient.Draining), delay => Record(nameof(IChatClient.Draining), delay));
         Hub.Closed += exception =>
         {

@@ -1,0 +1,148 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Devices;
+
+/// <summary>Devices, their identity and their KeyPackages over REST.</summary>
+internal static class DevicesFeature
+{
+    private const int BodyBytes = 16 * 1024;
+
+    /// <summary>Hold, in base64, as many KeyPackages as an upload may have, and as many ids as a claim may name.</summary>
+    private const int UploadBytes = 640 * 1024;
+    private const int ClaimBytes = 128 * 1024;
+
+    private const int SealedIdentityBytes = 1024;
+
+    public static void AddDevices(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddOptions<DevicesOptions>().BindConfiguration(DevicesOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<DeviceEvents>();
+        services.AddSingleton<DeviceRooms>();
+        services.AddSingleton<DeviceStore>();
+        services.AddSingleton<DeviceDirectory>();
+        services.AddSingleton<ClaimQuota>();
+        services.AddSingleton<KeyPackageStore>();
+        services.AddSingleton<SeenDevices>();
+    }
+
+    public static void UseDevices(this WebApplication app)
+    {
+        var seen = app.Services.GetRequiredService<SeenDevices>();
+        app.Use(async (context, next) =>
+        {
+            await seen.NoteAsync(context);
+            await next(context);
+        });
+    }
+
+    public static void MapDevices(this IEndpointRouteBuilder app)
+    {
+        var devices = app.MapGroup("/v1/devices").RequireAuthorization().WithTags("Devices").NeverStored();
+        devices.MapGet("", ListAsync);
+        devices.MapGet("{deviceId:guid}/key-packages", GetStockAsync);
+        devices.MapPost("{deviceId:guid}/key-packages", UploadAsync).WithMetadata(new RequestSizeLimitAttribute(UploadBytes));
+        devices.MapDelete("{deviceId:guid}", RevokeAsync);
+        var small = devices.MapGroup("").WithMetadata(new RequestSizeLimitAttribute(BodyBytes));
+        small.MapPost("", RegisterAsync);
+        small.MapPut("{deviceId:guid}/session", AttachAsync);
+        small.MapPut("{deviceId:guid}/approval", ApproveAsync);
+        small.MapPut("{deviceId:guid}/keys", RotateAsync);
+
+        var others = app.MapGroup("/v1").RequireAuthorization().WithTags("Devices").NeverStored();
+        others.MapPut("me/identity", ReplaceIdentityAsync).WithMetadata(new RequestSizeLimitAttribute(BodyBytes));
+        others.MapGet("users/{username}/devices", GetUserAsync);
+        others.MapGet("rooms/{roomId:guid}/devices", GetRoomAsync);
+        others.MapPost("key-packages/claim", ClaimAsync).WithMetadata(new RequestSizeLimitAttribute(ClaimBytes));
+    }
+
+    private static async Task<Ok<Device[]>> ListAsync(Caller caller, DeviceStore devices, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await devices.ListAsync(caller, cancellationToken));
+
+    private static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
+        Caller caller, RegisterDeviceRequest request, DeviceStore devices, Limits limits, CancellationToken cancellationToken)
+    {
+        if (request.Id == Guid.Empty)
+            throw ApiException.Invalid("id must be a random UUID.");
+        if (request.Scheme != Schemes.Mls10)
+            throw ApiException.Invalid($"scheme must be {Schemes.Mls10}.");
+        if (request.Name?.Length > limits.NameBytes)
+            throw ApiException.TooLarge("name", limits.NameBytes);
+        RequireKeys(request.SignatureKey, request.LinkKey);
+        if (request.IdentityKey is not null)
+            RequireIdentityKey(request.IdentityKey);
+        var (device, created) = await devices.RegisterAsync(caller, request, cancellationToken);
+        return created ? TypedResults.Created($"/v1/devices/{device.Id}", device) : TypedResults.Ok(device);
+    }
+
+    private static async Task<NoContent> AttachAsync(Caller caller, Guid deviceId, DeviceStore devices, CancellationToken cancellationToken)
+    {
+        await devices.AttachAsync(caller, deviceId, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<Device>> ApproveAsync(
+        Caller caller, Guid deviceId, ApproveDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
+    {
+        if (request.SealedIdentity?.Length > SealedIdentityBytes)
+            throw ApiException.TooLarge("sealedIdentity", SealedIdentityBytes);
+        return TypedResults.Ok(await devices.ApproveAsync(caller, deviceId, request, cancellationToken));
+    }
+
+    private static async Task<Ok<Device>> RotateAsync(
+        Caller caller, Guid deviceId, RotateDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
+    {
+        RequireKeys(request.SignatureKey, request.LinkKey);
+        return TypedResults.Ok(await devices.RotateAsync(caller, deviceId, request, cancellationToken));
+    }
+
+    private static async Task<NoContent> ReplaceIdentityAsync(
+        Caller caller, ReplaceIdentityRequest request, DeviceStore devices, CancellationToken cancellationToken)
+    {
+        RequireIdentityKey(request.IdentityKey);
+        await devices.ReplaceIdentityAsync(caller, request, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<NoContent> RevokeAsync(Caller caller, Guid deviceId, DeviceStore devices, CancellationToken cancellationToken)
+    {
+        await devices.RevokeAsync(caller.UserId, deviceId, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<KeyPackageStock>> GetStockAsync(Caller caller, Guid deviceId, KeyPackageStore packages, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await packages.GetStockAsync(caller, deviceId, cancellationToken));
+
+    private static async Task<Ok<KeyPackageStock>> UploadAsync(
+        Caller caller, Guid deviceId, UploadKeyPackagesRequest request, KeyPackageStore packages, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await packages.UploadAsync(caller, deviceId, request, cancellationToken));
+
+    private static async Task<Ok<ClaimedKeyPackages>> ClaimAsync(
+        Caller caller, ClaimKeyPackagesRequest request, KeyPackageStore packages, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await packages.ClaimAsync(caller, request, cancellationToken));
+
+    private static async Task<Ok<UserKeys>> GetUserAsync(string username, DeviceDirectory directory, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await directory.OfUserAsync(username, cancellationToken));
+
+    private static async Task<Ok<UserKeys[]>> GetRoomAsync(Caller caller, Guid roomId, DeviceDirectory directory, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await directory.OfRoomAsync(caller, roomId, cancellationToken));
+
+    private static void RequireKeys(byte[] signatureKey, byte[] linkKey)
+    {
+        if (!DeviceCredential.IsPublicKey(signatureKey))
+            throw ApiException.Invalid("signatureKey must be an Ed25519 public key.");
+        if (linkKey.Length != DeviceCredential.KeyLength)
+            throw ApiException.Invalid($"linkKey must have {DeviceCredential.KeyLength} bytes.");
+    }
+
+    private static void RequireIdentityKey(byte[] identityKey)
+    {
+        if (!DeviceCredential.IsPublicKey(identityKey))
+            throw ApiException.Invalid("identityKey must be an Ed25519 public key.");
+    }
+}

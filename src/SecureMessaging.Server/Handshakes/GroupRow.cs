@@ -1,0 +1,25 @@
+using System.Data.Common;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Handshakes;
+
+/// <summary>A room with its MLS group, locked.</summary>
+internal sealed record GroupRow
+{
+    private const string Sql = "select scheme, generation, epoch, visible, group_seq, commit_seq from rooms where id = @RoomId";
+
+    public string Scheme { get; init; } = "";
+    public int Generation { get; init; }
+    public long Epoch { get; init; }
+    public bool Visible { get; init; }
+    public long GroupSeq { get; init; }
+    public long CommitSeq { get; init; }
+
+    /// <summary>Reads the room under its lock, which <see cref="Messages.LogStore.LockRoomAsync"/> has taken.</summary>
+    public static async Task<GroupRow> RequireAsync(DbTransaction transaction, Guid roomId, CancellationToken cancellationToken)
+    {
+        var group = await transaction.QuerySingleAsync<GroupRow>(Sql, new { RoomId = roomId }, cancellationToken) ?? throw ApiException.NotFound();
+        return group.Scheme == Schemes.Mls10 ? group : throw new ApiException(ErrorCode.Conflict, $"The room's scheme is not {Schemes.Mls10}.");
+    }
+}

@@ -1,0 +1,47 @@
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Handshakes;
+
+/// <summary>What can be known of a handshake before the database is asked.</summary>
+internal static class HandshakeFraming
+{
+    /// <summary>The generation that a handshake of this room says to be of. Refuses what is not a PrivateMessage of this kind, room and epoch.</summary>
+    public static int Require(Guid roomId, Guid id, long epoch, byte[] message, ContentType type, Limits limits)
+    {
+        if (id == Guid.Empty)
+            throw ApiException.Invalid("id must be a random UUID.");
+        if (epoch < 0)
+            throw ApiException.Invalid("epoch must not be negative.");
+        if (message.Length > limits.HandshakeBytes)
+            throw ApiException.TooLarge("A handshake", limits.HandshakeBytes);
+        if (MlsMessage.TryReadPublicHeader(message, out _))
+            throw ApiException.Invalid("Handshakes travel as PrivateMessage, not as PublicMessage.");
+        if (!MlsPrivateMessage.TryRead(message, out var framed) || framed.Type != type)
+            throw ApiException.Invalid($"This is not an MLSMessage with a PrivateMessage of content type {type.ToString().ToLowerInvariant()}.");
+        if (!framed.TryGetGeneration(roomId, out var generation))
+            throw ApiException.Invalid("The group id is not of this room.");
+        return framed.Epoch == (ulong)epoch ? generation : throw ApiException.Invalid("The epoch is not the message's.");
+    }
+
+    /// <summary>The KeyPackage references of each Welcome.</summary>
+    public static List<List<byte[]>> RequireWelcomes(CommitRequest request, Limits limits)
+    {
+        var result = new List<List<byte[]>>();
+        var bytes = (long)request.Commit.Length;
+        foreach (var welcome in request.Welcomes ?? [])
+        {
+            if (welcome is null)
+                throw ApiException.Invalid("A Welcome must not be null.");
+            if (welcome.Length > limits.HandshakeBytes)
+                throw ApiException.TooLarge("A Welcome", limits.HandshakeBytes);
+            bytes += welcome.Length;
+            if (!MlsWelcome.TryRead(welcome, limits.RoomMembers * limits.Devices, out var references))
+                throw ApiException.Invalid("This is not an MLSMessage with a Welcome of suite 1.");
+            result.Add(references);
+        }
+
+        return bytes <= limits.CommitBytes ? result : throw ApiException.TooLarge("The handshakes of a commit", limits.CommitBytes);
+    }
+}

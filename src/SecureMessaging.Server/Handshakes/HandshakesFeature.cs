@@ -1,0 +1,112 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Devices;
+using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Rooms;
+
+namespace SecureMessaging.Server.Handshakes;
+
+/// <summary>MLS commits, proposals, Welcomes and the reset of a group over REST.</summary>
+internal static class HandshakesFeature
+{
+    /// <summary>Hold, in base64, all handshakes of a commit with its roster change, and one handshake.</summary>
+    private const int CommitBytes = (3 * 1024 * 1024) + (256 * 1024);
+    private const int ProposalBytes = 1536 * 1024;
+    private const int ReportBytes = 1024;
+
+    public static void AddHandshakes(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<WelcomeStore>();
+        services.AddSingleton<GroupResetStore>();
+        services.AddSingleton<HandshakeStore>();
+    }
+
+    public static void MapHandshakes(this IEndpointRouteBuilder app)
+    {
+        var rooms = app.MapGroup("/v1/rooms/{roomId:guid}").RequireAuthorization().WithTags("Handshakes");
+        rooms.MapPost("commits", CommitAsync).WithMetadata(new RequestSizeLimitAttribute(CommitBytes));
+        rooms.MapPost("proposals", ProposeAsync).WithMetadata(new RequestSizeLimitAttribute(ProposalBytes));
+        rooms.MapPost("invalid-commits", ReportAsync).WithMetadata(new RequestSizeLimitAttribute(ReportBytes));
+
+        var welcomes = app.MapGroup("/v1/devices/{deviceId:guid}/welcomes").RequireAuthorization().WithTags("Handshakes").NeverStored();
+        welcomes.MapGet("", ListWelcomesAsync);
+        welcomes.MapDelete("{roomId:guid}/{seq:long}", AcknowledgeAsync);
+    }
+
+    private static async Task<Ok<CommitAck>> CommitAsync(
+        Caller caller, Guid roomId, CommitRequest request, HandshakeStore handshakes, RoomStore rooms, UserStore users, DeviceEvents events, ServerMetrics metrics, Limits limits,
+        CancellationToken cancellationToken)
+    {
+        var generation = HandshakeFraming.Require(roomId, request.Id, request.Epoch, request.Commit, ContentType.Commit, limits);
+        var references = HandshakeFraming.RequireWelcomes(request, limits);
+        var plan = await PlanAsync(caller, roomId, request.Roster, rooms, users, limits, cancellationToken);
+        try
+        {
+            var (ack, welcomed) = await handshakes.CommitAsync(
+                caller, new Handshake(roomId, request.Id, request.Epoch, generation, request.Commit), plan, request.Welcomes ?? [], references, cancellationToken);
+            metrics.Committed(ack.Duplicate ? "duplicate" : "won");
+            foreach (var device in welcomed)
+                events.RaiseWelcomesWaiting(device.UserId, device.DeviceId);
+            return TypedResults.Ok(ack);
+        }
+        catch (ApiException exception)
+        {
+            metrics.Committed(exception.Code == ErrorCode.WrongEpoch ? "lost" : "refused");
+            throw;
+        }
+    }
+
+    private static async Task<Ok<SendAck>> ProposeAsync(
+        Caller caller, Guid roomId, ProposalRequest request, HandshakeStore handshakes, Limits limits, CancellationToken cancellationToken)
+    {
+        var generation = HandshakeFraming.Require(roomId, request.Id, request.Epoch, request.Proposal, ContentType.Proposal, limits);
+        return TypedResults.Ok(await handshakes.ProposeAsync(caller, new Handshake(roomId, request.Id, request.Epoch, generation, request.Proposal), cancellationToken));
+    }
+
+    private static async Task<Ok<InvalidCommitReport>> ReportAsync(
+        Caller caller, Guid roomId, ReportInvalidCommitRequest request, GroupResetStore groups, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await groups.ReportAsync(caller, roomId, request.Seq, cancellationToken));
+
+    private static async Task<Ok<PendingWelcome[]>> ListWelcomesAsync(Caller caller, Guid deviceId, WelcomeStore welcomes, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await welcomes.ListAsync(caller, deviceId, cancellationToken));
+
+    private static async Task<NoContent> AcknowledgeAsync(
+        Caller caller, Guid deviceId, Guid roomId, long seq, WelcomeStore welcomes, CancellationToken cancellationToken)
+    {
+        await welcomes.AcknowledgeAsync(caller, deviceId, roomId, seq, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<RosterPlan> PlanAsync(
+        Caller caller, Guid roomId, RosterChange? change, RoomStore rooms, UserStore users, Limits limits, CancellationToken cancellationToken)
+    {
+        var (add, remove) = (change?.Add ?? [], change?.Remove ?? []);
+        if (add.Length + remove.Length == 0)
+            return RosterPlan.Nothing;
+        if (add.Length > limits.RoomMembers || remove.Length > limits.RoomMembers)
+            throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
+        // Asked first, so that a stranger to the room does not learn from it who has an account.
+        await rooms.GetAsync(caller, roomId, cancellationToken);
+        var roles = new Dictionary<string, RoomRole>(StringComparer.OrdinalIgnoreCase);
+        foreach (var request in add)
+        {
+            if (request?.Username is null || !roles.TryAdd(request.Username, request.Role))
+                throw ApiException.Invalid("The roster change names somebody twice, or nobody.");
+        }
+
+        var found = await users.FindByUsernamesAsync(roles.Keys, cancellationToken);
+        if (found.Count < roles.Count)
+            throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
+        var plan = new RosterPlan([.. found.Select(user => (user.Id, roles[user.Username]))], remove);
+        if (plan.Remove.Concat(plan.Add.Select(user => user.UserId)).GroupBy(id => id).Any(group => group.Skip(1).Any()))
+            throw ApiException.Invalid("The roster change names somebody twice, or nobody.");
+        return plan.Remove.Contains(caller.UserId) || plan.Add.Any(user => user.UserId == caller.UserId)
+            ? throw ApiException.Invalid("The roster change cannot be about the caller: nobody commits its own removal.")
+            : plan;
+    }
+}

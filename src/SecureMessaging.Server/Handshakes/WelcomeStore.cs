@@ -1,0 +1,205 @@
+using System.Data.Common;
+using Dapper;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Handshakes;
+
+/// <summary>A device that a Welcome is for.</summary>
+internal sealed record WelcomedDevice(Guid UserId, Guid DeviceId);
+
+/// <summary>Welcomes on their way to devices: each stored once, with the commit that won, and gone when the last of its devices has fetched it.</summary>
+internal sealed class WelcomeStore(Database database, TimeProvider time, Limits limits)
+{
+    // Only devices of members, which somebody vouches for: to all others the reference is unknown.
+    private string RecipientsSql => $"""
+        select k.reference, k.device_id, d.user_id from key_packages k
+        join devices d on d.id = k.device_id and d.identity_signature is not null
+        join room_members m on m.room_id = @RoomId and m.user_id = d.user_id
+        where k.reference {database.AnyOf("References")}
+        """;
+
+    private const string InsertSql = """
+        insert into welcomes (room_id, seq, number, generation, message, created_at) values (@RoomId, @Seq, @Number, @Generation, @Message, @CreatedAt)
+        """;
+
+    private const string InsertRecipientSql = """
+        insert into welcome_recipients (device_id, room_id, seq, number) values (@DeviceId, @RoomId, @Seq, @Number)
+        """;
+
+    private const string PendingSql = """
+        select w.room_id, w.generation, w.seq, w.message from devices d
+        join welcome_recipients r on r.device_id = d.id
+        join welcomes w on w.room_id = r.room_id and w.seq = r.seq and w.number = r.number
+        join room_members m on m.room_id = w.room_id and m.user_id = d.user_id
+        where d.id = @DeviceId and d.user_id = @UserId and d.session_id = @SessionId
+        order by w.created_at, w.room_id, w.seq limit @Limit
+        """;
+
+    private const string IsCurrentSql = "select session_id from devices where id = @DeviceId and user_id = @UserId";
+
+    // The message is locked first, so that of two devices that strike themselves out at once one sees the other gone, and takes it along.
+    private const string PostgresLockSql = """
+        select 1 from welcomes w join welcome_recipients r on r.room_id = w.room_id and r.seq = w.seq and r.number = w.number
+        where r.device_id = @DeviceId and r.room_id = @RoomId and r.seq = @Seq for update of w
+        """;
+
+    private const string StrikeSql = "delete from welcome_recipients where device_id = @DeviceId and room_id = @RoomId and seq = @Seq";
+
+    private const string DeleteUnwantedSql = """
+        delete from welcomes where room_id = @RoomId and not exists (
+            select 1 from welcome_recipients r where r.room_id = welcomes.room_id and r.seq = welcomes.seq and r.number = welcomes.number)
+        """;
+
+    private const string StrikeUserSql = """
+        delete from welcome_recipients where room_id = @RoomId and device_id in (select id from devices where user_id = @UserId)
+        """;
+
+    private const string StrikeDeviceSql = "delete from welcome_recipients where device_id = @DeviceId";
+
+    private const string PurgeSql = """
+        delete from welcomes where (room_id, seq, number) in (
+            select w.room_id, w.seq, w.number from welcomes w
+            where w.created_at < @Before or not exists (
+                select 1 from welcome_recipients r where r.room_id = w.room_id and r.seq = w.seq and r.number = w.number)
+            limit @Limit)
+        """;
+
+    private const int PageLength = 100;
+
+    /// <summary>
+    /// Finds the devices of these Welcomes, by the roster as it stands in the transaction. One list a Welcome; all of their references must be found, and
+    /// no device twice.
+    /// </summary>
+    public async Task<List<WelcomedDevice>[]> FindAsync(DbTransaction transaction, Guid roomId, IReadOnlyList<List<byte[]>> welcomes, CancellationToken cancellationToken)
+    {
+        if (welcomes.Count == 0)
+            return [];
+        var parameters = new DynamicParameters(new { RoomId = roomId });
+        parameters.Add("References", database.ListOf(welcomes.SelectMany(references => references)));
+        var rows = await transaction.QueryAsync<RecipientRow>(RecipientsSql, parameters, cancellationToken);
+        var found = rows.ToDictionary(row => KeyPackageReference.From(row.Reference), row => new WelcomedDevice(row.UserId, row.DeviceId));
+        var devices = new HashSet<Guid>();
+        var result = new List<WelcomedDevice>[welcomes.Count];
+        for (var i = 0; i < result.Length; i++)
+        {
+            result[i] = [];
+            foreach (var reference in welcomes[i])
+            {
+                if (!found.TryGetValue(KeyPackageReference.From(reference), out var device))
+                    throw ApiException.Invalid("A Welcome is for a KeyPackage that is no member's (any more). Read the room's devices again.");
+                if (!devices.Add(device.DeviceId))
+                    throw ApiException.Invalid("A commit welcomes a device once.");
+                result[i].Add(device);
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>Stores a Welcome in the transaction of its commit.</summary>
+    public async Task AddAsync(
+        DbTransaction transaction, Guid roomId, int generation, long seq, int number, byte[] message, List<WelcomedDevice> devices, CancellationToken cancellationToken)
+    {
+        await transaction.ExecuteAsync(
+            InsertSql, new { RoomId = roomId, Seq = seq, Number = number, Generation = generation, Message = message, CreatedAt = time.Now().ToMinute() }, cancellationToken);
+        // In the order of ids, for each locks its device a little.
+        foreach (var device in devices.OrderBy(device => device.DeviceId))
+            await transaction.ExecuteAsync(InsertRecipientSql, new { device.DeviceId, RoomId = roomId, Seq = seq, Number = number }, cancellationToken);
+    }
+
+    /// <summary>What waits for the calling device, oldest first, as much as fits into a page.</summary>
+    public Task<PendingWelcome[]> ListAsync(Caller caller, Guid deviceId, CancellationToken cancellationToken) => database.ReadAsync(
+        async connection =>
+        {
+            RequireCurrent(await connection.QuerySingleAsync<SessionRow>(IsCurrentSql, new { DeviceId = deviceId, caller.UserId }, cancellationToken), caller);
+            var command = new CommandDefinition(
+                PendingSql, new { DeviceId = deviceId, caller.UserId, caller.SessionId, Limit = PageLength }, commandTimeout: Database.CommandTimeoutSeconds,
+                cancellationToken: cancellationToken);
+            var pending = new List<PendingWelcome>();
+            var bytes = 0;
+            await using var reader = await connection.ExecuteReaderAsync(command);
+            var parse = reader.GetRowParser<WelcomeRow>();
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                var row = parse(reader);
+                bytes += row.Message.Length;
+                if (pending.Count > 0 && bytes > limits.PageBytes)
+                    break;
+                pending.Add(new PendingWelcome(row.RoomId, row.Generation, row.Seq, row.Message));
+            }
+
+            return pending.ToArray();
+        },
+        cancellationToken);
+
+    /// <summary>The calling device has it. Idempotent.</summary>
+    public Task AcknowledgeAsync(Caller caller, Guid deviceId, Guid roomId, long seq, CancellationToken cancellationToken) => database.WriteAsync(
+        async transaction =>
+        {
+            var parameters = new { DeviceId = deviceId, RoomId = roomId, Seq = seq };
+            RequireCurrent(await transaction.QuerySingleAsync<SessionRow>(IsCurrentSql, new { DeviceId = deviceId, caller.UserId }, cancellationToken), caller);
+            if (database.IsPostgres)
+                await transaction.ExecuteAsync(PostgresLockSql, parameters, cancellationToken);
+            await transaction.ExecuteAsync(StrikeSql, parameters, cancellationToken);
+            await transaction.ExecuteAsync(DeleteUnwantedSql, parameters, cancellationToken);
+        },
+        cancellationToken);
+
+    /// <summary>A member leaves: what waits for its devices is not for them any more. Under the room's lock.</summary>
+    public static async Task ForgetAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken)
+    {
+        if (await transaction.ExecuteAsync(StrikeUserSql, new { RoomId = roomId, UserId = userId }, cancellationToken) > 0)
+            await transaction.ExecuteAsync(DeleteUnwantedSql, new { RoomId = roomId }, cancellationToken);
+    }
+
+    /// <summary>Nothing waits for this device any more. What was for it alone goes with the retention job.</summary>
+    public static Task DropAsync(DbTransaction transaction, Guid deviceId, CancellationToken cancellationToken) =>
+        transaction.ExecuteAsync(StrikeDeviceSql, new { DeviceId = deviceId }, cancellationToken);
+
+    /// <summary>The room's group begins anew.</summary>
+    public static Task ResetAsync(DbTransaction transaction, Guid roomId, CancellationToken cancellationToken) =>
+        transaction.ExecuteAsync("delete from welcomes where room_id = @RoomId", new { RoomId = roomId }, cancellationToken);
+
+    /// <summary>Deletes Welcomes from before a day and those that nobody waits for, a batch a transaction. Returns how many.</summary>
+    public async Task<int> PurgeAsync(DateTime before, int batch, CancellationToken cancellationToken)
+    {
+        for (var total = 0; ;)
+        {
+            var count = await database.ExecuteAsync(PurgeSql, new { Before = before, Limit = batch }, cancellationToken);
+            total += count;
+            if (count < batch)
+                return total;
+        }
+    }
+
+    private static void RequireCurrent(SessionRow? device, Caller caller)
+    {
+        if (device is null)
+            throw ApiException.NotFound();
+        if (device.SessionId != caller.SessionId)
+            throw new ApiException(ErrorCode.Forbidden, "This is for the device itself, in its session.");
+    }
+
+    private sealed record SessionRow
+    {
+        public Guid? SessionId { get; init; }
+    }
+
+    private sealed record RecipientRow
+    {
+        public byte[] Reference { get; init; } = [];
+        public Guid DeviceId { get; init; }
+        public Guid UserId { get; init; }
+    }
+
+    private sealed record WelcomeRow
+    {
+        public Guid RoomId { get; init; }
+        public int Generation { get; init; }
+        public long Seq { get; init; }
+        public byte[] Message { get; init; } = [];
+    }
+}

@@ -1,0 +1,264 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Security.Cryptography;
+using NSec.Cryptography;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Devices;
+
+public abstract class DeviceTests(TestServer server)
+{
+    [Fact]
+    public async Task The_first_device_brings_the_identity_and_others_are_seen_once_it_has_signed_them()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        Assert.Null((await KeysAsync(ben, anna)).IdentityKey);
+        using var first = new TestDevice(anna, TestDevice.NewKey(), anna.Http);
+        using (var created = await anna.Http.PostAsJsonAsync("/v1/devices", first.Registration(), Wire.Json))
+            Assert.Equal(HttpStatusCode.Created, created.StatusCode);
+        using (var again = await anna.Http.PostAsJsonAsync("/v1/devices", first.Registration(), Wire.Json))
+        {
+            Assert.Equal(HttpStatusCode.OK, again.StatusCode);
+            var device = await again.ReadAsync<Device>();
+            Assert.Equal((first.Id, true, true, TimeSpan.Zero), (device.Id, device.Approved, device.Current, device.CreatedOn.TimeOfDay));
+        }
+
+        using var second = await first.AddDeviceAsync(approved: false);
+        var keys = await KeysAsync(ben, anna);
+        Assert.Equal(first.IdentityKey, keys.IdentityKey);
+        Assert.Equal([first.Id], keys.Devices.Select(device => device.DeviceId));
+
+        var seal = RandomNumberGenerator.GetBytes(100);
+        await ApproveAsync(first, second, seal);
+        keys = await KeysAsync(ben, anna);
+        Assert.Equal(2, keys.Devices.Length);
+        foreach (var device in new[] { first, second })
+        {
+            var seen = keys.Devices.Single(key => key.DeviceId == device.Id);
+            Assert.Equal(device.PublicKey, seen.SignatureKey);
+            Assert.Equal(device.IdentitySignature, seen.IdentitySignature);
+        }
+
+        // The seal is for the device alone.
+        Assert.All(await ListAsync(first), device => Assert.Null(device.SealedIdentity));
+        Assert.Equal(seal, (await ListAsync(second)).Single(device => device.Current).SealedIdentity);
+        await (await ben.Http.GetAsync("/v1/users/nobody-at-all/devices")).ReadErrorAsync(404, ErrorCode.NotFound);
+    }
+
+    [Fact]
+    public async Task What_is_not_signed_or_contradicts_is_refused()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        using var device = new TestDevice(anna, TestDevice.NewKey(), anna.Http);
+        var right = device.Registration();
+        using var stranger = TestDevice.NewKey();
+        var forged = TestDevice.Sign(stranger, anna.Id, device.Id, device.PublicKey);
+        foreach (var wrong in new[]
+        {
+            right with { Id = Guid.Empty },
+            right with { Id = Guid.NewGuid() },
+            right with { IdentityKey = null },
+            right with { IdentitySignature = null },
+            right with { IdentitySignature = forged },
+            right with { IdentitySignature = right.IdentitySignature![..63] },
+            right with { IdentitySignature = TestDevice.Sign(device.Identity, ben.Id, device.Id, device.PublicKey) },
+            right with { SignatureKey = right.SignatureKey[..31] },
+            right with { SignatureKey = stranger.PublicKey.Export(KeyBlobFormat.RawPublicKey) },
+            right with { LinkKey = new byte[33] },
+            right with { IdentityKey = new byte[31] },
+            right with { Scheme = "opaque" },
+        })
+        {
+            await (await anna.Http.PostAsJsonAsync("/v1/devices", wrong, Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
+        }
+
+        await (await anna.Http.PostAsJsonAsync("/v1/devices", right with { Name = new byte[257] }, Wire.Json)).ReadErrorAsync(413, ErrorCode.TooLarge);
+        await device.RegisterAsync();
+        await (await anna.Http.PostAsJsonAsync("/v1/devices", right with { LinkKey = new byte[32] }, Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        // A session is one device, an id is one device, and the identity is fixed.
+        using var other = new TestDevice(anna, device.Identity, anna.Http);
+        await (await anna.Http.PostAsJsonAsync("/v1/devices", other.Registration(first: false), Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        using var taken = new TestDevice(ben, TestDevice.NewKey(), ben.Http);
+        var signed = TestDevice.Sign(taken.Identity, ben.Id, device.Id, taken.PublicKey);
+        await (await ben.Http.PostAsJsonAsync("/v1/devices", taken.Registration() with { Id = device.Id, IdentitySignature = signed }, Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        using var second = await device.AddDeviceAsync(register: false);
+        second.Identity = TestDevice.NewKey();
+        await (await second.Http.PostAsJsonAsync("/v1/devices", second.Registration(), Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        await (await second.Http.PostAsJsonAsync("/v1/devices", second.Registration(first: false), Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
+    }
+
+    [Fact]
+    public async Task Nobody_touches_the_devices_of_others()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        using var device = await anna.AddDeviceAsync();
+        using var bens = await ben.AddDeviceAsync();
+        var path = $"/v1/devices/{device.Id}";
+        var approval = new ApproveDeviceRequest(device.IdentitySignature);
+        await (await ben.Http.DeleteAsync(path)).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.PutAsync($"{path}/session", null)).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.PutAsJsonAsync($"{path}/approval", approval, Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.PutAsJsonAsync($"{path}/keys", new RotateDeviceRequest(bens.PublicKey, bens.LinkKey), Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.GetAsync($"{path}/key-packages")).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.GetAsync($"{path}/welcomes")).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.DeleteAsync($"{path}/welcomes/{Guid.NewGuid()}/1")).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.PostAsJsonAsync($"{path}/key-packages", new UploadKeyPackagesRequest([[1]]), Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
+        // What only the device itself may do, another session of the same user may not.
+        using var second = await device.AddDeviceAsync(register: false);
+        await (await second.Http.PutAsJsonAsync($"{path}/keys", new RotateDeviceRequest(second.PublicKey, second.LinkKey), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await second.Http.GetAsync($"{path}/welcomes")).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await second.Http.PostAsJsonAsync($"{path}/key-packages", new UploadKeyPackagesRequest([device.NewKeyPackage().Encode()]), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await server.Http.GetAsync("/v1/devices")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
+    }
+
+    [Fact]
+    public async Task A_device_outlives_its_session_and_has_one_at_a_time()
+    {
+        await using var anna = await server.SignUpAsync();
+        using var device = await anna.AddDeviceAsync();
+        using var later = await device.AddDeviceAsync(register: false);
+        (await later.Http.PutAsync($"/v1/devices/{device.Id}/session", null)).EnsureSuccessStatusCode();
+        (await later.Http.PutAsync($"/v1/devices/{device.Id}/session", null)).EnsureSuccessStatusCode();
+        await (await anna.Http.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
+        Assert.True((await later.Http.GetFromJsonAsync<Device[]>("/v1/devices", Wire.Json))!.Single().Current);
+        // A session that is a device already does not become another.
+        using var second = await device.AddDeviceAsync();
+        await (await second.Http.PutAsync($"/v1/devices/{device.Id}/session", null)).ReadErrorAsync(409, ErrorCode.Conflict);
+        (await later.Http.PostAsync("/v1/auth/logout", null)).EnsureSuccessStatusCode();
+        Assert.Equal(2, (await second.Http.GetFromJsonAsync<Device[]>("/v1/devices", Wire.Json))!.Length);
+    }
+
+    [Fact]
+    public async Task A_revoked_device_is_out_at_once_and_its_rooms_are_told()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        using var first = await anna.AddDeviceAsync();
+        using var second = await first.AddDeviceAsync();
+        await second.StockUpAsync(5, lastResort: true);
+        var room = await anna.CreateMlsRoomAsync(ben);
+        var opaque = await anna.CreateRoomAsync([ben]);
+        var claimed = (await ben.ClaimAsync(anna)).Single(package => package.DeviceId == second.Id);
+        await anna.CommitAsync(room.Id, 0, welcomes: [TestMls.Welcome(claimed.KeyPackage)]);
+        Assert.Single(await second.WelcomesAsync());
+        await using var socket = new TestConnection(server.Url, () => second.Http.DefaultRequestHeaders.Authorization!.Parameter);
+        await socket.Hub.StartAsync();
+        await socket.HeadsAsync();
+        var bens = await ben.ConnectAsync();
+
+        (await anna.Http.DeleteAsync($"/v1/devices/{second.Id}")).EnsureSuccessStatusCode();
+        await socket.Closed.Task.WaitAsync(TimeSpan.FromSeconds(2));
+        await (await second.Http.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
+        await bens.WaitAsync(room.Id, entries => entries.Any(entry => entry.Kind == EntryKind.DevicesChanged && entry.UserId == anna.Id));
+        Assert.Equal([first.Id], (await KeysAsync(ben, anna)).Devices.Select(device => device.DeviceId));
+        Assert.Empty(await ben.ClaimAsync(anna));
+        foreach (var table in new[] { "key_packages", "welcome_recipients" })
+            Assert.Equal(0, await server.ScalarAsync<long>($"select count(*) from {table} where device_id = @Id", new { second.Id }));
+        Assert.DoesNotContain((await bens.SyncAsync(opaque.Id)).Entries, entry => entry.Kind == EntryKind.DevicesChanged);
+        await (await anna.Http.DeleteAsync($"/v1/devices/{second.Id}")).ReadErrorAsync(404, ErrorCode.NotFound);
+    }
+
+    [Fact]
+    public async Task Rotating_and_replacing_the_identity_drop_what_the_old_keys_had_signed()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        using var first = await anna.AddDeviceAsync();
+        using var second = await first.AddDeviceAsync();
+        await second.StockUpAsync(3);
+        await first.StockUpAsync(3);
+        var room = await anna.CreateMlsRoomAsync(ben);
+
+        second.SignatureKey = TestDevice.NewKey();
+        var rotation = new RotateDeviceRequest(second.PublicKey, second.LinkKey, second.IdentitySignature);
+        await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation with { IdentitySignature = first.IdentitySignature }, Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation with { SignatureKey = first.PublicKey, IdentitySignature = null }, Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        for (var repeat = 0; repeat < 2; repeat++)
+            Assert.True((await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation, Wire.Json)).ReadAsync<Device>()).Approved);
+        Assert.Equal(0, (await second.StockAsync()).Available);
+        await second.StockUpAsync(2);
+
+        using var lost = first.Identity;
+        first.Identity = TestDevice.NewKey();
+        var replacement = new ReplaceIdentityRequest(first.Id, first.IdentityKey, first.IdentitySignature);
+        await (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement with { IdentitySignature = second.IdentitySignature }, Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement with { DeviceId = second.Id }, Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement, Wire.Json)).EnsureSuccessStatusCode();
+        var keys = await KeysAsync(ben, anna);
+        Assert.Equal(first.IdentityKey, keys.IdentityKey);
+        Assert.Equal([first.Id], keys.Devices.Select(device => device.DeviceId));
+        Assert.Empty(await ben.ClaimAsync(anna));
+        await (await second.UploadAsync([second.NewKeyPackage().Encode()])).ReadErrorAsync(409, ErrorCode.Conflict);
+        second.Identity = first.Identity;
+        await ApproveAsync(first, second);
+        await second.StockUpAsync(1);
+        var log = await (await ben.ConnectAsync()).SyncAsync(room.Id);
+        Assert.Equal(3, log.Entries.Count(entry => entry.Kind == EntryKind.DevicesChanged && entry.UserId == anna.Id));
+    }
+
+    [Fact]
+    public async Task Members_read_each_others_devices_and_nobody_else_does()
+    {
+        var users = await server.SignUpAsync(3);
+        var (anna, ben, carl) = (users[0], users[1], users[2]);
+        using var annas = await anna.AddDeviceAsync();
+        using var bens = await ben.AddDeviceAsync();
+        var room = await anna.CreateMlsRoomAsync(ben);
+        var keys = (await ben.Http.GetFromJsonAsync<UserKeys[]>($"/v1/rooms/{room.Id}/devices", Wire.Json))!;
+        Assert.Equal([(anna.Id, anna.Username, annas.Id), (ben.Id, ben.Username, bens.Id)], keys.Select(user => (user.UserId, user.Username, user.Devices.Single().DeviceId)));
+        await (await carl.Http.GetAsync($"/v1/rooms/{room.Id}/devices")).ReadErrorAsync(404, ErrorCode.NotFound);
+        (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{ben.Id}")).EnsureSuccessStatusCode();
+        await (await ben.Http.GetAsync($"/v1/rooms/{room.Id}/devices")).ReadErrorAsync(404, ErrorCode.NotFound);
+    }
+
+    [Fact]
+    public async Task An_account_has_so_many_devices_and_no_more_however_many_ask_at_once()
+    {
+        await using var node = await server.DedicatedAsync(builder => Limit(builder, devices: 3), []);
+        await using var anna = await node.SignUpAsync();
+        using var first = await anna.AddDeviceAsync();
+        var others = new List<TestDevice>();
+        for (var i = 0; i < 6; i++)
+            others.Add(await first.AddDeviceAsync(register: false));
+        var replies = await Task.WhenAll(others.Select(device => device.Http.PostAsJsonAsync("/v1/devices", device.Registration(first: false), Wire.Json)));
+        Assert.Equal(2, replies.Count(reply => reply.StatusCode == HttpStatusCode.Created));
+        foreach (var refused in replies.Where(reply => reply.StatusCode != HttpStatusCode.Created))
+            await refused.ReadErrorAsync(413, ErrorCode.TooLarge);
+        others.ForEach(device => device.Dispose());
+    }
+
+    [Fact]
+    public async Task A_device_is_seen_to_the_day()
+    {
+        await using var node = await server.DedicatedAsync();
+        await using var anna = await node.SignUpAsync();
+        using var device = await anna.AddDeviceAsync();
+        var registered = (await ListAsync(device)).Single();
+        Assert.Equal((registered.CreatedOn, TimeSpan.Zero), (registered.SeenOn, registered.SeenOn.TimeOfDay));
+        node.Time.Advance(TimeSpan.FromDays(2));
+        using var refresh = await node.Http.PostAsJsonAsync("/v1/auth/refresh", new RefreshRequest(anna.Tokens.RefreshToken), Wire.Json);
+        anna.Use(await refresh.ReadAsync<TokenResponse>());
+        await anna.ConnectAsync();
+        Assert.Equal(registered.SeenOn.AddDays(2), (await ListAsync(device)).Single().SeenOn);
+        Assert.Equal(registered.CreatedOn, (await ListAsync(device)).Single().CreatedOn);
+    }
+
+    internal static void Limit(Microsoft.AspNetCore.Builder.WebApplicationBuilder builder, int devices) =>
+        Microsoft.Extensions.DependencyInjection.Extensions.ServiceCollectionDescriptorExtensions.Replace(
+            builder.Services, Microsoft.Extensions.DependencyInjection.ServiceDescriptor.Singleton(Limits.Default with { Devices = devices }));
+
+    private static async Task<UserKeys> KeysAsync(TestUser by, TestUser of) => (await by.Http.GetFromJsonAsync<UserKeys>($"/v1/users/{of.Username}/devices", Wire.Json))!;
+
+    private static async Task<Device[]> ListAsync(TestDevice device) => (await device.Http.GetFromJsonAsync<Device[]>("/v1/devices", Wire.Json))!;
+
+    private static async Task ApproveAsync(TestDevice by, TestDevice device, byte[]? seal = null) =>
+        (await by.Http.PutAsJsonAsync($"/v1/devices/{device.Id}/approval", new ApproveDeviceRequest(device.IdentitySignature, seal), Wire.Json)).EnsureSuccessStatusCode();
+}
+
+public sealed class DeviceTestsOnSqlite(SqliteServer server) : DeviceTests(server);
+
+public sealed class DeviceTestsOnPostgres(PostgresServer server) : DeviceTests(server);
