@@ -3,12 +3,13 @@ import { fromUtf8, sha256, utf8 } from "./bytes.js";
 import type { Content } from "./content.js";
 import { SecureMessagingError } from "./errors.js";
 import { Emitter } from "./events.js";
+import type { Group } from "./mls/group.js";
 import { openSignal, sealSignal } from "./mls/signals.js";
 import type { Context } from "./rooms/context.js";
 import type { RoomCore } from "./rooms/core.js";
 import type { Keeper } from "./rooms/keeper.js";
 import type { Stored } from "./rooms/outbox.js";
-import { toMessage, type Message, type MessageRecord } from "./rooms/records.js";
+import { toMessage, type Message, type MessageRecord, type Sender } from "./rooms/records.js";
 import { keys, ordinal, read, unpack, pack } from "./store/store.js";
 import { defer } from "./timing.js";
 import type { Role, RoomKind, WireMember } from "./wire.js";
@@ -29,8 +30,8 @@ export interface RoomEvents {
   members: undefined;
   /** The room's name or time to live changed. */
   settings: undefined;
-  /** The group is in another epoch, or this device has come into it: see {@link Room.isReady}. */
-  epoch: number | undefined;
+  /** The group is in another epoch, with these devices in it; without an epoch this device is no longer in the group. */
+  epoch: { epoch: number | undefined; devices: Sender[] };
 }
 
 /** A member of a room. */
@@ -264,8 +265,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** Devices in the group, as MLS has authenticated them. */
-  devices(): { userId: string; deviceId: string }[] {
-    return (this.core.group?.leaves() ?? []).map(({ userId, deviceId }) => ({ userId, deviceId }));
+  devices(): Sender[] {
+    return devicesOf(this.core.group);
   }
 
   /** A code that is the same on all devices in the same epoch of the group, and on no others: SHA-256 of the epoch authenticator, as 6 groups of 5 digits. */
@@ -313,3 +314,6 @@ export class Room extends Emitter<RoomEvents> {
 }
 
 const idOf = (message: Message | string): string => typeof message === "string" ? message : message.id;
+
+/** @internal */
+export const devicesOf = (group: Group | undefined): Sender[] => (group?.leaves() ?? []).map(({ userId, deviceId }) => ({ userId, deviceId }));

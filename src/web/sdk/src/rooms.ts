@@ -1,6 +1,6 @@
 import { fromBase64, newId } from "./bytes.js";
 import { SecureMessagingError } from "./errors.js";
-import { Room } from "./room.js";
+import { devicesOf, Room } from "./room.js";
 import type { Context } from "./rooms/context.js";
 import { RoomCore, type CoreListener } from "./rooms/core.js";
 import { Keeper } from "./rooms/keeper.js";
@@ -200,7 +200,7 @@ export class Rooms {
       read: (userId, upTo) => room().emit("read", { userId, upTo }),
       roster: () => room().emit("members", undefined),
       settings: () => room().emit("settings", undefined),
-      group: () => room().emit("epoch", opened().core.group?.epoch),
+      group: (group) => room().emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) }),
       reconcile: (cause) => {
         if (cause === "broken")
           opened().keeper.kick(Math.random() * 1000);

@@ -19,7 +19,7 @@ export interface CoreListener {
   roster(): void;
   settings(): void;
   /** The group's members, or its epoch, are others now. */
-  group(): void;
+  group(group: Group | undefined): void;
   /** Whether the group's leaves should be compared with the devices. */
   reconcile(cause: "roster" | "devices" | "reset" | "joined" | "broken"): void;
   ended(change: "left" | "deleted"): void;

@@ -48,7 +48,8 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
         delete state.broken;
         draft.setPending(undefined);
         await draft.replaceGroup(undefined);
-        draft.after.push(() => listener.group(), () => listener.reconcile("reset"));
+        tellGroup(draft, listener);
+        draft.after.push(() => listener.reconcile("reset"));
       }
       break;
     case "retraction":
@@ -75,7 +76,8 @@ export async function enter(core: RoomCore, draft: Draft, listener: CoreListener
   delete draft.state.broken;
   draft.setPending(undefined);
   await draft.replaceGroup(Group.restore(welcome.base, new Map([[welcome.epoch, welcome.ratchet]])));
-  draft.after.push(() => listener.group(), () => core.context.outbox.wake(core.id), () => listener.reconcile("joined"));
+  tellGroup(draft, listener);
+  draft.after.push(() => core.context.outbox.wake(core.id), () => listener.reconcile("joined"));
 }
 
 async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, listener: CoreListener): Promise<void> {
@@ -201,7 +203,8 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
     const after = Group.restore(pending.base, new Map(pending.ratchets));
     await draft.replaceGroup(draft.group ? draft.group.merge(after) : after);
     draft.setPending(undefined);
-    draft.after.push(() => listener.group(), () => core.context.outbox.wake(core.id));
+    tellGroup(draft, listener);
+    draft.after.push(() => core.context.outbox.wake(core.id));
     return;
   }
   const header = readHeader(entry.ciphertext!);
@@ -229,7 +232,14 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   }
   const leaves = next?.leaves() ?? [];
   await draft.replaceGroup(next);
-  draft.after.push(() => void core.context.people.seeLeaves(leaves).catch(() => undefined), () => listener.group(), () => core.context.outbox.wake(core.id));
+  tellGroup(draft, listener);
+  draft.after.push(() => void core.context.people.seeLeaves(leaves).catch(() => undefined), () => core.context.outbox.wake(core.id));
+}
+
+/** Each state is told, also when the next one follows at once. */
+function tellGroup(draft: Draft, listener: CoreListener): void {
+  const { group } = draft;
+  draft.after.push(() => listener.group(group));
 }
 
 async function applyProposal(draft: Draft, entry: LogEntry): Promise<void> {
