@@ -1,4 +1,5 @@
 import { toBase64, toHex } from "../bytes.js";
+import type { DeviceIdentity } from "../mls/credential.js";
 import { makeKeyPackage, type OwnKeyPackage } from "../mls/group.js";
 import type { Session } from "../net/session.js";
 import { keys, pack, read, unpack, type Changes, type Store } from "../store/store.js";
@@ -8,6 +9,7 @@ import type { OwnDevice } from "./device.js";
 
 const wanted = 50;
 const low = 25;
+const firstFew = 5;
 const lifetimeDays = 84;
 const dayMs = 86_400_000;
 
@@ -32,22 +34,29 @@ export class KeyPackages {
       const count = stock.available < low ? wanted - stock.available : 0;
       if (count === 0 && !needsLastResort)
         return;
-      const changes: Changes = new Map();
-      const make = async (lastResort: boolean) => {
-        const made: StoredKeyPackage = { ...await makeKeyPackage(identity, this.device.signature, lifetimeDays), lastResort, madeAt: Date.now() };
-        changes.set(keys.keyPackage(toHex(made.reference)), pack(made));
-        return toBase64(made.message);
-      };
-      const keyPackages: string[] = [];
-      for (let i = 0; i < count; i++)
-        keyPackages.push(await make(false));
-      const lastResort = needsLastResort ? await make(true) : undefined;
-      if (needsLastResort)
-        changes.set(keys.stock, pack({ lastResortAt: Date.now() }));
-      await this.forgetExpired(changes);
-      await this.store.write(changes);
-      await this.session.call<KeyPackageStock>("POST", path, { keyPackages, ...(lastResort ? { lastResort } : {}) });
+      // Those that others may be waiting for first.
+      await this.upload(identity, Math.min(count, firstFew), needsLastResort);
+      if (count > firstFew)
+        await this.upload(identity, count - firstFew, false);
     });
+  }
+
+  private async upload(identity: DeviceIdentity, count: number, withLastResort: boolean): Promise<void> {
+    const changes: Changes = new Map();
+    const make = async (lastResort: boolean) => {
+      const made: StoredKeyPackage = { ...await makeKeyPackage(identity, this.device.signature, lifetimeDays), lastResort, madeAt: Date.now() };
+      changes.set(keys.keyPackage(toHex(made.reference)), pack(made));
+      return toBase64(made.message);
+    };
+    const keyPackages: string[] = [];
+    for (let i = 0; i < count; i++)
+      keyPackages.push(await make(false));
+    const lastResort = withLastResort ? await make(true) : undefined;
+    if (withLastResort)
+      changes.set(keys.stock, pack({ lastResortAt: Date.now() }));
+    await this.forgetExpired(changes);
+    await this.store.write(changes);
+    await this.session.call<KeyPackageStock>("POST", `v1/devices/${this.device.id}/key-packages`, { keyPackages, ...(lastResort ? { lastResort } : {}) });
   }
 
   async find(reference: string): Promise<StoredKeyPackage | undefined> {

@@ -293,6 +293,18 @@ export class Group {
     return after.with({ historicalReceiverData: past });
   }
 
+  /** This device was in the group before, under another leaf: what is still under way for the epochs from then can be read. */
+  inherit(former: Group): Group {
+    const { state } = former;
+    if (!equal(state.groupContext.groupId, this.state.groupContext.groupId) || former.epoch >= this.epoch)
+      return this;
+    const past = new Map(state.historicalReceiverData).set(state.groupContext.epoch, {
+      secretTree: state.secretTree, ratchetTree: state.ratchetTree, groupContext: state.groupContext,
+      senderDataSecret: state.keySchedule.senderDataSecret, resumptionPsk: state.keySchedule.resumptionPsk,
+    });
+    return this.with({ historicalReceiverData: new Map([...past].filter(([epoch]) => Number(epoch) + config.keyRetentionConfig.retainKeysForEpochs > this.epoch)) });
+  }
+
   private with(change: Partial<ClientState>): Group {
     return new Group({ ...this.state, ...change });
   }

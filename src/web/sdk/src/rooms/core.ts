@@ -6,7 +6,7 @@ import { Backoff, Mutex } from "../timing.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomSummary } from "../wire.js";
 import type { Context } from "./context.js";
 import { Draft, loadGroup } from "./draft.js";
-import { applyEntry, enter } from "./entries.js";
+import { acceptOwn, applyEntry, canFollow, enter, type OwnSend } from "./entries.js";
 import type { Message, PendingCommit, RoomState, StoredWelcome } from "./records.js";
 
 /** What a room tells the rest of the client. */
@@ -77,8 +77,9 @@ export class RoomCore {
     return this.current;
   }
 
+  /** The group, while this device is in it and can follow it. */
   get group(): Group | undefined {
-    return this.currentGroup;
+    return canFollow({ group: this.currentGroup, state: this.current }) ? this.currentGroup : undefined;
   }
 
   get pending(): PendingCommit | undefined {
@@ -91,7 +92,7 @@ export class RoomCore {
 
   /** Whether messages can be encrypted. */
   get isReady(): boolean {
-    return !this.ended && this.currentGroup !== undefined && this.currentGroup.epoch > 0 && !this.current.broken;
+    return !this.ended && this.group !== undefined && this.group.epoch > 0;
   }
 
   /** Runs alone, with a draft that is stored as a whole when `work` returns true. */
@@ -158,14 +159,14 @@ export class RoomCore {
     await this.exclusively(async (draft) => {
       if (!joined) {
         // A Welcome for keys that are gone: whoever sent it takes this device for a member, which it cannot become this way.
-        if (!draft.group && !draft.welcome && !draft.state.broken) {
+        if (!canFollow(draft) && !draft.welcome && !draft.state.broken) {
           draft.state.broken = { seq: pending.seq, why: "welcome", since: Date.now() };
           draft.after.push(() => this.listener.reconcile("broken"));
         }
         return;
       }
       const known = draft.group;
-      const stale = known && known.generation === joined.generation && known.epoch >= joined.epoch && !draft.state.broken;
+      const stale = known && known.generation === joined.generation && known.epoch >= joined.epoch && canFollow(draft);
       if (!stale && !(draft.welcome && draft.welcome.seq > pending.seq)) {
         draft.setWelcome({ generation: pending.generation, seq: pending.seq, base: joined.encodeBase(), epoch: joined.epoch, ratchet: joined.encodeRatchet(joined.epoch) });
         for (const [key, value] of used)
@@ -176,6 +177,17 @@ export class RoomCore {
     this.dirty = true;
     void this.drain();
     return true;
+  }
+
+  /** A send of one's own that the log will not bring any more. */
+  keepOwn(find: () => OwnSend | undefined): Promise<void> {
+    return this.exclusively(async (draft) => {
+      const own = find();
+      if (!own)
+        return false;
+      await acceptOwn(this, draft, own, this.listener);
+      return true;
+    });
   }
 
   private drain(): Promise<void> {

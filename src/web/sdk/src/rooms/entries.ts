@@ -5,7 +5,7 @@ import { keys } from "../store/store.js";
 import type { LogEntry } from "../wire.js";
 import type { CoreListener, RoomCore } from "./core.js";
 import type { Draft } from "./draft.js";
-import { isEncrypted, toMessage, type MessageRecord, type Sender, type UnreadableContent } from "./records.js";
+import { isEncrypted, toMessage, type MessageRecord, type RoomState, type Sender, type UnreadableContent } from "./records.js";
 
 /** What one entry of the log does. Everything in it may be hostile; nothing it holds makes this throw, only the store does. @internal */
 export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, listener: CoreListener): Promise<void> {
@@ -46,6 +46,7 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
       if (entry.generation !== undefined && entry.generation > state.generation) {
         state.generation = entry.generation;
         delete state.broken;
+        delete state.out;
         draft.setPending(undefined);
         await draft.replaceGroup(undefined);
         tellGroup(draft, listener);
@@ -65,17 +66,25 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
   }
 }
 
+/** Whether the group's state is the one that the log has come to. @internal */
+export const canFollow = ({ group, state }: { group: Group | undefined; state: RoomState }): boolean => group !== undefined && !state.broken && !state.out;
+
 /** The log has come to the Commit of the Welcome. @internal */
 export async function enter(core: RoomCore, draft: Draft, listener: CoreListener): Promise<void> {
   const welcome = draft.welcome!;
   draft.setWelcome(undefined);
   const known = draft.group;
-  if (welcome.generation < draft.state.generation || (known && !draft.state.broken && known.generation === welcome.generation && known.epoch >= welcome.epoch))
+  if (welcome.generation < draft.state.generation || (known && canFollow(draft) && known.generation === welcome.generation && known.epoch >= welcome.epoch))
     return;
   draft.state.generation = welcome.generation;
   delete draft.state.broken;
+  delete draft.state.out;
   draft.setPending(undefined);
-  await draft.replaceGroup(Group.restore(welcome.base, new Map([[welcome.epoch, welcome.ratchet]])));
+  // What this device had sent before it fell out of the group, and has not shown yet, stands before everything that it reads from here on.
+  for (const own of core.context.outbox.ackedUpTo(core.id, welcome.seq))
+    await acceptOwn(core, draft, own, listener);
+  const joined = Group.restore(welcome.base, new Map([[welcome.epoch, welcome.ratchet]]));
+  await draft.replaceGroup(known ? joined.inherit(known) : joined);
   tellGroup(draft, listener);
   draft.after.push(() => core.context.outbox.wake(core.id), () => listener.reconcile("joined"));
 }
@@ -84,8 +93,9 @@ async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, liste
   const { id: roomId } = draft.state;
   const own = entry.id === undefined ? undefined : core.context.outbox.find(roomId, entry.id);
   if (own?.ciphertext && equal(own.ciphertext, entry.ciphertext!)) {
-    core.context.outbox.passed(draft, roomId, entry.id!, entry.seq);
-    await accept(core, draft, entry, { userId: core.context.session.userId, deviceId: core.context.device.id }, own.id, own.content, listener);
+    // Out of the group for the moment, this device may have to read from before here again; then this has its turn.
+    if (canFollow(draft))
+      await acceptOwn(core, draft, { clientMessageId: entry.id!, id: own.id, content: own.content, seq: entry.seq, at: entry.createdAt.getTime() }, listener);
     return;
   }
   const record = await draft.get<MessageRecord>(keys.message(roomId, entry.seq));
@@ -93,8 +103,8 @@ async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, liste
     return;
   const header = readHeader(entry.ciphertext!);
   const group = draft.group;
-  // Without a group, or from before it was joined: not for this device. Nothing to show, and nothing lost if a Welcome comes yet.
-  if (!group || draft.state.broken || (header && equal(header.groupId, group.id) && header.epoch < Math.min(...group.epochs)))
+  // Without a group, or of an epoch that this device was not in: not for it. Nothing to show, and nothing lost if a Welcome comes yet.
+  if (!group || !canFollow(draft) || (header && equal(header.groupId, group.id) && header.epoch < group.epoch && !group.epochs.includes(header.epoch)))
     return;
   if (!header || header.contentType !== "application" || !equal(header.groupId, group.id)) {
     await unreadable(draft, entry, "not a message of this group", listener);
@@ -111,9 +121,18 @@ async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, liste
   const sender: Sender = { userId: opened.sender.userId, deviceId: opened.sender.deviceId };
   const decoded = decodeContent(opened.plaintext);
   if ("content" in decoded)
-    await accept(core, draft, entry, sender, decoded.id, decoded.content, listener);
+    await accept(core, draft, { seq: entry.seq, at: entry.createdAt.getTime() }, sender, decoded.id, decoded.content, listener);
   else
     keep(draft, { seq: entry.seq, id: entry.id ?? "", from: sender, mine: false, at: entry.createdAt.getTime(), content: decoded }, listener);
+}
+
+/** A send of this device's own, whose plaintext it never lost. @internal */
+export interface OwnSend { clientMessageId: string; id: string; content: Content; seq: number; at: number }
+
+/** @internal */
+export async function acceptOwn(core: RoomCore, draft: Draft, own: OwnSend, listener: CoreListener): Promise<void> {
+  core.context.outbox.passed(draft, draft.state.id, own.clientMessageId, own.seq);
+  await accept(core, draft, own, { userId: core.context.session.userId, deviceId: core.context.device.id }, own.id, own.content, listener);
 }
 
 async function unreadable(draft: Draft, entry: LogEntry, reason: string, listener: CoreListener): Promise<void> {
@@ -122,7 +141,7 @@ async function unreadable(draft: Draft, entry: LogEntry, reason: string, listene
 }
 
 /** An authenticated content: into the history, and onto the message that it is about. */
-async function accept(core: RoomCore, draft: Draft, entry: LogEntry, from: Sender, id: string, content: Content, listener: CoreListener): Promise<void> {
+async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: number }, from: Sender, id: string, content: Content, listener: CoreListener): Promise<void> {
   const { state } = draft;
   const mine = from.userId === core.context.session.userId;
   if (content.type === "receipt") {
@@ -142,7 +161,7 @@ async function accept(core: RoomCore, draft: Draft, entry: LogEntry, from: Sende
     state.name = content.name;
     draft.after.push(() => listener.settings());
   }
-  keep(draft, { seq: entry.seq, id, from, mine, at: entry.createdAt.getTime(), content }, listener);
+  keep(draft, { seq: entry.seq, id, from, mine, at: entry.at, content }, listener);
   if (content.type === "edit" || content.type === "delete") {
     // Only one's own.
     const seq = await draft.get<number>(keys.messageId(state.id, `${from.userId}/${content.target}`));
@@ -214,7 +233,7 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   // Somebody else's Commit ended the epoch that the own one was for.
   if (pending && header.epoch >= pending.epoch)
     draft.setPending(undefined);
-  if (!group || state.broken || header.epoch < group.epoch)
+  if (!group || !canFollow(draft) || header.epoch < group.epoch)
     return;
   if (header.epoch > group.epoch) {
     state.broken = { seq: entry.seq, why: "chain", since: Date.now() };
@@ -231,19 +250,22 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
     return;
   }
   const leaves = next?.leaves() ?? [];
-  await draft.replaceGroup(next);
+  if (next)
+    await draft.replaceGroup(next);
+  else
+    state.out = true;
   tellGroup(draft, listener);
   draft.after.push(() => void core.context.people.seeLeaves(leaves).catch(() => undefined), () => core.context.outbox.wake(core.id));
 }
 
 /** Each state is told, also when the next one follows at once. */
 function tellGroup(draft: Draft, listener: CoreListener): void {
-  const { group } = draft;
+  const group = canFollow(draft) ? draft.group : undefined;
   draft.after.push(() => listener.group(group));
 }
 
 async function applyProposal(draft: Draft, entry: LogEntry): Promise<void> {
-  if (!draft.group || draft.state.broken || readHeader(entry.ciphertext!)?.epoch !== draft.group.epoch)
+  if (!draft.group || !canFollow(draft) || readHeader(entry.ciphertext!)?.epoch !== draft.group.epoch)
     return;
   try {
     await draft.replaceGroup(await draft.group.applyProposal(entry.ciphertext!));

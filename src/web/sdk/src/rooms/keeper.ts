@@ -6,6 +6,7 @@ import { Backoff, Mutex, sleep, Wakeup } from "../timing.js";
 import type { ClaimedKeyPackages, CommitAck, InvalidCommitReport, RoomSummary, RosterChange, UserKeys } from "../wire.js";
 import type { Context } from "./context.js";
 import type { RoomCore } from "./core.js";
+import { canFollow } from "./entries.js";
 import type { PendingCommit } from "./records.js";
 
 /** What is to become of the people of a room, with the Commit that makes the group fit. */
@@ -14,6 +15,8 @@ export interface Change { add?: { username: string; role: "member" | "admin" | "
 const attempts = 12;
 /** How long others have for a Commit that they are nearer to. */
 const turnMs = 700;
+/** How long a leaf with old keys is kept while there is no KeyPackage with the new ones. */
+const patienceMs = 15_000;
 
 /**
  * Keeps a room's group and its people's devices the same. One mechanism for founding, for people and devices that come, go, or start anew, and after a reset: compare the leaves
@@ -25,6 +28,7 @@ export class Keeper {
   private readonly work = new Wakeup();
   private due: number | undefined;
   private readonly unmet = new Backoff(60_000);
+  private unmetSince: number | undefined;
 
   constructor(private readonly context: Context, private readonly core: RoomCore) {
     if (core.pending)
@@ -118,7 +122,7 @@ export class Keeper {
     const wanted = await this.desired(change);
     const leaves = base.leaves();
     const isWanted = (leaf: Leaf) => wanted.some((device) => device.deviceId === leaf.deviceId && device.userId === leaf.userId && equal(device.signatureKey, leaf.signatureKey));
-    const remove = leaves.filter((leaf) => leaf.index !== base.ownLeafIndex && !isWanted(leaf));
+    let remove = leaves.filter((leaf) => leaf.index !== base.ownLeafIndex && !isWanted(leaf));
     const missing = wanted.filter((device) => device.deviceId !== this.context.device.id
       && !leaves.some((leaf) => leaf.deviceId === device.deviceId && equal(leaf.signatureKey, device.signatureKey)));
     if (!founder && remove.length === 0 && missing.length === 0) {
@@ -128,8 +132,15 @@ export class Keeper {
       return true;
     }
     const add = missing.length === 0 ? [] : await this.claim(missing);
-    if (add.length < missing.length)
-      this.kick(1500 + this.unmet.next());
+    if (add.length < missing.length) {
+      this.kick(1000 + this.unmet.next());
+      // A device that starts anew is about to upload KeyPackages; taking it out first would cost it what is said in between.
+      this.unmetSince ??= Date.now();
+      if (Date.now() - this.unmetSince < patienceMs)
+        remove = remove.filter((leaf) => !missing.some((device) => device.deviceId === leaf.deviceId));
+    } else {
+      this.unmetSince = undefined;
+    }
     if (!founder && remove.length === 0 && add.length === 0) {
       if (change)
         await this.changeRosterAlone(change);
@@ -149,11 +160,12 @@ export class Keeper {
     let made: PendingCommit | undefined;
     await this.core.exclusively(async (draft) => {
       // The log may have gone on meanwhile.
-      if (draft.pending || draft.state.broken || draft.group?.epoch !== expected?.epoch || draft.group?.generation !== expected?.generation)
+      const current = canFollow(draft) ? draft.group : undefined;
+      if (draft.pending || draft.state.broken || current?.epoch !== expected?.epoch || current?.generation !== expected?.generation)
         return false;
-      const group = draft.group ?? founder!;
+      const group = current ?? founder!;
       const own = await group.commit({ remove, add });
-      if (draft.group)
+      if (current)
         draft.usedKeys(own.before, own.before.epoch);
       const after = own.before.merge(own.after);
       made = {

@@ -7,6 +7,7 @@ import { limits } from "../wire.js";
 import type { Context } from "./context.js";
 import type { RoomCore } from "./core.js";
 import type { Draft } from "./draft.js";
+import { canFollow, type OwnSend } from "./entries.js";
 
 /** A send from when the application asked for it until the log has brought it back. @internal */
 export interface OutboxItem {
@@ -30,7 +31,7 @@ export interface Stored {
   seq: number;
 }
 
-interface Tracked extends OutboxItem { stored: Deferred<Stored>; acked?: number }
+interface Tracked extends OutboxItem { stored: Deferred<Stored>; acked?: number; ackedAt?: number }
 
 const itemsPerBatch = 32;
 
@@ -172,7 +173,7 @@ export class Outbox {
       const fresh = last < 0 ? waiting : waiting.slice(0, last);
       await core.exclusively(async (draft) => {
         let group = draft.group;
-        if (!group || draft.state.broken)
+        if (!group || !canFollow(draft))
           return false;
         let bytes = 0;
         const sealed: [Tracked, Uint8Array][] = [];
@@ -211,7 +212,7 @@ export class Outbox {
       if (ack) {
         if (ack.clientMessageId !== item.clientMessageId)
           throw SecureMessagingError.unreachable();
-        await this.acked(core, item, ack.seq);
+        await this.acked(core, item, ack.seq, ack.createdAt.getTime());
         continue;
       }
       const body = readErrorBody(error);
@@ -225,14 +226,19 @@ export class Outbox {
     return undefined;
   }
 
-  private async acked(core: RoomCore, item: Tracked, seq: number): Promise<void> {
+  private async acked(core: RoomCore, item: Tracked, seq: number, at: number): Promise<void> {
     item.acked = seq;
+    item.ackedAt = at;
     item.stored.resolve({ seq });
-    if ((core.state.cursor ?? -1) >= seq && this.items.includes(item)) {
-      // The log has gone past it without showing it: it has expired since.
-      await this.store.write(new Map([[keys.outbox(item.position), null]]));
-      this.remove(item);
-    }
+    // Stored by an earlier attempt, at a place that the log has gone past.
+    if (core.isReady && (core.state.cursor ?? -1) >= seq)
+      await core.keepOwn(() => this.items.includes(item) ? { ...item, seq, at } : undefined);
+  }
+
+  /** Sends that are stored at a place up to this one and have not come back, oldest first. */
+  ackedUpTo(roomId: string, seq: number): OwnSend[] {
+    return this.items.filter((item) => item.roomId === roomId && item.acked !== undefined && item.acked <= seq)
+      .map((item) => ({ ...item, seq: item.acked!, at: item.ackedAt! })).sort((a, b) => a.seq - b.seq);
   }
 
   /** The server's no is definite. One that is about the epoch means: look whether an earlier attempt got through, and if not, encrypt again. */

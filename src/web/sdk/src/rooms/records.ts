@@ -52,6 +52,8 @@ export interface RoomState {
   timeToLiveSeconds?: number;
   /** Why the group cannot be followed. */
   broken?: Broken;
+  /** A Commit has taken this device's leaf out; it waits to be let in again. */
+  out?: boolean;
 }
 
 /** @internal */
