@@ -13,7 +13,7 @@ if (($# == 0)); then set -- sqlite postgres; fi
 for engine in "$@"; do
   SECONDS=0
   output=$(mktemp)
-  node tests/web/interop/run.mjs "$engine" "$server" 2>&1 | tee "$output" | sed '$d'
+  node tests/web/interop/run.mjs "$engine" "$server" 2>&1 | tee "$output" | sed -u '$d'
   if [[ $(tail -n 1 "$output") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
     passed=$((passed + BASH_REMATCH[1]))
     failed=$((failed + BASH_REMATCH[2]))

@@ -1,6 +1,6 @@
 // The processes of the test: the server and the devices. Started, killed without a warning, started again.
 import { spawn } from "node:child_process";
-import { createWriteStream, readFileSync } from "node:fs";
+import { createWriteStream, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 
@@ -76,16 +76,18 @@ export class Device {
         call?.resolve(result);
     });
     this.process.ended.then(() => {
-      this.alive = false;
+      this.alive = this.started = false;
       for (const call of this.calls.values())
         call.reject?.(new Error(`${this.name} was killed`));
       this.calls.clear();
     });
     await greeted;
-    this.alive = true;
+    this.started = true;
   }
 
   call(command, options = {}, timeoutMs = 90_000) {
+    if (!this.started)
+      return Promise.reject(new Error(`${this.name} is not there`));
     const id = this.next++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${this.name}: ${command} took too long`)), timeoutMs);
@@ -109,13 +111,28 @@ export class Device {
   }
 
   async restart() {
+    await this.begin("resume");
+  }
+
+  /** Starts, and takes part from then on. */
+  async begin(how, options) {
     await this.start();
-    Object.assign(this, await this.call("resume"));
+    Object.assign(this, await this.call(how, options));
+    this.alive = true;
+    return this;
   }
 
   /** What it has noted, whichever of its processes did. */
   notes() {
-    return readFileSync(`${this.folder}/${this.name}.transcript`, "utf8").split("\n").filter(Boolean).flatMap((line) => {
+    const path = `${this.folder}/${this.name}.transcript`;
+    const { size } = statSync(path);
+    if (this.read?.size !== size)
+      this.read = { size, notes: this.parse(path) };
+    return this.read.notes;
+  }
+
+  parse(path) {
+    return readFileSync(path, "utf8").split("\n").filter(Boolean).flatMap((line) => {
       try {
         return [JSON.parse(line)];
       } catch {
