@@ -161,9 +161,17 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     return this.hub.isConnected;
   }
 
-  /** The name of somebody this device has met. */
-  usernameOf(userId: string): Promise<string | undefined> {
-    return this.context.people.nameOf(userId);
+  /** The name of somebody this device has met: looked up in the rooms when it is not known yet. */
+  async usernameOf(userId: string): Promise<string | undefined> {
+    const known = await this.context.people.nameOf(userId);
+    if (known !== undefined)
+      return known;
+    for (const room of this.rooms.list()) {
+      const member = (await room.members.list()).find((each) => each.userId === userId);
+      if (member)
+        return member.username;
+    }
+    return undefined;
   }
 
   /**

@@ -90,14 +90,14 @@ function readContent(f: Record<string, unknown>): Content | undefined {
     case "delete":
       return isId(f.target) ? { type: "delete", target: f.target } : undefined;
     case "reaction":
-      return isId(f.target) && isText(f.emoji) && f.emoji.length > 0 && f.emoji.length <= 32
+      return isId(f.target) && isText(f.emoji) && f.emoji.length > 0 && f.emoji.length <= 32 && f.emoji !== "__proto__"
         ? { type: "reaction", target: f.target, emoji: f.emoji, ...(f.removed === true ? { removed: true } : {}) } : undefined;
     case "receipt":
       return typeof f.upTo === "number" && Number.isSafeInteger(f.upTo) && f.upTo >= 0 ? { type: "receipt", upTo: f.upTo } : undefined;
     case "name":
       return isText(f.name) && f.name.length <= 200 ? { type: "name", name: f.name } : undefined;
     case "custom":
-      return isText(f.kind) && f.kind.length <= 64 ? { type: "custom", kind: f.kind, data: f.data } : undefined;
+      return isText(f.kind) && f.kind.length <= 64 && isPlain(f.data) ? { type: "custom", kind: f.kind, data: f.data } : undefined;
     default:
       return undefined;
   }
@@ -105,6 +105,20 @@ function readContent(f: Record<string, unknown>): Content | undefined {
 
 /** JSON can hold lone surrogates, which no text has. */
 const isText = (value: unknown): value is string => typeof value === "string" && !/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(value);
+
+/** JSON that can be stored and read again: not too deep, and no key that means something to JavaScript. */
+function isPlain(data: unknown): boolean {
+  let level = [data];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > 32)
+      return false;
+    const objects = level.filter((value): value is object => typeof value === "object" && value !== null);
+    if (objects.some((value) => Object.hasOwn(value, "__proto__")))
+      return false;
+    level = objects.flatMap((value) => Object.values(value) as unknown[]);
+  }
+  return true;
+}
 
 const isId = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(value);
 

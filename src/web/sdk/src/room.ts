@@ -16,7 +16,7 @@ import type { Role, RoomKind, WireMember } from "./wire.js";
 
 /** What a room tells. */
 export interface RoomEvents {
-  /** A message came in, one's own included; in order, each once. */
+  /** A message came in, one's own included; in order, each once. Edits, deletions and reactions are no messages of their own: they are `changed`. */
   message: Message;
   /** An earlier message was edited, deleted or reacted to. */
   changed: Message;
@@ -176,7 +176,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /**
-   * Messages in the order of the log, each once: what is there already, then what comes, until the client is closed or the loop is left.
+   * Messages in the order of the log, each once: what is there already, then what comes, until the client is closed or the loop is left. One's own are among them; edits,
+   * deletions and reactions are not, they change the message that they are about and come as the event `changed`.
    * By default it goes on where the last loop on this device stopped; the place moves when the next message is asked for.
    * @param options.after Begin after this place of the log instead, and do not remember.
    */

@@ -35,10 +35,13 @@ test("whatever a modified client writes is malformed, and throws nothing", () =>
     null, 1, "x", [], {}, { v: 2, id, type: "text", text: "x" }, { v: 1, type: "text", text: "x" }, { v: 1, id: "../..", type: "text", text: "x" }, { v: 1, id, type: "text" },
     { v: 1, id, type: "text", text: 5 }, { v: 1, id, type: "text", text: "\ud800" }, { v: 1, id, type: "reaction", target: id, emoji: "x".repeat(100) },
     { v: 1, id, type: "receipt", upTo: -1 }, { v: 1, id, type: "receipt", upTo: 1e300 }, { v: 1, id, type: "edit", target: {}, text: "" }, { v: 1, id, type: "launch" },
-    { v: 1, id, type: "__proto__" }, { v: 1, id, type: { toString: 1 } },
+    { v: 1, id, type: "reaction", target: id, emoji: "__proto__" },
+    { v: 1, id, type: "custom", kind: "x", data: JSON.parse(`{"a":[{"__proto__":1}]}`) }, { v: 1, id, type: "__proto__" }, { v: 1, id, type: { toString: 1 } },
   ];
   for (const value of bad)
-    expect(decodeContent(pad(new TextEncoder().encode(JSON.stringify(value))))).toMatchObject({ type: "malformed" });
+    expect(decodeContent(pad(new TextEncoder().encode(JSON.stringify(value)))), JSON.stringify(value).slice(0, 100)).toMatchObject({ type: "malformed" });
+  const deep = `{"v":1,"id":"${id}","type":"custom","kind":"x","data":${"[".repeat(9000)}${"]".repeat(9000)}}`;
+  expect(decodeContent(pad(new TextEncoder().encode(deep)))).toMatchObject({ type: "malformed" });
   for (let i = 0; i < 2000; i++)
     expect(decodeContent(i % 2 ? randomBytes(i % 600) : pad(randomBytes(i % 600)))).toMatchObject({ type: "malformed" });
 });

@@ -141,7 +141,13 @@ export class RoomCore {
   async welcomed(pending: PendingWelcome, message: Uint8Array): Promise<boolean> {
     let joined: Group | undefined;
     const used: Changes = new Map();
-    for (const reference of welcomeReferences(message)) {
+    let references: string[] = [];
+    try {
+      references = welcomeReferences(message);
+    } catch {
+      // It can be read by nobody.
+    }
+    for (const reference of references) {
       const own = await this.context.keyPackages.find(reference);
       if (!own)
         continue;

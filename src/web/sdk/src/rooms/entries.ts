@@ -157,11 +157,10 @@ async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: nu
   if (await draft.get<number>(named) !== undefined)
     return;
   draft.put(named, entry.seq);
-  if (content.type === "name" ) {
+  if (content.type === "name") {
     state.name = content.name;
     draft.after.push(() => listener.settings());
   }
-  keep(draft, { seq: entry.seq, id, from, mine, at: entry.at, content }, listener);
   if (content.type === "edit" || content.type === "delete") {
     // Only one's own.
     const seq = await draft.get<number>(keys.messageId(state.id, `${from.userId}/${content.target}`));
@@ -178,7 +177,7 @@ async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: nu
     const seq = await findTarget(core, draft, content.target);
     await changeRecord(draft, seq ?? -1, listener, (record) => {
       const reactions = { ...record.reactions };
-      const users = (reactions[content.emoji] ?? []).filter((user) => user !== from.userId);
+      const users = (Object.hasOwn(reactions, content.emoji) ? reactions[content.emoji]! : []).filter((user) => user !== from.userId);
       if (!content.removed)
         users.push(from.userId);
       if (users.length > 0)
@@ -187,6 +186,8 @@ async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: nu
         delete reactions[content.emoji];
       record.reactions = reactions;
     });
+  } else {
+    keep(draft, { seq: entry.seq, id, from, mine, at: entry.at, content }, listener);
   }
 }
 

@@ -1,5 +1,5 @@
 import { newId } from "../bytes.js";
-import { encodeContent, pad, type Content } from "../content.js";
+import { decodeContent, encodeContent, pad, type Content } from "../content.js";
 import { readErrorBody, SecureMessagingError, type ErrorBody } from "../errors.js";
 import { keys, pack, unpack, type Store } from "../store/store.js";
 import { Backoff, defer, type Deferred } from "../timing.js";
@@ -65,14 +65,19 @@ export class Outbox {
       position: this.next++, roomId, id: newId(), content, clientMessageId: newId(),
       ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
     };
+    let padded: Uint8Array;
     try {
-      pad(encodeContent(item));
+      padded = pad(encodeContent(item));
     } catch (error) {
       throw SecureMessagingError.of("TooLarge", error instanceof Error ? error.message : "The content is too large.", error);
     }
+    const read = decodeContent(padded);
+    if (!("content" in read))
+      throw SecureMessagingError.of("Invalid", `Nobody could read this content: ${read.reason}.`);
+    const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);
-    await this.store.write(new Map([[keys.outbox(item.position), pack(item)]]));
+    await this.store.write(new Map([[keys.outbox(item.position), stored]]));
     this.wake(roomId);
     return { id: item.id, stored: tracked.stored.promise };
   }
