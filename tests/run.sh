@@ -76,7 +76,7 @@ if ((${#packages[@]})); then
   [[ -z $policy ]] || { as_root rm -f "$policy"; policy=; }
 fi
 have dotnet || die "the .NET 10 SDK is missing (https://dot.net)"
-have node || die "Node is missing"
+have node && have npm || die "Node.js with npm is missing (https://nodejs.org)"
 bin=$(postgres_bin)
 [[ -n $bin ]] || die "Postgres is missing"
 export PATH="$bin:$PATH"
@@ -133,6 +133,13 @@ SECONDS=0
 run dotnet build SecureMessaging.sln -c "$configuration" -p:UseSharedCompilation=false -v quiet -nologo >"$work/build.log" 2>&1 \
   || { grep -E 'error|warning' "$work/build.log" | sort -u | head -n 40 >&2 || cat "$work/build.log" >&2; die "the build failed"; }
 echo "    ${SECONDS} s"
+
+# What the JavaScript of the tests needs, in the versions of its lock file.
+for lock in tests/web/*/package-lock.json; do
+  say "npm ci in $(dirname "$lock")"
+  run npm ci --prefix "$(dirname "$lock")" --no-audit --no-fund --ignore-scripts >"$work/npm.log" 2>&1 \
+    || { tail -n 20 "$work/npm.log" >&2; die "npm could not install what $(dirname "$lock") needs"; }
+done
 
 # 4. The suites.
 passed=0

@@ -13,7 +13,9 @@ public static class Schemes
 /// <summary><c>POST /v1/devices</c>: makes the calling session a device. Replies 201 with a <see cref="Device"/>; the same request again, 200.</summary>
 /// <remarks>
 /// The user's first device brings the identity key along. A further one may be signed at once when the caller holds the identity's private key; else it waits
-/// for <c>PUT /v1/devices/{id}/approval</c> by a device that does, and others neither see it nor can encrypt for it.
+/// for <c>PUT /v1/devices/{id}/approval</c> by a device that does, and others neither see it nor can encrypt for it. A device outlives its session: after signing
+/// in anew, <c>PUT /v1/devices/{id}/session</c> (204) attaches it to the calling session, and the one that it had before ends. <c>DELETE /v1/devices/{id}</c> (204)
+/// revokes it.
 /// </remarks>
 /// <param name="Id">Chosen by the client (random, version 4): part of what is signed, and makes the call repeatable.</param>
 /// <param name="SignatureKey">Ed25519 public key (32 bytes) of the device's MLS leaf.</param>
@@ -45,14 +47,14 @@ public sealed record Device(
     Guid Id, string Scheme, byte[] SignatureKey, byte[] LinkKey, bool Approved, bool Current, DateTime CreatedOn, DateTime SeenOn, byte[]? Name = null,
     byte[]? IdentityKey = null, byte[]? IdentitySignature = null, byte[]? SealedIdentity = null);
 
-/// <summary><c>PUT /v1/devices/{id}/approval</c>: signs a waiting device of one's own.</summary>
+/// <summary><c>PUT /v1/devices/{id}/approval</c>: signs a waiting device of one's own. Replies with the <see cref="Device"/>.</summary>
 /// <param name="IdentitySignature">As in <see cref="RegisterDeviceRequest"/>.</param>
 /// <param name="SealedIdentity">HPKE (RFC 9180) encapsulated key and ciphertext for the device's link key, up to 1 KiB; opaque to the server.</param>
 public sealed record ApproveDeviceRequest(byte[] IdentitySignature, byte[]? SealedIdentity = null);
 
 /// <summary>
 /// <c>PUT /v1/devices/{id}/keys</c>: the device starts anew with another signature key. Its KeyPackages are gone, and the members of its rooms are asked to
-/// replace its leaf.
+/// replace its leaf. Replies with the <see cref="Device"/>.
 /// </summary>
 /// <param name="SignatureKey">The new Ed25519 public key.</param>
 /// <param name="LinkKey">The new HPKE public key.</param>
@@ -61,7 +63,7 @@ public sealed record RotateDeviceRequest(byte[] SignatureKey, byte[] LinkKey, by
 
 /// <summary>
 /// <c>PUT /v1/me/identity</c>, for a user whose identity key is lost: the calling device goes on under a new one, all others wait for approval. Contacts are
-/// shown that the key has changed.
+/// shown that the key has changed. All KeyPackages of the account are gone. Replies 204.
 /// </summary>
 /// <param name="DeviceId">The calling device.</param>
 /// <param name="IdentityKey">The new Ed25519 public key.</param>
@@ -81,10 +83,11 @@ public sealed record UserKeys(Guid UserId, string Username, byte[]? IdentityKey,
 /// <param name="IdentitySignature">As in <see cref="RegisterDeviceRequest"/>: verify it.</param>
 public sealed record DeviceKeys(Guid DeviceId, byte[] SignatureKey, byte[] IdentitySignature);
 
-/// <summary><c>POST /v1/devices/{id}/key-packages</c>. Replies with the <see cref="KeyPackageStock"/>.</summary>
+/// <summary><c>POST /v1/devices/{id}/key-packages</c>, by the device itself. Replies with the <see cref="KeyPackageStock"/>, as <c>GET</c> does.</summary>
 /// <remarks>
 /// Each is an MLSMessage (RFC 9420 section 6) holding a KeyPackage of suite 0x0001, whose basic credential is the user's id, the device's id, the identity key
-/// and the identity signature (16 + 16 + 32 + 64 bytes). Checked: framing, both signatures, lifetime, suite, credential, keys, uniqueness.
+/// and the identity signature (16 + 16 + 32 + 64 bytes). Checked: framing, both signatures, lifetime (valid now, and 100 days at most in all), suite, credential, keys.
+/// One that is known already is passed over, so that the call may be repeated; one wrong refuses all.
 /// </remarks>
 /// <param name="KeyPackages">Up to <see cref="Limits.KeyPackages"/>, each to be used once.</param>
 /// <param name="LastResort">Handed out again and again when no other is left; replaces the one before.</param>
@@ -96,8 +99,11 @@ public sealed record UploadKeyPackagesRequest(byte[][] KeyPackages, byte[]? Last
 /// <param name="LastResortUsed">Whether that one has been handed out: replace it.</param>
 public sealed record KeyPackageStock(int Available, bool LastResort, bool LastResortUsed);
 
-/// <summary><c>POST /v1/key-packages/claim</c>: takes one KeyPackage of every approved device of these users, or of the devices named.</summary>
-/// <param name="UserIds">Whose.</param>
+/// <summary>
+/// <c>POST /v1/key-packages/claim</c>: takes one KeyPackage of every approved device of these users, or of the devices named; never of the calling device. Past a quota for
+/// one device there is only the one of last resort, past the one for all <see cref="ErrorCode.RateLimited"/>.
+/// </summary>
+/// <param name="UserIds">Whose; up to <see cref="Limits.ClaimUsers"/>.</param>
 /// <param name="DeviceIds">Only these of their devices; null for all.</param>
 public sealed record ClaimKeyPackagesRequest(Guid[] UserIds, Guid[]? DeviceIds = null);
 

@@ -64,7 +64,8 @@ internal static partial class ServerApp
     /// <param name="logs">An additional destination of the logs.</param>
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null, ILogEventSink? logs = null)
     {
-        var builder = WebApplication.CreateSlimBuilder(args);
+        // Settings are read once, at the start: watching files would cost an inotify instance, and CPU whenever something changes beside them.
+        var builder = WebApplication.CreateSlimBuilder([.. args, "--hostBuilder:reloadConfigOnChange=false"]);
         if (string.IsNullOrEmpty(builder.Configuration[WebHostDefaults.ServerUrlsKey]))
             builder.WebHost.UseUrls(DefaultUrl);
         builder.AddLogs(logs);

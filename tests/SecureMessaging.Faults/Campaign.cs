@@ -121,7 +121,7 @@ internal static class Campaign
         foreach (var row in rows.Where(row => !row.Passed))
         {
             Console.WriteLine($"{row.Fault} on {row.Engine}: {row.Error}");
-            foreach (var violation in row.Violations)
+            foreach (var violation in row.Violations.Concat(row.Missed))
                 Console.WriteLine($"    {violation}");
         }
     }

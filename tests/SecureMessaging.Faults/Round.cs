@@ -20,6 +20,7 @@ internal sealed record Row(string Fault, string Engine)
 
     public double? RecoveryP50Ms { get; init; }
     public double? RecoveryP99Ms { get; init; }
+    public double? RecoveryMaxMs { get; init; }
     public double? AckP99Ms { get; init; }
     public double? CalmAckP99Ms { get; init; }
 
@@ -28,6 +29,12 @@ internal sealed record Row(string Fault, string Engine)
 
     /// <summary>Longest time from SIGTERM to the process's end.</summary>
     public double? SlowestExitMs { get; init; }
+
+    /// <summary>What this fault measures beside.</summary>
+    public IReadOnlyList<Figure> Figures { get; init; } = [];
+
+    /// <summary>Promised bounds that were not kept. Empty in short runs.</summary>
+    public IReadOnlyList<string> Missed { get; init; } = [];
 
     public string? Note { get; init; }
     public IReadOnlyList<string> Violations { get; init; } = [];
@@ -38,7 +45,7 @@ internal sealed record Row(string Fault, string Engine)
     /// <summary>Whether this machine, not the server, is what keeps the fault from being tried. Neither passed nor failed.</summary>
     public bool NotPossibleHere { get; init; }
 
-    public bool Passed => Error is null && Violations.Count == 0;
+    public bool Passed => Error is null && Violations.Count == 0 && Missed.Count == 0;
 }
 
 /// <summary>Load, a fault in it, and the judgement.</summary>
@@ -51,7 +58,7 @@ internal static class Round
     {
         string? note = null;
         var on = new Injection(cluster, disk, duration < fault.AtLeast ? fault.AtLeast : duration, isLong, new Random(seed), text => note = text);
-        await using var load = await Load.CreateAsync(cluster, fault.Watchers(on), seed);
+        await using var load = await Load.CreateAsync(cluster, fault.Watchers(on), seed, fault.Tickets);
         on.Load = load;
         using var sending = new CancellationTokenSource();
         using var patience = new CancellationTokenSource();
@@ -71,7 +78,15 @@ internal static class Round
         await injecting;
         progress($"{load.Acked} acknowledged, checking");
         var verdict = Checker.Check(await load.SettleAsync());
-        return (ToRow(fault, on, load, verdict) with { Note = note }, verdict);
+        on.Afterwards();
+        var row = ToRow(fault, on, load, verdict) with { Note = note };
+        List<Figure> figures = [.. on.Figures, .. fault.Promises(on, row)];
+        var missed = isLong ? figures.Where(figure => figure.Missed).Select(figure => $"promise missed: {figure}") : [];
+        var failedStarts = cluster.Nodes.SelectMany(node => node.FailedStarts).ToList();
+        if (failedStarts.Count > 0)
+            row = row with { Note = $"{note} {failedStarts.Count} starts of a node failed, last: {failedStarts[^1].Split('\n')[^1]}".TrimStart() };
+        cluster.Nodes.ForEach(node => node.FailedStarts.Clear());
+        return (row with { Figures = figures, Missed = [.. missed] }, verdict);
     }
 
     private static Row ToRow(Fault fault, Injection on, Load load, Verdict verdict)
@@ -85,21 +100,14 @@ internal static class Round
             Reordered = verdict[Violation.Reordered],
             Phantom = verdict[Violation.Phantom],
             Other = verdict.Other,
-            RecoveryP50Ms = Percentile(recoveries, 0.5),
-            RecoveryP99Ms = Percentile(recoveries, 0.99),
-            AckP99Ms = Percentile([.. load.AckTimes(fault.OthersOnly)], 0.99),
+            RecoveryP50Ms = Percentile.Of(recoveries, 0.5),
+            RecoveryP99Ms = Percentile.Of(recoveries, 0.99),
+            RecoveryMaxMs = Percentile.Of(recoveries, 1),
+            AckP99Ms = Percentile.Of([.. load.AckTimes(fault.OthersOnly)], 0.99),
             SlowestOutcomeMs = Math.Round(load.SlowestOutcome.TotalMilliseconds),
             SlowestExitMs = on.SlowestExit > TimeSpan.Zero ? Math.Round(on.SlowestExit.TotalMilliseconds) : null,
-            Violations = verdict.Clean ? [] : [verdict.ToString(), .. verdict.Examples],
+            Violations = [.. on.Complaints, .. verdict.Clean ? [] : (string[])[verdict.ToString(), .. verdict.Examples]],
             Error = verdict.Acked == 0 ? "nothing was acknowledged: the round proves nothing" : null,
         };
-    }
-
-    private static double? Percentile(List<TimeSpan> times, double share)
-    {
-        if (times.Count == 0)
-            return null;
-        times.Sort();
-        return Math.Round(times[Math.Min(times.Count - 1, (int)(times.Count * share))].TotalMilliseconds, 1);
     }
 }

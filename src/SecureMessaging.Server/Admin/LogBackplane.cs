@@ -12,10 +12,13 @@ namespace SecureMessaging.Server.Admin;
 /// </summary>
 /// <remarks>
 /// 1. A node with watchers announces their connections and filters every two seconds on a channel that all nodes hear; an announcement holds for six.
-/// 2. The others filter their own lines and send what passes to those connections by <see cref="RedisHubLifetimeManager{THub}"/>.
-/// 3. Connects and sends never wait for Redis: its manager is asked in this loop alone, only while Redis answers, and with a timeout.
+/// 2. The others filter their own lines and send what passes to those connections by <see cref="RedisHubLifetimeManager{THub}"/>, through which it reaches
+/// the watcher's <see cref="WatcherInbox"/>.
+/// 3. Connects, sends and the own node's lines never wait for Redis: its manager is asked in the loops of this service alone, only while Redis answers, and
+/// with a timeout. What waits for it is bounded.
 /// </remarks>
-internal sealed partial class LogBackplane(IServiceProvider services, IConfiguration configuration, LogWatchers watchers, TimeProvider time, ILogger<LogBackplane> logger)
+internal sealed partial class LogBackplane(
+    IServiceProvider services, IConfiguration configuration, LogWatchers watchers, LogLines lines, TimeProvider time, ILogger<LogBackplane> logger)
     : BackgroundService
 {
     private const string DefaultPrefix = "secure-messaging";
@@ -25,8 +28,11 @@ internal sealed partial class LogBackplane(IServiceProvider services, IConfigura
 
     private readonly Guid node = Guid.NewGuid();
     private readonly ConcurrentDictionary<Guid, Announced> others = new();
+    private readonly ConcurrentQueue<LogWatcher> leaving = new();
+    private readonly LineQueue outgoing = new(lines.Node, time);
     private readonly TaskCompletionSource<IConnectionMultiplexer> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim wake = new(0);
+    private readonly string? connectionString = configuration.GetConnectionString("Redis") is { Length: > 0 } given ? given : null;
     private readonly RedisChannel channel = RedisChannel.Literal((configuration["Redis:ChannelPrefix"] ?? DefaultPrefix) + ":log-watchers");
     private RedisHubLifetimeManager<AdminHub>? manager;
     private bool announced;
@@ -39,36 +45,42 @@ internal sealed partial class LogBackplane(IServiceProvider services, IConfigura
 
     public void Forget(LogWatcher watcher)
     {
-        if (watcher.Joined && manager is { } redis)
-            _ = GuardAsync(() => redis.OnDisconnectedAsync(watcher.Connection));
+        // With one node alone nobody would take it out again.
+        if (connectionString is null)
+            return;
+        leaving.Enqueue(watcher);
         Announce();
     }
 
-    /// <summary>Sends lines of this node to the watchers of the others.</summary>
-    public async Task SendAsync(IReadOnlyList<LogLine> lines)
+    /// <summary>Takes lines of this node for the watchers of the others.</summary>
+    public void Offer(IEnumerable<LogLine> batch)
     {
-        if (!watchers.Elsewhere || manager is not { } redis)
+        if (!watchers.Elsewhere)
             return;
-        foreach (var watcher in others.Values.SelectMany(other => other.Watchers))
-        {
-            LogLine[] passing = [.. lines.Where(line => LogLines.Passes(watcher.Filter, line))];
-            // One that fails makes the rest wait for nothing: Redis is away.
-            if (passing.Length > 0 && !await GuardAsync(() => redis.SendConnectionAsync(watcher.ConnectionId, nameof(IAdminClient.Logged), [passing])))
-                return;
-        }
+        foreach (var line in batch)
+            outgoing.Offer(line);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (configuration.GetConnectionString("Redis") is not { Length: > 0 } connectionString)
+        if (connectionString is null)
             return;
         var redis = await ConnectAsync(connectionString, stoppingToken);
         if (redis is null)
             return;
         connected.SetResult(redis);
+        await Task.WhenAll(AnnounceAsync(redis, stoppingToken), SendAsync(stoppingToken));
+        // The manager has nothing but this connection, and its own end would wait for a Redis that is away.
+        await GuardAsync(() => redis.CloseAsync(allowCommandsToComplete: false));
+    }
+
+    private async Task AnnounceAsync(ConnectionMultiplexer redis, CancellationToken stoppingToken)
+    {
         while (!stoppingToken.IsCancellationRequested)
         {
             ForgetSilent();
+            while (leaving.TryDequeue(out var watcher))
+                Leave(watcher);
             if (redis.IsConnected)
             {
                 manager ??= ActivatorUtilities.CreateInstance<RedisHubLifetimeManager<AdminHub>>(services);
@@ -78,14 +90,37 @@ internal sealed partial class LogBackplane(IServiceProvider services, IConfigura
 
             await ((Task)wake.WaitAsync(Period, stoppingToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-
-        // The manager has nothing but this connection, and its own end would wait for a Redis that is away.
-        await GuardAsync(() => redis.CloseAsync(allowCommandsToComplete: false));
     }
 
-    private async Task<ConnectionMultiplexer?> ConnectAsync(string connectionString, CancellationToken stoppingToken)
+    private async Task SendAsync(CancellationToken stoppingToken)
     {
-        var options = ConfigurationOptions.Parse(connectionString);
+        try
+        {
+            while (await outgoing.WaitAsync(stoppingToken))
+                await SendAsync(outgoing.Take());
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The node stops.
+        }
+    }
+
+    private async Task SendAsync(LogLine[] batch)
+    {
+        if (manager is not { } redis)
+            return;
+        foreach (var watcher in others.Values.SelectMany(other => other.Watchers))
+        {
+            LogLine[] passing = [.. batch.Where(line => LogLines.Passes(watcher.Filter, line))];
+            // One that fails makes the rest wait for nothing: Redis is away.
+            if (passing.Length > 0 && !await GuardAsync(() => redis.SendConnectionAsync(watcher.ConnectionId, nameof(IAdminClient.Logged), [passing])))
+                return;
+        }
+    }
+
+    private async Task<ConnectionMultiplexer?> ConnectAsync(string settings, CancellationToken stoppingToken)
+    {
+        var options = ConfigurationOptions.Parse(settings);
         options.AbortOnConnectFail = false;
         options.BacklogPolicy = BacklogPolicy.FailFast;
         options.ConnectTimeout = Math.Min(options.ConnectTimeout, 2000);
@@ -114,7 +149,22 @@ internal sealed partial class LogBackplane(IServiceProvider services, IConfigura
     private async Task JoinAsync(RedisHubLifetimeManager<AdminHub> redis)
     {
         foreach (var watcher in watchers.Following.Where(watcher => !watcher.Joined))
-            watcher.Joined = await GuardAsync(() => redis.OnConnectedAsync(watcher.Connection));
+        {
+            // Asked twice, Redis brings every line twice. So an attempt that has no answer yet is waited for, and one that failed is undone before the next.
+            if (watcher.Joining is { IsCompleted: true } && !await GuardAsync(() => redis.OnDisconnectedAsync(watcher.Inbox)))
+                return;
+            if (watcher.Joining is null or { IsCompleted: true })
+                watcher.Joining = redis.OnConnectedAsync(watcher.Inbox);
+            // One that fails makes the rest wait for nothing: Redis is away.
+            if (!await GuardAsync(() => watcher.Joining))
+                return;
+        }
+    }
+
+    private void Leave(LogWatcher watcher)
+    {
+        if (watcher.Joining is not null && manager is { } redis)
+            _ = GuardAsync(() => redis.OnDisconnectedAsync(watcher.Inbox));
     }
 
     private void Publish(ConnectionMultiplexer redis)

@@ -32,7 +32,7 @@ internal sealed partial class LogRelay(
                         watcher.Offer(line);
                 }
 
-                await backplane.SendAsync(batch);
+                backplane.Offer(batch);
                 await Task.Delay(Gathering, time, stoppingToken);
             }
         }

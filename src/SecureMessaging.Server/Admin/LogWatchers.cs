@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Threading.Channels;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Protocol;
 using SecureMessaging.Protocol;
@@ -56,42 +55,43 @@ internal sealed class LogWatchers
 /// <summary>One connection that watches. Its queue is bounded and drops the oldest; a connection that takes nothing for a while is closed.</summary>
 internal sealed class LogWatcher
 {
-    private const int Capacity = 2048;
-    private const int LinesInMessage = 200;
     private static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly HubConnectionContext connection;
-    private readonly string node;
     private readonly TimeProvider time;
-    private readonly Channel<LogLine> queue;
-    private long dropped;
+    private readonly LineQueue queue;
 
     public LogWatcher(HubConnectionContext connection, Guid sessionId, string node, TimeProvider time)
     {
-        (this.connection, this.node, this.time, SessionId) = (connection, node, time, sessionId);
-        queue = Channel.CreateBounded<LogLine>(
-            new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true }, _ => Interlocked.Increment(ref dropped));
+        (this.connection, this.time, SessionId) = (connection, time, sessionId);
+        queue = new LineQueue(node, time);
         _ = PumpAsync();
     }
 
     public string Id => connection.ConnectionId;
 
-    public HubConnectionContext Connection => connection;
+    public IHubProtocol Protocol => connection.Protocol;
 
     public Guid SessionId { get; }
 
     /// <summary>Null until it asks for lines.</summary>
     public LogFilter? Filter { get; set; }
 
-    /// <summary>Whether the other nodes' lines reach it. Used by the backplane's loop alone.</summary>
-    public bool Joined { get; set; }
+    /// <summary>Where the other nodes' lines arrive.</summary>
+    public WatcherInbox Inbox => field ??= new WatcherInbox(this);
 
-    public void Offer(LogLine line) => queue.Writer.TryWrite(line);
+    /// <summary>The attempt to have the other nodes' lines brought to it. Used by the backplane's loop alone.</summary>
+    public Task? Joining { get; set; }
+
+    /// <summary>Whether the other nodes' lines reach it.</summary>
+    public bool Joined => Joining is { IsCompletedSuccessfully: true };
+
+    public void Offer(LogLine line) => queue.Offer(line);
 
     public void Abort() => connection.Abort();
 
-    public void Close() => queue.Writer.TryComplete();
+    public void Close() => queue.Close();
 
     private async Task PumpAsync()
     {
@@ -102,7 +102,7 @@ internal sealed class LogWatcher
                 using var pause = new CancellationTokenSource(SignOfLife, time);
                 try
                 {
-                    if (!await queue.Reader.WaitToReadAsync(pause.Token))
+                    if (!await queue.WaitAsync(pause.Token))
                         return;
                 }
                 catch (OperationCanceledException)
@@ -110,7 +110,7 @@ internal sealed class LogWatcher
                     // A quiet log: an empty message finds out whether the other end still reads.
                 }
 
-                await SendAsync(Gather());
+                await SendAsync(queue.Take());
             }
         }
         catch (Exception)
@@ -118,16 +118,6 @@ internal sealed class LogWatcher
             // Whatever ails the connection, it is of no use any more, and its client comes back.
             connection.Abort();
         }
-    }
-
-    private LogLine[] Gather()
-    {
-        var lines = new List<LogLine>();
-        if (Interlocked.Exchange(ref dropped, 0) is > 0 and var count)
-            lines.Add(LogLines.Dropped(node, time.GetUtcNow().UtcDateTime, count));
-        while (lines.Count < LinesInMessage && queue.Reader.TryRead(out var line))
-            lines.Add(line);
-        return [.. lines];
     }
 
     private async Task SendAsync(LogLine[] lines)

@@ -7,15 +7,16 @@ namespace SecureMessaging.Server.Chat;
 /// How the process ends on SIGTERM and Ctrl+C: refuse new connections, ask clients to move to another node at a moment of their own, wait for them, then
 /// stop. A second signal skips the wait.
 /// </summary>
-internal sealed partial class DrainingLifetime(ChatConnections connections, IHostApplicationLifetime lifetime, IOptions<DrainOptions> options, ILogger<DrainingLifetime> logger)
+internal sealed partial class DrainingLifetime(
+    ChatConnections connections, IHostApplicationLifetime lifetime, IOptions<DrainOptions> options, TimeProvider time, ILogger<DrainingLifetime> logger)
     : IHostLifetime, IDisposable
 {
     private static readonly TimeSpan Check = TimeSpan.FromMilliseconds(50);
     private readonly List<PosixSignalRegistration> signals = [];
     private readonly CancellationTokenSource hurry = new();
-    private int started;
+    private int signalled;
 
-    public bool IsDraining => Volatile.Read(ref started) > 0;
+    public bool IsDraining => Volatile.Read(ref signalled) > 0;
 
     public Task WaitForStartAsync(CancellationToken cancellationToken)
     {
@@ -35,7 +36,7 @@ internal sealed partial class DrainingLifetime(ChatConnections connections, IHos
     private void Handle(PosixSignalContext context)
     {
         context.Cancel = true;
-        if (Interlocked.Increment(ref started) == 1)
+        if (Interlocked.Increment(ref signalled) == 1)
             _ = DrainAsync();
         else
             hurry.Cancel();
@@ -45,9 +46,11 @@ internal sealed partial class DrainingLifetime(ChatConnections connections, IHos
     {
         try
         {
+            var started = time.GetTimestamp();
             var count = connections.AnnounceDraining(options.Value.Stagger);
             Draining(logger, count);
-            for (var waited = TimeSpan.Zero; waited < options.Value.Stagger + options.Value.Patience && !connections.IsEmpty; waited += Check)
+            // By the clock, not by the number of checks: on a busy machine each of them takes many times as long, and whoever sent the signal soon sends SIGKILL.
+            while (time.GetElapsedTime(started) < options.Value.Stagger + options.Value.Patience && !connections.IsEmpty && !hurry.IsCancellationRequested)
                 await Task.Delay(Check, hurry.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         finally

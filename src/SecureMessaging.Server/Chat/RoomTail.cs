@@ -214,7 +214,7 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
             do
                 bytes += EntryBytes + (entries[next++].Ciphertext?.Length ?? 0);
             while (next < end && bytes < MaxMessageBytes);
-            Send([.. entries.Skip(start).Take(next - start)], bytes);
+            Send(entries is LogEntry[] all && next - start == all.Length ? all : [.. entries.Skip(start).Take(next - start)], bytes);
             start = next;
         }
     }
@@ -227,9 +227,16 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
         {
             if (joinedSeq <= run[0].Seq)
                 connection.SendEntries(roomId, message, bytes);
-            else if (run.SkipWhile(entry => entry.Seq < joinedSeq).ToArray() is { Length: > 0 } own)
-                connection.SendEntries(roomId, HubMessages.Create(nameof(IChatClient.Received), roomId, own), bytes);
+            else
+                SendFrom(joinedSeq, connection, run, bytes);
         }
+    }
+
+    // By itself, because a closure in the loop over all subscribers would be allocated for each of them.
+    private void SendFrom(long seq, ChatConnection connection, LogEntry[] run, int bytes)
+    {
+        if (run.SkipWhile(entry => entry.Seq < seq).ToArray() is { Length: > 0 } own)
+            connection.SendEntries(roomId, HubMessages.Create(nameof(IChatClient.Received), roomId, own), bytes);
     }
 
     private void Join(LogEntry entry)

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Mls;
@@ -9,7 +10,7 @@ namespace SecureMessaging.Server.Devices;
 
 /// <summary>A user's own devices and the identity key that signs them. What others may see of them is the <see cref="DeviceDirectory"/>'s.</summary>
 internal sealed class DeviceStore(
-    Database database, DeviceRooms rooms, SessionStore sessions, SessionEvents sessionEvents, TimeProvider time, Limits limits)
+    Database database, UserStore users, DeviceRooms rooms, SessionStore sessions, SessionEvents sessionEvents, TimeProvider time, Limits limits)
 {
     private const string OwnSql = $"select {DeviceRow.Columns} from devices where user_id = @UserId order by created_on, id";
 
@@ -112,19 +113,20 @@ internal sealed class DeviceStore(
     /// <summary>Makes the calling session the device's, as after signing in anew. The session that it had before is over.</summary>
     public async Task AttachAsync(Caller caller, Guid deviceId, CancellationToken cancellationToken)
     {
-        var ended = await rooms.ChangeAsync<Guid?>(
-            caller.UserId,
+        // No room has to be told, so none is locked.
+        var ended = await database.WriteAsync(
             async transaction =>
             {
+                if (await users.LockAsync(transaction, caller.UserId, cancellationToken) is null)
+                    throw new ApiException(ErrorCode.Unauthenticated, "The account is no more.");
                 var own = await transaction.QueryAsync<DeviceRow>(OwnSql, new { caller.UserId }, cancellationToken);
                 var device = own.Find(device => device.Id == deviceId) ?? throw ApiException.NotFound();
                 if (device.SessionId == caller.SessionId)
-                    return (null, false);
+                    return null;
                 if (own.Exists(other => other.SessionId == caller.SessionId))
                     throw new ApiException(ErrorCode.Conflict, "This session is another device.");
                 await transaction.ExecuteAsync(AttachSql, new { DeviceId = deviceId, caller.SessionId, Today = time.Now().ToDay() }, cancellationToken);
-                var former = device.SessionId is { } sessionId && await sessions.EndAsync(transaction, caller.UserId, sessionId, cancellationToken) ? device.SessionId : null;
-                return (former, false);
+                return device.SessionId is { } former && await sessions.EndAsync(transaction, caller.UserId, former, cancellationToken) ? device.SessionId : null;
             },
             cancellationToken);
         if (ended is { } sessionId)

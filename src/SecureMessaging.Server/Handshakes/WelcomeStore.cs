@@ -18,15 +18,19 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
         select k.reference, k.device_id, d.user_id from key_packages k
         join devices d on d.id = k.device_id and d.identity_signature is not null
         join room_members m on m.room_id = @RoomId and m.user_id = d.user_id
-        where k.reference {database.AnyOf("References")}
+        where k.reference {database.AnyOf("References")} order by d.id
         """;
+
+    // Whoever is about to be revoked is waited for, and then not found. In the order of ids.
+    private const string PostgresRecipientsLock = " for key share of d";
 
     private const string InsertSql = """
         insert into welcomes (room_id, seq, number, generation, message, created_at) values (@RoomId, @Seq, @Number, @Generation, @Message, @CreatedAt)
         """;
 
-    private const string InsertRecipientSql = """
-        insert into welcome_recipients (device_id, room_id, seq, number) values (@DeviceId, @RoomId, @Seq, @Number)
+    private string InsertRecipientsSql => $"""
+        insert into welcome_recipients (device_id, room_id, seq, number)
+        select id, @RoomId, @Seq, @Number from devices where id {database.AnyOf("DeviceIds")}
         """;
 
     private const string PendingSql = """
@@ -79,7 +83,8 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
             return [];
         var parameters = new DynamicParameters(new { RoomId = roomId });
         parameters.Add("References", database.ListOf(welcomes.SelectMany(references => references)));
-        var rows = await transaction.QueryAsync<RecipientRow>(RecipientsSql, parameters, cancellationToken);
+        var rows = await transaction.QueryAsync<RecipientRow>(
+            database.IsPostgres ? RecipientsSql + PostgresRecipientsLock : RecipientsSql, parameters, cancellationToken);
         var found = rows.ToDictionary(row => KeyPackageReference.From(row.Reference), row => new WelcomedDevice(row.UserId, row.DeviceId));
         var devices = new HashSet<Guid>();
         var result = new List<WelcomedDevice>[welcomes.Count];
@@ -105,9 +110,9 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
     {
         await transaction.ExecuteAsync(
             InsertSql, new { RoomId = roomId, Seq = seq, Number = number, Generation = generation, Message = message, CreatedAt = time.Now().ToMinute() }, cancellationToken);
-        // In the order of ids, for each locks its device a little.
-        foreach (var device in devices.OrderBy(device => device.DeviceId))
-            await transaction.ExecuteAsync(InsertRecipientSql, new { device.DeviceId, RoomId = roomId, Seq = seq, Number = number }, cancellationToken);
+        var parameters = new DynamicParameters(new { RoomId = roomId, Seq = seq, Number = number });
+        parameters.Add("DeviceIds", database.ListOf(devices.Select(device => device.DeviceId)));
+        await transaction.ExecuteAsync(InsertRecipientsSql, parameters, cancellationToken);
     }
 
     /// <summary>What waits for the calling device, oldest first, as much as fits into a page.</summary>

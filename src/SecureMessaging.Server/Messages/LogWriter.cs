@@ -29,7 +29,7 @@ internal sealed partial class LogWriter(
 
     public async Task<SendAck> SendAsync(Caller caller, SendRequest request, CancellationToken cancellationToken)
     {
-        var result = (await EnqueueAsync([Validate(caller, request)]).WaitAsync(cancellationToken))[0];
+        var result = (await EnqueueAsync([Validate(caller, request)], cancellationToken))[0];
         return result.Ack ?? throw new ApiException(result.Error!.Code, result.Error.Message)
         {
             RetryAfterMs = result.Error.RetryAfterMs,
@@ -64,7 +64,7 @@ internal sealed partial class LogWriter(
 
         if (valid.Count > 0)
         {
-            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)]).WaitAsync(cancellationToken);
+            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)], cancellationToken);
             for (var i = 0; i < stored.Length; i++)
                 results[valid[i].Index] = stored[i];
         }
@@ -116,7 +116,7 @@ internal sealed partial class LogWriter(
             ? generation
             : Envelope.NoGeneration;
 
-    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes)
+    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, CancellationToken cancellationToken)
     {
         var group = new SendGroup(envelopes);
         if (Interlocked.Add(ref queuedBytes, group.Bytes) > options.Value.QueueBytes || !queue.Writer.TryWrite(group))
@@ -127,17 +127,17 @@ internal sealed partial class LogWriter(
         }
 
         metrics.Queued(envelopes.Length);
-        return AwaitAsync(group);
+        return AwaitAsync(group, cancellationToken);
     }
 
     /// <summary>
     /// Nobody waits longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.
     /// </summary>
-    private static async Task<SendResult[]> AwaitAsync(SendGroup group)
+    private static async Task<SendResult[]> AwaitAsync(SendGroup group, CancellationToken cancellationToken)
     {
         try
         {
-            return await group.Completion.Task.WaitAsync(Patience);
+            return await group.Completion.Task.WaitAsync(Patience, cancellationToken);
         }
         catch (TimeoutException exception)
         {

@@ -11,10 +11,10 @@ internal sealed record CheckedKeyPackage(byte[] Reference, byte[] Message, DateT
 /// </summary>
 internal static class KeyPackageCheck
 {
-    /// <summary>How far a device's clock may be ahead.</summary>
+    /// <summary>How far a device's clock may be ahead, or allow for others that are behind.</summary>
     private static readonly TimeSpan Skew = TimeSpan.FromHours(1);
 
-    /// <summary>An unclaimed KeyPackage is a key that lies around; its owner uploads others long before this is over.</summary>
+    /// <summary>From its beginning to its end. An unclaimed KeyPackage is a key that lies around; its owner uploads others long before this is over.</summary>
     private static readonly TimeSpan LongestLife = TimeSpan.FromDays(100);
 
     private const int HpkeKeyLength = 32;
@@ -38,8 +38,13 @@ internal static class KeyPackageCheck
         if (!DeviceCredential.VerifyWithLabel(signatureKey, "KeyPackageTBS"u8, package.Signed, package.Signature))
             throw Invalid("is not signed by the device");
         var seconds = (ulong)new DateTimeOffset(now).ToUnixTimeSeconds();
-        if (package.NotBefore > seconds + (ulong)Skew.TotalSeconds || package.NotAfter <= seconds || package.NotAfter > seconds + (ulong)LongestLife.TotalSeconds)
+        // The total lifetime is what other members judge, too (RFC 9420 section 7.2).
+        if (package.NotBefore > seconds + (ulong)Skew.TotalSeconds || package.NotAfter <= seconds || package.NotAfter <= package.NotBefore
+            || package.NotAfter - package.NotBefore > (ulong)(LongestLife + Skew).TotalSeconds)
+        {
             throw Invalid($"must be valid now, and for {LongestLife.TotalDays} days at most");
+        }
+
         return new CheckedKeyPackage(
             KeyPackageReference.Compute(package.Encoded), message, DateTimeOffset.FromUnixTimeSeconds((long)package.NotAfter).UtcDateTime);
     }

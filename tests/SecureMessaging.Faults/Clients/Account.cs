@@ -22,6 +22,9 @@ internal sealed class Account(Func<Uri> node) : IDisposable
 
     public async Task SignInAsync() => Use(await CallAsync<TokenResponse>(HttpMethod.Post, "/v1/auth/token", new TokenRequest(Username, password)));
 
+    /// <summary>A ticket for one connect.</summary>
+    public async Task<string> IssueTicketAsync() => (await CallAsync<TicketResponse>(HttpMethod.Post, "/v1/auth/ticket", null)).Ticket;
+
     public async Task<Guid> CreateRoomAsync(IEnumerable<Account> others)
     {
         var request = new CreateRoomRequest(RoomKind.Group, [.. others.Select(other => other.Username)], Id: Guid.NewGuid());

@@ -18,13 +18,14 @@ internal sealed class Load : IAsyncDisposable
     private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(12);
 
     private readonly Cluster cluster;
+    private readonly bool tickets;
     private readonly List<Account> accounts = [];
     private readonly List<Guid> rooms = [];
     private readonly List<RawClient> clients = [];
     private readonly List<Sender> senders = [];
     private int turn;
 
-    private Load(Cluster cluster) => this.cluster = cluster;
+    private Load(Cluster cluster, bool tickets) => (this.cluster, this.tickets) = (cluster, tickets);
 
     public int Acked => senders.Sum(sender => sender.Acked);
 
@@ -32,9 +33,9 @@ internal sealed class Load : IAsyncDisposable
 
     private Account Wanderer => accounts[Senders - 1];
 
-    public static async Task<Load> CreateAsync(Cluster cluster, int watchers, int seed)
+    public static async Task<Load> CreateAsync(Cluster cluster, int watchers, int seed, bool tickets = false)
     {
-        var load = new Load(cluster);
+        var load = new Load(cluster, tickets);
         for (var i = 0; i < Senders + (watchers > 0 ? WatcherAccounts : 0); i++)
         {
             load.accounts.Add(new Account(() => cluster.Nodes[load.turn++ % cluster.Nodes.Count].Url));
@@ -59,6 +60,23 @@ internal sealed class Load : IAsyncDisposable
         using var timeout = new CancellationTokenSource(patience);
         foreach (var client in clients)
             await client.ReadyAsync(timeout.Token);
+    }
+
+    /// <summary>The clients whose connections go to this node.</summary>
+    public List<RawClient> On(Node node) => [.. clients.Where(client => client.Address?.Port == node.Clients.Port || client.Address?.Port == node.Victims.Port)];
+
+    /// <summary>Waits until each of these clients has connected and caught up after this moment.</summary>
+    public static async Task ResumedAsync(IReadOnlyCollection<RawClient> clients, long since, TimeSpan patience)
+    {
+        var watch = Stopwatch.StartNew();
+        for (var left = clients.ToList(); ; await Task.Delay(50))
+        {
+            left.RemoveAll(client => client.CaughtUpAt > since);
+            if (left.Count == 0)
+                return;
+            if (watch.Elapsed > patience)
+                throw new TimeoutException($"{left.Count} of {clients.Count} connections are not back after {patience.TotalSeconds:0} s.");
+        }
     }
 
     public Task SendAsync(CancellationToken sending, CancellationToken patience) =>
@@ -108,6 +126,26 @@ internal sealed class Load : IAsyncDisposable
         return recoveries;
     }
 
+    /// <summary>Of the clients that the fault spares: calls that began in this span, from their first attempt to their ack.</summary>
+    public List<TimeSpan> AckTimesOfOthers(long from, long to) => [.. senders
+        .Where((_, index) => !IsVictim(index))
+        .SelectMany(sender => sender.Acks.Where(ack => ack.Start >= from && ack.Start < to).Select(ack => Stopwatch.GetElapsedTime(ack.Start, ack.End)))];
+
+    /// <summary>Of the clients that the fault spares: from the first attempt of a send in this span until another of them was given it.</summary>
+    public List<TimeSpan> DeliveryTimesToOthers(long from, long to)
+    {
+        var others = clients.Where((_, index) => index < Senders && !IsVictim(index)).Select(client => client.History).ToList();
+        var sent = others.SelectMany(history => history.Sends).Where(send => send.Start >= from && send.Start < to).ToDictionary(send => send.Id, send => send.Start);
+        var times = new List<TimeSpan>();
+        foreach (var seen in others.SelectMany(history => history.Seen))
+        {
+            if (seen.What == Seen.Pushed && sent.TryGetValue(seen.Id, out var start))
+                times.Add(Stopwatch.GetElapsedTime(start, seen.At));
+        }
+
+        return times;
+    }
+
     public IEnumerable<TimeSpan> AckTimes(bool othersOnly) => senders
         .Where((_, index) => !othersOnly || !IsVictim(index))
         .SelectMany(sender => sender.Acks.Select(ack => Stopwatch.GetElapsedTime(ack.Start, ack.End)));
@@ -144,7 +182,7 @@ internal sealed class Load : IAsyncDisposable
     private void AddClient(int index, int watchers, int seed)
     {
         var member = index < Senders ? index : index == Senders ? 0 : Senders + (index % WatcherAccounts);
-        var client = new RawClient(accounts[member], new ClientHistory(member), [.. rooms], attempt => NodeFor(attempt, IsVictim(index)), seed);
+        var client = new RawClient(accounts[member], new ClientHistory(member), [.. rooms], attempt => NodeFor(attempt, IsVictim(index)), seed, index > Senders ? ClientKind.Thin : tickets && IsVictim(index) ? ClientKind.WithTicket : ClientKind.Full);
         clients.Add(client);
         // Watchers are there to be many; the load that makes every one of them an ack a second would measure this machine.
         var pause = watchers > 0 ? TimeSpan.FromMilliseconds(300) : TimeSpan.FromMilliseconds(3);

@@ -1,24 +1,34 @@
 using System.Diagnostics;
-using Microsoft.AspNetCore.Http.Connections;
 using Microsoft.AspNetCore.SignalR;
-using Microsoft.AspNetCore.SignalR.Client;
-using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Faults.History;
 using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Faults.Clients;
 
+/// <summary>How a client connects.</summary>
+internal enum ClientKind
+{
+    /// <summary>Microsoft's client, with an access token.</summary>
+    Full,
+
+    /// <summary>Microsoft's client, with a single-use ticket in the URL, as browsers do.</summary>
+    WithTicket,
+
+    /// <summary><see cref="ThinHubClient"/>.</summary>
+    Thin,
+}
+
 /// <summary>
 /// A bare SignalR client without any SDK of ours. It reconnects by itself; after each connect it asks for Heads and syncs from its cursors, as the contract says.
 /// Everything that the server tells it goes into its history.
 /// </summary>
-internal sealed class RawClient(Account account, ClientHistory history, Guid[] rooms, Func<int, Uri> node, int seed) : IAsyncDisposable
+internal sealed class RawClient(Account account, ClientHistory history, Guid[] rooms, Func<int, Uri> node, int seed, ClientKind kind = ClientKind.Full) : IAsyncDisposable
 {
     private readonly Random random = new(seed);
     private readonly Cursor[] cursors = [.. rooms.Select(_ => new Cursor())];
     private readonly CancellationTokenSource stop = new();
-    private HubConnection? hub;
-    private TaskCompletionSource<HubConnection> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IHubClient? hub;
+    private TaskCompletionSource<IHubClient> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task running = Task.CompletedTask;
     private int attempts = seed;
     private int failures;
@@ -26,6 +36,9 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
     public Account Account => account;
 
     public ClientHistory History => history;
+
+    /// <summary>Where its connection goes, or goes next.</summary>
+    public Uri? Address { get; private set; }
 
     /// <summary>When it was last connected and caught up with all rooms (Stopwatch ticks).</summary>
     public long CaughtUpAt { get; private set; }
@@ -39,14 +52,14 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
     }
 
     /// <summary>The live connection, once there is one.</summary>
-    public Task<HubConnection> ReadyAsync(CancellationToken cancellationToken)
+    public Task<IHubClient> ReadyAsync(CancellationToken cancellationToken)
     {
         lock (history)
             return ready.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>Gives this connection up: the next one goes to the next node.</summary>
-    public async Task AbandonAsync(HubConnection connection)
+    public async Task AbandonAsync(IHubClient connection)
     {
         if (hub == connection)
             await connection.DisposeAsync();
@@ -67,10 +80,10 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         while (!stop.IsCancellationRequested)
         {
             var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var connection = Build(closed);
-            hub = connection;
+            IHubClient? connection = null;
             try
             {
+                connection = hub = await BuildAsync(closed);
                 using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
                 patience.CancelAfter(TimeSpan.FromSeconds(6));
                 lock (history)
@@ -96,10 +109,11 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             lock (history)
             {
                 if (ready.Task.IsCompleted)
-                    ready = new TaskCompletionSource<HubConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
+                    ready = new TaskCompletionSource<IHubClient>(TaskCreationOptions.RunContinuationsAsynchronously);
             }
 
-            await connection.DisposeAsync();
+            if (connection is not null)
+                await connection.DisposeAsync();
             // Exponential with full jitter: a crowd that knocks without pause keeps the node from getting up.
             await Task.Delay(random.Next(20, 100 << Math.Min(failures++, 5)), CancellationToken.None);
         }
@@ -117,37 +131,29 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         }
     }
 
-    private HubConnection Build(TaskCompletionSource closed)
+    private async Task<IHubClient> BuildAsync(TaskCompletionSource closed)
     {
-        var connection = new HubConnectionBuilder()
-            .WithUrl(new Uri(node(attempts++), Wire.HubPath), options =>
-            {
-                options.SkipNegotiation = true;
-                options.Transports = HttpTransportType.WebSockets;
-                options.AccessTokenProvider = () => Task.FromResult<string?>(account.AccessToken);
-            })
-            .AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Options)
-            .Build();
-        connection.ServerTimeout = TimeSpan.FromSeconds(25);
-        connection.HandshakeTimeout = TimeSpan.FromSeconds(5);
-        connection.On<Guid, LogEntry[]>(nameof(IChatClient.Received), (room, entries) => Received(connection, closed.Task, room, entries));
-        connection.On<Guid>(nameof(IChatClient.Resync), room => Resync(connection, closed.Task, room));
-        connection.On<int>(nameof(IChatClient.Draining), wait => _ = DrainAsync(connection, wait));
-        connection.Closed += _ =>
+        Address = node(attempts++);
+        IHubClient? connection = null;
+        var events = new HubEvents(
+            (room, entries) => Received(connection!, closed.Task, room, entries), room => Resync(connection!, closed.Task, room),
+            wait => _ = DrainAsync(connection!, wait), () => closed.TrySetResult());
+        var hubUrl = new Uri(Address, Wire.HubPath);
+        return connection = kind switch
         {
-            closed.TrySetResult();
-            return Task.CompletedTask;
+            ClientKind.Thin => new ThinHubClient(hubUrl, account.AccessToken, events),
+            ClientKind.WithTicket => new FullHubClient(new Uri($"{hubUrl}?{Wire.TicketParameter}={Uri.EscapeDataString(await account.IssueTicketAsync())}"), null, events),
+            _ => new FullHubClient(hubUrl, account.AccessToken, events),
         };
-        return connection;
     }
 
-    private async Task DrainAsync(HubConnection connection, int wait)
+    private async Task DrainAsync(IHubClient connection, int wait)
     {
         await Task.Delay(random.Next(0, Math.Clamp(wait, 1, 30_000)), CancellationToken.None);
         await AbandonAsync(connection);
     }
 
-    private void Received(HubConnection connection, Task closed, Guid roomId, LogEntry[] entries)
+    private void Received(IHubClient connection, Task closed, Guid roomId, LogEntry[] entries)
     {
         var room = Array.IndexOf(rooms, roomId);
         if (room < 0)
@@ -165,7 +171,7 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             _ = SyncAsync(connection, closed, room);
     }
 
-    private void Resync(HubConnection connection, Task closed, Guid roomId)
+    private void Resync(IHubClient connection, Task closed, Guid roomId)
     {
         var room = Array.IndexOf(rooms, roomId);
         if (room < 0)
@@ -175,9 +181,9 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         _ = SyncAsync(connection, closed, room);
     }
 
-    private async Task CatchUpAsync(HubConnection connection, Task closed)
+    private async Task CatchUpAsync(IHubClient connection, Task closed)
     {
-        var heads = await connection.InvokeAsync<RoomHead[]>(nameof(IChatHub.Heads), stop.Token).WaitAsync(TimeSpan.FromSeconds(6), stop.Token);
+        var heads = await connection.InvokeAsync<RoomHead[]>(nameof(IChatHub.Heads), [], stop.Token).WaitAsync(TimeSpan.FromSeconds(6), stop.Token);
         foreach (var head in heads)
         {
             var room = Array.IndexOf(rooms, head.RoomId);
@@ -191,7 +197,7 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
     }
 
     /// <summary>Reads from the cursor to the head. One at a time for each room.</summary>
-    private async Task SyncAsync(HubConnection connection, Task closed, int room)
+    private async Task SyncAsync(IHubClient connection, Task closed, int room)
     {
         lock (history)
         {
@@ -226,10 +232,10 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         }
     }
 
-    private async Task<bool> SyncPageAsync(HubConnection connection, int room)
+    private async Task<bool> SyncPageAsync(IHubClient connection, int room)
     {
         var after = CursorOf(room);
-        var page = await connection.InvokeAsync<LogPage>(nameof(IChatHub.Sync), rooms[room], after, 500, stop.Token).WaitAsync(TimeSpan.FromSeconds(8), stop.Token);
+        var page = await connection.InvokeAsync<LogPage>(nameof(IChatHub.Sync), [rooms[room], after, 500], stop.Token).WaitAsync(TimeSpan.FromSeconds(8), stop.Token);
         lock (history)
         {
             history.Seen.Add(new Observation(

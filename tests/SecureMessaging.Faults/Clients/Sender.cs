@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.SignalR;
-using Microsoft.AspNetCore.SignalR.Client;
 using SecureMessaging.Faults.History;
 using SecureMessaging.Protocol;
 
@@ -84,19 +83,19 @@ internal sealed class Sender(int index, RawClient client, Guid[] rooms, int maxB
         }
     }
 
-    private async Task AttemptAsync(HubConnection connection, List<Attempted> batch)
+    private async Task AttemptAsync(IHubClient connection, List<Attempted> batch)
     {
         try
         {
             if (batch.Count == 1)
             {
-                var ack = await connection.InvokeAsync<SendAck>(nameof(IChatHub.Send), batch[0].Request, CancellationToken.None).WaitAsync(AttemptPatience);
+                var ack = await connection.InvokeAsync<SendAck>(nameof(IChatHub.Send), [batch[0].Request], CancellationToken.None).WaitAsync(AttemptPatience);
                 batch[0].Settle(new SendResult(ack, null));
                 return;
             }
 
             SendRequest[] requests = [.. batch.Select(attempted => attempted.Request)];
-            var results = await connection.InvokeAsync<SendResult[]>(nameof(IChatHub.SendBatch), requests, CancellationToken.None).WaitAsync(AttemptPatience);
+            var results = await connection.InvokeAsync<SendResult[]>(nameof(IChatHub.SendBatch), [requests], CancellationToken.None).WaitAsync(AttemptPatience);
             for (var i = 0; i < results.Length; i++)
                 batch[i].Settle(results[i]);
         }

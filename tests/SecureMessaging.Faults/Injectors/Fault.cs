@@ -20,8 +20,14 @@ internal sealed record Fault(string Name, string What, string[] Engines, int Nod
     /// <summary>What the harness's own host changes in the server.</summary>
     public string? Change { get; init; }
 
+    /// <summary>Figures with promised bounds that follow from the row itself.</summary>
+    public Func<Injection, Row, IEnumerable<Figure>> Promises { get; init; } = (_, _) => [];
+
     /// <summary>Whether ack latency is that of the clients the fault spares.</summary>
     public bool OthersOnly { get; init; }
+
+    /// <summary>Whether the two victims connect with tickets instead of tokens.</summary>
+    public bool Tickets { get; init; }
 
     /// <summary>Connections beside the senders' that only watch, of ten accounts in a room of their own.</summary>
     public Func<Injection, int> Watchers { get; init; } = _ => 0;
@@ -54,6 +60,17 @@ internal sealed class Injection(Cluster cluster, LoopDisk? disk, TimeSpan durati
     public TimeSpan SlowestExit { get; private set; }
 
     public void ExitedAfter(TimeSpan time) => SlowestExit = time > SlowestExit ? time : SlowestExit;
+
+    public List<Figure> Figures { get; } = [];
+
+    /// <summary>What is to be measured when all clients have come to rest.</summary>
+    public Action Afterwards { get; set; } = () => { };
+
+    /// <summary>Notes a figure for the report, with what is promised of it.</summary>
+    public void Measure(string name, double value, string unit, double? bound = null) => Figures.Add(new Figure(name, value, unit, bound));
+
+    /// <summary>What the fault found wrong by itself, in rounds of any length.</summary>
+    public List<string> Complaints { get; } = [];
 
     public void Say(string text) => say(text);
 

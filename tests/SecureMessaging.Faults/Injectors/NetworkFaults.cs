@@ -35,15 +35,6 @@ internal static class NetworkFaults
         await Injection.WaitAsync(1);
     }
 
-    public static Task SlowReadersAsync(Injection on) => on.RepeatAsync(0.5, async () =>
-    {
-        foreach (var node in on.Cluster.Nodes)
-            node.Victims.Blackhole();
-        await Injection.WaitAsync(Math.Max(4, on.Duration.TotalSeconds - 2));
-        on.Recovering();
-        on.Cluster.HealAll();
-    });
-
     public static Task StormAsync(Injection on) => on.RepeatAsync(2, () =>
     {
         on.Recovering();

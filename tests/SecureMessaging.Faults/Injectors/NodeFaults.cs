@@ -7,12 +7,6 @@ internal static class NodeFaults
 {
     public static Task KillAsync(Injection on) => on.RepeatAsync(1.5, () => on.Victim.CrashAsync(on.Recovering));
 
-    public static Task KillUnderCrowdAsync(Injection on) => on.RepeatAsync(2, async () =>
-    {
-        await on.Victim.CrashAsync(on.Recovering);
-        await on.Load.AllBackAsync(TimeSpan.FromSeconds(60));
-    });
-
     public static Task PauseAsync(Injection on) => on.RepeatAsync(1.5, async () =>
     {
         var process = on.Victim.Process;

@@ -5,6 +5,9 @@ namespace SecureMessaging.Faults.Injectors;
 /// <summary>What happens to Postgres, and between it and the nodes.</summary>
 internal static class PostgresFaults
 {
+    private const double AnsweredMs = 5_000;
+    private const double HealedMs = 5_000;
+
     public static Task KillAsync(Injection on) => on.RepeatAsync(1.5, async () =>
     {
         var postgres = on.Cluster.Postgres!;
@@ -15,13 +18,21 @@ internal static class PostgresFaults
         on.Recovering();
     });
 
-    public static Task PauseAsync(Injection on) => on.RepeatAsync(1.5, async () =>
+    /// <summary>In a long run the next pause comes only when the promised time to heal is over, or it would be counted as part of the last one.</summary>
+    public static Task PauseAsync(Injection on) => on.RepeatAsync(on.IsLong ? 8 : 1.5, async () =>
     {
         on.Cluster.Postgres!.Send(Signal.Stop);
-        await Injection.WaitAsync(10);
+        await Injection.WaitAsync(on.IsLong ? 20 : 10);
         on.Recovering();
         on.Cluster.Postgres.Send(Signal.Continue);
     });
+
+    /// <summary>However long Postgres is silent, a sender hears so, and goes on soon after it speaks again.</summary>
+    public static IEnumerable<Figure> PausePromises(Injection on, Row row) =>
+    [
+        new("answered within", row.SlowestOutcomeMs ?? 0, "ms", AnsweredMs),
+        new("healed within", row.RecoveryMaxMs ?? 0, "ms", HealedMs),
+    ];
 
     public static Task RestartAsync(Injection on) => on.RepeatAsync(1.5, async () =>
     {

@@ -61,6 +61,16 @@ internal sealed class Child : IAsyncDisposable
 
     public int Id => process.Id;
 
+    /// <summary>Of the process alone, since its start.</summary>
+    public TimeSpan ProcessorTime
+    {
+        get
+        {
+            process.Refresh();
+            return process.TotalProcessorTime;
+        }
+    }
+
     public bool HasExited => disposed || process.HasExited;
 
     /// <summary>The last lines that it printed.</summary>

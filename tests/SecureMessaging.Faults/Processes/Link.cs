@@ -28,8 +28,16 @@ internal sealed class Link : IAsyncDisposable
 
     public int Port { get; }
 
+    /// <summary>What clients send on connections that open from now on is kept, so that <see cref="Duplicate"/> can send it again.</summary>
+    public bool Recording { get; set; }
+
     /// <summary>Each stretch of bytes waits this long.</summary>
     public TimeSpan Delay { get; set; }
+
+    /// <summary>
+    /// For each connection of which everything was kept, opens a second one to the target and sends on it what the client has sent and will send.
+    /// </summary>
+    public List<Twin> Duplicate() => [.. pairs.Keys.Select(pair => pair.Tape?.Duplicate(target)).OfType<Twin>()];
 
     /// <summary>Resets every connection; new ones are let in.</summary>
     public void CutAll()
@@ -58,6 +66,7 @@ internal sealed class Link : IAsyncDisposable
     public void Heal()
     {
         refusing = false;
+        Recording = false;
         Delay = TimeSpan.Zero;
         Interlocked.Exchange(ref replyBytesLeft, long.MaxValue);
         passable.TrySetResult();
@@ -99,7 +108,7 @@ internal sealed class Link : IAsyncDisposable
     {
         var far = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         near.NoDelay = true;
-        var pair = new Pair(near, far);
+        var pair = new Pair(near, far, Recording ? new Tape() : null);
         pairs[pair] = 0;
         try
         {
@@ -115,6 +124,7 @@ internal sealed class Link : IAsyncDisposable
         }
         finally
         {
+            pair.Tape?.End();
             pair.Reset();
             pairs.TryRemove(pair, out _);
         }
@@ -130,6 +140,8 @@ internal sealed class Link : IAsyncDisposable
                 var count = await from.ReceiveAsync(buffer, SocketFlags.None, stop.Token);
                 if (count == 0)
                     return;
+                if (!replies)
+                    pair.Tape?.Record(buffer.AsSpan(0, count));
                 if (Delay > TimeSpan.Zero)
                     await Task.Delay(Delay, stop.Token);
                 await passable.Task;
@@ -150,7 +162,7 @@ internal sealed class Link : IAsyncDisposable
         }
     }
 
-    private sealed record Pair(Socket Near, Socket Far)
+    private sealed record Pair(Socket Near, Socket Far, Tape? Tape)
     {
         /// <summary>Closes with a reset, as a crashed peer does.</summary>
         public void Reset()

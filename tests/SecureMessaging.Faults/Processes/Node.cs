@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Faults.Processes;
@@ -17,7 +18,10 @@ internal sealed record NodeProgram(string Assembly, string[] FirstArguments)
 /// <summary>One server process, always on the same port, reached through a link.</summary>
 internal sealed class Node(NodeProgram program, string dataDirectory, string[] settings, Link? postgres, Link? redis) : IAsyncDisposable
 {
+    private const int MaxStarts = 20;
+    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(90);
     private readonly int port = Ports.Take();
+    private readonly int managementPort = Ports.Take();
     private Child? process;
     private Link? link;
     private Link? otherLink;
@@ -39,33 +43,55 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
 
     public Child Process => process ?? throw new InvalidOperationException("The node is not started.");
 
+    /// <summary>What a process said that ended instead of getting ready.</summary>
+    public List<string> FailedStarts { get; } = [];
+
+    /// <summary>
+    /// Starts the process and waits until it answers. One that gives up, because its database is away as well, is started again, as an init system does.
+    /// </summary>
     public async Task StartAsync()
     {
-        if (process is not null)
-            await process.DisposeAsync();
         var environment = new Dictionary<string, string>
         {
             ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
+            ["Management__Url"] = $"http://127.0.0.1:{managementPort}",
             ["Server__DataDirectory"] = dataDirectory,
             ["DOTNET_TieredPGO"] = "0",
         };
-        process = new Child("dotnet", [program.Assembly, .. program.FirstArguments, .. settings], environment);
-        await ReadyAsync();
+        var watch = Stopwatch.StartNew();
+        for (var starts = 0; starts < MaxStarts; starts++)
+        {
+            if (process is not null)
+                await process.DisposeAsync();
+            process = new Child("dotnet", [program.Assembly, .. program.FirstArguments, .. settings], environment);
+            if (await ReadyAsync(StartPatience - watch.Elapsed))
+                return;
+            FailedStarts.Add(process.Output);
+            await Task.Delay(250);
+        }
+
+        throw new InvalidOperationException($"The node exited {MaxStarts} times:\n{Process.Output}");
     }
 
-    public async Task ReadyAsync()
+    /// <summary>False when it exits before it answers.</summary>
+    private async Task<bool> ReadyAsync(TimeSpan patience)
     {
         using var http = new HttpClient { BaseAddress = Url, Timeout = TimeSpan.FromSeconds(2) };
         var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < TimeSpan.FromSeconds(90))
+        while (watch.Elapsed < patience)
         {
             if (Process.HasExited)
-                throw new InvalidOperationException($"The node exited:\n{Process.Output}");
+            {
+                // Its last words may still be on their way.
+                await Process.ExitedAsync(TimeSpan.FromSeconds(5));
+                return false;
+            }
+
             try
             {
                 using var response = await http.GetAsync("/v1/limits");
                 if (response.IsSuccessStatusCode)
-                    return;
+                    return true;
             }
             catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
             {
@@ -75,15 +101,34 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
             await Task.Delay(25);
         }
 
-        throw new TimeoutException($"The node is not ready after 90 s:\n{Process.Output}");
+        throw new TimeoutException($"The node is not ready after {StartPatience.TotalSeconds:0} s:\n{Process.Output}");
+    }
+
+    /// <summary>What its metrics say of memory: the garbage collector's heap after its last collection, and all that the kernel gave it. In MiB.</summary>
+    public async Task<(double Heap, double Resident)> MemoryAsync()
+    {
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(30) };
+        var lines = (await http.GetStringAsync(new Uri($"http://127.0.0.1:{managementPort}/metrics"))).Split('\n');
+        return (Sum("dotnet_gc_last_collection_heap_size_bytes"), Sum("dotnet_process_memory_working_set_bytes"));
+
+        double Sum(string metric)
+        {
+            var values = lines.Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Select(line => double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture)).ToList();
+            return values.Count > 0 ? values.Sum() / (1024 * 1024) : throw new InvalidOperationException($"The node's metrics lack {metric}.");
+        }
+    }
+
+    public async Task KillAsync()
+    {
+        Process.Send(Signal.Kill);
+        await Process.ExitedAsync(TimeSpan.FromSeconds(20));
     }
 
     /// <summary>SIGKILL, and back again.</summary>
     /// <param name="replaced">Called when the replacement is about to start: by then the last answers of the dead have arrived.</param>
     public async Task CrashAsync(Action replaced)
     {
-        Process.Send(Signal.Kill);
-        await Process.ExitedAsync(TimeSpan.FromSeconds(20));
+        await KillAsync();
         await Task.Delay(100);
         replaced();
         await StartAsync();

@@ -14,6 +14,8 @@ internal sealed class PostgresInstance(string directory) : IAsyncDisposable
 
     public bool HasExited => process?.HasExited ?? true;
 
+    public Child Process => process ?? throw new InvalidOperationException("Postgres is not started.");
+
     private static bool IsRoot { get; } = Environment.UserName == "root";
 
     private static string Bin { get; } = Directory.GetDirectories("/usr/lib/postgresql")

@@ -11,6 +11,8 @@ internal sealed class RedisInstance(string directory) : IAsyncDisposable
 
     public int Port { get; } = Ports.Take();
 
+    public Child Process => process ?? throw new InvalidOperationException("Redis is not started.");
+
     public async Task StartAsync()
     {
         if (process is not null)

@@ -40,6 +40,12 @@ internal sealed class LogWatch : IAsyncDisposable
         }
     }
 
+    public void Clear()
+    {
+        lock (lines)
+            lines.Clear();
+    }
+
     public static async Task<LogWatch> StartAsync(TestUser admin, LogFilter filter, Uri? node = null)
     {
         var watch = new LogWatch(node ?? admin.Url, admin);

@@ -15,26 +15,7 @@ public abstract class DrainTests(TestServer engine)
         await node.StartAsync();
         await using var anna = await TestPeople.SignUpAsync(node.Url);
         var room = await anna.CreateRoomAsync([]);
-        var connections = new List<TestConnection>();
-        for (var i = 0; i < 10; i++)
-            connections.Add(await anna.ConnectAsync(messagePack: i % 2 == 0));
-        var acked = new List<SendAck>();
-        var sending = connections.Select(async connection =>
-        {
-            try
-            {
-                while (true)
-                {
-                    var ack = await connection.SendAsync(room.Id, [1]);
-                    lock (acked)
-                        acked.Add(ack);
-                }
-            }
-            catch (Exception exception) when (exception is not HubError)
-            {
-                // The connection was closed, as announced.
-            }
-        }).ToArray();
+        var (connections, acked, sending) = await SendAsync(anna, room.Id, 10);
         await Task.Delay(500);
         var watch = Stopwatch.StartNew();
         node.Terminate();
@@ -42,7 +23,7 @@ public abstract class DrainTests(TestServer engine)
             Assert.InRange((int)(await connection.WaitAsync(nameof(IChatClient.Draining)))[0]!, 0, 1000);
         await Assert.ThrowsAnyAsync<Exception>(() => anna.ConnectAsync());
         await node.ExitedAsync();
-        await Task.WhenAll(sending);
+        await sending;
         TestContext.Current.TestOutputHelper?.WriteLine($"exit after {watch.Elapsed.TotalSeconds:F1} s, {acked.Count} sends acknowledged");
         Assert.Equal(0, node.ExitCode);
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(15));
@@ -53,6 +34,70 @@ public abstract class DrainTests(TestServer engine)
         for (LogPage page; (page = await reader.SyncAsync(room.Id, log.Count)).Entries.Length > 0;)
             log.AddRange(page.Entries);
         Assert.Subset(log.Select(entry => entry.Seq).ToHashSet(), acked.Select(ack => ack.Seq).ToHashSet());
+    }
+
+    [Fact]
+    public async Task A_node_on_a_machine_that_lets_it_run_a_moment_at_a_time_exits_in_time_too()
+    {
+        using var directory = new TestDirectory();
+        await using var node = new ServerProcess(directory.Path, await DatabaseAsync());
+        await node.StartAsync();
+        await using var anna = await TestPeople.SignUpAsync(node.Url);
+        var room = await anna.CreateRoomAsync([]);
+        // They all stay where they are, whatever they are asked to do.
+        var (_, acked, sending) = await SendAsync(anna, room.Id, 20);
+        await Task.Delay(1000);
+        var watch = Stopwatch.StartNew();
+        node.Terminate();
+        await Task.WhenAll(node.ExitedAsync(), StutterAsync(node));
+        await sending;
+        TestContext.Current.TestOutputHelper?.WriteLine($"exit after {watch.Elapsed.TotalSeconds:F1} s, {acked.Count} sends acknowledged");
+        Assert.Equal(0, node.ExitCode);
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(15), $"{watch.Elapsed}");
+    }
+
+    /// <summary>Connections of one user, all of which send until they are closed, and what was acknowledged to them.</summary>
+    private static async Task<(List<TestConnection> Connections, List<SendAck> Acked, Task Sending)> SendAsync(TestUser user, Guid roomId, int count)
+    {
+        var connections = new List<TestConnection>();
+        for (var i = 0; i < count; i++)
+            connections.Add(await user.ConnectAsync(messagePack: i % 2 == 0));
+        var acked = new List<SendAck>();
+        return (connections, acked, Task.WhenAll(connections.Select(async connection =>
+        {
+            try
+            {
+                while (true)
+                {
+                    var ack = await connection.SendAsync(roomId, [1]);
+                    lock (acked)
+                        acked.Add(ack);
+                }
+            }
+            catch (Exception exception) when (exception is not HubError)
+            {
+                // The connection was closed, as announced.
+            }
+        })));
+    }
+
+    /// <summary>Lets the process run for a fifth of the time, as far as it lasts.</summary>
+    private static async Task StutterAsync(ServerProcess node)
+    {
+        try
+        {
+            while (!node.HasExited)
+            {
+                node.Pause();
+                await Task.Delay(200);
+                node.Resume();
+                await Task.Delay(50);
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            // It has exited in between.
+        }
     }
 
     private async Task<string?> DatabaseAsync() => engine.PostgresConnection is null ? null : await TestPostgres.CreateDatabaseAsync();

@@ -18,7 +18,7 @@ public abstract class SlowReaderTests(TestServer server)
         var reader = await users[1].ConnectAsync();
         var stalled = new List<ClientWebSocket>();
         for (var i = 0; i < 5; i++)
-            stalled.Add(await OpenAsync(users[1]));
+            stalled.Add(await StalledSocket.OpenAsync(users[1], server.Url, Wire.HubPath));
 
         // 5 × 24 MB would have to wait somewhere if it were kept.
         var before = GC.GetTotalMemory(forceFullCollection: true);
@@ -53,17 +53,6 @@ public abstract class SlowReaderTests(TestServer server)
             if (tail.Contains($"\"Resync\",\"arguments\":[\"{roomId}\"]", StringComparison.Ordinal))
                 return true;
         }
-    }
-
-    private async Task<ClientWebSocket> OpenAsync(TestUser user)
-    {
-        var socket = new ClientWebSocket();
-        socket.Options.SetRequestHeader("Authorization", "Bearer " + user.Tokens.AccessToken);
-        // Small, so that the kernel does not read for it.
-        socket.Options.SetBuffer(1024, 1024);
-        await socket.ConnectAsync(new UriBuilder(server.Url) { Scheme = "ws", Path = Wire.HubPath }.Uri, CancellationToken.None);
-        await socket.SendAsync(Encoding.UTF8.GetBytes("{\"protocol\":\"json\",\"version\":1}\u001e"), WebSocketMessageType.Text, true, CancellationToken.None);
-        return socket;
     }
 }
 

@@ -34,6 +34,12 @@ public abstract class CanaryTests(TestServer shared)
             await Assert.ThrowsAsync<HubError>(() => hub.SendAsync(Guid.NewGuid(), envelope));
         }
 
+        using var device = await anna.AddDeviceAsync();
+        var keyPackage = (await device.StockUpAsync(1))[0];
+        await (await device.UploadAsync([[.. Encoding.UTF8.GetBytes("canary-key-package")]])).ReadErrorAsync(400, ErrorCode.Invalid);
+        var group = await anna.CreateMlsRoomAsync();
+        await anna.CommitAsync(group.Id, 0, welcomes: [TestMls.Welcome(keyPackage)]);
+
         // Failures are where secrets like to end up in logs.
         using var socket = new System.Net.WebSockets.ClientWebSocket();
         await socket.ConnectAsync(new Uri($"ws://127.0.0.1:{server.Url.Port}{Wire.HubPath}?ticket={ticket}"), CancellationToken.None);
@@ -51,13 +57,13 @@ public abstract class CanaryTests(TestServer shared)
         ];
         var logs = string.Join('\n', server.Logs);
         Assert.NotEmpty(logs);
-        foreach (var canary in never.Concat([email, "canary-name", "canary-ciphertext", Convert.ToBase64String(envelope), "127.0.0.1:", "ticket="]))
+        foreach (var canary in never.Concat([email, "canary-name", "canary-ciphertext", Convert.ToBase64String(envelope), "127.0.0.1:", "ticket=", "canary-key-package", Convert.ToBase64String(device.PublicKey), device.Id.ToString()]))
             Assert.False(logs.Replace($"127.0.0.1:{server.Url.Port}", "", StringComparison.Ordinal).Contains(canary, StringComparison.OrdinalIgnoreCase), $"The logs hold {canary}.");
 
         var stored = await DumpAsync(server);
         Assert.True(Holds(stored, "canary-name"), "The search itself must be able to find what is stored.");
         Assert.True(Holds(stored, "canary-ciphertext"), "The search itself must be able to find what is stored.");
-        foreach (var canary in never.Concat([email]))
+        foreach (var canary in never.Concat([email, "canary-key-package"]))
             Assert.False(Holds(stored, canary), $"The database holds {canary}.");
     }
 
@@ -94,6 +100,16 @@ public abstract class CanaryTests(TestServer shared)
         }
 
         (await anna.Http.DeleteAsync($"/v1/rooms/{leftRoom.Id}/members/{anna.Id}")).EnsureSuccessStatusCode();
+        using var device = await anna.AddDeviceAsync();
+        using var second = await device.AddDeviceAsync();
+        await device.StockUpAsync(3, lastResort: true);
+        await second.StockUpAsync(2);
+        var group = await ben.CreateMlsRoomAsync(anna, carl);
+        var claimed = await ben.ClaimAsync(anna);
+        await ben.CommitAsync(group.Id, 0, welcomes: [TestMls.Welcome([.. claimed.Select(package => package.KeyPackage)])]);
+        var commit = await anna.CommitAsync(group.Id, 1);
+        using (await anna.Http.PostAsJsonAsync($"/v1/rooms/{group.Id}/invalid-commits", new ReportInvalidCommitRequest(commit.Seq), Wire.Json))
+            Assert.Equal(1, await server.ScalarAsync<long>("select count(*) from commit_reports"));
         (await anna.Http.PostAsJsonAsync("/v1/me/delete", new DeleteAccountRequest(anna.Password), Wire.Json)).EnsureSuccessStatusCode();
         await hub.Closed.Task.WaitAsync(TimeSpan.FromSeconds(2));
 
@@ -102,7 +118,15 @@ public abstract class CanaryTests(TestServer shared)
         Assert.False(Holds(stored, anna.Username), "A row still holds the username.");
         Assert.False(Holds(stored, "of anna"), "An entry of the account is still there.");
         Assert.True(Holds(stored, "of ben"));
-        Assert.Equal(20, await server.ScalarAsync<long>("select count(*) from entries where owner_proof is not null"));
+        foreach (var key in new[] { device.Id.ToByteArray(bigEndian: true), second.Id.ToByteArray(bigEndian: true), device.IdentityKey, device.PublicKey, second.PublicKey })
+            Assert.False(Holds(stored, key), "A row still holds a device or a key.");
+        foreach (var table in new[] { "identity_keys", "devices", "key_packages", "welcomes", "welcome_recipients", "commit_reports" })
+            Assert.Equal(0, await server.ScalarAsync<long>($"select count(*) from {table}"));
+        // Of ben twenty messages and a commit. The commit of anna stays for those who have to follow the group, and is nobody's.
+        Assert.Equal(21, await server.ScalarAsync<long>("select count(*) from entries where owner_proof is not null"));
+        var handshake = (await bens.SyncAsync(group.Id)).Entries.Single(entry => entry.Seq == commit.Seq);
+        Assert.Equal((EntryKind.Commit, null, null), (handshake.Kind, handshake.Id, handshake.SenderId));
+        Assert.NotNull(handshake.Ciphertext);
         // The room goes on with another owner, and its log says so without naming who left.
         var log = await bens.SyncAsync(sealedRoom.Id);
         Assert.Equal((EntryKind.RoleChanged, ben.Id), (log.Entries[^2].Kind, log.Entries[^2].UserId!.Value));
@@ -115,7 +139,11 @@ public abstract class CanaryTests(TestServer shared)
     private static async Task<List<byte[]>> DumpAsync(TestServer server)
     {
         var values = new List<byte[]>();
-        foreach (var table in new[] { "users", "sessions", "refresh_tokens", "tickets", "rooms", "room_members", "entries" })
+        var tables = await server.RowsAsync<string>(server.PostgresConnection is null
+            ? "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'"
+            : "select table_name::text from information_schema.tables where table_schema = 'public'");
+        Assert.Superset(new HashSet<string> { "users", "entries", "identity_keys", "devices", "key_packages", "welcomes", "welcome_recipients", "commit_reports" }, tables.ToHashSet());
+        foreach (var table in tables)
         {
             var rows = await server.Database.ReadAsync(connection => connection.QueryAsync($"select * from {table}"), CancellationToken.None);
             values.AddRange(rows.Cast<IDictionary<string, object?>>().SelectMany(row => row.Values).Select(value => value switch

@@ -1,0 +1,104 @@
+using System.Globalization;
+
+namespace SecureMessaging.Load;
+
+/// <summary>The command line.</summary>
+internal sealed record Options
+{
+    public const string Usage = """
+        SecureMessaging.Load              measures the server beside a bare SignalR hub and the limit of the store
+          --quick              three minutes instead of twenty
+          --modes a,b          only these of: idle, throughput, latency, cpu, storm, replay, store, json (default: all)
+          --subjects a,b       only these of: bare, postgres, sqlite, cluster (default: all; the bare hub is what ratios are of)
+          --connections N      clients in all modes but idle (default: 1000)
+          --payload BYTES      of an envelope (default: 512)
+          --runs N             of each measurement, of which the median counts (default: 3)
+          --seconds N          each measurement takes (default: 10, quick: 2)
+          --seed N             repeats the choices of a run
+          --json FILE          the report, one object a row
+          --svg FILE           latency over load, as a plot
+        SecureMessaging.Load soak         one rate for long, and what becomes of memory and latency
+          --minutes N          how long (default: 60)         --rate N    messages per second (default: 1000)
+        SecureMessaging.Load growth       cost of a message as rooms, members, history and connections grow
+        Exit code: 0 measured, 1 something was lost or failed, 2 wrong usage.
+        """;
+
+    public string Verb { get; init; } = "run";
+    public bool Quick { get; init; }
+    public string[] Modes { get; init; } = [];
+    public string[] Subjects { get; init; } = [];
+    public int Connections { get; init; } = 1000;
+    public int Payload { get; init; } = 512;
+    public int Runs { get; init; } = 3;
+    public double? Seconds { get; init; }
+    public double Minutes { get; init; } = 60;
+    public int Rate { get; init; } = 1000;
+    public int Seed { get; init; } = Random.Shared.Next(1, 1_000_000);
+    public string? Json { get; init; }
+    public string? Svg { get; init; }
+
+    public TimeSpan Duration => TimeSpan.FromSeconds(Seconds ?? (Quick ? 2 : 10));
+
+    public bool Wants(string mode) => Modes.Length == 0 || Modes.Contains(mode);
+
+    public bool WantsSubject(string subject) => Subjects.Length == 0 || Subjects.Contains(subject);
+
+    /// <summary>Null when it makes no sense.</summary>
+    public static Options? Parse(string[] arguments)
+    {
+        var options = new Options();
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            var value = i + 1 < arguments.Length ? arguments[i + 1] : "";
+            var number = double.TryParse(value, CultureInfo.InvariantCulture, out var parsed) && parsed > 0 ? parsed : -1;
+            switch (arguments[i])
+            {
+                case "run" or "soak" or "growth" when i == 0:
+                    options = options with { Verb = arguments[0] };
+                    continue;
+                case "--quick":
+                    options = options with { Quick = true };
+                    continue;
+                case "--modes":
+                    options = options with { Modes = value.Split(',', StringSplitOptions.RemoveEmptyEntries) };
+                    break;
+                case "--subjects":
+                    options = options with { Subjects = value.Split(',', StringSplitOptions.RemoveEmptyEntries) };
+                    break;
+                case "--connections" when number is >= 1 and <= 20_000:
+                    options = options with { Connections = (int)number };
+                    break;
+                case "--payload" when number is >= 24 and <= 32_768:
+                    options = options with { Payload = (int)number };
+                    break;
+                case "--runs" when number is >= 1 and <= 99:
+                    options = options with { Runs = (int)number };
+                    break;
+                case "--seconds" when number is > 0 and <= 3600:
+                    options = options with { Seconds = number };
+                    break;
+                case "--minutes" when number is > 0 and <= 100_000:
+                    options = options with { Minutes = number };
+                    break;
+                case "--rate" when number is >= 1 and <= 1_000_000:
+                    options = options with { Rate = (int)number };
+                    break;
+                case "--seed" when number >= 0:
+                    options = options with { Seed = (int)number };
+                    break;
+                case "--json" when value.Length > 0:
+                    options = options with { Json = value };
+                    break;
+                case "--svg" when value.Length > 0:
+                    options = options with { Svg = value };
+                    break;
+                default:
+                    return null;
+            }
+
+            i++;
+        }
+
+        return options;
+    }
+}

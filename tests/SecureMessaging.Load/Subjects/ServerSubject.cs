@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using SecureMessaging.Faults.Processes;
+using SecureMessaging.Load.Client;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Load.Subjects;
+
+/// <summary>The shipped server: one node, or several with Redis, on its embedded database or on Postgres, fsync on and everything else as it comes.</summary>
+internal sealed partial class ServerSubject(string name, string directory, PostgresInstance? postgres, RedisInstance? redis, int nodes)
+    : Subject(name)
+{
+    private readonly int[] ports = [.. Enumerable.Range(0, nodes).Select(_ => Ports.Take())];
+    private readonly int[] managementPorts = [.. Enumerable.Range(0, nodes).Select(_ => Ports.Take())];
+    private string[] settings = [];
+    private Seed? seed;
+
+    /// <summary>What the environment says to the generator's own sockets is not for servers.</summary>
+    public static IReadOnlyDictionary<string, string> Environment { get; } = new Dictionary<string, string>
+    {
+        [GeneratorSockets.InlineCompletions] = "0",
+        [GeneratorSockets.Threads] = "",
+    };
+
+    public required Population Population { get; init; }
+
+    private Seed Seeded => seed ?? throw new InvalidOperationException("Not started.");
+
+    /// <summary>Of somebody in <see cref="Seed.HistoryRoom"/>.</summary>
+    public Seat HistorySeat() => new(new Uri($"http://127.0.0.1:{ports[0]}{Wire.HubPath}"), Seeded.HistoryToken, Seed.HistoryRoom);
+
+    protected override Child? Database => postgres?.Process;
+
+    protected override Child? Other => redis?.Process;
+
+    public override async Task StartAsync()
+    {
+        var list = new List<string> { $"--Server:KeyDirectory={Path.Combine(directory, "keys")}" };
+        if (postgres is not null)
+            list.Add($"--ConnectionStrings:Postgres={PostgresInstance.ConnectionString(postgres.Port, await postgres.CreateDatabaseAsync())}");
+        if (redis is not null)
+            list.Add($"--ConnectionStrings:Redis=127.0.0.1:{redis.Port.ToString(CultureInfo.InvariantCulture)}");
+        settings = [.. list];
+        seed = await Seed.PlantAsync([.. settings, $"--Server:DataDirectory={Path.Combine(directory, "node0")}"], Population);
+        for (var i = 0; i < nodes; i++)
+        {
+            Servers.Add(new Child(
+                "dotnet",
+                [
+                    Repository.BuiltAssembly("src/SecureMessaging.Server"), .. settings, $"--Server:DataDirectory={Path.Combine(directory, $"node{i}")}",
+                    $"--urls=http://127.0.0.1:{ports[i]}", $"--Management:Url=http://127.0.0.1:{managementPorts[i]}",
+                ],
+                Environment));
+            await ReadyAsync(Servers[i], $"http://127.0.0.1:{ports[i]}/v1/limits");
+        }
+    }
+
+    public override IReadOnlyList<Seat> Seats(int clients, int roomSize) =>
+        [.. Enumerable.Range(0, clients).Select(i => new Seat(
+            new Uri($"http://127.0.0.1:{ports[i % nodes]}{Wire.HubPath}"), Seeded.Token(roomSize, i), Seed.RoomOf(roomSize, i)))];
+
+    protected override async Task<double> AllocatedAsync(int server) =>
+        Number(Allocated().Match(await GetAsync($"http://127.0.0.1:{managementPorts[server]}/metrics")).Groups["bytes"].Value);
+
+    [GeneratedRegex(@"^dotnet_gc_heap_total_allocated_bytes_total\S* (?<bytes>\S+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    private static partial Regex Allocated();
+}

@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using Dapper;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Faults.Processes;
+using SecureMessaging.Server;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Load.Subjects;
+
+/// <summary>How fast envelopes can be appended when there is no network, no hub and nobody to deliver to: batches straight into the store, one after the other.</summary>
+internal sealed class StoreLimit : IAsyncDisposable
+{
+    private const int Batch = 256;
+    private const int Rooms = 100;
+    private const int RoomSize = 10;
+    private const int WarmUpBatches = 10;
+
+    /// <summary>The least that gives rows a place in their rooms: no membership, no deduplication, no expiry.</summary>
+    private const string InsertSql = """
+        with input as (select * from unnest(@RoomIds, @Ids, @Ciphertexts) with ordinality as t(room_id, id, ciphertext, ord)),
+        bumped as (
+            update rooms r set last_seq = r.last_seq + c.n from (select room_id, count(*) as n from input group by room_id) c
+            where r.id = c.room_id returning r.id, r.last_seq - c.n as base)
+        insert into entries (room_id, seq, kind, created_at, id, ciphertext)
+        select i.room_id, b.base + row_number() over (partition by i.room_id order by i.ord), 0, now(), i.id, i.ciphertext
+        from input i join bumped b on b.id = i.room_id
+        """;
+
+    private readonly WebApplication app;
+    private readonly Database database;
+    private readonly IEnvelopeAppend append;
+    private readonly Child? postgres;
+    private readonly byte[] ciphertext;
+    private readonly DateTime now;
+    private readonly Random random = new(1);
+
+    private StoreLimit(WebApplication app, Child? postgres, int payloadBytes)
+    {
+        (this.app, this.postgres) = (app, postgres);
+        database = app.Services.GetRequiredService<Database>();
+        append = app.Services.GetRequiredService<IEnvelopeAppend>();
+        now = app.Services.GetRequiredService<TimeProvider>().Now();
+        ciphertext = new byte[payloadBytes];
+    }
+
+    public static async Task<StoreLimit> OpenAsync(string[] settings, Child? postgres, int payloadBytes)
+    {
+        var store = new StoreLimit(ServerApp.Build([.. settings, .. Seed.Quiet]), postgres, payloadBytes);
+        await Seed.PlantAsync(store.database, store.now, RoomSize, Rooms * RoomSize);
+        return store;
+    }
+
+    /// <summary>By the server's own statement.</summary>
+    public Task<Row> AppendAsync(string subject, TimeSpan duration) =>
+        MeasureAsync(subject, $"append by {Batch}", duration, batch => append.AppendAsync(batch, now, CancellationToken.None));
+
+    /// <summary>By a plain insert.</summary>
+    public Task<Row> InsertAsync(string subject, TimeSpan duration) =>
+        MeasureAsync(subject, $"plain insert by {Batch}", duration, batch => database.WriteAsync(
+            transaction => transaction.Connection!.ExecuteAsync(
+                InsertSql,
+                new { RoomIds = batch.Select(e => e.RoomId).ToArray(), Ids = batch.Select(e => e.Id).ToArray(), Ciphertexts = batch.Select(e => e.Ciphertext).ToArray() },
+                transaction),
+            CancellationToken.None));
+
+    public ValueTask DisposeAsync() => app.DisposeAsync();
+
+    private async Task<Row> MeasureAsync(string subject, string mode, TimeSpan duration, Func<Envelope[], Task> write)
+    {
+        for (var i = 0; i < WarmUpBatches; i++)
+            await write(Next());
+        var (database, own) = (DatabaseCpu(), Usage.CpuMicroseconds(Environment.ProcessId));
+        var rows = 0;
+        var watch = Stopwatch.StartNew();
+        for (; watch.Elapsed < duration; rows += Batch)
+            await write(Next());
+        return new Row(subject, mode)
+        {
+            MessagesPerSecond = rows / watch.Elapsed.TotalSeconds,
+            ServerCpuUsPerMessage = (Usage.CpuMicroseconds(Environment.ProcessId) - own) / rows,
+            DatabaseCpuUsPerMessage = (DatabaseCpu() - database) / rows,
+        };
+    }
+
+    private double DatabaseCpu() => postgres is null ? 0 : Usage.CpuMicroseconds(postgres.Id, family: true);
+
+    private Envelope[] Next() => [.. Enumerable.Range(0, Batch).Select(_ =>
+    {
+        var client = random.Next(Rooms * RoomSize);
+        Span<byte> id = stackalloc byte[16];
+        random.NextBytes(id);
+        return new Envelope(Seed.RoomOf(RoomSize, client), Seed.UserOf(RoomSize, client), new Guid(id), new byte[16], ciphertext, 0, null);
+    })];
+}

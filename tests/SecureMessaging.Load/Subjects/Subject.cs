@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using System.Globalization;
+using SecureMessaging.Faults.Processes;
+using SecureMessaging.Load.Client;
+
+namespace SecureMessaging.Load.Subjects;
+
+/// <summary>What has been used since the subject began.</summary>
+/// <param name="ServerCpu">Microseconds, all nodes together.</param>
+/// <param name="DatabaseCpu">Microseconds of Postgres.</param>
+/// <param name="OtherCpu">Microseconds of Redis.</param>
+/// <param name="Allocated">Bytes that the server's runtime has allocated.</param>
+/// <param name="GeneratorCpu">Microseconds of this program.</param>
+internal sealed record Meter(double ServerCpu, double DatabaseCpu, double OtherCpu, double Allocated, double GeneratorCpu)
+{
+    public static Meter operator -(Meter later, Meter earlier) => new(
+        later.ServerCpu - earlier.ServerCpu, later.DatabaseCpu - earlier.DatabaseCpu, later.OtherCpu - earlier.OtherCpu, later.Allocated - earlier.Allocated,
+        later.GeneratorCpu - earlier.GeneratorCpu);
+}
+
+/// <summary>Something to be measured: processes of its own, and seats for clients.</summary>
+internal abstract class Subject(string name) : IAsyncDisposable
+{
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
+
+    public string Name => name;
+
+    /// <summary>The server processes.</summary>
+    protected List<Child> Servers { get; } = [];
+
+    /// <summary>Postgres, when it is used; all databases of a run share it, so only one subject may be busy at a time.</summary>
+    protected virtual Child? Database => null;
+
+    /// <summary>Redis, when it is used.</summary>
+    protected virtual Child? Other => null;
+
+    public abstract Task StartAsync();
+
+    /// <summary>A seat for each of the first so many clients, in rooms of this size.</summary>
+    public abstract IReadOnlyList<Seat> Seats(int clients, int roomSize);
+
+    public async Task<Meter> ReadAsync()
+    {
+        var allocated = 0.0;
+        for (var i = 0; i < Servers.Count; i++)
+            allocated += await AllocatedAsync(i);
+        return new Meter(
+            Servers.Sum(server => Usage.CpuMicroseconds(server.Id)), Database is null ? 0 : Usage.CpuMicroseconds(Database.Id, family: true),
+            Other is null ? 0 : Usage.CpuMicroseconds(Other.Id), allocated, Usage.CpuMicroseconds(Environment.ProcessId));
+    }
+
+    public long ServerBytes() => Servers.Sum(server => Usage.PrivateBytes(server.Id));
+
+    protected abstract Task<double> AllocatedAsync(int server);
+
+    protected static Task<string> GetAsync(string url) => Http.GetStringAsync(url);
+
+    protected static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
+
+    protected static async Task ReadyAsync(Child process, string url)
+    {
+        for (var watch = Stopwatch.StartNew(); watch.Elapsed < TimeSpan.FromSeconds(60); await Task.Delay(50))
+        {
+            if (process.HasExited)
+                break;
+            try
+            {
+                await GetAsync(url);
+                return;
+            }
+            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
+            {
+                // Not listening yet.
+            }
+        }
+
+        throw new InvalidOperationException($"{url} does not answer:\n{process.Output}");
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        foreach (var server in Servers)
+            await server.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+}

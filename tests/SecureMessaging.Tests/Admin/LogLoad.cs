@@ -1,0 +1,51 @@
+using System.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using SecureMessaging.Server.Admin;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Admin;
+
+/// <summary>What goes on while administrators watch: lines in numbers, and somebody who sends.</summary>
+internal static class LogLoad
+{
+    public const int Event = 88;
+
+    public static ILogger Logger(this TestServer node) => node.Services.GetRequiredService<ILoggerFactory>().CreateLogger("SecureMessaging.Server.Test");
+
+    public static LogWatchers Watchers(this TestServer node) => node.Services.GetRequiredService<LogWatchers>();
+
+    /// <summary>Logs one line that names the node.</summary>
+    public static void Log(this TestServer node, string text) =>
+        node.Logger().LogInformation(Event, "{Text} {Node}", text, node.Services.GetRequiredService<LogLines>().Node);
+
+    /// <summary>Logs long numbered lines, about 4,000 a second, until told to stop. Returns how many there were.</summary>
+    public static async Task<int> FloodAsync(this TestServer node, CancellationToken stop)
+    {
+        var (logger, padding) = (node.Logger(), new string('x', 150));
+        var count = 0;
+        while (!stop.IsCancellationRequested)
+        {
+            for (var i = 0; i < 100; i++)
+                logger.LogInformation(Event, "Flood {Number} {Padding}", count++, padding);
+            await Task.Delay(25, CancellationToken.None);
+        }
+
+        return count;
+    }
+
+    /// <summary>The time that 99 of 100 acknowledgements take at most, in milliseconds.</summary>
+    public static async Task<double> MeasureSendsAsync(this TestConnection hub, Guid roomId)
+    {
+        var times = new List<double>();
+        for (var i = 0; i < 200; i++)
+        {
+            var watch = Stopwatch.StartNew();
+            await hub.SendAsync(roomId, [1]);
+            times.Add(watch.Elapsed.TotalMilliseconds);
+            await Task.Delay(5);
+        }
+
+        return times.Order().ElementAt(197);
+    }
+}

@@ -1,0 +1,93 @@
+using System.Text;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Handshakes;
+
+public abstract class WelcomeTests(TestServer server)
+{
+    [Fact]
+    public async Task What_is_too_much_for_a_page_comes_with_the_next_one()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        using var device = await ben.AddDeviceAsync();
+        var rooms = new List<Guid>();
+        for (var i = 0; i < 2; i++)
+        {
+            var package = (await device.StockUpAsync(1))[0];
+            var room = await anna.CreateMlsRoomAsync(ben);
+            rooms.Add(room.Id);
+            await anna.CommitAsync(room.Id, 0, welcomes: [TestMls.WelcomeFor([TestMls.Reference(package)], groupInfo: 700 * 1024)]);
+        }
+
+        var first = (await device.WelcomesAsync()).Single();
+        (await device.Http.DeleteAsync($"/v1/devices/{device.Id}/welcomes/{first.RoomId}/{first.Seq}")).EnsureSuccessStatusCode();
+        var second = (await device.WelcomesAsync()).Single();
+        Assert.Equal(rooms.Order(), new[] { first.RoomId, second.RoomId }.Order());
+    }
+
+    [Fact]
+    public async Task Devices_that_acknowledge_at_once_leave_nothing_behind()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        var devices = new List<TestDevice> { await ben.AddDeviceAsync() };
+        for (var i = 0; i < 5; i++)
+            devices.Add(await devices[0].AddDeviceAsync());
+        foreach (var device in devices)
+            await device.StockUpAsync(3);
+        var room = await anna.CreateMlsRoomAsync(ben);
+        for (var epoch = 0; epoch < 3; epoch++)
+        {
+            var claimed = await anna.ClaimAsync(ben);
+            Assert.Equal(devices.Count, claimed.Length);
+            var commit = await anna.CommitAsync(room.Id, epoch, welcomes: [TestMls.Welcome([.. claimed.Select(package => package.KeyPackage)])]);
+            var replies = await Task.WhenAll(devices.Select(device => device.Http.DeleteAsync($"/v1/devices/{device.Id}/welcomes/{room.Id}/{commit.Seq}")));
+            Assert.All(replies, reply => reply.EnsureSuccessStatusCode());
+            Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from welcomes where room_id = @Id", new { room.Id }));
+        }
+
+        devices.ForEach(device => device.Dispose());
+    }
+
+    [Theory]
+    [InlineData("/v1/devices", 17 * 1024)]
+    [InlineData("/v1/devices/{device}/key-packages", 641 * 1024)]
+    [InlineData("/v1/key-packages/claim", 129 * 1024)]
+    [InlineData("/v1/rooms/{room}/commits", (3 * 1024 * 1024) + (257 * 1024))]
+    [InlineData("/v1/rooms/{room}/proposals", 1537 * 1024)]
+    [InlineData("/v1/rooms/{room}/invalid-commits", 1025)]
+    public async Task Bodies_are_bounded_by_what_they_carry(string path, int length)
+    {
+        await using var anna = await server.SignUpAsync();
+        using var device = await anna.AddDeviceAsync();
+        var room = await anna.CreateMlsRoomAsync();
+        var url = path.Replace("{device}", device.Id.ToString(), StringComparison.Ordinal).Replace("{room}", room.Id.ToString(), StringComparison.Ordinal);
+        using var response = await anna.Http.PostAsync(url, new StringContent(new string(' ', length), Encoding.UTF8, "application/json"));
+        await response.ReadErrorAsync(413, ErrorCode.TooLarge);
+    }
+
+    [Fact]
+    public async Task A_commit_as_large_as_the_limits_allow_is_taken()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        using var device = await ben.AddDeviceAsync();
+        var package = (await device.StockUpAsync(1))[0];
+        var room = await anna.CreateMlsRoomAsync(ben);
+        var commit = TestMls.PrivateMessage(Server.Mls.ContentType.Commit, TestMls.GroupId(room.Id), 0, Limits.Default.HandshakeBytes - 200);
+        var welcome = TestMls.WelcomeFor([TestMls.Reference(package)], groupInfo: Limits.Default.HandshakeBytes - 300);
+        var hub = await ben.ConnectAsync();
+        await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, commit, [welcome]))).ReadAsync<CommitAck>();
+        Assert.Equal(commit, (await hub.WaitAsync(room.Id, entries => entries.Length == 1))[0].Ciphertext);
+        Assert.Equal(welcome, (await device.WelcomesAsync()).Single().Message);
+        var more = new CommitRequest(Guid.NewGuid(), 1, TestMls.Commit(room.Id, 1), [welcome, welcome]);
+        await (await anna.Http.CommitAsync(room.Id, more with { Commit = TestMls.PrivateMessage(Server.Mls.ContentType.Commit, TestMls.GroupId(room.Id), 1, 4096) }))
+            .ReadErrorAsync(413, ErrorCode.TooLarge);
+    }
+}
+
+public sealed class WelcomeTestsOnSqlite(SqliteServer server) : WelcomeTests(server);
+
+public sealed class WelcomeTestsOnPostgres(PostgresServer server) : WelcomeTests(server);
