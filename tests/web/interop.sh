@@ -9,7 +9,8 @@ passed=0
 failed=0
 if (($# == 0)); then set -- recovery browser sqlite postgres; fi
 
-[[ -e src/web/sdk/dist/index.js ]] || (cd src/web && npm ci --no-audit --no-fund --silent && npm run build -w sdk --silent) || { echo "0 passed, 1 failed"; exit 1; }
+{ [[ -d src/web/node_modules ]] || (cd src/web && npm ci --no-audit --no-fund --loglevel=error); } && (cd src/web && npm run build --loglevel=error >/dev/null) \
+  || { echo "0 passed, 1 failed"; exit 1; }
 for part in "$@"; do
   SECONDS=0
   output=$(mktemp)

@@ -1,7 +1,8 @@
 // What a removed device could do with everything that the server stores. It has its own state and is handed the whole database: every ciphertext, every Welcome.
 import { FileStore } from "../../../src/web/sdk/dist/node.js";
 import { loadGroup } from "../../../src/web/sdk/dist/rooms/draft.js";
-import { Group, readHeader, welcomeReferences } from "../../../src/web/sdk/dist/mls/group.js";
+import { Group } from "../../../src/web/sdk/dist/mls/group.js";
+import { readHeader, welcomeReferences } from "../../../src/web/sdk/dist/mls/messages.js";
 import { keys, read, unpack } from "../../../src/web/sdk/dist/store/store.js";
 
 /** Tries all entries after `afterSeq` with the states of a store, again and again until nothing new comes of it. Returns the seqs that it could decrypt. */

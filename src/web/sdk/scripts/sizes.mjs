@@ -3,7 +3,8 @@ import { newId, idBytes } from "../dist/bytes.js";
 import { buckets } from "../dist/content.js";
 import { signDevice } from "../dist/mls/credential.js";
 import { generateSigningKey } from "../dist/mls/ed25519.js";
-import { Group, groupIdOf, makeKeyPackage } from "../dist/mls/group.js";
+import { Group, groupIdOf } from "../dist/mls/group.js";
+import { makeKeyPackage } from "../dist/mls/messages.js";
 
 async function keyPackage() {
   const [identity, signature] = [await generateSigningKey(), await generateSigningKey()];

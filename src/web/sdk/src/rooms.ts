@@ -210,7 +210,8 @@ export class Rooms {
           opened().keeper.kickInTurn();
       },
       ended: (change) => {
-        this.open.delete(id);
+        if (this.open.get(id) === opened())
+          this.open.delete(id);
         room().notify();
         void this.context.outbox.drop(id).catch(() => undefined);
         this.onEnded?.(id, change);

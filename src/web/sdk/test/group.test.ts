@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { concat, equal, newId, randomBytes, toHex } from "../src/bytes.js";
 import { decodeCredential, encodeCredential } from "../src/mls/credential.js";
 import { verify } from "../src/mls/ed25519.js";
-import { Group, readHeader, readKeyPackage, welcomeReferences } from "../src/mls/group.js";
+import { Group } from "../src/mls/group.js";
+import { readHeader, readKeyPackage, welcomeReferences } from "../src/mls/messages.js";
 import { openSignal, sealSignal } from "../src/mls/signals.js";
 import { bytesOf, foundBy, newDevice, newUser, packageOf, stored, textOf, type TestDevice } from "./people.js";
 

@@ -2,7 +2,8 @@
 import { idBytes, newId } from "../src/bytes.js";
 import { signDevice, type DeviceIdentity } from "../src/mls/credential.js";
 import { generateSigningKey, type KeyPair } from "../src/mls/ed25519.js";
-import { Group, groupIdOf, makeKeyPackage, type OwnKeyPackage } from "../src/mls/group.js";
+import { Group, groupIdOf } from "../src/mls/group.js";
+import { makeKeyPackage, type OwnKeyPackage } from "../src/mls/messages.js";
 
 export interface TestDevice {
   identity: DeviceIdentity;

@@ -1,6 +1,6 @@
 import { toBase64, toHex } from "../bytes.js";
 import type { DeviceIdentity } from "../mls/credential.js";
-import { makeKeyPackage, type OwnKeyPackage } from "../mls/group.js";
+import { makeKeyPackage, type OwnKeyPackage } from "../mls/messages.js";
 import type { Session } from "../net/session.js";
 import { keys, pack, read, unpack, type Changes, type Store } from "../store/store.js";
 import { Mutex } from "../timing.js";

@@ -1,15 +1,13 @@
 /**
- * The one place that knows ts-mls (pinned to 1.6.4, unaudited), together with `suite.ts` and `join.ts`. A {@link Group} is a value: what changes it returns another, so
+ * The one place that knows ts-mls (pinned to 1.6.4, unaudited), together with `suite.ts`, `join.ts` and `messages.ts`. A {@link Group} is a value: what changes it returns another, so
  * that a state is used only once it is stored. Epochs are numbers here. @internal
  */
-import type { ClientConfig, ClientState, EpochReceiverData, GroupState, KeyPackage, MLSMessage, PrivateKeyPackage, PrivateMessage, Proposal } from "ts-mls";
+import type { ClientConfig, ClientState, EpochReceiverData, GroupState, Proposal } from "ts-mls";
 import { createGroup, decodeGroupState, encodeGroupState } from "ts-mls/clientState.js";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { createCommit } from "ts-mls/createCommit.js";
 import { createApplicationMessage } from "ts-mls/createMessage.js";
-import { decodeKeyPackage, encodeKeyPackage, generateKeyPackageWithKey, makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { mlsExporter } from "ts-mls/keySchedule.js";
-import { decodeMlsMessage, encodeMlsMessage } from "ts-mls/message.js";
 import { unprotectPrivateMessage } from "ts-mls/messageProtection.js";
 import { processPrivateMessage } from "ts-mls/processMessages.js";
 import { emptyPskIndex } from "ts-mls/pskIndex.js";
@@ -17,31 +15,13 @@ import { consumeRatchet, decodeSecretTree, secretTreeEncoder } from "ts-mls/secr
 import { leafToNodeIndex, nodeToLeafIndex, toLeafIndex, toNodeIndex } from "ts-mls/treemath.js";
 import { copy, equal, idText, toHex, type Bytes } from "../bytes.js";
 import { decodeCredential, encodeCredential, verifyDevice, type DeviceIdentity } from "./credential.js";
-import type { KeyPair } from "./ed25519.js";
 import { joinByWelcome } from "./join.js";
-import { suite, suiteName } from "./suite.js";
+import { decodeMessage, decodeOwn, decodePackageMessage, decodePrivate, encodeMessage, type OwnKeyPackage } from "./messages.js";
+import { suite } from "./suite.js";
 
 /** A leaf of the tree: one device. */
 export interface Leaf extends DeviceIdentity {
   index: number;
-  signatureKey: Bytes;
-}
-
-/** The header of a PrivateMessage, which anyone can read. */
-export interface Header {
-  groupId: Bytes;
-  epoch: number;
-  contentType: "application" | "proposal" | "commit";
-}
-
-/** A KeyPackage of one's own with its private parts. */
-export interface OwnKeyPackage {
-  reference: Bytes;
-  /** MLSMessage, for the directory. */
-  message: Bytes;
-  keyPackage: Bytes;
-  initKey: Bytes;
-  leafKey: Bytes;
   signatureKey: Bytes;
 }
 
@@ -53,8 +33,6 @@ export interface OwnCommit {
   commit: Bytes;
   welcome: Bytes | undefined;
 }
-
-const capabilities = { versions: ["mls10" as const], ciphersuites: [suiteName as typeof suiteName], extensions: [], proposals: [], credentials: ["basic" as const] };
 
 const verified = new Set<string>();
 
@@ -324,88 +302,4 @@ function leavesOf(tree: GroupState["ratchetTree"]): Leaf[] {
       leaves.push({ ...identity, index: nodeToLeafIndex(toNodeIndex(i)), signatureKey: copy(node.leaf.signaturePublicKey) });
   }
   return leaves;
-}
-
-const encodeMessage = (message: MLSMessage): Bytes => copy(encodeMlsMessage(message));
-
-function decodeMessage(bytes: Uint8Array): MLSMessage {
-  // ts-mls keeps views of what it decodes, so it gets a copy of its own.
-  const decoded = decodeMlsMessage(copy(bytes), 0);
-  if (!decoded || decoded[1] !== bytes.length)
-    throw new TypeError("Not an MLSMessage.");
-  return decoded[0];
-}
-
-function decodePrivate(bytes: Uint8Array): PrivateMessage {
-  const message = decodeMessage(bytes);
-  if (message.wireformat !== "mls_private_message")
-    throw new TypeError("Not a PrivateMessage.");
-  return message.privateMessage;
-}
-
-/** Reads the header of a PrivateMessage; undefined when it is none. */
-export function readHeader(bytes: Uint8Array): Header | undefined {
-  try {
-    const { groupId, epoch, contentType } = decodePrivate(bytes);
-    return { groupId: copy(groupId), epoch: Number(epoch), contentType };
-  } catch {
-    return undefined;
-  }
-}
-
-/** References (hex) of the KeyPackages that a Welcome is for. */
-export function welcomeReferences(bytes: Uint8Array): string[] {
-  const message = decodeMessage(bytes);
-  if (message.wireformat !== "mls_welcome")
-    throw new TypeError("Not a Welcome.");
-  return message.welcome.secrets.map((secret) => toHex(secret.newMember));
-}
-
-/** Makes a KeyPackage that lives `days`. */
-export async function makeKeyPackage(identity: DeviceIdentity, signature: KeyPair, days: number): Promise<OwnKeyPackage> {
-  const cs = await suite();
-  const now = BigInt(Math.floor(Date.now() / 1000));
-  // An hour back, for clocks that are behind.
-  const lifetime = { notBefore: now - 3600n, notAfter: now + BigInt(days) * 86400n };
-  const { publicPackage, privatePackage } = await generateKeyPackageWithKey(
-    { credentialType: "basic", identity: encodeCredential(identity) }, capabilities, lifetime, [],
-    { signKey: signature.privateKey, publicKey: signature.publicKey }, cs);
-  return {
-    reference: copy(await makeKeyPackageRef(publicPackage, cs.hash)),
-    message: encodeMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage: publicPackage }),
-    keyPackage: copy(encodeKeyPackage(publicPackage)),
-    initKey: copy(privatePackage.initPrivateKey), leafKey: copy(privatePackage.hpkePrivateKey), signatureKey: copy(privatePackage.signaturePrivateKey),
-  };
-}
-
-/** Whose KeyPackage it is; undefined when it cannot be read. Its signatures are checked when it is added. */
-export function readKeyPackage(message: Uint8Array): (DeviceIdentity & { signatureKey: Bytes; expired: boolean }) | undefined {
-  try {
-    const { leafNode } = decodePackageMessage(message);
-    const identity = leafNode.credential.credentialType === "basic" ? decodeCredential(leafNode.credential.identity) : undefined;
-    const now = BigInt(Math.floor(Date.now() / 1000));
-    return identity && {
-      ...identity, signatureKey: copy(leafNode.signaturePublicKey),
-      expired: leafNode.lifetime.notBefore > now || leafNode.lifetime.notAfter <= now,
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-function decodePackageMessage(bytes: Uint8Array): KeyPackage {
-  const message = decodeMessage(bytes);
-  if (message.wireformat !== "mls_key_package")
-    throw new TypeError("Not a KeyPackage.");
-  return message.keyPackage;
-}
-
-function decodeOwn(own: OwnKeyPackage): { keyPackage: KeyPackage; privateKeys: PrivateKeyPackage } {
-  const decoded = decodeKeyPackage(copy(own.keyPackage), 0);
-  if (!decoded)
-    throw new TypeError("The KeyPackage cannot be read.");
-  return {
-    keyPackage: decoded[0],
-    privateKeys: { initPrivateKey: copy(own.initKey), hpkePrivateKey: copy(own.leafKey), signaturePrivateKey: copy(own.signatureKey) },
-  };
 }

@@ -1,6 +1,7 @@
 import { idBytes, toHex } from "../bytes.js";
 import { SecureMessagingError } from "../errors.js";
-import { Group, groupIdOf, welcomeReferences } from "../mls/group.js";
+import { Group, groupIdOf } from "../mls/group.js";
+import { welcomeReferences } from "../mls/messages.js";
 import { keys, read, type Changes } from "../store/store.js";
 import { Backoff, Mutex } from "../timing.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomSummary } from "../wire.js";

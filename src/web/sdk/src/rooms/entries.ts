@@ -1,6 +1,7 @@
-import { equal, idBytes } from "../bytes.js";
+import { equal, idBytes, toHex } from "../bytes.js";
 import { decodeContent, type Content } from "../content.js";
-import { Group, groupIdOf, readHeader, type Leaf } from "../mls/group.js";
+import { Group, groupIdOf, type Leaf } from "../mls/group.js";
+import { readHeader } from "../mls/messages.js";
 import { keys } from "../store/store.js";
 import type { LogEntry } from "../wire.js";
 import type { CoreListener, RoomCore } from "./core.js";
@@ -250,7 +251,8 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
     draft.after.push(() => listener.reconcile("broken"));
     return;
   }
-  const leaves = next?.leaves() ?? [];
+  const known = new Set(group.leaves().map((leaf) => toHex(leaf.signatureKey)));
+  const leaves = next?.leaves().filter((leaf) => !known.has(toHex(leaf.signatureKey))) ?? [];
   if (next)
     await draft.replaceGroup(next);
   else

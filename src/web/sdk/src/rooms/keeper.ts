@@ -1,6 +1,7 @@
 import { equal, fromBase64, idBytes, newId, toBase64, toHex } from "../bytes.js";
 import { SecureMessagingError } from "../errors.js";
-import { Group, groupIdOf, makeKeyPackage, readKeyPackage, type Leaf } from "../mls/group.js";
+import { Group, groupIdOf, type Leaf } from "../mls/group.js";
+import { makeKeyPackage, readKeyPackage } from "../mls/messages.js";
 import type { VerifiedDevice } from "../account/people.js";
 import { Backoff, Mutex, sleep, Wakeup } from "../timing.js";
 import type { ClaimedKeyPackages, CommitAck, InvalidCommitReport, RoomSummary, RosterChange, UserKeys } from "../wire.js";
