@@ -37,7 +37,9 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
 
     private const string InsertRefreshToken = "insert into refresh_tokens (hash, session_id, expires_at) values (@hash, @sessionId, @expiresAt)";
 
-    private const string SelectSession = "select id, user_id, started_at, ended_at, expires_at from sessions where id = @sessionId";
+    private const string SelectSessions = "select id, user_id, started_at, ended_at, expires_at from sessions where";
+
+    private const string SelectSession = SelectSessions + " id = @sessionId";
 
     private const string SelectLiveSession = SelectSession + " and ended_at is null and expires_at > @now";
 
@@ -98,6 +100,8 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
 
     private const string DeleteExpiredTickets = "delete from tickets where hash in (select hash from tickets where expires_at <= @now limit @batch)";
 
+    private readonly CoalescedReads<SessionRow> byId = new(database, SelectSessions, "id", session => session.Id);
+
     /// <summary>Begins a session in the caller's transaction, which has made sure that the account may sign in.</summary>
     public async Task<Grant> StartAsync(DbTransaction transaction, Guid userId, CancellationToken cancellationToken)
     {
@@ -128,9 +132,8 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
         return grant;
     }
 
-    public Task<SessionRow?> FindLiveAsync(Guid sessionId, CancellationToken cancellationToken) =>
-        database.ReadAsync(
-            connection => connection.QuerySingleAsync<SessionRow>(SelectLiveSession, new { sessionId, now = time.Now() }, cancellationToken), cancellationToken);
+    public async Task<SessionRow?> FindLiveAsync(Guid sessionId, CancellationToken cancellationToken) =>
+        (await byId.ReadAsync(sessionId, cancellationToken)).Find(session => session.EndedAt is null && session.ExpiresAt > time.Now());
 
     public Task<List<SessionRow>> ListAsync(Guid userId, CancellationToken cancellationToken) =>
         database.ReadAsync(connection => connection.QueryAsync<SessionRow>(SelectSessionsOfUser, new { userId }, cancellationToken), cancellationToken);

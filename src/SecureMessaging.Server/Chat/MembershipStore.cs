@@ -5,6 +5,7 @@ namespace SecureMessaging.Server.Chat;
 /// <summary>One room of a user, and where its log stood when that was read.</summary>
 internal sealed record Membership
 {
+    public Guid UserId { get; init; }
     public Guid RoomId { get; init; }
     public long JoinedSeq { get; init; }
     public long LastSeq { get; init; }
@@ -13,15 +14,14 @@ internal sealed record Membership
 /// <summary>Reads which rooms a connection is to be subscribed to.</summary>
 internal sealed class MembershipStore(Database database)
 {
-    private const string Sql = """
-        select m.room_id, m.joined_seq, r.last_seq from room_members m join rooms r on r.id = m.room_id where m.user_id = @UserId
-        """;
+    private const string Sql = "select m.user_id, m.room_id, m.joined_seq, r.last_seq from room_members m join rooms r on r.id = m.room_id where";
 
-    public Task<List<Membership>> ListAsync(Guid userId, CancellationToken cancellationToken) =>
-        database.ReadAsync(connection => connection.QueryAsync<Membership>(Sql, new { UserId = userId }, cancellationToken), cancellationToken);
+    private readonly CoalescedReads<Membership> ofUsers = new(database, Sql, "m.user_id", membership => membership.UserId);
+
+    public Task<List<Membership>> ListAsync(Guid userId, CancellationToken cancellationToken) => ofUsers.ReadAsync(userId, cancellationToken);
 
     public Task<Membership?> FindAsync(Guid userId, Guid roomId, CancellationToken cancellationToken) =>
         database.ReadAsync(
-            connection => connection.QuerySingleAsync<Membership>(Sql + " and m.room_id = @RoomId", new { UserId = userId, RoomId = roomId }, cancellationToken),
+            connection => connection.QuerySingleAsync<Membership>(Sql + " m.user_id = @UserId and m.room_id = @RoomId", new { UserId = userId, RoomId = roomId }, cancellationToken),
             cancellationToken);
 }

@@ -68,6 +68,19 @@ public abstract class CommitTests(TestServer server)
     }
 
     [Fact]
+    public async Task The_same_commit_ten_times_at_once_is_stored_once()
+    {
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateMlsRoomAsync();
+        var request = new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0));
+        var replies = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => anna.Http.CommitAsync(room.Id, request)));
+        var acks = await Task.WhenAll(replies.Select(reply => reply.ReadAsync<CommitAck>()));
+        Assert.Single(acks, ack => !ack.Duplicate);
+        Assert.All(acks, ack => Assert.Equal((2L, 1L), (ack.Seq, ack.Epoch)));
+        Assert.Equal(2, (await anna.Http.GetFromJsonAsync<Room>($"/v1/rooms/{room.Id}", Wire.Json))!.HeadSeq);
+    }
+
+    [Fact]
     public async Task A_loser_learns_the_epoch_and_nothing_of_its_commit_takes_effect()
     {
         var users = await server.SignUpAsync(3);

@@ -1,3 +1,4 @@
+using System.Net.Http.Json;
 using System.Text;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
@@ -49,6 +50,37 @@ public abstract class WelcomeTests(TestServer server)
         }
 
         devices.ForEach(device => device.Dispose());
+    }
+
+    [Fact]
+    public async Task A_device_that_is_revoked_while_it_is_welcomed_is_either_unknown_or_told_of()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        using var first = await ben.AddDeviceAsync();
+        var outcomes = new List<bool>();
+        for (var round = 0; round < 12; round++)
+        {
+            using var second = await first.AddDeviceAsync();
+            var package = (await second.StockUpAsync(1))[0];
+            var room = await anna.CreateMlsRoomAsync();
+            var request = new CommitRequest(
+                Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), [TestMls.Welcome(package)], new RosterChange([new AddMemberRequest(ben.Username)]));
+            var committing = anna.Http.CommitAsync(room.Id, request);
+            await Task.Delay(round % 4);
+            using var revoked = await ben.Http.DeleteAsync($"/v1/devices/{second.Id}");
+            revoked.EnsureSuccessStatusCode();
+            using var committed = await committing;
+            var won = committed.IsSuccessStatusCode;
+            outcomes.Add(won);
+            if (!won)
+                await committed.ReadErrorAsync(400, ErrorCode.Invalid);
+            var log = (await anna.Http.GetFromJsonAsync<LogPage>($"/v1/rooms/{room.Id}/log", Wire.Json))!;
+            Assert.Equal(won, log.Entries.Any(entry => entry.Kind == EntryKind.DevicesChanged && entry.UserId == ben.Id));
+            Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from welcome_recipients where device_id = @Id", new { second.Id }));
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{outcomes.Count(won => won)} of {outcomes.Count} commits came first");
     }
 
     [Theory]

@@ -10,7 +10,7 @@ namespace SecureMessaging.Tests.Harness;
 /// <summary>A bare SignalR connection, as any client's, that records what the hub pushes.</summary>
 public sealed class TestConnection : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private readonly List<(Guid RoomId, LogEntry Entry)> entries = [];
     private readonly List<(string Method, object?[] Arguments)> pushes = [];
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
