@@ -88,7 +88,68 @@ const equal = (actual, expected) => {
     throw new Error(`got ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
 };
 
+/** Stands for a process that may die at any write: from then on nothing is stored, and another one begins with what was. */
+class MortalStore extends MemoryStore {
+  budget = Infinity;
+
+  async write(changes) {
+    if (this.budget-- <= 0)
+      throw new Error("the process is dead");
+    await super.write(changes);
+  }
+
+  heir() {
+    const heir = new MortalStore();
+    for (const [key, value] of this.values)
+      heir.values.set(key, value);
+    return heir;
+  }
+}
+
 await server.start();
+
+await test("whichever write a process dies before, nothing is lost, doubled or encrypted under a used key", async () => {
+  let store = new MortalStore();
+  let a = await person({ store });
+  const [b, guest] = [await person(), await person()];
+  const { id } = await a.rooms.create([b.username]);
+  const other = await seenBy(b, id);
+  const kept = [];
+  const told = [];
+  let deaths = 0;
+  for (let turn = 0; turn < 27; turn++) {
+    const room = await a.rooms.get(id);
+    await room.whenReady();
+    store.budget = turn % 9;
+    const work = [
+      ...[1, 2].map((n) => room.send(`a ${turn}.${n}`).then(({ id: name }) => kept.push({ name, text: `a ${turn}.${n}` }), () => undefined)),
+      turn % 2 === 0 ? (turn % 4 === 0 ? room.members.add(guest.username) : room.members.remove(guest.username)).catch(() => undefined) : undefined,
+    ];
+    told.push(`b ${turn}`);
+    await (await other.send(`b ${turn}`)).stored;
+    await Promise.race([Promise.allSettled(work), sleep(600)]);
+    await sleep(150);
+    deaths += store.budget < 0 ? 1 : 0;
+    // What it still does in memory is no one's business; what it had sent without having stored it would show now.
+    store.budget = -1;
+    const heir = store.heir();
+    open.delete(a);
+    await a.close();
+    store = heir;
+    a = watched(await SecureMessaging.resume({ store }));
+  }
+  const room = await seenBy(a, id);
+  await until("all is sent and read", () => a.unsent === 0 && kept.every(({ text }) => other.seen.includes(text)) && told.every((text) => room.seen.includes(text)));
+  const sent = other.seen.filter((text) => text.startsWith("a "));
+  equal(sent.filter((text) => kept.some((each) => each.text === text)).length, kept.length);
+  equal(new Set(other.seen).size, other.seen.length);
+  equal(room.seen.filter((text) => text.startsWith("b ")), told);
+  equal(new Set(room.seen).size, room.seen.length);
+  equal([...room.seen, ...other.seen].filter((text) => text === "unreadable"), []);
+  equal(room.seen, other.seen);
+  console.log(`        it died ${deaths} times in the middle of ${kept.length + told.length} messages`);
+  equal(deaths >= 10, true);
+});
 
 await test("an answer that is lost stores nothing twice", async () => {
   const { rooms: [a, b] } = await roomOf(2);

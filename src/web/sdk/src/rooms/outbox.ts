@@ -77,7 +77,13 @@ export class Outbox {
     const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);
-    await this.store.write(new Map([[keys.outbox(item.position), stored]]));
+    try {
+      await this.store.write(new Map([[keys.outbox(item.position), stored]]));
+    } catch (error) {
+      // Whoever asked is told that it failed, so it must not be sent after all.
+      this.remove(tracked);
+      throw error;
+    }
     this.wake(roomId);
     return { id: item.id, stored: tracked.stored.promise };
   }

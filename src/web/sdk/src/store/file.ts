@@ -209,7 +209,7 @@ async function takeLock(path: string): Promise<void> {
       await rm(path, { force: true });
     }
   }
-  throw SecureMessagingError.of("Conflict", "Another process uses this store.");
+  throw SecureMessagingError.of("Conflict", `Another process uses this store. If none does, delete ${path}.`);
 }
 
 function isAlive(pid: number): boolean {
