@@ -16,6 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 (cd src/web && npm ci --no-audit --no-fund --loglevel=error && npm run build --loglevel=error) || { echo "0 passed, 1 failed"; exit 1; }
+if (cd src/web/sdk && npx tsc -p test/api); then count '1 passed, 0 failed'; else count '0 passed, 1 failed'; fi
 (cd src/web/sdk && npx vitest run --reporter=dot --reporter=json --outputFile.json="$work/unit.json")
 count "$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(`${r.numPassedTests} passed, ${r.numTotalTests - r.numPassedTests} failed`)' "$work/unit.json")"
 for script in tests/web/*.sh; do

@@ -1,4 +1,4 @@
-/** Bytes and ids: small conversions that everything else shares. @internal */
+/* Bytes and ids: small conversions that everything else shares. */
 
 /** Bytes over memory that WebCrypto takes. */
 export type Bytes = Uint8Array<ArrayBuffer>;

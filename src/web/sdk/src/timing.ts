@@ -1,4 +1,4 @@
-/** Waiting: backoff, wake-ups, one-at-a-time. @internal */
+/* Waiting: backoff, wake-ups, one-at-a-time. */
 
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

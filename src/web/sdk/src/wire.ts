@@ -1,4 +1,4 @@
-/** The contract's records as they travel; see src/SecureMessaging.Protocol, whose comments are the specification. @internal */
+/* The contract's records as they travel; see src/SecureMessaging.Protocol, whose comments are the specification. */
 
 export type Role = "member" | "admin" | "owner";
 export type RoomKind = "group" | "direct";

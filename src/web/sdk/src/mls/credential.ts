@@ -1,6 +1,6 @@
-/**
+/*
  * Who a leaf belongs to. A basic credential is the user's id, the device's id, the identity key and the identity's signature over
- * the device's signature key (16 + 16 + 32 + 64 bytes). @internal
+ * the device's signature key (16 + 16 + 32 + 64 bytes).
  */
 import { concat, copy, idBytes, idText, utf8, type Bytes } from "../bytes.js";
 import { sign, verify } from "./ed25519.js";

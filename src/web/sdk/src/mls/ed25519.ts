@@ -1,4 +1,4 @@
-/** Ed25519 by WebCrypto, private keys as their 32-byte seeds (RFC 8032). @internal */
+/* Ed25519 by WebCrypto, private keys as their 32-byte seeds (RFC 8032). */
 import { concat, copy, equal, fromBase64, fromHex, type Bytes } from "../bytes.js";
 
 const pkcs8Prefix = fromHex("302e020100300506032b657004220420");

@@ -1,6 +1,6 @@
-/**
+/*
  * The one place that knows ts-mls (pinned to 1.6.4, unaudited), together with `suite.ts`, `join.ts` and `messages.ts`. A {@link Group} is a value: what changes it returns another, so
- * that a state is used only once it is stored. Epochs are numbers here. @internal
+ * that a state is used only once it is stored. Epochs are numbers here.
  */
 import type { ClientConfig, ClientState, EpochReceiverData, GroupState, Proposal } from "ts-mls";
 import { createGroup, decodeGroupState, encodeGroupState } from "ts-mls/clientState.js";

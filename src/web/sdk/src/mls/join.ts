@@ -1,7 +1,7 @@
-/**
+/*
  * Joining by Welcome (RFC 9420 section 12.4.3.1) from the parts of ts-mls. Its own joinGroup refuses valid trees: it wants all ancestors of an unmerged leaf
  * to list the same unmerged leaves, which a Commit whose path crosses only some of them does not leave behind. What is checked here is what section 12.4.3.1 asks for;
- * pre-shared keys and resumption, which nobody here uses, are refused. @internal
+ * pre-shared keys and resumption, which nobody here uses, are refused.
  */
 import type { CiphersuiteImpl, ClientConfig, ClientState, GroupContext, KeyPackage, LeafNode, PrivateKeyPackage, RatchetTree, Welcome } from "ts-mls";
 import { validateLeafNodeUpdateOrCommit } from "ts-mls/clientState.js";

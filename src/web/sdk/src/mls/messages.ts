@@ -1,4 +1,4 @@
-/** MLS messages as bytes: headers, Welcomes, KeyPackages. Belongs to `group.ts`. @internal */
+/* MLS messages as bytes: headers, Welcomes, KeyPackages. Belongs to `group.ts`. */
 import type { KeyPackage, MLSMessage, PrivateKeyPackage, PrivateMessage } from "ts-mls";
 import { decodeKeyPackage, encodeKeyPackage, generateKeyPackageWithKey, makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { decodeMlsMessage, encodeMlsMessage } from "ts-mls/message.js";

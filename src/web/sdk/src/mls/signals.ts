@@ -1,7 +1,7 @@
-/**
+/*
  * Signals (typing and the like) are delivered at most once, so they must not use up message keys. Their key comes from the epoch's exporter secret; AES-GCM with a
  * random nonce, then a signature by the sender's leaf, because every member has that key. 1 byte version, 8 epoch, 12 nonce, then the ciphertext of: 4 bytes leaf
- * index, 64 signature, padded content. A signal of another epoch is dropped. @internal
+ * index, 64 signature, padded content. A signal of another epoch is dropped.
  */
 import { concat, copy, randomBytes, uint32, uint64, utf8, type Bytes } from "../bytes.js";
 import { pad, unpad } from "../content.js";

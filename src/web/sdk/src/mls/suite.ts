@@ -1,6 +1,6 @@
-/**
+/*
  * MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (0x0001) over WebCrypto and @hpke/core. ts-mls would bring its own, along with imports of packages
- * for a dozen suites more that bundlers then ask for. @internal
+ * for a dozen suites more that bundlers then ask for.
  */
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import type { CiphersuiteImpl } from "ts-mls";
