@@ -96,7 +96,11 @@ public abstract class WelcomeTests(TestServer server)
         using var device = await anna.AddDeviceAsync();
         var room = await anna.CreateMlsRoomAsync();
         var url = path.Replace("{device}", device.Id.ToString(), StringComparison.Ordinal).Replace("{room}", room.Id.ToString(), StringComparison.Ordinal);
-        using var response = await anna.Http.PostAsync(url, new StringContent(new string(' ', length), Encoding.UTF8, "application/json"));
+        // The server answers before it has read the body, and closes: who still sends then may not get to read the answer. So it is asked first.
+        using var patient = new HttpClient(new SocketsHttpHandler { Expect100ContinueTimeout = TimeSpan.FromSeconds(30) }) { BaseAddress = server.Url };
+        patient.DefaultRequestHeaders.ExpectContinue = true;
+        patient.DefaultRequestHeaders.Authorization = anna.Http.DefaultRequestHeaders.Authorization;
+        using var response = await patient.PostAsync(url, new StringContent(new string(' ', length), Encoding.UTF8, "application/json"));
         await response.ReadErrorAsync(413, ErrorCode.TooLarge);
     }
 

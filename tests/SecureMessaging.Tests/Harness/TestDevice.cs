@@ -63,10 +63,10 @@ internal sealed class TestDevice(TestUser user, Key identity, HttpClient http) :
 
     public async Task<PendingWelcome[]> WelcomesAsync() => (await Http.GetFromJsonAsync<PendingWelcome[]>($"/v1/devices/{Id}/welcomes", Wire.Json))!;
 
+    /// <summary>The identity key stays: other devices share it.</summary>
     public void Dispose()
     {
         SignatureKey.Dispose();
-        Identity.Dispose();
         if (Http != User.Http)
             Http.Dispose();
     }
