@@ -153,7 +153,8 @@ export class Rooms {
       return Promise.resolve(known);
     let opening = this.opening.get(id);
     if (!opening) {
-      opening = this.openRoom(id, summary).finally(() => this.opening.delete(id));
+      // Whoever comes back at once finds the end of the last time over, and told.
+      opening = (known?.core.ending ?? Promise.resolve()).then(() => this.openRoom(id, summary)).finally(() => this.opening.delete(id));
       this.opening.set(id, opening);
     }
     return opening;

@@ -40,6 +40,8 @@ export class RoomCore {
   private running: Promise<void> | undefined;
   private readonly turn = new Mutex();
   private ended = false;
+  /** Resolves when nothing is left of a room that has ended; only then it may be opened again. */
+  ending: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly context: Context, private current: RoomState, private currentGroup: Group | undefined,
@@ -128,7 +130,7 @@ export class RoomCore {
       return;
     this.ended = true;
     this.queue = [];
-    void this.exclusively(async (draft) => {
+    this.ending = this.exclusively(async (draft) => {
       await draft.replaceGroup(undefined);
       draft.setPending(undefined);
       draft.setWelcome(undefined);
