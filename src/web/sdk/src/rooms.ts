@@ -74,7 +74,8 @@ export class Rooms {
   /** @internal Reads on in every room whose log has grown. */
   async compare(heads: RoomHead[]): Promise<void> {
     for (const id of [...this.open.keys()])
-      if (!heads.some((head) => head.roomId === id))
+      // The answer may be older than a Welcome to come back. If it is not, reading the log will tell.
+      if (!heads.some((head) => head.roomId === id) && !this.open.get(id)!.core.isWelcome)
         this.end(id, "left");
     for (const head of heads) {
       const known = await this.ensure(head.roomId);

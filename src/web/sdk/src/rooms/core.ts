@@ -89,6 +89,11 @@ export class RoomCore {
     return this.currentPending;
   }
 
+  /** Whether this device has been let in at a place that the log has not come to. */
+  get isWelcome(): boolean {
+    return this.currentWelcome !== undefined;
+  }
+
   get hasEnded(): boolean {
     return this.ended;
   }
