@@ -1,0 +1,72 @@
+import { toBase64, toHex } from "../bytes.js";
+import type { DeviceIdentity } from "../mls/credential.js";
+import { makeKeyPackage, type OwnKeyPackage } from "../mls/messages.js";
+import type { Session } from "../net/session.js";
+import { keys, pack, read, unpack, type Changes, type Store } from "../store/store.js";
+import { Mutex } from "../timing.js";
+import type { KeyPackageStock } from "../wire.js";
+import type { OwnDevice } from "./device.js";
+
+const wanted = 50;
+const low = 25;
+const firstFew = 5;
+const lifetimeDays = 84;
+const dayMs = 86_400_000;
+
+export interface StoredKeyPackage extends OwnKeyPackage { lastResort: boolean; madeAt: number }
+
+/** The device's KeyPackages in the server's directory. Private parts are stored before anyone can see the public ones. @internal */
+export class KeyPackages {
+  private readonly turn = new Mutex();
+
+  constructor(private readonly device: OwnDevice, private readonly session: Session, private readonly store: Store) {}
+
+  /** Uploads what is missing. */
+  topUp(): Promise<void> {
+    return this.turn.run(async () => {
+      const identity = this.device.identity;
+      if (!identity)
+        return;
+      const path = `v1/devices/${this.device.id}/key-packages`;
+      const stock = await this.session.call<KeyPackageStock>("GET", path);
+      const remembered = await read<{ lastResortAt: number }>(this.store, keys.stock);
+      const needsLastResort = !stock.lastResort || stock.lastResortUsed || !remembered || Date.now() - remembered.lastResortAt > lifetimeDays / 3 * dayMs;
+      const count = stock.available < low ? wanted - stock.available : 0;
+      if (count === 0 && !needsLastResort)
+        return;
+      // Those that others may be waiting for first.
+      await this.upload(identity, Math.min(count, firstFew), needsLastResort);
+      if (count > firstFew)
+        await this.upload(identity, count - firstFew, false);
+    });
+  }
+
+  private async upload(identity: DeviceIdentity, count: number, withLastResort: boolean): Promise<void> {
+    const changes: Changes = new Map();
+    const make = async (lastResort: boolean) => {
+      const made: StoredKeyPackage = { ...await makeKeyPackage(identity, this.device.signature, lifetimeDays), lastResort, madeAt: Date.now() };
+      changes.set(keys.keyPackage(toHex(made.reference)), pack(made));
+      return toBase64(made.message);
+    };
+    const keyPackages: string[] = [];
+    for (let i = 0; i < count; i++)
+      keyPackages.push(await make(false));
+    const lastResort = withLastResort ? await make(true) : undefined;
+    if (withLastResort)
+      changes.set(keys.stock, pack({ lastResortAt: Date.now() }));
+    await this.forgetExpired(changes);
+    await this.store.write(changes);
+    await this.session.call<KeyPackageStock>("POST", `v1/devices/${this.device.id}/key-packages`, { keyPackages, ...(lastResort ? { lastResort } : {}) });
+  }
+
+  async find(reference: string): Promise<StoredKeyPackage | undefined> {
+    return read<StoredKeyPackage>(this.store, keys.keyPackage(reference));
+  }
+
+  /** Nobody can use it any more. A Welcome may come late, so there is a month on top. */
+  private async forgetExpired(changes: Changes): Promise<void> {
+    for (const [key, value] of await this.store.list(keys.keyPackages))
+      if (Date.now() - unpack<StoredKeyPackage>(value).madeAt > (lifetimeDays + 30) * dayMs)
+        changes.set(key, null);
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * What stands inside an envelope: JSON, padded. Version 1: `{ "v": 1, "id": uuid, "type": …, … }`. Everything here was written by somebody else's client, so whatever
+ * does not fit becomes a {@link MalformedContent} and nothing throws.
+ */
+import { concat, fromUtf8, utf8, type Bytes } from "./bytes.js";
+
+/** A message of text. */
+export interface TextContent { type: "text"; text: string }
+/** A text that answers a message. */
+export interface ReplyContent { type: "reply"; to: string; text: string }
+/** New text for a message of one's own. */
+export interface EditContent { type: "edit"; target: string; text: string }
+/** Takes a message of one's own back. */
+export interface DeleteContent { type: "delete"; target: string }
+/** A reaction to a message, or its taking back. */
+export interface ReactionContent { type: "reaction"; target: string; emoji: string; removed?: boolean }
+/** Everything up to this place in the log has been read. */
+export interface ReceiptContent { type: "receipt"; upTo: number }
+/** The room's name from here on. */
+export interface NameContent { type: "name"; name: string }
+/** An application's own: `kind` names it, `data` is JSON. */
+export interface CustomContent { type: "custom"; kind: string; data: unknown }
+/** What a client wrote that this version cannot read. */
+export interface MalformedContent { type: "malformed"; reason: string }
+
+/** What can be sent. */
+export type Content = TextContent | ReplyContent | EditContent | DeleteContent | ReactionContent | ReceiptContent | NameContent | CustomContent;
+
+/** @internal Content with its name, as it is encrypted. */
+export type Named = { id: string; content: Content };
+
+/** Sizes to which content is padded before it is encrypted, in bytes. The last is what fits an envelope. */
+export const buckets = [256, 512, 1024, 2048, 4096, 8192, 16384, 32256] as const;
+
+/** Bytes that a content may have. */
+export const maxContentBytes = buckets[buckets.length - 1]! - 1;
+
+/** Appends 0x80 and zeros up to the next bucket (ISO/IEC 7816-4). Throws a RangeError when there is none. @internal */
+export function pad(content: Uint8Array, sizes: readonly number[] = buckets): Bytes {
+  const size = sizes.find((bucket) => bucket > content.length);
+  if (size === undefined)
+    throw new RangeError(`The content has more than ${sizes[sizes.length - 1]! - 1} bytes.`);
+  const padded = new Uint8Array(size);
+  padded.set(content);
+  padded[content.length] = 0x80;
+  return padded;
+}
+
+/** Undefined when that is no padding. @internal */
+export function unpad(padded: Uint8Array): Uint8Array | undefined {
+  let end = padded.length - 1;
+  while (end >= 0 && padded[end] === 0)
+    end--;
+  return end >= 0 && padded[end] === 0x80 ? padded.subarray(0, end) : undefined;
+}
+
+/** @internal */
+export const encodeContent = ({ id, content }: Named): Bytes => concat(utf8(JSON.stringify({ v: 1, id, ...content })));
+
+/** @internal */
+export function decodeContent(padded: Uint8Array): Named | MalformedContent {
+  const bytes = unpad(padded);
+  if (!bytes)
+    return malformed("padding");
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(bytes));
+  } catch {
+    return malformed("not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return malformed("not an object");
+  const fields = value as Record<string, unknown>;
+  if (fields.v !== 1)
+    return malformed("version");
+  if (!isId(fields.id))
+    return malformed("id");
+  const content = readContent(fields);
+  return content ? { id: fields.id, content } : malformed(typeof fields.type === "string" && fields.type.length <= 32 ? `type ${fields.type}` : "type");
+}
+
+function readContent(f: Record<string, unknown>): Content | undefined {
+  switch (f.type) {
+    case "text":
+      return isText(f.text) ? { type: "text", text: f.text } : undefined;
+    case "reply":
+      return isText(f.text) && isId(f.to) ? { type: "reply", to: f.to, text: f.text } : undefined;
+    case "edit":
+      return isText(f.text) && isId(f.target) ? { type: "edit", target: f.target, text: f.text } : undefined;
+    case "delete":
+      return isId(f.target) ? { type: "delete", target: f.target } : undefined;
+    case "reaction":
+      return isId(f.target) && isText(f.emoji) && f.emoji.length > 0 && f.emoji.length <= 32 && f.emoji !== "__proto__"
+        ? { type: "reaction", target: f.target, emoji: f.emoji, ...(f.removed === true ? { removed: true } : {}) } : undefined;
+    case "receipt":
+      return typeof f.upTo === "number" && Number.isSafeInteger(f.upTo) && f.upTo >= 0 ? { type: "receipt", upTo: f.upTo } : undefined;
+    case "name":
+      return isText(f.name) && f.name.length <= 200 ? { type: "name", name: f.name } : undefined;
+    case "custom":
+      return isText(f.kind) && f.kind.length <= 64 && isPlain(f.data) ? { type: "custom", kind: f.kind, data: f.data } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** JSON can hold lone surrogates, which no text has. */
+const isText = (value: unknown): value is string => typeof value === "string" && !/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(value);
+
+/** JSON that can be stored and read again: not too deep, and no key that means something to JavaScript. */
+function isPlain(data: unknown): boolean {
+  let level = [data];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > 32)
+      return false;
+    const objects = level.filter((value): value is object => typeof value === "object" && value !== null);
+    if (objects.some((value) => Object.hasOwn(value, "__proto__")))
+      return false;
+    level = objects.flatMap((value) => Object.values(value) as unknown[]);
+  }
+  return true;
+}
+
+const isId = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(value);
+
+const malformed = (reason: string): MalformedContent => ({ type: "malformed", reason });

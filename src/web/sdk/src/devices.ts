@@ -1,0 +1,110 @@
+import { deviceCode } from "./account/device.js";
+import { fromBase64 } from "./bytes.js";
+import { SecureMessagingError } from "./errors.js";
+import type { Context } from "./rooms/context.js";
+import type { Rooms } from "./rooms.js";
+import type { SessionSummary, WireDevice } from "./wire.js";
+
+/** One of this user's devices. */
+export interface DeviceInfo {
+  /** The device's id. */
+  id: string;
+  /** Whether it is this one. */
+  current: boolean;
+  /** Whether the identity has signed it; until then nobody encrypts for it. */
+  approved: boolean;
+  /** The day of registration, `yyyy-mm-dd` (UTC). */
+  createdOn: string;
+  /** The day it was last seen (UTC). */
+  seenOn: string;
+  /** What both devices show: compare before approving. 6 groups of 5 digits. */
+  code: string;
+}
+
+/** This user's devices. The first one makes the identity; each further one waits until a device that holds the identity's private key has approved it. */
+export class Devices {
+  /** @internal */
+  constructor(private readonly context: Context, private readonly rooms: Rooms) {}
+
+  /** This device's id. */
+  get currentId(): string {
+    return this.context.device.id;
+  }
+
+  /** Whether this device may take part: it is the first, or has been approved. */
+  get isApproved(): boolean {
+    return this.context.device.identity !== undefined;
+  }
+
+  /** All of them. */
+  async list(): Promise<DeviceInfo[]> {
+    const devices = await this.context.session.call<WireDevice[]>("GET", "v1/devices");
+    return Promise.all(devices.map(async (device) => ({
+      id: device.id, current: device.id === this.context.device.id, approved: device.approved,
+      createdOn: device.createdOn.slice(0, 10), seenOn: device.seenOn.slice(0, 10), code: await codeOf(device),
+    })));
+  }
+
+  /**
+   * Approves a waiting device: signs its key and hands it the identity's private key, sealed to it. From then on it can do what this one can.
+   * @param code What the waiting device shows. The server hands out its keys; only the code, read from the device itself, tells that they are its own.
+   * @throws {@link SecureMessagingError} `Forbidden` when the code is another, `NotReady` when this device does not hold the identity's private key.
+   */
+  async approve(deviceId: string, code: string): Promise<void> {
+    const device = (await this.context.session.call<WireDevice[]>("GET", "v1/devices")).find((each) => each.id === deviceId);
+    if (!device)
+      throw SecureMessagingError.of("NotFound", "There is no such device.");
+    if (code.replaceAll(/\D/g, "") !== (await codeOf(device)).replaceAll(" ", ""))
+      throw SecureMessagingError.of("Forbidden", "The code is not this device's. Somebody may be in between.");
+    await this.context.device.approve(device);
+    this.rooms.reconcileAll();
+  }
+
+  /** Takes a device out: its session ends, and the groups go on without it. */
+  async revoke(deviceId: string): Promise<void> {
+    await this.context.session.call("DELETE", `v1/devices/${deviceId}`);
+    this.rooms.reconcileAll();
+  }
+
+  /** Gives this device new keys. Other members replace its leaf in every group; until they have, it reads on with the old ones. */
+  async rotate(): Promise<void> {
+    await this.context.device.rotate();
+    await this.context.keyPackages.topUp();
+  }
+
+  /** For a user whose identity key is lost: this device goes on under a new one, and all contacts are told that the key has changed. */
+  async replaceIdentity(): Promise<void> {
+    await this.context.device.replaceIdentity();
+    await this.context.keyPackages.topUp();
+  }
+}
+
+const codeOf = (device: WireDevice): Promise<string> =>
+  deviceCode({ id: device.id, signatureKey: fromBase64(device.signatureKey), linkKey: fromBase64(device.linkKey) });
+
+/** A sign-in of this user. */
+export interface SessionInfo {
+  id: string;
+  /** To the hour (UTC). */
+  startedAt: string;
+  /** To the hour (UTC); undefined while it lasts. */
+  endedAt?: string;
+  /** Whether it is this client's. */
+  current: boolean;
+}
+
+/** This user's sessions. */
+export class Sessions {
+  /** @internal */
+  constructor(private readonly context: Context) {}
+
+  /** Those that last, and those that ended within the day. */
+  list(): Promise<SessionInfo[]> {
+    return this.context.session.call<SessionSummary[]>("GET", "v1/me/sessions");
+  }
+
+  /** Ends one: its connections are gone within seconds. */
+  async end(sessionId: string): Promise<void> {
+    await this.context.session.call("DELETE", `v1/me/sessions/${sessionId}`);
+  }
+}

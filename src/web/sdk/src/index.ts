@@ -1,0 +1,16 @@
+export { SecureMessaging, type ClientEvents, type SignInOptions, type SignUpOptions } from "./client.js";
+export { Room, type Member, type RoomEvents, type SendOptions, type Sent } from "./room.js";
+export { Rooms, type CreateRoomOptions } from "./rooms.js";
+export { Devices, Sessions, type DeviceInfo, type SessionInfo } from "./devices.js";
+export { SecureMessagingError, type ErrorBody, type ErrorCode } from "./errors.js";
+export type { Message, Sender, UnreadableContent } from "./rooms/records.js";
+export type { Stored } from "./rooms/outbox.js";
+export type { IdentityChange } from "./account/people.js";
+export { safetyNumber } from "./account/people.js";
+export type {
+  Content, CustomContent, DeleteContent, EditContent, MalformedContent, NameContent, ReactionContent, ReceiptContent, ReplyContent, TextContent,
+} from "./content.js";
+export { MemoryStore, type Changes, type ListOptions, type Store } from "./store/store.js";
+export { IndexedDbStore } from "./store/indexedDb.js";
+export { Emitter } from "./events.js";
+export type { Role, RoomKind } from "./wire.js";

@@ -1,0 +1,115 @@
+/*
+ * Joining by Welcome (RFC 9420 section 12.4.3.1) from the parts of ts-mls. Its own joinGroup refuses valid trees: it wants all ancestors of an unmerged leaf
+ * to list the same unmerged leaves, which a Commit whose path crosses only some of them does not leave behind. What is checked here is what section 12.4.3.1 asks for;
+ * pre-shared keys and resumption, which nobody here uses, are refused.
+ */
+import type { CiphersuiteImpl, ClientConfig, ClientState, GroupContext, KeyPackage, LeafNode, PrivateKeyPackage, RatchetTree, Welcome } from "ts-mls";
+import { validateLeafNodeUpdateOrCommit } from "ts-mls/clientState.js";
+import { ratchetTreeFromExtension, verifyGroupInfoConfirmationTag, verifyGroupInfoSignature } from "ts-mls/groupInfo.js";
+import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
+import { deriveKeySchedule } from "ts-mls/keySchedule.js";
+import { verifyLeafNodeSignatureKeyPackage } from "ts-mls/leafNode.js";
+import { verifyParentHashes } from "ts-mls/parentHash.js";
+import { pathToRoot } from "ts-mls/pathSecrets.js";
+import { mergePrivateKeyPaths, toPrivateKeyPath } from "ts-mls/privateKeyPath.js";
+import { findLeafIndex } from "ts-mls/ratchetTree.js";
+import { createSecretTree } from "ts-mls/secretTree.js";
+import { treeHashRoot } from "ts-mls/treeHash.js";
+import { directPath, isLeaf, leafToNodeIndex, leafWidth, nodeToLeafIndex, toLeafIndex, toNodeIndex } from "ts-mls/treemath.js";
+import { firstCommonAncestor } from "ts-mls/updatePath.js";
+import { decryptGroupInfo, decryptGroupSecrets } from "ts-mls/welcome.js";
+import { equal, toHex } from "../bytes.js";
+
+/** What a Welcome or a tree says that must not be believed. */
+export class JoinError extends Error {
+  override readonly name = "JoinError";
+}
+
+function must(condition: boolean, what: string): asserts condition {
+  if (!condition)
+    throw new JoinError(what);
+}
+
+export async function joinByWelcome(
+  welcome: Welcome, keyPackage: KeyPackage, privateKeys: PrivateKeyPackage, cs: CiphersuiteImpl, clientConfig: ClientConfig,
+): Promise<ClientState> {
+  const reference = await makeKeyPackageRef(keyPackage, cs.hash);
+  const secrets = await decryptGroupSecrets(await cs.hpke.importPrivateKey(privateKeys.initPrivateKey), reference, welcome, cs.hpke);
+  must(secrets !== undefined, "The group secrets cannot be read.");
+  must(secrets.psks.length === 0, "The group uses pre-shared keys.");
+  const pskSecret = new Uint8Array(cs.kdf.size);
+  const info = await decryptGroupInfo(welcome, secrets.joinerSecret, pskSecret, cs);
+  must(info !== undefined, "The group info cannot be read.");
+  const context = info.groupContext;
+  must(context.cipherSuite === keyPackage.cipherSuite && welcome.cipherSuite === keyPackage.cipherSuite, "Another suite.");
+  must(context.version === "mls10" && context.extensions.length === 0, "The group uses what is not used here.");
+  const tree = ratchetTreeFromExtension(info);
+  must(tree !== undefined, "The Welcome brings no tree.");
+
+  const signer = leafAt(tree, info.signer);
+  must(await clientConfig.authService.validateCredential(signer.credential, signer.signaturePublicKey), "The signer's credential is not valid.");
+  must(await verifyGroupInfoSignature(info, signer.signaturePublicKey, cs.signature), "The group info is not signed by its signer.");
+  await validateTree(tree, context, cs, clientConfig);
+
+  const own = findLeafIndex(tree, keyPackage.leafNode);
+  must(own !== undefined, "The tree lacks this device.");
+  const ownPath = { leafIndex: own, privateKeys: { [leafToNodeIndex(own)]: privateKeys.hpkePrivateKey } };
+  const privatePath = secrets.pathSecret === undefined ? ownPath : mergePrivateKeyPaths(
+    await toPrivateKeyPath(await pathToRoot(tree, firstCommonAncestor(tree, own, toLeafIndex(info.signer)), secrets.pathSecret, cs.kdf), own, cs), ownPath);
+  const [keySchedule, encryptionSecret] = await deriveKeySchedule(secrets.joinerSecret, pskSecret, context, cs.kdf);
+  must(await verifyGroupInfoConfirmationTag(info, secrets.joinerSecret, pskSecret, cs), "The confirmation tag is wrong.");
+  return {
+    groupContext: context, ratchetTree: tree, privatePath, signaturePrivateKey: privateKeys.signaturePrivateKey, confirmationTag: info.confirmationTag,
+    unappliedProposals: {}, keySchedule, secretTree: await createSecretTree(leafWidth(tree.length), encryptionSecret, cs.kdf),
+    historicalReceiverData: new Map(), groupActiveState: { kind: "active" }, clientConfig,
+  };
+}
+
+function leafAt(tree: RatchetTree, index: number): LeafNode {
+  const node = tree[leafToNodeIndex(toLeafIndex(index))];
+  must(node?.nodeType === "leaf", "There is no such leaf.");
+  return node.leaf;
+}
+
+/** RFC 9420 section 12.4.3.1, "verify the integrity of the ratchet tree", and section 7.9. */
+async function validateTree(tree: RatchetTree, context: GroupContext, cs: CiphersuiteImpl, config: ClientConfig): Promise<void> {
+  must(equal(context.treeHash, await treeHashRoot(tree, cs.hash)), "The tree is not the one that the group info names.");
+  const encryptionKeys = new Set<string>();
+  const signatureKeys = new Set<string>();
+  const isNew = (keys: Set<string>, key: Uint8Array) => keys.size < keys.add(toHex(key)).size;
+  for (const [i, node] of tree.entries()) {
+    if (node === undefined)
+      continue;
+    const index = toNodeIndex(i);
+    must(isLeaf(index) === (node.nodeType === "leaf"), "Leaves and parents are mixed up.");
+    if (node.nodeType === "leaf") {
+      must(isNew(encryptionKeys, node.leaf.hpkePublicKey) && isNew(signatureKeys, node.leaf.signaturePublicKey), "A key stands in two nodes.");
+      await validateLeaf(node.leaf, nodeToLeafIndex(index), context, cs, config);
+      continue;
+    }
+    must(isNew(encryptionKeys, node.parent.hpkePublicKey), "A key stands in two nodes.");
+    for (const unmerged of node.parent.unmergedLeaves) {
+      leafAt(tree, unmerged);
+      const path = directPath(leafToNodeIndex(toLeafIndex(unmerged)), leafWidth(tree.length));
+      const height = path.indexOf(index);
+      must(height >= 0, "An unmerged leaf is no descendant.");
+      for (const between of path.slice(0, height)) {
+        const other = tree[between];
+        must(other === undefined || (other.nodeType === "parent" && other.parent.unmergedLeaves.includes(unmerged)), "A node between lacks an unmerged leaf.");
+      }
+    }
+  }
+  must(await verifyParentHashes(tree, cs.hash), "A parent hash is wrong.");
+}
+
+async function validateLeaf(leaf: LeafNode, index: number, context: GroupContext, cs: CiphersuiteImpl, config: ClientConfig): Promise<void> {
+  must(leaf.credential.credentialType === "basic" && leaf.capabilities.credentials.includes("basic") && leaf.extensions.length === 0, "A leaf uses what is not used here.");
+  if (leaf.leafNodeSource === "key_package") {
+    must(await verifyLeafNodeSignatureKeyPackage(leaf, cs.signature), "A leaf is not signed.");
+    must(await config.authService.validateCredential(leaf.credential, leaf.signaturePublicKey), "A credential is not valid.");
+  } else {
+    const error = await validateLeafNodeUpdateOrCommit(leaf, index, context, config.authService, cs.signature);
+    if (error)
+      throw error;
+  }
+}

@@ -1,0 +1,128 @@
+import { SecureMessagingError } from "../errors.js";
+import { keys, pack, read, type Store } from "../store/store.js";
+import { Backoff } from "../timing.js";
+import type { TokenResponse } from "../wire.js";
+import type { Http, Method } from "./http.js";
+
+export interface StoredSession {
+  url: string; userId: string; username: string; sessionId: string;
+  accessToken?: string; accessIssuedAt: number; accessExpiresAt: number; refreshToken?: string;
+}
+
+/**
+ * The session's tokens. Renews the access token before it expires, once for all callers and for as long as it takes: only the server's definite no ends the session. A
+ * new refresh token is stored before anyone uses what came with it; should the process die in between, the server still takes the old one for a few seconds. @internal
+ */
+export class Session {
+  private renewal: Promise<string> | undefined;
+  private readonly closing = new AbortController();
+  /** Told once, when the session is over. */
+  onEnd: (() => void) | undefined;
+
+  private constructor(private current: StoredSession, private readonly store: Store, readonly http: Http) {}
+
+  static async begin(tokens: TokenResponse, url: string, store: Store, http: Http): Promise<Session> {
+    const stored = toStored(tokens, url);
+    await store.write(new Map([[keys.session, pack(stored)]]));
+    return new Session(stored, store, http);
+  }
+
+  static async resume(store: Store, makeHttp: (url: string) => Http): Promise<Session | undefined> {
+    const stored = await read<StoredSession>(store, keys.session);
+    return stored?.refreshToken === undefined ? undefined : new Session(stored, store, makeHttp(stored.url));
+  }
+
+  get userId(): string {
+    return this.current.userId;
+  }
+
+  get username(): string {
+    return this.current.username;
+  }
+
+  get sessionId(): string {
+    return this.current.sessionId;
+  }
+
+  get isOver(): boolean {
+    return this.current.refreshToken === undefined;
+  }
+
+  get refreshToken(): string | undefined {
+    return this.current.refreshToken;
+  }
+
+  /** When the access token should be renewed: a minute before it expires, or a third of a short life. */
+  get renewAt(): number {
+    return this.current.accessExpiresAt - Math.min(60_000, (this.current.accessExpiresAt - this.current.accessIssuedAt) / 3);
+  }
+
+  /** @param rejected A token that the server refused although it looks good by this clock. */
+  accessToken(rejected?: string): Promise<string> {
+    if (this.isOver)
+      return Promise.reject(SecureMessagingError.signedOut());
+    const token = this.current.accessToken;
+    if (token !== undefined && token !== rejected && Date.now() < this.renewAt)
+      return Promise.resolve(token);
+    return this.renewal ??= this.renew().finally(() => { this.renewal = undefined; });
+  }
+
+  /** REST with the access token; renews it once when the server has had enough of it. */
+  async call<T>(method: Method, path: string, body?: unknown): Promise<T> {
+    const token = await this.accessToken();
+    try {
+      return await this.http.call<T>(method, path, body, token);
+    } catch (error) {
+      if (!(error instanceof SecureMessagingError) || error.code !== "Unauthenticated")
+        throw error;
+      return this.http.call<T>(method, path, body, await this.accessToken(token));
+    }
+  }
+
+  /** The session is over here; everything but the tokens stays. */
+  async end(): Promise<void> {
+    if (this.isOver)
+      return;
+    this.current = { ...this.current, refreshToken: undefined, accessToken: undefined };
+    try {
+      await this.store.write(new Map([[keys.session, pack(this.current)]]));
+    } finally {
+      this.onEnd?.();
+    }
+  }
+
+  /** Lets a renewal that is under way come to its end, so that its reply is not lost. */
+  async close(): Promise<void> {
+    this.closing.abort(SecureMessagingError.of("Unavailable", "The client is closed."));
+    await this.renewal?.catch(() => undefined);
+  }
+
+  private async renew(): Promise<string> {
+    const backoff = new Backoff();
+    for (;;) {
+      let wait: number | undefined;
+      try {
+        const tokens = await this.http.call<TokenResponse>("POST", "v1/auth/refresh", { refreshToken: this.current.refreshToken });
+        const next = toStored(tokens, this.current.url);
+        await this.store.write(new Map([[keys.session, pack(next)]]));
+        this.current = next;
+        return next.accessToken!;
+      } catch (error) {
+        if (error instanceof SecureMessagingError && error.code === "Unauthenticated") {
+          await this.end();
+          throw SecureMessagingError.signedOut();
+        }
+        wait = error instanceof SecureMessagingError ? error.retryAfterMs : undefined;
+      }
+      await backoff.wait(wait, this.closing.signal);
+    }
+  }
+}
+
+function toStored(tokens: TokenResponse, url: string): StoredSession {
+  const now = Date.now();
+  return {
+    url, userId: tokens.userId, username: tokens.username, sessionId: tokens.sessionId, accessToken: tokens.accessToken,
+    accessIssuedAt: now, accessExpiresAt: now + tokens.expiresIn * 1000, refreshToken: tokens.refreshToken,
+  };
+}

@@ -1,0 +1,231 @@
+import { fromBase64, newId } from "./bytes.js";
+import { SecureMessagingError } from "./errors.js";
+import { devicesOf, Room } from "./room.js";
+import type { Context } from "./rooms/context.js";
+import { RoomCore, type CoreListener } from "./rooms/core.js";
+import { Keeper } from "./rooms/keeper.js";
+import { keys } from "./store/store.js";
+import { Mutex } from "./timing.js";
+import { schemeMls10, type PendingWelcome, type RoomHead, type RoomSummary } from "./wire.js";
+
+/** How to create a room. */
+export interface CreateRoomOptions {
+  /** Its name, sent to its members under encryption. */
+  name?: string;
+  /** Seconds after which the server purges each entry. */
+  timeToLiveSeconds?: number;
+}
+
+interface Open { room: Room; core: RoomCore; keeper: Keeper }
+
+const deliveredEveryMs = 5_000;
+
+/** The rooms that this user is in. Only those whose scheme is MLS: others have keys of their own elsewhere. */
+export class Rooms {
+  private readonly open = new Map<string, Open>();
+  private readonly opening = new Map<string, Promise<Open | undefined>>();
+  private readonly welcoming = new Mutex();
+  private readonly delivered = new Map<string, number>();
+  /** @internal */
+  onRoom: ((room: Room) => void) | undefined;
+  /** @internal */
+  onEnded: ((roomId: string, change: "left" | "deleted") => void) | undefined;
+
+  /** @internal */
+  constructor(private readonly context: Context) {
+    const timer = setInterval(() => void this.tellDelivered().catch(() => undefined), deliveredEveryMs);
+    context.closing.addEventListener("abort", () => clearInterval(timer), { once: true });
+  }
+
+  /** All rooms that this device knows. */
+  list(): Room[] {
+    return [...this.open.values()].map(({ room }) => room);
+  }
+
+  /** A room by its id; undefined when this user is in no such room, or the room's scheme is another. */
+  async get(id: string): Promise<Room | undefined> {
+    return (await this.ensure(id))?.room;
+  }
+
+  /**
+   * Creates a room with others in it, and its group with all their devices. @param usernames Of the others.
+   * @throws {@link SecureMessagingError} `NotFound` when one does not exist; `NotReady` on a device that waits for approval.
+   */
+  create(usernames: string[], options: CreateRoomOptions = {}): Promise<Room> {
+    return this.found({ kind: "group", members: usernames, id: newId(), ...(options.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: options.timeToLiveSeconds }) }, options.name);
+  }
+
+  /** The one room of this user and another. */
+  direct(username: string): Promise<Room> {
+    return this.found({ kind: "direct", members: [username] }, undefined);
+  }
+
+  /** @internal */
+  core(id: string): RoomCore | undefined {
+    return this.open.get(id)?.core;
+  }
+
+  /** @internal Opens the rooms of this store; no server is needed for that. */
+  async load(): Promise<void> {
+    for (const [key] of await this.context.store.list(keys.rooms))
+      await this.openRoom(key.slice(keys.rooms.length), undefined);
+  }
+
+  /** @internal Reads on in every room whose log has grown. */
+  async compare(heads: RoomHead[]): Promise<void> {
+    for (const id of [...this.open.keys()])
+      // The answer may be older than a Welcome to come back. If it is not, reading the log will tell.
+      if (!heads.some((head) => head.roomId === id) && !this.open.get(id)!.core.isWelcome)
+        this.end(id, "left");
+    for (const head of heads) {
+      const known = await this.ensure(head.roomId);
+      if (known && (known.core.state.cursor ?? -1) !== head.headSeq)
+        void known.core.catchUp();
+    }
+  }
+
+  /** @internal */
+  received(roomId: string, entries: Parameters<RoomCore["push"]>[0]): void {
+    const known = this.open.get(roomId);
+    if (known)
+      known.core.push(entries);
+    else
+      void this.ensure(roomId).then((open) => open?.core.catchUp()).catch(() => undefined);
+  }
+
+  /** @internal */
+  changed(roomId: string, change: "joined" | "left" | "deleted"): void {
+    if (change === "joined")
+      void this.ensure(roomId).then((open) => open?.core.catchUp()).catch(() => undefined);
+    else
+      this.end(roomId, change);
+  }
+
+  /** @internal */
+  signaled(roomId: string, signal: Uint8Array): void {
+    void this.open.get(roomId)?.room.receiveSignal(signal);
+  }
+
+  /** @internal */
+  resync(roomId: string): void {
+    void this.open.get(roomId)?.core.catchUp();
+  }
+
+  /** @internal Takes in the Welcomes that wait for this device. */
+  fetchWelcomes(): Promise<void> {
+    return this.welcoming.run(async () => {
+      if (!this.context.device.identity)
+        return;
+      const path = `v1/devices/${this.context.device.id}/welcomes`;
+      for (const welcome of await this.context.session.call<PendingWelcome[]>("GET", path)) {
+        const known = await this.ensure(welcome.roomId);
+        if (!known || await known.core.welcomed(welcome, fromBase64(welcome.message)))
+          await this.context.session.call("DELETE", `${path}/${welcome.roomId}/${welcome.seq}`);
+      }
+    });
+  }
+
+  /** @internal Compares all groups with their devices: this user's devices have changed here. */
+  reconcileAll(): void {
+    for (const { keeper } of this.open.values())
+      keeper.kick(0);
+  }
+
+  private async found(request: { kind: "group" | "direct"; members: string[]; id?: string; timeToLiveSeconds?: number }, name: string | undefined): Promise<Room> {
+    if (!this.context.device.identity)
+      throw SecureMessagingError.of("NotReady", "This device waits for approval by another.");
+    const summary = await this.context.session.call<RoomSummary>("POST", "v1/rooms", { ...request, visible: false, scheme: schemeMls10 });
+    const known = await this.ensure(summary.id, summary);
+    if (!known)
+      throw SecureMessagingError.of("Conflict", "The room exists with another scheme.");
+    await known.keeper.change({});
+    if (name !== undefined)
+      await known.room.rename(name);
+    return known.room;
+  }
+
+  private end(id: string, change: "left" | "deleted"): void {
+    this.open.get(id)?.core.end(change);
+  }
+
+  private ensure(id: string, summary?: RoomSummary): Promise<Open | undefined> {
+    const known = this.open.get(id);
+    if (known && !known.core.hasEnded)
+      return Promise.resolve(known);
+    let opening = this.opening.get(id);
+    if (!opening) {
+      // Whoever comes back at once finds the end of the last time over, and told.
+      opening = (known?.core.ending ?? Promise.resolve()).then(() => this.openRoom(id, summary)).finally(() => this.opening.delete(id));
+      this.opening.set(id, opening);
+    }
+    return opening;
+  }
+
+  private async openRoom(id: string, summary: RoomSummary | undefined): Promise<Open | undefined> {
+    const stored = await this.context.store.get(keys.room(id));
+    if (!stored) {
+      try {
+        summary ??= await this.context.session.call<RoomSummary>("GET", `v1/rooms/${id}`);
+      } catch (error) {
+        if (error instanceof SecureMessagingError && error.code === "NotFound")
+          return undefined;
+        throw error;
+      }
+      if (summary.scheme !== schemeMls10)
+        return undefined;
+    }
+    let opened: Open | undefined;
+    const core = await RoomCore.open(this.context, summary, id, () => this.listener(id, () => opened!));
+    if (!core)
+      return undefined;
+    const keeper = new Keeper(this.context, core);
+    opened = { core, keeper, room: new Room(this.context, core, keeper) };
+    this.open.set(id, opened);
+    if (core.state.broken)
+      keeper.kick(1000);
+    // A group that nobody has founded, because whoever created the room went away.
+    if (!core.group)
+      keeper.kick(3000 + Math.random() * 3000);
+    this.onRoom?.(opened.room);
+    return opened;
+  }
+
+  private listener(id: string, opened: () => Open): CoreListener {
+    const room = () => opened().room;
+    return {
+      message: (message) => {
+        this.delivered.set(id, message.seq);
+        room().notify();
+        room().emit("message", message);
+      },
+      changed: (message) => room().emit("changed", message),
+      read: (userId, upTo) => room().emit("read", { userId, upTo }),
+      roster: () => room().emit("members", undefined),
+      settings: () => room().emit("settings", undefined),
+      group: (group) => room().emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) }),
+      reconcile: (cause) => {
+        if (cause === "broken")
+          opened().keeper.kick(Math.random() * 1000);
+        else if (cause === "reset")
+          opened().keeper.kick((opened().core.state.role === "member" ? 1500 : 100) + Math.random() * 1000);
+        else
+          opened().keeper.kickInTurn();
+      },
+      ended: (change) => {
+        if (this.open.get(id) === opened())
+          this.open.delete(id);
+        room().notify();
+        void this.context.outbox.drop(id).catch(() => undefined);
+        this.onEnded?.(id, change);
+      },
+    };
+  }
+
+  private async tellDelivered(): Promise<void> {
+    const all = [...this.delivered];
+    this.delivered.clear();
+    for (const [roomId, seq] of all)
+      if (this.context.hub.isConnected)
+        await this.context.hub.markDelivered(roomId, seq);
+  }
+}

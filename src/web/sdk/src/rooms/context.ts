@@ -1,0 +1,23 @@
+import type { KeyPackages } from "../account/keyPackages.js";
+import type { OwnDevice } from "../account/device.js";
+import type { People } from "../account/people.js";
+import type { HubLink } from "../net/hub.js";
+import type { Session } from "../net/session.js";
+import type { Store } from "../store/store.js";
+import type { Outbox } from "./outbox.js";
+
+/** What rooms share. @internal */
+export interface Context {
+  session: Session;
+  store: Store;
+  hub: HubLink;
+  device: OwnDevice;
+  keyPackages: KeyPackages;
+  people: People;
+  outbox: Outbox;
+  /** Aborted when the client is closed. */
+  closing: AbortSignal;
+  /** The group of some room cannot be followed any more: start the device anew. */
+  heal(): void;
+  warn(warning: { kind: string; roomId?: string; detail?: string }): void;
+}

@@ -1,0 +1,295 @@
+import { newId } from "../bytes.js";
+import { decodeContent, encodeContent, pad, type Content } from "../content.js";
+import { readErrorBody, SecureMessagingError, type ErrorBody } from "../errors.js";
+import { keys, pack, unpack, type Store } from "../store/store.js";
+import { Backoff, defer, type Deferred } from "../timing.js";
+import { limits } from "../wire.js";
+import type { Context } from "./context.js";
+import type { RoomCore } from "./core.js";
+import type { Draft } from "./draft.js";
+import { canFollow, type OwnSend } from "./entries.js";
+
+/** A send from when the application asked for it until the log has brought it back. @internal */
+export interface OutboxItem {
+  position: number;
+  roomId: string;
+  /** The content's id, which stays. */
+  id: string;
+  content: Content;
+  /** The envelope's id: one for each encryption. */
+  clientMessageId: string;
+  timeToLiveSeconds?: number;
+  /** Once encrypted, always the same bytes for the same id. */
+  ciphertext?: Uint8Array;
+  epoch?: number;
+  generation?: number;
+}
+
+/** What became of a send. */
+export interface Stored {
+  /** The message's place in the room's log. */
+  seq: number;
+}
+
+interface Tracked extends OutboxItem { stored: Deferred<Stored>; acked?: number; ackedAt?: number }
+
+const itemsPerBatch = 32;
+
+/**
+ * Sends that have not come back in the log. An item is encrypted for one epoch, stored, and then sent with the same bytes and the same id until the server says yes or no:
+ * so it is stored once. When the server says that its epoch is over, and the log up to its head does not hold it, it is encrypted anew under another id. A room's
+ * items are sent in order, and those of an older epoch before any of a newer. @internal
+ */
+export class Outbox {
+  private readonly items: Tracked[] = [];
+  private readonly pumps = new Map<string, Promise<void>>();
+  private readonly again = new Set<string>();
+  private next = 1;
+  /** A send that the server has refused for good. */
+  onFailed: ((failure: { roomId: string; id: string; error: SecureMessagingError }) => void) | undefined;
+  context!: Context;
+
+  constructor(private readonly store: Store, private readonly coreOf: (roomId: string) => RoomCore | undefined) {}
+
+  async load(): Promise<void> {
+    for (const [, value] of await this.store.list(keys.outboxes)) {
+      const item = unpack<OutboxItem>(value);
+      this.items.push({ ...item, stored: defer() });
+      this.next = Math.max(this.next, item.position + 1);
+    }
+  }
+
+  /** Resolves when the item is stored on this device. */
+  async enqueue(roomId: string, content: Content, timeToLiveSeconds?: number): Promise<{ id: string; stored: Promise<Stored> }> {
+    const item: OutboxItem = {
+      position: this.next++, roomId, id: newId(), content, clientMessageId: newId(),
+      ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
+    };
+    let padded: Uint8Array;
+    try {
+      padded = pad(encodeContent(item));
+    } catch (error) {
+      throw SecureMessagingError.of("TooLarge", error instanceof Error ? error.message : "The content is too large.", error);
+    }
+    const read = decodeContent(padded);
+    if (!("content" in read))
+      throw SecureMessagingError.of("Invalid", `Nobody could read this content: ${read.reason}.`);
+    const stored = pack(item);
+    const tracked: Tracked = { ...item, stored: defer() };
+    this.items.push(tracked);
+    try {
+      await this.store.write(new Map([[keys.outbox(item.position), stored]]));
+    } catch (error) {
+      // Whoever asked is told that it failed, so it must not be sent after all.
+      this.remove(tracked);
+      throw error;
+    }
+    this.wake(roomId);
+    return { id: item.id, stored: tracked.stored.promise };
+  }
+
+  find(roomId: string, clientMessageId: string): OutboxItem | undefined {
+    return this.items.find((item) => item.clientMessageId === clientMessageId && item.roomId === roomId);
+  }
+
+  /** How many sends of a room, or of all, have not come back. */
+  count(roomId?: string): number {
+    return this.items.filter((item) => roomId === undefined || item.roomId === roomId).length;
+  }
+
+  /** The log has brought it back. */
+  passed(draft: Draft, roomId: string, clientMessageId: string, seq: number): void {
+    const item = this.items.find((each) => each.clientMessageId === clientMessageId && each.roomId === roomId);
+    if (!item)
+      return;
+    draft.delete(keys.outbox(item.position));
+    draft.after.push(() => {
+      this.remove(item);
+      item.stored.resolve({ seq });
+    });
+  }
+
+  /** There may be something to send, or a way to. */
+  wake(roomId: string): void {
+    if (this.pumps.has(roomId)) {
+      this.again.add(roomId);
+      return;
+    }
+    if (!this.items.some((item) => item.roomId === roomId && item.acked === undefined))
+      return;
+    this.pumps.set(roomId, this.pump(roomId).catch(() => undefined).finally(() => {
+      this.pumps.delete(roomId);
+      if (this.again.delete(roomId) && !this.context.closing.aborted)
+        this.wake(roomId);
+    }));
+  }
+
+  wakeAll(): void {
+    for (const roomId of new Set(this.items.map((item) => item.roomId)))
+      this.wake(roomId);
+  }
+
+  /** The room is over: its sends are refused. */
+  async drop(roomId: string): Promise<void> {
+    const error = SecureMessagingError.of("NotFound", "The room is over.");
+    for (const item of this.items.filter((each) => each.roomId === roomId))
+      await this.fail(item, error);
+  }
+
+  private async pump(roomId: string): Promise<void> {
+    const backoff = new Backoff();
+    for (;;) {
+      this.again.delete(roomId);
+      const core = this.coreOf(roomId);
+      if (!core || !core.isReady || this.context.closing.aborted)
+        return;
+      const batch = await this.prepare(core);
+      if (batch.length === 0)
+        return;
+      let wait: number | undefined;
+      try {
+        const error = await this.send(core, batch);
+        if (!error) {
+          backoff.reset();
+          continue;
+        }
+        wait = error.retryAfterMs;
+      } catch (error) {
+        if (!(error instanceof SecureMessagingError) || error.code === "SignedOut")
+          throw error;
+        if (!error.retryable && error.code !== "Unauthenticated") {
+          // The batch as a whole was refused: find out which item is to blame.
+          if (batch.length > 1) {
+            for (const item of batch)
+              await this.send(core, [item]).catch((alone: unknown) => this.refused(core, item, alone));
+            continue;
+          }
+          await this.refused(core, batch[0]!, error);
+          continue;
+        }
+        wait = error.retryAfterMs;
+      }
+      await backoff.wait(wait, this.context.closing);
+    }
+  }
+
+  /** The next items, encrypted and stored, all for one epoch. */
+  private async prepare(core: RoomCore): Promise<Tracked[]> {
+    const waiting = this.items.filter((item) => item.roomId === core.id && item.acked === undefined).slice(0, itemsPerBatch);
+    const first = waiting[0];
+    if (!first)
+      return [];
+    if (!first.ciphertext) {
+      const last = waiting.findIndex((item) => item.ciphertext);
+      const fresh = last < 0 ? waiting : waiting.slice(0, last);
+      await core.exclusively(async (draft) => {
+        let group = draft.group;
+        if (!group || !canFollow(draft))
+          return false;
+        let bytes = 0;
+        const sealed: [Tracked, Uint8Array][] = [];
+        for (const item of fresh) {
+          const padded = pad(encodeContent(item));
+          if (sealed.length > 0 && (bytes += padded.length + 512) > limits.batchBytes / 2)
+            break;
+          const result: { group: typeof group; message: Uint8Array } = await group.encrypt(padded);
+          group = result.group;
+          sealed.push([item, result.message]);
+        }
+        const { epoch, generation } = group;
+        draft.usedKeys(group, epoch);
+        for (const [item, ciphertext] of sealed)
+          draft.put(keys.outbox(item.position), bare({ ...item, ciphertext, epoch, generation }));
+        draft.after.push(() => {
+          for (const [item, ciphertext] of sealed)
+            Object.assign(item, { ciphertext, epoch, generation });
+        });
+        return true;
+      });
+    }
+    const ready = waiting.findIndex((item) => !item.ciphertext || item.epoch !== first.epoch || item.generation !== first.generation);
+    return ready < 0 ? waiting : waiting.slice(0, ready);
+  }
+
+  /** Sends a batch. Returns the error that the rest must wait for, if there is one. */
+  private async send(core: RoomCore, batch: Tracked[]): Promise<ErrorBody | undefined> {
+    const results = await this.context.hub.sendBatch(batch.map((item) => ({
+      roomId: item.roomId, clientMessageId: item.clientMessageId, ciphertext: item.ciphertext, timeToLiveSeconds: item.timeToLiveSeconds ?? null, epoch: item.epoch,
+    })));
+    if (!Array.isArray(results) || results.length !== batch.length)
+      throw SecureMessagingError.unreachable();
+    for (const [i, item] of batch.entries()) {
+      const { ack, error } = results[i]!;
+      if (ack) {
+        if (ack.clientMessageId !== item.clientMessageId)
+          throw SecureMessagingError.unreachable();
+        await this.acked(core, item, ack.seq, ack.createdAt.getTime());
+        continue;
+      }
+      const body = readErrorBody(error);
+      if (!body || body.retryable || body.code === "Unauthenticated")
+        return body ?? { code: "Internal", message: "", retryable: true };
+      await this.refused(core, item, new SecureMessagingError(body));
+      // What comes after it was encrypted for the same epoch; it must not overtake.
+      if (body.code === "EpochTooOld" || body.code === "WrongEpoch")
+        return undefined;
+    }
+    return undefined;
+  }
+
+  private async acked(core: RoomCore, item: Tracked, seq: number, at: number): Promise<void> {
+    item.acked = seq;
+    item.ackedAt = at;
+    item.stored.resolve({ seq });
+    // Stored by an earlier attempt, at a place that the log has gone past.
+    if (core.isReady && (core.state.cursor ?? -1) >= seq)
+      await core.keepOwn(() => this.items.includes(item) ? { ...item, seq, at } : undefined);
+  }
+
+  /** Sends that are stored at a place up to this one and have not come back, oldest first. */
+  ackedUpTo(roomId: string, seq: number): OwnSend[] {
+    return this.items.filter((item) => item.roomId === roomId && item.acked !== undefined && item.acked <= seq)
+      .map((item) => ({ ...item, seq: item.acked!, at: item.ackedAt! })).sort((a, b) => a.seq - b.seq);
+  }
+
+  /** The server's no is definite. One that is about the epoch means: look whether an earlier attempt got through, and if not, encrypt again. */
+  private async refused(core: RoomCore, item: Tracked, error: unknown): Promise<void> {
+    if (!(error instanceof SecureMessagingError) || error.retryable)
+      throw error;
+    const aboutEpoch = error.code === "EpochTooOld" || error.code === "WrongEpoch" || item.generation !== core.state.generation;
+    if (!aboutEpoch || core.hasEnded) {
+      await this.fail(item, error);
+      return;
+    }
+    await core.catchUp();
+    if (!this.items.includes(item))
+      return;
+    await core.exclusively(async (draft) => {
+      if (!this.items.includes(item))
+        return false;
+      const fresh = bare({ ...item, clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined });
+      draft.put(keys.outbox(item.position), fresh);
+      draft.after.push(() => Object.assign(item, { clientMessageId: fresh.clientMessageId, ciphertext: undefined, epoch: undefined, generation: undefined }));
+      return true;
+    });
+  }
+
+  private async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
+    await this.store.write(new Map([[keys.outbox(item.position), null]]));
+    this.remove(item);
+    item.stored.reject(error);
+    this.onFailed?.({ roomId: item.roomId, id: item.id, error });
+  }
+
+  private remove(item: Tracked): void {
+    const at = this.items.indexOf(item);
+    if (at >= 0)
+      this.items.splice(at, 1);
+  }
+}
+
+/** Without what only memory knows. */
+function bare(item: OutboxItem): OutboxItem {
+  const { position, roomId, id, content, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation } = item;
+  return { position, roomId, id, content, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation };
+}

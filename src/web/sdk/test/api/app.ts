@@ -1,0 +1,48 @@
+// Compiles against the types that are published, as an application would. Never run.
+import {
+  IndexedDbStore, MemoryStore, SecureMessaging, SecureMessagingError, type IdentityChange, type Message, type Role, type Room, type Store,
+} from "@secure-messaging/sdk";
+import { FileStore } from "@secure-messaging/sdk/node";
+
+export async function app(inBrowser: boolean): Promise<void> {
+  const store: Store = inBrowser ? await IndexedDbStore.open() : process.argv[2] ? await FileStore.open(process.argv[2]) : new MemoryStore();
+  const credentials = { url: "https://example.org", username: "anna", password: "correct horse battery", store };
+  const client = await SecureMessaging.resume({ store }) ?? await SecureMessaging.signIn(credentials);
+  client.on("identityChanged", (change: IdentityChange) => console.log(change.username, change.identityKey.length));
+  client.on("room", async (room: Room) => {
+    for await (const message of room.messages())
+      show(message);
+  });
+  const room = await client.rooms.create(["ben"], { name: "Lunch", timeToLiveSeconds: 3600 });
+  room.on("typing", ({ userId }) => console.log(userId));
+  room.on("epoch", ({ epoch, devices }) => console.log(epoch, devices[0]?.deviceId));
+  const role: Role = room.role;
+  await room.members.add("cleo", role);
+  try {
+    const { seq } = await (await room.send("hello")).stored;
+    room.markRead(seq);
+  } catch (error) {
+    if (error instanceof SecureMessagingError && error.retryable)
+      console.log(error.code, error.retryAfterMs, error.currentEpoch);
+  }
+  for (const device of await client.devices.list())
+    if (!device.approved)
+      await client.devices.approve(device.id, device.code);
+  console.log(await client.safetyNumber("ben"), await room.code(), (await room.reads()).get(client.userId));
+  await client.close();
+}
+
+function show(message: Message): void {
+  switch (message.content.type) {
+    case "text":
+    case "reply":
+      console.log(message.from?.userId, message.content.text, message.reactions?.["👍"]?.length, message.edited);
+      break;
+    case "malformed":
+    case "unreadable":
+      console.log(message.content.reason);
+      break;
+    default:
+      break;
+  }
+}

@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { safetyNumber } from "../src/account/people.js";
+import { deviceCode } from "../src/account/device.js";
+import { newId, randomBytes } from "../src/bytes.js";
+import { buckets, decodeContent, encodeContent, maxContentBytes, pad, unpad, type Content } from "../src/content.js";
+
+test("padding hides sizes up to the bucket and comes off exactly", () => {
+  for (const length of [0, 1, 254, 255, 256, 511, 512, 5000, maxContentBytes]) {
+    const content = randomBytes(length).map((byte) => length % 2 ? byte : 0);
+    const padded = pad(content);
+    expect(buckets).toContain(padded.length);
+    expect(unpad(padded)).toEqual(content);
+  }
+  expect(() => pad(new Uint8Array(maxContentBytes + 1))).toThrow(RangeError);
+  expect(unpad(new Uint8Array(256))).toBeUndefined();
+  expect(unpad(new Uint8Array())).toBeUndefined();
+});
+
+test("every content comes back as it went", () => {
+  const target = newId();
+  const all: Content[] = [
+    { type: "text", text: "naïve 🙂\n" }, { type: "reply", to: target, text: "" }, { type: "edit", target, text: "x" }, { type: "delete", target },
+    { type: "reaction", target, emoji: "👍" }, { type: "reaction", target, emoji: "👍", removed: true }, { type: "receipt", upTo: 7 }, { type: "name", name: "Lunch" },
+    { type: "custom", kind: "poll", data: { a: [1, null] } },
+  ];
+  for (const content of all) {
+    const id = newId();
+    expect(decodeContent(pad(encodeContent({ id, content })))).toEqual({ id, content });
+  }
+});
+
+test("whatever a modified client writes is malformed, and throws nothing", () => {
+  const id = newId();
+  const bad: unknown[] = [
+    null, 1, "x", [], {}, { v: 2, id, type: "text", text: "x" }, { v: 1, type: "text", text: "x" }, { v: 1, id: "../..", type: "text", text: "x" }, { v: 1, id, type: "text" },
+    { v: 1, id, type: "text", text: 5 }, { v: 1, id, type: "text", text: "\ud800" }, { v: 1, id, type: "reaction", target: id, emoji: "x".repeat(100) },
+    { v: 1, id, type: "receipt", upTo: -1 }, { v: 1, id, type: "receipt", upTo: 1e300 }, { v: 1, id, type: "edit", target: {}, text: "" }, { v: 1, id, type: "launch" },
+    { v: 1, id, type: "reaction", target: id, emoji: "__proto__" },
+    { v: 1, id, type: "custom", kind: "x", data: JSON.parse(`{"a":[{"__proto__":1}]}`) }, { v: 1, id, type: "__proto__" }, { v: 1, id, type: { toString: 1 } },
+  ];
+  for (const value of bad)
+    expect(decodeContent(pad(new TextEncoder().encode(JSON.stringify(value)))), JSON.stringify(value).slice(0, 100)).toMatchObject({ type: "malformed" });
+  const deep = `{"v":1,"id":"${id}","type":"custom","kind":"x","data":${"[".repeat(9000)}${"]".repeat(9000)}}`;
+  expect(decodeContent(pad(new TextEncoder().encode(deep)))).toMatchObject({ type: "malformed" });
+  for (let i = 0; i < 2000; i++)
+    expect(decodeContent(i % 2 ? randomBytes(i % 600) : pad(randomBytes(i % 600)))).toMatchObject({ type: "malformed" });
+});
+
+test("safety numbers are the same for both and another for each pair; so are device codes", async () => {
+  const [a, b, c] = Array.from({ length: 3 }, () => ({ userId: newId(), identityKey: randomBytes(32) }));
+  const number = await safetyNumber(a!, b!);
+  expect(number).toMatch(/^(\d{5} ){11}\d{5}$/);
+  expect(await safetyNumber(b!, a!)).toBe(number);
+  expect(await safetyNumber(a!, c!)).not.toBe(number);
+  const device = { id: newId(), signatureKey: randomBytes(32), linkKey: randomBytes(32) };
+  expect(await deviceCode(device)).toMatch(/^(\d{5} ){5}\d{5}$/);
+  expect(await deviceCode({ ...device, linkKey: randomBytes(32) })).not.toBe(await deviceCode(device));
+});

@@ -1,0 +1,372 @@
+// What must not go wrong when things go wrong: lost answers, epochs that passed by, a Commit that nobody can apply, a device that lost its group, another identity. Clients of the SDK
+// in this process against the real server. Usage: node recovery.mjs SERVER.dll
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MemoryStore, SecureMessaging, SecureMessagingError } from "../../../src/web/sdk/dist/index.js";
+import { FileStore } from "../../../src/web/sdk/dist/node.js";
+import { freePort, killAll, Server } from "./processes.mjs";
+
+const folder = mkdtempSync(join(tmpdir(), "sm-recovery-"));
+mkdirSync(join(folder, "data"));
+const server = new Server(process.argv[2], folder, await freePort());
+let passed = 0;
+let failed = 0;
+let people = 0;
+const open = new Set();
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function until(what, condition, timeoutMs = 40_000) {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(25))
+    if (await condition())
+      return;
+  throw new Error(`waited in vain until ${what}`);
+}
+
+async function person(options = {}) {
+  const username = `person${++people}`;
+  const client = await SecureMessaging.signUp({ url: server.url, username, email: `${username}@example.org`, password: "a long enough password", ...options });
+  return watched(client);
+}
+
+function watched(client) {
+  client.warnings = [];
+  client.on("warning", (warning) => client.warnings.push(warning.kind));
+  open.add(client);
+  return client;
+}
+
+/** The room on another's device, ready, and what it reads there. */
+async function seenBy(client, id) {
+  await until("the room is known", () => client.rooms.list().some((room) => room.id === id));
+  const room = await client.rooms.get(id);
+  await room.whenReady();
+  room.seen = [];
+  void (async () => {
+    for await (const message of room.messages({ after: 0 }))
+      room.seen.push(message.content.text ?? message.content.type);
+  })();
+  return room;
+}
+
+/** A room of so many people, each with one device. */
+async function roomOf(count) {
+  const clients = [];
+  for (let i = 0; i < count; i++)
+    clients.push(await person());
+  const room = await clients[0].rooms.create(clients.slice(1).map((client) => client.username));
+  return { clients, rooms: await Promise.all(clients.map((client) => seenBy(client, room.id))) };
+}
+
+const inside = (room) => room.context;
+
+/** Epochs that pass: somebody is added and removed. */
+async function passEpochs(room, count) {
+  const guest = await person();
+  for (let i = 0; i < count; i++)
+    await (i % 2 === 0 ? room.members.add(guest.username) : room.members.remove(guest.username));
+}
+
+async function test(what, work) {
+  try {
+    await work();
+    passed++;
+    console.log(`ok      recovery: ${what}`);
+  } catch (error) {
+    failed++;
+    console.log(`FAILED  recovery: ${what}: ${error.stack}`);
+    for (const client of open)
+      console.log("        ", client.username, client.warnings.join(), client.rooms.list().map((room) => JSON.stringify({ epoch: room.epoch, broken: room.core.state.broken, out: room.core.state.out, cursor: room.core.state.cursor })).join());
+  }
+  for (const client of open)
+    await client.close();
+  open.clear();
+}
+
+const equal = (actual, expected) => {
+  if (JSON.stringify(actual) !== JSON.stringify(expected))
+    throw new Error(`got ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
+};
+
+/** Stands for a process that may die at any write: from then on nothing is stored, and another one begins with what was. */
+class MortalStore extends MemoryStore {
+  budget = Infinity;
+
+  async write(changes) {
+    if (this.budget-- <= 0)
+      throw new Error("the process is dead");
+    await super.write(changes);
+  }
+
+  heir() {
+    const heir = new MortalStore();
+    for (const [key, value] of this.values)
+      heir.values.set(key, value);
+    return heir;
+  }
+}
+
+await server.start();
+
+await test("whichever write a process dies before, nothing is lost, doubled or encrypted under a used key", async () => {
+  let store = new MortalStore();
+  let a = await person({ store });
+  const [b, guest] = [await person(), await person()];
+  const { id } = await a.rooms.create([b.username]);
+  const other = await seenBy(b, id);
+  const kept = [];
+  const told = [];
+  let deaths = 0;
+  for (let turn = 0; turn < 27; turn++) {
+    const room = await a.rooms.get(id);
+    await room.whenReady();
+    store.budget = turn % 9;
+    const work = [
+      ...[1, 2].map((n) => room.send(`a ${turn}.${n}`).then(({ id: name }) => kept.push({ name, text: `a ${turn}.${n}` }), () => undefined)),
+      turn % 2 === 0 ? (turn % 4 === 0 ? room.members.add(guest.username) : room.members.remove(guest.username)).catch(() => undefined) : undefined,
+    ];
+    told.push(`b ${turn}`);
+    await (await other.send(`b ${turn}`)).stored;
+    await Promise.race([Promise.allSettled(work), sleep(600)]);
+    await sleep(150);
+    deaths += store.budget < 0 ? 1 : 0;
+    // What it still does in memory is no one's business; what it had sent without having stored it would show now.
+    store.budget = -1;
+    const heir = store.heir();
+    open.delete(a);
+    await a.close();
+    store = heir;
+    a = watched(await SecureMessaging.resume({ store }));
+  }
+  const room = await seenBy(a, id);
+  await until("all is sent and read", () => a.unsent === 0 && kept.every(({ text }) => other.seen.includes(text)) && told.every((text) => room.seen.includes(text)));
+  const sent = other.seen.filter((text) => text.startsWith("a "));
+  equal(sent.filter((text) => kept.some((each) => each.text === text)).length, kept.length);
+  equal(new Set(other.seen).size, other.seen.length);
+  equal(room.seen.filter((text) => text.startsWith("b ")), told);
+  equal(new Set(room.seen).size, room.seen.length);
+  equal([...room.seen, ...other.seen].filter((text) => text === "unreadable"), []);
+  equal(room.seen, other.seen);
+  console.log(`        it died ${deaths} times in the middle of ${kept.length + told.length} messages`);
+  equal(deaths >= 10, true);
+});
+
+await test("an answer that is lost stores nothing twice", async () => {
+  const { rooms: [a, b] } = await roomOf(2);
+  const { hub } = inside(a);
+  const real = hub.sendBatch.bind(hub);
+  let lost = 0;
+  hub.sendBatch = async (requests) => {
+    const answer = await real(requests);
+    if (lost++ < 3)
+      throw SecureMessagingError.unreachable();
+    return answer;
+  };
+  const sends = await Promise.all(["one", "two", "three"].map((text) => a.send(text)));
+  await Promise.all(sends.map((sent) => sent.stored));
+  await until("all is read", () => b.seen.length >= 3 && a.seen.length >= 3);
+  await sleep(300);
+  equal(b.seen, ["one", "two", "three"]);
+  equal(a.seen, ["one", "two", "three"]);
+  equal(a.unsent, 0);
+});
+
+await test("a message whose epoch has passed is encrypted again, and keeps its place among its sender's", async () => {
+  const { rooms: [a, b] } = await roomOf(2);
+  const { hub } = inside(b);
+  const real = hub.sendBatch.bind(hub);
+  let held;
+  hub.sendBatch = async (requests) => {
+    if (!held) {
+      held = requests;
+      await passEpochs(a, 5);
+    }
+    return real(requests);
+  };
+  await b.send("first");
+  await b.send("second");
+  await until("all is read", () => a.seen.length >= 2);
+  await sleep(300);
+  equal(a.seen, ["first", "second"]);
+  equal(b.seen, ["first", "second"]);
+  equal(held[0].epoch < b.epoch - 3, true);
+});
+
+await test("nor twice when it had been stored and only the answer was late by epochs", async () => {
+  const { rooms: [a, b] } = await roomOf(2);
+  const { hub } = inside(b);
+  const real = hub.sendBatch.bind(hub);
+  let first = true;
+  hub.sendBatch = async (requests) => {
+    const answer = await real(requests);
+    if (first) {
+      first = false;
+      await passEpochs(a, 5);
+      throw SecureMessagingError.unreachable();
+    }
+    return answer;
+  };
+  await (await b.send("once")).stored;
+  await until("it is read", () => a.seen.length >= 1 && b.seen.length >= 1 && b.unsent === 0);
+  await sleep(500);
+  equal([a.seen, b.seen], [["once"], ["once"]]);
+});
+
+await test("members who change the group at once all get their way", async () => {
+  const { clients, rooms } = await roomOf(3);
+  const guests = [await person(), await person(), await person()];
+  await clients[0].context.session.call("PATCH", `v1/rooms/${rooms[0].id}/members/${clients[1].userId}`, { role: "admin" });
+  await clients[0].context.session.call("PATCH", `v1/rooms/${rooms[0].id}/members/${clients[2].userId}`, { role: "admin" });
+  await Promise.all(rooms.map((room, i) => room.members.add(guests[i].username)));
+  await Promise.all(guests.map((guest) => seenBy(guest, rooms[0].id)));
+  await until("all are in one epoch", () => rooms.every((room) => room.devices().length === 6 && room.epoch === rooms[0].epoch));
+  equal(new Set(await Promise.all(rooms.map((room) => room.code()))).size, 1);
+});
+
+await test("a Commit that nobody can apply resets the group, and all go on", async () => {
+  const { clients, rooms } = await roomOf(3);
+  await (await rooms[1].send("before")).stored;
+  await until("it is read", () => rooms.every((room) => room.seen.length === 1));
+  // A member whose client is not ours: the framing is right, what is in it is noise.
+  const own = await rooms[2].core.group.commit({ remove: [], add: [] });
+  const commit = Buffer.from(own.commit);
+  commit[commit.length - 1] ^= 1;
+  await clients[2].context.session.call("POST", `v1/rooms/${rooms[2].id}/commits`, { id: crypto.randomUUID(), epoch: rooms[2].epoch, commit: commit.toString("base64"), welcomes: [] });
+  await until("the group has begun anew", () => rooms.every((room) => room.core.state.generation === 1 && room.isReady));
+  await (await rooms[0].send("after")).stored;
+  await (await rooms[2].send("me too")).stored;
+  await until("it is read", () => rooms.every((room) => room.seen.length === 3));
+  for (const room of rooms)
+    equal(room.seen, ["before", "after", "me too"]);
+});
+
+await test("a device that cannot follow the others starts anew and is let in again", async () => {
+  const { clients, rooms } = await roomOf(4);
+  await (await rooms[0].send("before")).stored;
+  await until("it is read", () => rooms.every((room) => room.seen.length === 1));
+  // Its state is damaged: the others can apply the next Commit, it alone cannot.
+  await rooms[3].core.exclusively(async (draft) => { draft.state.broken = { seq: draft.state.cursor, why: "chain", since: Date.now() }; });
+  clients[3].rooms.open.get(rooms[3].id).keeper.kick(0);
+  await until("it has started anew", () => clients[3].warnings.includes("healing"));
+  await until("it is in again", () => rooms[3].isReady && rooms.every((room) => room.devices().length === 4), 60_000);
+  await (await rooms[3].send("back")).stored;
+  await (await rooms[1].send("welcome back")).stored;
+  await until("it is read", () => rooms.every((room) => room.seen.includes("welcome back")));
+  equal(rooms[3].seen.slice(-2), ["back", "welcome back"]);
+});
+
+await test("another identity is announced, and the room goes on", async () => {
+  const { clients, rooms } = await roomOf(2);
+  const changes = [];
+  clients[0].on("identityChanged", (change) => changes.push(change.userId));
+  const before = await clients[0].safetyNumber(clients[1].username);
+  equal(before, await clients[1].safetyNumber(clients[0].username));
+  await clients[1].devices.replaceIdentity();
+  await until("it is announced", () => changes.length > 0);
+  equal(changes, [clients[1].userId]);
+  equal(before === await clients[0].safetyNumber(clients[1].username), false);
+  equal(await clients[1].safetyNumber(clients[0].username), await clients[0].safetyNumber(clients[1].username));
+  await until("both are in one epoch again", () => rooms[1].isReady && rooms[0].epoch === rooms[1].epoch && rooms[0].core.group.leaves().length === 2);
+  await (await rooms[1].send("still me")).stored;
+  await until("it is read", () => rooms[0].seen.includes("still me"));
+});
+
+await test("signing out and in again on the same store is the same device", async () => {
+  const path = join(folder, "again.store");
+  const store = await FileStore.open(path);
+  const [a, b] = [await person({ store }), await person()];
+  const room = await a.rooms.create([b.username]);
+  const other = await seenBy(b, room.id);
+  const device = a.devices.currentId;
+  await (await room.send("one")).stored;
+  await a.signOut();
+  await (await other.send("two")).stored;
+  const again = watched(await SecureMessaging.signIn({ url: server.url, username: a.username, password: "a long enough password", store: await FileStore.open(path) }));
+  equal(again.devices.currentId, device);
+  const same = await seenBy(again, room.id);
+  await until("it is read", () => same.seen.length === 2);
+  equal(same.seen, ["one", "two"]);
+  await (await same.send("three")).stored;
+  await until("it is read", () => other.seen.length === 3);
+});
+
+await test("edits, reactions, receipts and deletions arrive at the message that they are about, and only its author's", async () => {
+  const { clients, rooms: [a, b] } = await roomOf(2);
+  const first = await a.send("frist");
+  await until("it is read", () => b.seen.length === 1);
+  await (await a.edit(first.id, "first")).stored;
+  await (await b.edit(first.id, "forged")).stored;
+  await (await b.react(first.id, "👍")).stored;
+  await (await b.react(first.id, "constructor")).stored;
+  const read = new Promise((resolve) => a.on("read", resolve));
+  const [message] = await b.history();
+  b.markRead(message);
+  await until("it is changed", async () => Object.keys((await a.history())[0].reactions ?? {}).length === 2);
+  const [seen] = await a.history();
+  equal([seen.content.text, seen.edited, seen.reactions], ["first", true, { "👍": [clients[1].userId], constructor: [clients[1].userId] }]);
+  equal((await read).upTo, message.seq);
+  await (await a.delete(seen)).stored;
+  await until("it is gone", async () => (await b.history())[0].deleted && (await b.history())[0].retracted);
+  equal((await b.history())[0].content.text, "");
+});
+
+await test("an outbox survives, and a wrong code approves nothing", async () => {
+  const path = join(folder, "outbox.store");
+  const a = await person({ store: await FileStore.open(path) });
+  const b = await person();
+  const room = await a.rooms.create([b.username]);
+  const other = await seenBy(b, room.id);
+  await server.kill();
+  await room.send("written while the server was gone");
+  await a.close();
+  const again = watched(await SecureMessaging.resume({ store: await FileStore.open(path) }));
+  equal(again.rooms.list().length, 1);
+  await again.rooms.list()[0].send("and after a restart");
+  await server.start();
+  await until("both are read", () => other.seen.length === 2);
+  equal(other.seen, ["written while the server was gone", "and after a restart"]);
+  const second = watched(await SecureMessaging.signIn({ url: server.url, username: a.username, password: "a long enough password", store: new MemoryStore() }));
+  const error = await again.devices.approve(second.devices.currentId, "00000 00000 00000 00000 00000 00000").catch((e) => e);
+  equal(error.code, "Forbidden");
+  equal(second.devices.isApproved, false);
+  equal((await second.rooms.create([b.username]).catch((e) => e)).code, "NotReady");
+});
+
+await test("tokens are renewed under way, a draining node is left, and an ended session says so", async () => {
+  await server.kill();
+  server.options = ["--Auth:AccessTokenLifetime=00:00:30"];
+  await server.start();
+  const { clients: [a, b], rooms: [roomA, roomB] } = await roomOf(2);
+  const tokens = new Set();
+  const call = a.context.session.http.call.bind(a.context.session.http);
+  let refreshes = 0;
+  a.context.session.http.call = (method, path, body, token) => {
+    refreshes += path === "v1/auth/refresh" ? 1 : 0;
+    return call(method, path, body, token);
+  };
+  const texts = [];
+  for (const end = Date.now() + 44_000; Date.now() < end; await sleep(250)) {
+    texts.push(`tick ${texts.length}`);
+    await roomB.send(texts.at(-1));
+    tokens.add(await a.context.session.accessToken());
+  }
+  await until("all is read", () => roomA.seen.length === texts.length);
+  equal(roomA.seen, texts);
+  equal([tokens.size >= 3, refreshes, b.unsent], [true, tokens.size - 1, 0]);
+  server.process.kill("SIGTERM");
+  await server.process.ended;
+  await server.start();
+  await (await roomB.send("after the node had drained")).stored;
+  await until("it is read", () => roomA.seen.length === texts.length + 1);
+  const ended = new Promise((resolve) => b.on("signedOut", resolve));
+  const current = (await b.sessions.list()).find((session) => session.current);
+  await b.sessions.end(current.id).catch(() => undefined);
+  await ended;
+  equal((await b.devices.list().catch((error) => error)).code, "SignedOut");
+});
+
+await server.kill();
+killAll();
+rmSync(folder, { recursive: true, force: true });
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
