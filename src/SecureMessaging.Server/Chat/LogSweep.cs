@@ -16,6 +16,10 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
     : BackgroundService
 {
     private const int Chunk = 2000;
+
+    /// <summary>Hints that wait to be looked up. Past it they are dropped: the next sweep finds what they meant.</summary>
+    private const int MaxHints = 10_000;
+
     private static readonly TimeSpan Degraded = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan SessionsWhenDegraded = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Heads = TimeSpan.FromSeconds(2);
@@ -25,6 +29,12 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
 
     private const string MembershipsSql = """
         select m.user_id, m.room_id, m.joined_seq, r.last_seq from room_members m join rooms r on r.id = m.room_id where m.user_id = any(@Ids)
+        """;
+
+    // By the entry, not by who is in now: who came and went again meanwhile is still owed what lies between.
+    private const string JoiningsSql = """
+        select e.user_id, e.room_id, e.seq as joined_seq from unnest(@RoomIds, @Seqs) as h (room_id, seq) join entries e on e.room_id = h.room_id and e.seq = h.seq
+        where e.kind = @Joined and e.user_id is not null
         """;
 
     private const string LiveSessionsSql = "select id from sessions where id = any(@Ids) and ended_at is null";
@@ -82,7 +92,7 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
         return true;
     }
 
-    /// <summary>Keeps what concerns somebody here, so that there are never more than connections and their rooms.</summary>
+    /// <summary>Keeps what concerns somebody here.</summary>
     private void Note(BusHint hint)
     {
         var concerned = hint.Kind switch
@@ -91,7 +101,7 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
             BusMessageKind.RoomDeleted => tails.Has(hint.Id),
             _ => connections.All().Any(connection => connection.SessionId == hint.Id),
         };
-        if (concerned && hints.TryAdd(hint, true))
+        if (concerned && hints.Count < MaxHints && hints.TryAdd(hint, true))
             Wake();
     }
 
@@ -104,14 +114,11 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
         foreach (var ended in taken[BusMessageKind.SessionEnded].GroupBy(hint => hint.Reason, hint => hint.Id))
             await SweepSessionsAsync(ended, ended.Key, cancellationToken);
         await SweepRoomsAsync(taken[BusMessageKind.RoomDeleted].Select(hint => hint.Id), cancellationToken);
-        var joined = taken[BusMessageKind.Joined].Select(hint => (hint.Id, hint.UserId)).ToHashSet();
-        foreach (var ids in joined.Select(pair => pair.UserId).Distinct().Chunk(Chunk))
+        foreach (var joined in taken[BusMessageKind.Joined].Chunk(Chunk))
         {
-            foreach (var membership in await QueryAsync<MembershipRow>(MembershipsSql, ids, cancellationToken))
-            {
-                if (joined.Contains((membership.RoomId, membership.UserId)))
-                    tails.Join(membership.RoomId, membership.UserId, membership.JoinedSeq, membership.LastSeq);
-            }
+            var parameters = new { RoomIds = joined.Select(hint => hint.Id).ToArray(), Seqs = joined.Select(hint => hint.Seq).ToArray(), Joined = (int)EntryKind.MemberJoined };
+            foreach (var entry in await database.ReadAsync(connection => connection.QueryAsync<JoinedRow>(JoiningsSql, parameters, cancellationToken), cancellationToken))
+                tails.Join(entry.RoomId, entry.UserId, entry.JoinedSeq, entry.JoinedSeq);
         }
     }
 
@@ -177,6 +184,13 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
     {
         public Guid RoomId { get; init; }
         public long LastSeq { get; init; }
+    }
+
+    private sealed record JoinedRow
+    {
+        public Guid UserId { get; init; }
+        public Guid RoomId { get; init; }
+        public long JoinedSeq { get; init; }
     }
 
     private sealed record MembershipRow

@@ -15,8 +15,9 @@ namespace SecureMessaging.Server.Chat;
 /// <param name="Kind">A joining, the end of a room or of a session.</param>
 /// <param name="Id">The room or the session.</param>
 /// <param name="UserId">Who joined.</param>
+/// <param name="Seq">Of a joining: its place in the log.</param>
 /// <param name="Reason">Why the session is over.</param>
-internal readonly record struct BusHint(BusMessageKind Kind, Guid Id, Guid UserId = default, SessionEndReason Reason = default);
+internal readonly record struct BusHint(BusMessageKind Kind, Guid Id, Guid UserId = default, long Seq = 0, SessionEndReason Reason = default);
 
 /// <summary>
 /// Tells the other nodes, through Redis, that logs have grown, and hears it from them. Only ever a hurry-up: what is lost here, <see cref="LogSweep"/> finds
@@ -244,8 +245,8 @@ internal sealed partial class NodeBus : BackgroundService
 
                 break;
             case BusMessageKind.Joined:
-                var (room, _) = BusMessage.ReadHead(ref body);
-                Hinted?.Invoke(new BusHint(kind, room, new Guid(body)));
+                var (room, joinedSeq) = BusMessage.ReadHead(ref body);
+                Hinted?.Invoke(new BusHint(kind, room, new Guid(body), joinedSeq));
                 break;
             case BusMessageKind.RoomDeleted:
                 Hinted?.Invoke(new BusHint(kind, new Guid(body)));
