@@ -23,6 +23,18 @@ test("ranges are in order, from both ends", async () => {
 });
 
 describe("a file store", () => {
+  test("counts the lock of an earlier process for nothing, even if it had the same number", async () => {
+    const path = join(folder, "s");
+    for (const left of ["", String(process.pid), `${process.pid} ${Date.now() - process.uptime() * 1000 - 60_000}`, "4194304 1"]) {
+      await writeFile(`${path}.lock`, left);
+      const store = await FileStore.open(path);
+      await expect(FileStore.open(path)).rejects.toMatchObject({ code: "Conflict" });
+      await store.close();
+    }
+    await writeFile(`${path}.lock`, `${process.ppid} 1`);
+    await expect(FileStore.open(path)).rejects.toMatchObject({ code: "Conflict" });
+  });
+
   test("keeps what was written, encrypted, for one process at a time", async () => {
     const path = join(folder, "s");
     const store = await FileStore.open(path);

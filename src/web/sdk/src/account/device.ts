@@ -76,12 +76,7 @@ export class OwnDevice {
   /** Starts anew with other keys: the way back for a device whose groups cannot be followed any more. */
   rotate(): Promise<void> {
     return this.turn.run(async () => {
-      const seed = this.record.identitySeed;
-      const next: DeviceRecord = { ...this.record, signature: await generateSigningKey(), link: await newLinkKey() };
-      if (seed)
-        next.identitySignature = await signDevice(seed, this.session.userId, this.id, next.signature.publicKey);
-      else
-        next.identitySignature = undefined;
+      const next = await this.withNewKeys(this.record);
       // Both are kept until the server has answered: the answer may be lost.
       await this.store.write(new Map([[keys.nextDevice, pack(next)]]));
       await this.finishRotation(next);
@@ -100,8 +95,7 @@ export class OwnDevice {
       await this.session.call("PUT", "v1/me/identity", {
         deviceId: this.id, identityKey: toBase64(next.identityKey!), identitySignature: toBase64(next.identitySignature!),
       });
-      await this.adopt(next, new Map([[`${keys.device}/identity`, null]]));
-      this.onApproved?.();
+      await this.beginAs(next);
     });
   }
 
@@ -154,12 +148,24 @@ export class OwnDevice {
       await this.session.call("PUT", `v1/devices/${this.id}/session`);
     const next = await read<DeviceRecord>(this.store, keys.nextDevice);
     if (next) {
-      await this.finishRotation(next);
+      // Another device has given the user another identity since: the signature of the old one is worth nothing, and this device waits for approval.
+      const outdated = next.identityKey !== undefined && own.identityKey !== toBase64(next.identityKey);
+      await this.finishRotation(outdated ? { ...next, identitySignature: undefined } : next);
       return;
     }
     const replaced = await read<DeviceRecord>(this.store, `${keys.device}/identity`);
-    if (replaced)
-      await this.adopt(own.identityKey === toBase64(replaced.identityKey!) ? replaced : this.record, new Map([[`${keys.device}/identity`, null]]));
+    if (replaced) {
+      if (own.identityKey === toBase64(replaced.identityKey!)) {
+        await this.beginAs(replaced);
+        return;
+      }
+      await this.adopt(this.record, new Map([[`${keys.device}/identity`, null]]));
+    }
+    if (!own.approved && own.identityKey && this.identity && own.identityKey !== toBase64(this.record.identityKey!)) {
+      // Another device goes on under a new identity, and this one waits. Its own identity's key is kept: only an approval replaces it.
+      await this.adopt({ ...this.record, identitySignature: undefined });
+      return;
+    }
     if (!own.approved || !own.identityKey || !own.identitySignature || this.record.registered && this.identity && equal(this.record.identityKey!, fromBase64(own.identityKey)))
       return;
     const record: DeviceRecord = { ...this.record, registered: true, identityKey: fromBase64(own.identityKey), identitySignature: fromBase64(own.identitySignature) };
@@ -181,6 +187,21 @@ export class OwnDevice {
     } catch {
       return undefined;
     }
+  }
+
+  private async withNewKeys(record: DeviceRecord): Promise<DeviceRecord> {
+    const signature = await generateSigningKey();
+    return {
+      ...record, signature, link: await newLinkKey(),
+      identitySignature: record.identitySeed && await signDevice(record.identitySeed, this.session.userId, this.id, signature.publicKey),
+    };
+  }
+
+  /** The server has the new identity. The device's leaves still show the old one; with other keys they are replaced. */
+  private async beginAs(record: DeviceRecord): Promise<void> {
+    const next = await this.withNewKeys(record);
+    await this.adopt(record, new Map([[`${keys.device}/identity`, null], [keys.nextDevice, pack(next)]]));
+    await this.finishRotation(next);
   }
 
   private async finishRotation(next: DeviceRecord): Promise<void> {

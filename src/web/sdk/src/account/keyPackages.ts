@@ -12,6 +12,8 @@ const low = 25;
 const firstFew = 5;
 const lifetimeDays = 84;
 const dayMs = 86_400_000;
+/** Whoever claims can use the last resort up at once, again and again; each new one is kept for months, here and there. */
+const lastResortEveryMs = 3_600_000;
 
 export interface StoredKeyPackage extends OwnKeyPackage { lastResort: boolean; madeAt: number }
 
@@ -30,7 +32,8 @@ export class KeyPackages {
       const path = `v1/devices/${this.device.id}/key-packages`;
       const stock = await this.session.call<KeyPackageStock>("GET", path);
       const remembered = await read<{ lastResortAt: number }>(this.store, keys.stock);
-      const needsLastResort = !stock.lastResort || stock.lastResortUsed || !remembered || Date.now() - remembered.lastResortAt > lifetimeDays / 3 * dayMs;
+      const age = remembered ? Date.now() - remembered.lastResortAt : Infinity;
+      const needsLastResort = !stock.lastResort || (stock.lastResortUsed && age > lastResortEveryMs) || age > lifetimeDays / 3 * dayMs;
       const count = stock.available < low ? wanted - stock.available : 0;
       if (count === 0 && !needsLastResort)
         return;

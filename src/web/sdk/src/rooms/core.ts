@@ -204,17 +204,22 @@ export class RoomCore {
     });
   }
 
+  /** Whether there is something to do and a way to do it: nothing can be read once the session is over. */
+  private get goesOn(): boolean {
+    return (this.dirty || this.queue.length > 0) && !this.ended && !this.context.closing.aborted && !this.context.session.isOver;
+  }
+
   private drain(): Promise<void> {
     return this.running ??= this.loop().finally(() => {
       this.running = undefined;
-      if ((this.dirty || this.queue.length > 0) && !this.ended && !this.context.closing.aborted)
+      if (this.goesOn)
         void this.drain();
     });
   }
 
   private async loop(): Promise<void> {
     const backoff = new Backoff();
-    while ((this.dirty || this.queue.length > 0) && !this.ended && !this.context.closing.aborted) {
+    while (this.goesOn) {
       try {
         await this.step();
         backoff.reset();

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { open, readFile, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { defer, type Deferred } from "../timing.js";
 import { SecureMessagingError } from "../errors.js";
 import { MemoryStore, pack, unpack, type Changes } from "./store.js";
@@ -47,7 +47,7 @@ export class FileStore extends MemoryStore {
       await store.load();
       return store;
     } catch (error) {
-      await rm(`${path}.lock`, { force: true });
+      await freeLock(`${path}.lock`);
       throw error;
     }
   }
@@ -64,7 +64,7 @@ export class FileStore extends MemoryStore {
   override async close(): Promise<void> {
     await this.writing;
     await this.file.close();
-    await rm(`${this.path}.lock`, { force: true });
+    await freeLock(`${this.path}.lock`);
   }
 
   private async drain(): Promise<void> {
@@ -194,17 +194,24 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** The lock names its process; that of a dead one counts for nothing. */
+/** Locks that this thread holds. */
+const held = new Set<string>();
+
+/** When this process began, the same in all of its threads. In a container each process may have the number of the one before. */
+const began = () => Date.now() - process.uptime() * 1000;
+
+/** The lock names its process, by number and beginning; that of a dead one counts for nothing. */
 async function takeLock(path: string): Promise<void> {
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
-      await writeFile(path, String(process.pid), { flag: "wx", mode: 0o600 });
+      await writeFile(path, `${process.pid} ${Math.round(began())}`, { flag: "wx", mode: 0o600 });
+      held.add(resolve(path));
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST")
         throw error;
-      const owner = Number(await readFile(path, "utf8").catch(() => ""));
-      if (owner > 0 && isAlive(owner))
+      const [owner, since] = (await readFile(path, "utf8").catch(() => "")).split(" ").map(Number);
+      if (held.has(resolve(path)) || (owner === process.pid ? Math.abs(since! - began()) < 5000 : owner! > 0 && isAlive(owner!)))
         break;
       await rm(path, { force: true });
     }
@@ -212,9 +219,12 @@ async function takeLock(path: string): Promise<void> {
   throw SecureMessagingError.of("Conflict", `Another process uses this store. If none does, delete ${path}.`);
 }
 
+async function freeLock(path: string): Promise<void> {
+  held.delete(resolve(path));
+  await rm(path, { force: true });
+}
+
 function isAlive(pid: number): boolean {
-  if (pid === process.pid)
-    return true;
   try {
     process.kill(pid, 0);
     return true;
