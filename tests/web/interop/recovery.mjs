@@ -255,6 +255,27 @@ await test("a device that cannot follow the others starts anew and is let in aga
   equal(rooms[3].seen.slice(-2), ["back", "welcome back"]);
 });
 
+await test("a Commit that takes out and lets in against the roster is put right, and said", async () => {
+  const { clients: [a, b, c], rooms: [roomA, roomB, roomC] } = await roomOf(3);
+  const stranger = await person();
+  // Nothing else is about to make the members compare.
+  await sleep(4000);
+  const group = roomB.core.group;
+  const { keyPackages: [claimed] } = await b.context.session.call("POST", "v1/key-packages/claim", { userIds: [stranger.userId] });
+  const remove = group.leaves().filter((leaf) => leaf.userId === c.userId).map((leaf) => leaf.index);
+  const own = await group.commit({ remove, add: [Buffer.from(claimed.keyPackage, "base64")] });
+  const after = own.before.merge(own.after);
+  const id = crypto.randomUUID();
+  await roomB.core.exclusively(async (draft) => {
+    draft.usedKeys(own.before, own.before.epoch);
+    draft.setPending({ id, generation: 0, epoch: group.epoch, commit: own.commit, welcomes: [], base: after.encodeBase(), ratchets: after.epochs.map((epoch) => [epoch, after.encodeRatchet(epoch)]) });
+  });
+  await b.context.session.call("POST", `v1/rooms/${roomB.id}/commits`, { id, epoch: group.epoch, commit: Buffer.from(own.commit).toString("base64"), welcomes: [] });
+  await until("it is put right", () => roomC.isReady && roomA.epoch === 3 && roomC.epoch === 3);
+  equal(roomA.devices().map(({ userId }) => userId).sort(), [a, b, c].map((client) => client.userId).sort());
+  equal(a.warnings.includes("rosterMismatch"), true);
+});
+
 await test("another identity is announced, and the room goes on", async () => {
   const { clients, rooms } = await roomOf(2);
   const changes = [];

@@ -203,6 +203,7 @@ export class Rooms {
       roster: () => room().emit("members", undefined),
       settings: () => room().emit("settings", undefined),
       group: (group) => room().emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) }),
+      committed: (added, removed) => opened().keeper.check(added, removed),
       reconcile: (cause) => {
         if (cause === "broken")
           opened().keeper.kick(Math.random() * 1000);

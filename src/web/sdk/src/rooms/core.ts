@@ -1,6 +1,6 @@
 import { idBytes, toHex } from "../bytes.js";
 import { SecureMessagingError } from "../errors.js";
-import { Group, groupIdOf } from "../mls/group.js";
+import { Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { welcomeReferences } from "../mls/messages.js";
 import { keys, read, type Changes } from "../store/store.js";
 import { Backoff, Mutex } from "../timing.js";
@@ -21,6 +21,8 @@ export interface CoreListener {
   settings(): void;
   /** The group's members, or its epoch, are others now. */
   group(group: Group | undefined): void;
+  /** Another's Commit has changed who is in the group. The server cannot look into it, so members see whether it was right to. */
+  committed(added: Leaf[], removed: Leaf[]): void;
   /** Whether the group's leaves should be compared with the devices. */
   reconcile(cause: "roster" | "devices" | "reset" | "joined" | "broken"): void;
   ended(change: "left" | "deleted"): void;

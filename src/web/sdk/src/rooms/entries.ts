@@ -251,14 +251,20 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
     draft.after.push(() => listener.reconcile("broken"));
     return;
   }
-  const known = new Set(group.leaves().map((leaf) => toHex(leaf.signatureKey)));
-  const leaves = next?.leaves().filter((leaf) => !known.has(toHex(leaf.signatureKey))) ?? [];
+  const notIn = (others: Leaf[]) => {
+    const keys = new Set(others.map((leaf) => toHex(leaf.signatureKey)));
+    return (leaf: Leaf) => !keys.has(toHex(leaf.signatureKey));
+  };
+  const added = next?.leaves().filter(notIn(group.leaves())) ?? [];
+  const removed = next ? group.leaves().filter(notIn(next.leaves())) : [];
   if (next)
     await draft.replaceGroup(next);
   else
     state.out = true;
   tellGroup(draft, listener);
-  draft.after.push(() => void core.context.people.seeLeaves(leaves).catch(() => undefined), () => core.context.outbox.wake(core.id));
+  draft.after.push(() => void core.context.people.seeLeaves(added).catch(() => undefined), () => core.context.outbox.wake(core.id));
+  if (added.length + removed.length > 0)
+    draft.after.push(() => listener.committed(added, removed));
 }
 
 /** Each state is told, also when the next one follows at once. */

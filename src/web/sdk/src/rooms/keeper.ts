@@ -30,6 +30,8 @@ export class Keeper {
   private due: number | undefined;
   private readonly unmet = new Backoff(60_000);
   private unmetSince: number | undefined;
+  /** What others' Commits have changed and has not been compared with the roster. */
+  private unchecked: { leaf: Leaf; added: boolean }[] = [];
 
   constructor(private readonly context: Context, private readonly core: RoomCore) {
     if (core.pending)
@@ -51,6 +53,12 @@ export class Keeper {
     const group = this.core.group;
     const rank = group ? group.leaves().findIndex((leaf) => leaf.index === group.ownLeafIndex) : 3;
     this.kick(200 + Math.max(0, rank) * turnMs + Math.random() * turnMs);
+  }
+
+  /** Compare, and say so when a Commit has let in who should not be there, or taken out who should. */
+  check(added: Leaf[], removed: Leaf[]): void {
+    this.unchecked.push(...added.map((leaf) => ({ leaf, added: true })), ...removed.map((leaf) => ({ leaf, added: false })));
+    this.kickInTurn();
   }
 
   /** Makes a change of people, and the group fit it, in one transaction of the server's. */
@@ -121,8 +129,12 @@ export class Keeper {
     }
     const base = group ?? founder!;
     const wanted = await this.desired(change);
+    const unchecked = this.unchecked.splice(0);
     const leaves = base.leaves();
     const isWanted = (leaf: Leaf) => wanted.some((device) => device.deviceId === leaf.deviceId && device.userId === leaf.userId && equal(device.signatureKey, leaf.signatureKey));
+    const wrong = change ? [] : unchecked.filter(({ leaf, added }) => added !== isWanted(leaf) && added === leaves.some((each) => equal(each.signatureKey, leaf.signatureKey)));
+    if (wrong.length > 0)
+      this.context.warn({ kind: "rosterMismatch", roomId: this.core.id, detail: wrong.map(({ leaf, added }) => `${added ? "let in" : "taken out"}: device ${leaf.deviceId} of ${leaf.userId}`).join("; ") });
     let remove = leaves.filter((leaf) => leaf.index !== base.ownLeafIndex && !isWanted(leaf));
     const missing = wanted.filter((device) => device.deviceId !== this.context.device.id
       && !leaves.some((leaf) => leaf.deviceId === device.deviceId && equal(leaf.signatureKey, device.signatureKey)));
