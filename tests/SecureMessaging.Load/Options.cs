@@ -7,7 +7,7 @@ internal sealed record Options
 {
     public const string Usage = """
         SecureMessaging.Load              measures the server beside a bare SignalR hub and the limit of the store
-          --quick              three minutes instead of twenty
+          --quick              shorter runs, fewer connections, a shorter history
           --modes a,b          only these of: idle, throughput, latency, cpu, storm, replay, store, json (default: all)
           --subjects a,b       only these of: bare, postgres, sqlite, cluster (default: all; the bare hub is what ratios are of)
           --connections N      clients in all modes but idle (default: 1000)
