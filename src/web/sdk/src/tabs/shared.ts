@@ -1,0 +1,150 @@
+import type { DeviceInfo, SessionInfo } from "../devices.js";
+import type { Message } from "../rooms/records.js";
+import type { Role, RoomKind } from "../wire.js";
+
+/** How things stand; replaced as a whole when something changes. */
+export interface SharedStatus {
+  /** `signedOut` also when the server has ended the session; `waiting` until another of the user's devices approves this one. */
+  state: "signedOut" | "waiting" | "ready";
+  userId?: string;
+  username?: string;
+  deviceId?: string;
+  /** What a waiting device shows, to be typed on the one that approves it. */
+  deviceCode?: string;
+  /** Whether the leading tab has a connection. */
+  connected: boolean;
+  /** Sends that have not come back in their rooms' logs. */
+  unsent: number;
+  /** Whether this tab holds the device's state and the connection. */
+  leader: boolean;
+}
+
+/** One line of the list of conversations. */
+export interface Conversation {
+  id: string;
+  kind: RoomKind;
+  /** A group's name, or the other person's username. */
+  title: string;
+  /** This user's role; undefined when the user is no longer in it: then only its history is left. */
+  role?: Role;
+  unread: number;
+  /** The newest message that is shown. */
+  last?: Message;
+  timeToLiveSeconds?: number;
+  /** What is wrong with the group, for a warning that stays until it is right again. */
+  problem?: "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
+}
+
+/** A person in a room. */
+export interface SharedMember { userId: string; username: string; role: Role; devices: number }
+
+/** A send that is not in the log yet. */
+export interface PendingSend { id: string; roomId: string; text: string; replyTo?: string; at: number; state: "waiting" | "failed"; error?: string }
+
+/** Who has read how far, and who types. */
+export interface RoomMarks {
+  /** The farthest place in the log that somebody says to have read, by user. */
+  read: Record<string, number>;
+  /** The farthest place up to which another member's device is known to have received; undefined when nothing tells. */
+  delivered?: number;
+}
+
+/** What a shared client tells. All tabs hear the same. */
+export interface SharedEvents {
+  status: SharedStatus;
+  conversations: undefined;
+  /** Messages came or changed, sends began or ended, marks moved: ask again for what is shown. */
+  room: { roomId: string };
+  typing: { roomId: string; userId: string; username: string };
+  /** Another's identity key is not the one known until now. */
+  identityChanged: { userId: string; username: string };
+  warning: { kind: string; roomId?: string; detail?: string };
+}
+
+/** Notification settings, as the server keeps them. */
+export interface NotificationPreferences {
+  muted: boolean;
+  /** Minutes of the day, in `timeZone`. */
+  quietFrom?: number;
+  quietUntil?: number;
+  /** IANA. */
+  timeZone?: string;
+  priority: "low" | "normal" | "high";
+}
+
+/**
+ * One device, shared by all tabs of one browser: one tab leads and holds the keys and the connection, the others ask it. Which one it is does not matter to whoever uses this;
+ * when the leader closes or dies, another takes over and what was asked meanwhile is asked again. Everything that goes in and out is plain data.
+ */
+export interface SharedClient {
+  readonly status: SharedStatus;
+  on<K extends keyof SharedEvents>(name: K, listener: (event: SharedEvents[K]) => void): () => void;
+
+  signUp(options: { username: string; email: string; password: string }): Promise<void>;
+  signIn(options: { username: string; password: string }): Promise<void>;
+  signOut(): Promise<void>;
+
+  conversations(): Promise<Conversation[]>;
+  /** Oldest first; without `before` the newest. */
+  history(roomId: string, options?: { before?: number; limit?: number }): Promise<Message[]>;
+  pending(roomId: string): Promise<PendingSend[]>;
+  marks(roomId: string): Promise<RoomMarks>;
+  /** Resolves once it is in the outbox. */
+  send(roomId: string, text: string, options?: { replyTo?: string }): Promise<string>;
+  edit(roomId: string, id: string, text: string): Promise<void>;
+  remove(roomId: string, id: string): Promise<void>;
+  react(roomId: string, id: string, emoji: string, on: boolean): Promise<void>;
+  /** Takes a failed send away, or sends it anew. */
+  discard(roomId: string, sendId: string): Promise<void>;
+  retry(roomId: string, sendId: string): Promise<void>;
+  typing(roomId: string): Promise<void>;
+  markRead(roomId: string, seq: number): Promise<void>;
+  draft(roomId: string): Promise<string>;
+  setDraft(roomId: string, text: string): Promise<void>;
+
+  createDirect(username: string): Promise<string>;
+  createGroup(usernames: string[], name: string): Promise<string>;
+  rename(roomId: string, name: string): Promise<void>;
+  setTimeToLive(roomId: string, seconds: number | undefined): Promise<void>;
+  members(roomId: string): Promise<SharedMember[]>;
+  addMember(roomId: string, username: string): Promise<void>;
+  removeMember(roomId: string, userId: string): Promise<void>;
+  setRole(roomId: string, userId: string, role: Role): Promise<void>;
+  leave(roomId: string): Promise<void>;
+  deleteRoom(roomId: string): Promise<void>;
+  /** The group's epoch code: the same on all devices that are in. */
+  roomCode(roomId: string): Promise<string>;
+  safetyNumber(username: string): Promise<string>;
+  /** The user has looked at a problem of the room (a changed key, say). */
+  acknowledge(roomId: string): Promise<void>;
+
+  devices(): Promise<DeviceInfo[]>;
+  approveDevice(deviceId: string, code: string): Promise<void>;
+  revokeDevice(deviceId: string): Promise<void>;
+  rotateDevice(): Promise<void>;
+  replaceIdentity(): Promise<void>;
+
+  sessions(): Promise<SessionInfo[]>;
+  endSession(sessionId: string): Promise<void>;
+  /** Ends all of the user's sessions, this one included. */
+  endAllSessions(): Promise<void>;
+
+  profile(): Promise<{ username: string; email: string; createdOn: string }>;
+  changeEmail(password: string, email: string): Promise<void>;
+  changePassword(password: string, newPassword: string): Promise<void>;
+  deleteAccount(password: string): Promise<void>;
+  /** Everything the server holds on this user: `GET /v1/me/data`. */
+  dataHeld(): Promise<unknown>;
+  /** The server's inventory of what it stores, for how long and why: `/.well-known/data-inventory`. */
+  dataInventory(): Promise<unknown>;
+  /** Everything readable on this device, with what the server holds: one JSON document. */
+  exportAll(): Promise<string>;
+
+  notifications(): Promise<{ everywhere: NotificationPreferences; rooms: Record<string, NotificationPreferences> }>;
+  /** Without a room: everywhere. Undefined settings of a room: as everywhere. */
+  setNotifications(settings: NotificationPreferences | undefined, roomId?: string): Promise<void>;
+  /** The VAPID public key, base64url; undefined when the server has Web Push turned off. */
+  pushKey(): Promise<string | undefined>;
+  /** Tells the server where to wake this browser; undefined: no longer. */
+  setPushEndpoint(endpoint: string | undefined): Promise<void>;
+}
