@@ -62,6 +62,8 @@ internal sealed class Bench(Options options) : IAsyncDisposable
 
     private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 3 : 20);
 
+    private TimeSpan WarmUp => TimeSpan.FromSeconds(options.Quick ? 5 : 15);
+
     private int History => options.Quick ? 50_000 : 1_000_000;
 
     private async Task StartAsync()
@@ -100,6 +102,9 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         if (!options.Wants("throughput") && !options.Wants("latency") && !options.Wants("cpu"))
             return;
         using var swarms = await SwarmsAsync(size, json: false);
+        // What runs seldom is compiled in haste; measured is what stays once everything has been compiled well.
+        if (size == RoomSizes[0])
+            await EachAsync("warm-up", subject => Measure.ThroughputAsync(subject, swarms[subject], "warm-up", size, options.Connections, WarmUp), row => row.MessagesPerSecond, runs: 1, show: false);
         // In big rooms a few senders keep every server busy; more would only queue.
         var senders = size < 1000 ? options.Connections : Math.Min(200, options.Connections);
         var throughput = await EachAsync(

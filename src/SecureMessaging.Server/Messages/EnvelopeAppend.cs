@@ -29,9 +29,8 @@ internal enum AppendStatus
 }
 
 /// <summary>What became of one envelope of a batch.</summary>
-internal sealed record AppendOutcome
+internal readonly record struct AppendOutcome
 {
-    public int Ord { get; init; }
     public AppendStatus Status { get; init; }
     public long Seq { get; init; }
     public DateTime CreatedAt { get; init; }
@@ -45,8 +44,11 @@ internal sealed record AppendOutcome
 /// </summary>
 internal interface IEnvelopeAppend
 {
-    /// <summary>No two envelopes of a batch may have the same room and id. Outcomes come in the order of the batch.</summary>
-    Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken);
+    /// <summary>
+    /// No two envelopes of a batch may have the same room and id. Outcomes come in the order of the batch. Blocks: the writer has a thread of its own, which
+    /// need not wait for its turn behind what a busy thread pool has queued.
+    /// </summary>
+    AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now);
 
     /// <summary>Application messages are accepted for this many epochs before the current one (members may not have seen the newest commit yet).</summary>
     const int PastEpochs = 3;

@@ -1,4 +1,4 @@
-using System.Threading.Channels;
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
@@ -20,11 +20,18 @@ internal sealed partial class LogWriter(
     ILogger<LogWriter> logger)
     : BackgroundService
 {
+    /// <summary>From a commit to the socket is more than one turn of the thread pool: the tail's, the connection's, the socket's.</summary>
+    private const int Turns = 3;
+
+    /// <summary>Work that waits while every processor has more to do than a moment's.</summary>
+    private static readonly int BusyPool = 4 * Environment.ProcessorCount;
+    private static readonly TimeSpan MaxLinger = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4.5);
 
-    private readonly Channel<SendGroup> queue = Channel.CreateBounded<SendGroup>(
-        new BoundedChannelOptions(options.Value.QueueLength) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+    private readonly BlockingCollection<SendGroup> queue = new(options.Value.QueueLength);
+    private readonly ManualResetEventSlim caughtUp = new();
 
+    private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
     private long queuedBytes;
 
     public async Task<SendAck> SendAsync(Caller caller, SendRequest request, CancellationToken cancellationToken)
@@ -72,24 +79,52 @@ internal sealed partial class LogWriter(
         return results;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    // Not the stopping token: what was accepted is finished before the process ends.
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private void Run()
     {
-        // Not the stopping token: what was accepted is finished before the process ends.
-        var carried = default(SendGroup);
-        while (carried is not null || await queue.Reader.WaitToReadAsync(CancellationToken.None))
+        var batch = new List<SendGroup>();
+        foreach (var first in queue.GetConsumingEnumerable())
         {
-            var batch = new List<SendGroup>();
-            carried = Gather(batch, carried);
-            await WriteAsync(batch);
+            for (var carried = first; carried is not null;)
+            {
+                batch.Clear();
+                carried = Gather(batch, carried);
+                Write(batch);
+                AwaitDelivery();
+            }
+        }
+    }
+
+    /// <summary>
+    /// While the thread pool is behind, the next batch begins only when it has caught up with what this one set off. So more gathers for it, and the busier the
+    /// node, the fewer the messages that a room's entries go out in.
+    /// </summary>
+    private void AwaitDelivery()
+    {
+        for (var i = 0; i < Turns && ThreadPool.PendingWorkItemCount > BusyPool; i++)
+        {
+            caughtUp.Reset();
+            ThreadPool.UnsafeQueueUserWorkItem(static done => done.Set(), caughtUp, preferLocal: false);
+            caughtUp.Wait(MaxLinger);
         }
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        queue.Writer.TryComplete();
+        queue.CompleteAdding();
         if (ExecuteTask is { } running)
             await running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await base.StopAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        queue.Dispose();
+        caughtUp.Dispose();
+        base.Dispose();
     }
 
     private Envelope Validate(Caller caller, SendRequest request)
@@ -119,10 +154,10 @@ internal sealed partial class LogWriter(
     private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, CancellationToken cancellationToken)
     {
         var group = new SendGroup(envelopes);
-        if (Interlocked.Add(ref queuedBytes, group.Bytes) > options.Value.QueueBytes || !queue.Writer.TryWrite(group))
+        if (Interlocked.Add(ref queuedBytes, group.Bytes) > options.Value.QueueBytes || !TryQueue(group))
         {
             Interlocked.Add(ref queuedBytes, -group.Bytes);
-            metrics.Sent("overloaded", envelopes.Length);
+            metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
             throw new ApiException(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
         }
 
@@ -149,13 +184,13 @@ internal sealed partial class LogWriter(
     private SendGroup? Gather(List<SendGroup> batch, SendGroup? carried)
     {
         var count = 0;
-        var ids = new HashSet<(Guid, Guid)>();
-        while (carried is not null || queue.Reader.TryRead(out carried))
+        batchIds.Clear();
+        while (carried is not null || queue.TryTake(out carried))
         {
-            if (batch.Count > 0 && (count + carried.Envelopes.Length > options.Value.BatchLength || carried.Envelopes.Any(e => ids.Contains((e.RoomId, e.Id)))))
+            if (batch.Count > 0 && (count + carried.Envelopes.Length > options.Value.BatchLength || Holds(carried)))
                 return carried;
             foreach (var envelope in carried.Envelopes)
-                ids.Add((envelope.RoomId, envelope.Id));
+                batchIds.Add((envelope.RoomId, envelope.Id));
             count += carried.Envelopes.Length;
             Interlocked.Add(ref queuedBytes, -carried.Bytes);
             batch.Add(carried);
@@ -165,7 +200,31 @@ internal sealed partial class LogWriter(
         return null;
     }
 
-    private async Task WriteAsync(List<SendGroup> batch)
+    private bool Holds(SendGroup group)
+    {
+        foreach (var envelope in group.Envelopes)
+        {
+            if (batchIds.Contains((envelope.RoomId, envelope.Id)))
+                return true;
+        }
+
+        return false;
+    }
+
+    private bool TryQueue(SendGroup group)
+    {
+        try
+        {
+            return queue.TryAdd(group);
+        }
+        catch (InvalidOperationException)
+        {
+            // The node stops and takes no more.
+            return false;
+        }
+    }
+
+    private void Write(List<SendGroup> batch)
     {
         Envelope[] envelopes = [.. batch.SelectMany(group => group.Envelopes)];
         AppendOutcome[] outcomes;
@@ -173,12 +232,12 @@ internal sealed partial class LogWriter(
         metrics.Queued(-envelopes.Length);
         try
         {
-            outcomes = await append.AppendAsync(envelopes, time.Now(), CancellationToken.None);
+            outcomes = append.Append(envelopes, time.Now());
         }
         catch (ApiException exception)
         {
             // The database is away: nobody knows what became of the batch, and every sender may repeat.
-            metrics.Sent("failed", envelopes.Length);
+            metrics.Sent(SendOutcome.Failed, envelopes.Length);
             BatchUnavailable(logger, envelopes.Length, exception.InnerException?.GetType().Name);
             foreach (var group in batch)
                 group.Fail(exception.ToBody());
@@ -190,7 +249,7 @@ internal sealed partial class LogWriter(
         {
             BatchRefused(logger, envelopes.Length, exception);
             foreach (var group in batch)
-                await WriteOneByOneAsync(group);
+                WriteOneByOne(group);
             return;
         }
 
@@ -203,11 +262,11 @@ internal sealed partial class LogWriter(
             start += group.Envelopes.Length;
         }
 
-        await PublishAsync(envelopes, outcomes);
+        Publish(envelopes, outcomes);
     }
 
     /// <summary>Finds the one envelope that sank its batch. After a failure that may be repeated, the rest of the group fails too, or it would overtake.</summary>
-    private async Task WriteOneByOneAsync(SendGroup group)
+    private void WriteOneByOne(SendGroup group)
     {
         var results = new SendResult[group.Envelopes.Length];
         ErrorBody? stopped = null;
@@ -221,16 +280,16 @@ internal sealed partial class LogWriter(
 
             try
             {
-                var outcome = await append.AppendAsync([group.Envelopes[i]], time.Now(), CancellationToken.None);
+                var outcome = append.Append([group.Envelopes[i]], time.Now());
                 Count(outcome);
                 results[i] = SendGroup.ToResult(group.Envelopes[i], outcome[0]);
-                await PublishAsync([group.Envelopes[i]], outcome);
+                Publish([group.Envelopes[i]], outcome);
             }
             catch (Exception exception)
             {
                 var body = ApiException.Describe(exception);
                 feed.Doubt(group.Envelopes[i].RoomId);
-                metrics.Sent("failed");
+                metrics.Sent(SendOutcome.Failed);
                 results[i] = new SendResult(null, body);
                 if (body.Code == ErrorCode.Internal)
                     EnvelopeRefused(logger, exception);
@@ -244,14 +303,19 @@ internal sealed partial class LogWriter(
 
     private void Count(AppendOutcome[] outcomes)
     {
-        foreach (var outcomesAlike in outcomes.CountBy(outcome => outcome.Status))
+        var (stored, duplicate) = (0, 0);
+        foreach (var outcome in outcomes)
         {
-            metrics.Sent(
-                outcomesAlike.Key switch { AppendStatus.Stored => "stored", AppendStatus.Duplicate => "duplicate", _ => "refused" }, outcomesAlike.Value);
+            stored += outcome.Status == AppendStatus.Stored ? 1 : 0;
+            duplicate += outcome.Status == AppendStatus.Duplicate ? 1 : 0;
         }
+
+        metrics.Sent(SendOutcome.Stored, stored);
+        metrics.Sent(SendOutcome.Duplicate, duplicate);
+        metrics.Sent(SendOutcome.Refused, outcomes.Length - stored - duplicate);
     }
 
-    private async ValueTask PublishAsync(Envelope[] envelopes, AppendOutcome[] outcomes)
+    private void Publish(Envelope[] envelopes, AppendOutcome[] outcomes)
     {
         var stored = new Dictionary<Guid, List<LogEntry>>();
         for (var i = 0; i < envelopes.Length; i++)
@@ -270,7 +334,7 @@ internal sealed partial class LogWriter(
         }
 
         foreach (var (roomId, entries) in stored)
-            await feed.PublishAsync(roomId, [.. entries]);
+            feed.PublishAsync(roomId, [.. entries]).AsTask().GetAwaiter().GetResult();
     }
 
     [LoggerMessage(3000, LogLevel.Warning, "{Count} sends failed because the database did not answer ({ExceptionType})")]

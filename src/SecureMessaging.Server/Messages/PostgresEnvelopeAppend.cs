@@ -1,4 +1,5 @@
 using System.Data;
+using System.Data.Common;
 using Dapper;
 using Npgsql;
 using NpgsqlTypes;
@@ -47,22 +48,34 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
             from fresh),
         bumped as (
             update rooms r set last_seq = f.last_seq from (select room_id, max(seq) as last_seq from fresh group by room_id) f where r.id = f.room_id)
-        select c.ord, c.status, c.room_epoch, c.visible, coalesce(f.seq, c.old_seq, 0) as seq, coalesce(c.old_created_at, @CreatedAt) as created_at, c.expires_at
+        select c.status, coalesce(f.seq, c.old_seq, 0) as seq, coalesce(c.old_created_at, @CreatedAt) as created_at, c.expires_at, c.room_epoch, c.visible
         from checked c left join fresh f on f.ord = c.ord
         order by c.ord
         """;
 
-    public async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken) =>
-        await database.ReadAsync(
-            async connection =>
+    public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => database.Read(connection =>
+    {
+        using var reader = (DbDataReader)connection.ExecuteReader(Sql, new BatchParameters(batch, now), commandTimeout: Database.CommandTimeoutSeconds);
+        // Past the locked rooms. A failure of either statement surfaces in the reading.
+        reader.NextResult();
+        var outcomes = new AppendOutcome[batch.Count];
+        for (var i = 0; i < outcomes.Length && reader.Read(); i++)
+        {
+            // Read by type: a mapper would box every field of every row.
+            outcomes[i] = new AppendOutcome
             {
-                var command = new CommandDefinition(
-                    Sql, new BatchParameters(batch, now), commandTimeout: Database.CommandTimeoutSeconds, cancellationToken: cancellationToken);
-                await using var results = await connection.QueryMultipleAsync(command);
-                await results.ReadAsync<Guid>();
-                return (await results.ReadAsync<AppendOutcome>()).ToArray();
-            },
-            cancellationToken);
+                Status = (AppendStatus)reader.GetInt32(0),
+                Seq = reader.GetInt64(1),
+                CreatedAt = reader.GetDateTime(2),
+                ExpiresAt = reader.IsDBNull(3) ? null : reader.GetDateTime(3),
+                RoomEpoch = reader.GetInt64(4),
+                Visible = reader.GetBoolean(5),
+            };
+        }
+
+        reader.NextResult();
+        return outcomes;
+    });
 
     /// <summary>The batch as one array a column.</summary>
     private sealed class BatchParameters(IReadOnlyList<Envelope> batch, DateTime now) : SqlMapper.IDynamicParameters

@@ -1,4 +1,4 @@
-using System.Data.Common;
+using Microsoft.Data.Sqlite;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
@@ -23,82 +23,105 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
 
     private const string BumpSql = "update rooms set last_seq = @Seq where id = @RoomId";
 
-    public Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken) => database.WriteAsync(
-        async transaction =>
-        {
-            var heads = new Dictionary<Guid, long>();
-            var outcomes = new AppendOutcome[batch.Count];
-            for (var i = 0; i < batch.Count; i++)
-                outcomes[i] = await AppendOneAsync(transaction, batch[i], heads, now, cancellationToken);
-            foreach (var (roomId, seq) in heads)
-                await transaction.ExecuteAsync(BumpSql, new { RoomId = roomId, Seq = seq }, cancellationToken);
-            return outcomes;
-        },
-        cancellationToken);
+    public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) =>
+        database.WriteAsync(transaction => Task.FromResult(Append((SqliteTransaction)transaction, batch, now)), CancellationToken.None).GetAwaiter().GetResult();
 
-    private static async Task<AppendOutcome> AppendOneAsync(
-        DbTransaction transaction, Envelope envelope, Dictionary<Guid, long> heads, DateTime now, CancellationToken cancellationToken)
+    private static AppendOutcome[] Append(SqliteTransaction transaction, IReadOnlyList<Envelope> batch, DateTime now)
     {
-        var check = await transaction.QuerySingleAsync<CheckRow>(CheckSql, envelope, cancellationToken);
-        if (check is null)
-            return new AppendOutcome { Status = AppendStatus.NotMember };
-        if (check.OldSeq is { } oldSeq)
+        using var check = new Statement(transaction, CheckSql, "@UserId", "@RoomId", "@Id");
+        using var insert = new Statement(
+            transaction, InsertSql, "@RoomId", "@Seq", "@Kind", "@CreatedAt", "@ExpiresAt", "@Id", "@OwnerProof", "@Ciphertext", "@Epoch", "@SenderId");
+        using var bump = new Statement(transaction, BumpSql, "@Seq", "@RoomId");
+        var heads = new Dictionary<Guid, long>();
+        var outcomes = new AppendOutcome[batch.Count];
+        for (var i = 0; i < outcomes.Length; i++)
         {
-            var same = check.OldProof.AsSpan().SequenceEqual(envelope.OwnerProof)
-                && (check.OldCiphertext is null || check.OldCiphertext.AsSpan().SequenceEqual(envelope.Ciphertext));
-            return new AppendOutcome { Status = same ? AppendStatus.Duplicate : AppendStatus.IdTaken, Seq = oldSeq, CreatedAt = check.OldCreatedAt!.Value };
+            var envelope = batch[i];
+            var outcome = outcomes[i] = Check(check, envelope, heads, now);
+            if (outcome.Status != AppendStatus.Stored)
+                continue;
+            heads[envelope.RoomId] = outcome.Seq;
+            insert.Execute(
+                Blob(envelope.RoomId), outcome.Seq, (long)EntryKind.Message, Seconds(outcome.CreatedAt), outcome.ExpiresAt is { } expiry ? Seconds(expiry) : DBNull.Value,
+                Blob(envelope.Id), envelope.OwnerProof, envelope.Ciphertext, envelope.Epoch, outcome.Visible ? Blob(envelope.UserId) : DBNull.Value);
         }
 
-        if (check.Scheme == Schemes.Mls10 && envelope.Generation != check.Generation)
+        foreach (var (roomId, seq) in heads)
+            bump.Execute(seq, Blob(roomId));
+        return outcomes;
+    }
+
+    private static AppendOutcome Check(Statement check, Envelope envelope, Dictionary<Guid, long> heads, DateTime now)
+    {
+        using var row = check.Query(Blob(envelope.UserId), Blob(envelope.RoomId), Blob(envelope.Id));
+        if (!row.Read())
+            return new AppendOutcome { Status = AppendStatus.NotMember };
+        if (!row.IsDBNull(6))
+        {
+            var same = row.GetFieldValue<byte[]>(8).AsSpan().SequenceEqual(envelope.OwnerProof)
+                && (row.IsDBNull(9) || row.GetFieldValue<byte[]>(9).AsSpan().SequenceEqual(envelope.Ciphertext));
+            return new AppendOutcome
+            {
+                Status = same ? AppendStatus.Duplicate : AppendStatus.IdTaken, Seq = row.GetInt64(6), CreatedAt = DateTimeOffset.FromUnixTimeSeconds(row.GetInt64(7)).UtcDateTime,
+            };
+        }
+
+        var (epoch, visible) = (row.GetInt64(1), row.GetBoolean(2));
+        if (row.GetString(4) == Schemes.Mls10 && envelope.Generation != row.GetInt32(5))
         {
             return envelope.Generation == Envelope.NoGeneration
                 ? new AppendOutcome { Status = AppendStatus.NotMls }
-                : new AppendOutcome { Status = AppendStatus.EpochTooOld, RoomEpoch = check.Epoch };
+                : new AppendOutcome { Status = AppendStatus.EpochTooOld, RoomEpoch = epoch };
         }
 
-        if (envelope.Epoch > check.Epoch || envelope.Epoch < check.Epoch - IEnvelopeAppend.PastEpochs)
-            return new AppendOutcome { Status = envelope.Epoch > check.Epoch ? AppendStatus.EpochAhead : AppendStatus.EpochTooOld, RoomEpoch = check.Epoch };
-
-        var outcome = new AppendOutcome
+        if (envelope.Epoch > epoch || envelope.Epoch < epoch - IEnvelopeAppend.PastEpochs)
+            return new AppendOutcome { Status = envelope.Epoch > epoch ? AppendStatus.EpochAhead : AppendStatus.EpochTooOld, RoomEpoch = epoch };
+        return new AppendOutcome
         {
             Status = AppendStatus.Stored,
-            Seq = heads.GetValueOrDefault(envelope.RoomId, check.LastSeq) + 1,
+            Seq = heads.GetValueOrDefault(envelope.RoomId, row.GetInt64(0)) + 1,
             CreatedAt = now.ToMinute(),
-            ExpiresAt = LogStore.Expiry(now, envelope.TimeToLive, check.TimeToLive),
-            RoomEpoch = check.Epoch,
-            Visible = check.Visible,
+            ExpiresAt = LogStore.Expiry(now, envelope.TimeToLive, row.IsDBNull(3) ? null : row.GetInt32(3)),
+            RoomEpoch = epoch,
+            Visible = visible,
         };
-        await transaction.ExecuteAsync(
-            InsertSql,
-            new
-            {
-                envelope.RoomId,
-                outcome.Seq,
-                Kind = (int)EntryKind.Message,
-                outcome.CreatedAt,
-                outcome.ExpiresAt,
-                envelope.Id,
-                envelope.OwnerProof,
-                envelope.Ciphertext,
-                envelope.Epoch,
-                SenderId = check.Visible ? envelope.UserId : (Guid?)null,
-            },
-            cancellationToken);
-        heads[envelope.RoomId] = outcome.Seq;
-        return outcome;
     }
 
-    private sealed record CheckRow
+    private static byte[] Blob(Guid id) => id.ToByteArray(bigEndian: true);
+
+    private static long Seconds(DateTime time) => new DateTimeOffset(time).ToUnixTimeSeconds();
+
+    /// <summary>Prepared once for a batch; only its values change.</summary>
+    private sealed class Statement : IDisposable
     {
-        public long LastSeq { get; init; }
-        public long Epoch { get; init; }
-        public bool Visible { get; init; }
-        public int? TimeToLive { get; init; }
-        public string Scheme { get; init; } = "";
-        public int Generation { get; init; }
-        public long? OldSeq { get; init; }
-        public DateTime? OldCreatedAt { get; init; }
-        public byte[]? OldProof { get; init; }
-        public byte[]? OldCiphertext { get; init; }
+        private readonly SqliteCommand command;
+
+        public Statement(SqliteTransaction transaction, string sql, params string[] parameters)
+        {
+            command = new SqliteCommand(sql, transaction.Connection, transaction) { CommandTimeout = Database.CommandTimeoutSeconds };
+            foreach (var name in parameters)
+                command.Parameters.Add(new SqliteParameter { ParameterName = name });
+            command.Prepare();
+        }
+
+        public SqliteDataReader Query(params ReadOnlySpan<object> values)
+        {
+            Bind(values);
+            return command.ExecuteReader();
+        }
+
+        public void Execute(params ReadOnlySpan<object> values)
+        {
+            Bind(values);
+            command.ExecuteNonQuery();
+        }
+
+        public void Dispose() => command.Dispose();
+
+        private void Bind(ReadOnlySpan<object> values)
+        {
+            for (var i = 0; i < values.Length; i++)
+                command.Parameters[i].Value = values[i];
+        }
     }
 }

@@ -38,6 +38,20 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
         }
     }
 
+    /// <summary>As <see cref="ReadAsync{T}"/>, for a thread that may block.</summary>
+    public T Read<T>(Func<DbConnection, T> read)
+    {
+        try
+        {
+            using var connection = Source.OpenConnection();
+            return read(connection);
+        }
+        catch (Exception exception) when (IsOutage(exception, CancellationToken.None))
+        {
+            throw Outage(exception);
+        }
+    }
+
     public virtual async Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)

@@ -3,15 +3,19 @@ using System.Diagnostics.Metrics;
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>What the server counts and measures of itself. Labels name outcomes and kinds, never people, rooms or addresses.</summary>
+/// <remarks>What happens with every envelope is counted in plain numbers that a scrape reads, or once a batch.</remarks>
 internal sealed class ServerMetrics
 {
     public const string MeterName = "SecureMessaging";
 
+    private static readonly KeyValuePair<string, object?>[] Outcomes =
+        [.. Enum.GetNames<SendOutcome>().Select(name => new KeyValuePair<string, object?>("outcome", name.ToLowerInvariant()))];
+
     private readonly Counter<long> sends;
-    private readonly UpDownCounter<long> queued;
+    private long queued;
+    private long deliveries;
     private readonly Histogram<int> batch;
     private readonly Histogram<double> append;
-    private readonly Counter<long> deliveries;
     private readonly Counter<long> gaps;
     private readonly Counter<long> resyncs;
     private readonly UpDownCounter<long> connections;
@@ -22,13 +26,13 @@ internal sealed class ServerMetrics
     {
         var meter = meters.Create(MeterName);
         sends = meter.CreateCounter<long>("securemessaging.sends", "{envelope}", "Envelopes by outcome: stored, duplicate, refused, failed, overloaded.");
-        queued = meter.CreateUpDownCounter<long>("securemessaging.send.queue", "{envelope}", "Envelopes that wait for their commit.");
+        meter.CreateObservableUpDownCounter("securemessaging.send.queue", () => Interlocked.Read(ref queued), "{envelope}", "Envelopes that wait for their commit.");
         batch = meter.CreateHistogram<int>(
             "securemessaging.append.batch", "{envelope}", "Envelopes of one commit.", null, new() { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] });
         append = meter.CreateHistogram<double>(
             "securemessaging.append.duration", "s", "From the first statement of a batch to its commit.", null,
             new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] });
-        deliveries = meter.CreateCounter<long>("securemessaging.tail.deliveries", "{entry}", "Entries written to connections.");
+        meter.CreateObservableCounter("securemessaging.tail.deliveries", () => Interlocked.Read(ref deliveries), "{entry}", "Entries written to connections.");
         gaps = meter.CreateCounter<long>("securemessaging.tail.gaps", "{gap}", "Gaps that a tail filled from the database.");
         resyncs = meter.CreateCounter<long>("securemessaging.tail.resyncs", "{resync}", "Connections that were too slow and were told to read the log.");
         connections = meter.CreateUpDownCounter<long>("securemessaging.connections", "{connection}", "Open connections that entries are pushed to: hub connections and GraphQL sockets.");
@@ -37,11 +41,15 @@ internal sealed class ServerMetrics
         commits = meter.CreateCounter<long>("securemessaging.commits", "{commit}", "MLS commits by outcome: won, lost, duplicate, refused.");
     }
 
-    public void Sent(string outcome, int count = 1) => sends.Add(count, new KeyValuePair<string, object?>("outcome", outcome));
+    public void Sent(SendOutcome outcome, int count = 1)
+    {
+        if (count > 0)
+            sends.Add(count, Outcomes[(int)outcome]);
+    }
 
     public void Committed(string outcome) => commits.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
-    public void Queued(int change) => queued.Add(change);
+    public void Queued(int change) => Interlocked.Add(ref queued, change);
 
     public void Appended(int envelopes, TimeSpan duration)
     {
@@ -49,7 +57,7 @@ internal sealed class ServerMetrics
         append.Record(duration.TotalSeconds);
     }
 
-    public void Delivered(int entries) => deliveries.Add(entries);
+    public void Delivered(int entries) => Interlocked.Add(ref deliveries, entries);
 
     public void GapFilled() => gaps.Add(1);
 
@@ -64,4 +72,14 @@ internal sealed class ServerMetrics
         if (count > 0)
             purged.Add(count, new KeyValuePair<string, object?>("kind", kind));
     }
+}
+
+/// <summary>What became of an envelope, as operators count it.</summary>
+internal enum SendOutcome
+{
+    Stored,
+    Duplicate,
+    Refused,
+    Failed,
+    Overloaded,
 }

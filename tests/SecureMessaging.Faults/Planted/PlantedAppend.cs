@@ -22,7 +22,9 @@ internal sealed class PlantedAppend(Database database, CommitFeed feed, string b
     private Task behind = Task.CompletedTask;
     private int batches;
 
-    public async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken)
+    public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => AppendAsync(batch, now, CancellationToken.None).GetAwaiter().GetResult();
+
+    private async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken)
     {
         var outcomes = new AppendOutcome[batch.Count];
         if (bug == "ack-before-commit")

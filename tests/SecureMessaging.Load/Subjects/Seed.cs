@@ -62,19 +62,19 @@ internal sealed class Seed
         }
 
         await PlantAsync(database, now, OtherRoomSize, population.OtherRooms * OtherRoomSize);
-        await WriteHistoryAsync(app.Services.GetRequiredService<IEnvelopeAppend>(), now, population.History);
+        WriteHistory(app.Services.GetRequiredService<IEnvelopeAppend>(), now, population.History);
         return seed;
     }
 
-    private static async Task WriteHistoryAsync(IEnvelopeAppend append, DateTime now, int entries)
+    private static void WriteHistory(IEnvelopeAppend append, DateTime now, int entries)
     {
         var ciphertext = new byte[HistoryBytes];
         for (var written = 0; written < entries; written += HistoryBatch)
         {
-            await append.AppendAsync(
+            append.Append(
                 [.. Enumerable.Range(written, HistoryBatch).Select(i => new Envelope(
                     HistoryRoom, UserOf(HistoryRoomSize, 0), Id(4, 0, i), new byte[16], ciphertext, 0, null))],
-                now, CancellationToken.None);
+                now);
         }
     }
 

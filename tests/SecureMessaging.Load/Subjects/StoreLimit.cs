@@ -54,7 +54,11 @@ internal sealed class StoreLimit : IAsyncDisposable
 
     /// <summary>By the server's own statement.</summary>
     public Task<Row> AppendAsync(string subject, TimeSpan duration) =>
-        MeasureAsync(subject, $"append by {Batch}", duration, batch => append.AppendAsync(batch, now, CancellationToken.None));
+        MeasureAsync(subject, $"append by {Batch}", duration, batch =>
+        {
+            append.Append(batch, now);
+            return Task.CompletedTask;
+        });
 
     /// <summary>By a plain insert.</summary>
     public Task<Row> InsertAsync(string subject, TimeSpan duration) =>

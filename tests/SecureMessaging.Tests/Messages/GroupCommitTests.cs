@@ -96,12 +96,12 @@ public abstract class GroupCommitTests(TestServer shared)
 
         public TimeSpan Delay { get; init; }
 
-        public async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken)
+        public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now)
         {
-            await Task.Delay(Delay, cancellationToken);
+            Thread.Sleep(Delay);
             if (batch.Any(envelope => envelope.Ciphertext.Length == 4 && BitConverter.ToInt32(envelope.Ciphertext) == Poisoned))
                 throw new InvalidOperationException("poisoned");
-            var outcomes = await real.AppendAsync(batch, now, cancellationToken);
+            var outcomes = real.Append(batch, now);
             return LoseReplies-- > 0 ? throw new ApiException(ErrorCode.Unavailable, "The reply was lost.") : outcomes;
         }
     }
