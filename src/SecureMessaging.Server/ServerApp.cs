@@ -8,6 +8,7 @@ using SecureMessaging.Server.Documents;
 using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Retention;
 using SecureMessaging.Server.Rooms;
@@ -86,6 +87,7 @@ internal static partial class ServerApp
         builder.AddMessages();
         builder.AddRetention();
         builder.AddGraphQL();
+        builder.AddOpenApiDocument();
         configure?.Invoke(builder);
 
         var app = builder.Build();
@@ -106,6 +108,7 @@ internal static partial class ServerApp
         app.MapAdmin();
         app.MapDocuments();
         app.MapGraphQL();
+        app.MapOpenApiDocument();
         return app;
     }
 

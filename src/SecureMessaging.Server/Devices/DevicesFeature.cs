@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Devices;
@@ -45,6 +46,7 @@ internal static class DevicesFeature
     {
         var devices = app.MapGroup("/v1/devices").RequireAuthorization().WithTags("Devices").NeverStored();
         devices.MapGet("", ListAsync);
+        devices.MapGet("{deviceId:guid}", GetAsync);
         devices.MapGet("{deviceId:guid}/key-packages", GetStockAsync);
         devices.MapPost("{deviceId:guid}/key-packages", UploadAsync).WithMetadata(new RequestSizeLimitAttribute(UploadBytes));
         devices.MapDelete("{deviceId:guid}", RevokeAsync);
@@ -56,14 +58,23 @@ internal static class DevicesFeature
 
         var others = app.MapGroup("/v1").RequireAuthorization().WithTags("Devices").NeverStored();
         others.MapPut("me/identity", ReplaceIdentityAsync).WithMetadata(new RequestSizeLimitAttribute(BodyBytes));
-        others.MapGet("users/{username}/devices", GetUserAsync);
-        others.MapGet("rooms/{roomId:guid}/devices", GetRoomAsync);
+        others.MapGet("users/{username}/devices", GetUserAsync).Conditional();
+        others.MapGet("rooms/{roomId:guid}/devices", GetRoomAsync).Conditional();
         others.MapPost("key-packages/claim", ClaimAsync).WithMetadata(new RequestSizeLimitAttribute(ClaimBytes));
     }
 
+    [EndpointName("listDevices"), EndpointSummary("The caller's own devices.")]
     private static async Task<Ok<Device[]>> ListAsync(Caller caller, DeviceStore devices, CancellationToken cancellationToken) =>
         TypedResults.Ok(await devices.ListAsync(caller, cancellationToken));
 
+    [EndpointName("getDevice"), EndpointSummary("One of the caller's own devices.")]
+    private static async Task<Ok<Device>> GetAsync(Caller caller, Guid deviceId, DeviceStore devices, CancellationToken cancellationToken) =>
+        TypedResults.Ok(Array.Find(await devices.ListAsync(caller, cancellationToken), device => device.Id == deviceId) ?? throw ApiException.NotFound());
+
+    [EndpointName("registerDevice"), EndpointSummary("Makes the calling session a device.")]
+    [EndpointDescription("201 when it is new, 200 when it was registered before with the same keys.")]
+    [Refuses(ErrorCode.Conflict)]
+    [ReplyHeader("201", "Location", "The device, relative to the server.", "/v1/devices/94c0f7b8-3e5a-4d21-8b9c-6f1a0e2d7c45")]
     internal static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
         Caller caller, RegisterDeviceRequest request, DeviceStore devices, Limits limits, CancellationToken cancellationToken)
     {
@@ -80,12 +91,16 @@ internal static class DevicesFeature
         return created ? TypedResults.Created($"/v1/devices/{device.Id}", device) : TypedResults.Ok(device);
     }
 
+    [EndpointName("attachDevice"), EndpointSummary("Attaches a device to the calling session; the session that it had before ends.")]
+    [Refuses(ErrorCode.Conflict)]
     private static async Task<NoContent> AttachAsync(Caller caller, Guid deviceId, DeviceStore devices, CancellationToken cancellationToken)
     {
         await devices.AttachAsync(caller, deviceId, cancellationToken);
         return TypedResults.NoContent();
     }
 
+    [EndpointName("approveDevice"), EndpointSummary("Signs a waiting device of one's own.")]
+    [Refuses(ErrorCode.Conflict)]
     internal static async Task<Ok<Device>> ApproveAsync(
         Caller caller, Guid deviceId, ApproveDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
     {
@@ -94,6 +109,9 @@ internal static class DevicesFeature
         return TypedResults.Ok(await devices.ApproveAsync(caller, deviceId, request, cancellationToken));
     }
 
+    [EndpointName("rotateDevice"), EndpointSummary("The device starts anew with another signature key.")]
+    [EndpointDescription("For the device itself. Its KeyPackages and Welcomes are gone.")]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<Ok<Device>> RotateAsync(
         Caller caller, Guid deviceId, RotateDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
     {
@@ -101,6 +119,9 @@ internal static class DevicesFeature
         return TypedResults.Ok(await devices.RotateAsync(caller, deviceId, request, cancellationToken));
     }
 
+    [EndpointName("replaceIdentity"), EndpointSummary("The calling device goes on under a new identity key.")]
+    [EndpointDescription("For a user whose identity key is lost: all other devices wait for approval.")]
+    [Refuses(ErrorCode.NotFound, ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<NoContent> ReplaceIdentityAsync(
         Caller caller, ReplaceIdentityRequest request, DeviceStore devices, CancellationToken cancellationToken)
     {
@@ -109,26 +130,34 @@ internal static class DevicesFeature
         return TypedResults.NoContent();
     }
 
+    [EndpointName("revokeDevice"), EndpointSummary("Ends the device with its session, KeyPackages and Welcomes.")]
     private static async Task<NoContent> RevokeAsync(Caller caller, Guid deviceId, DeviceStore devices, CancellationToken cancellationToken)
     {
         await devices.RevokeAsync(caller.UserId, deviceId, cancellationToken);
         return TypedResults.NoContent();
     }
 
+    [EndpointName("getKeyPackageStock"), EndpointSummary("How many KeyPackages a device of the caller has left.")]
     private static async Task<Ok<KeyPackageStock>> GetStockAsync(Caller caller, Guid deviceId, KeyPackageStore packages, CancellationToken cancellationToken) =>
         TypedResults.Ok(await packages.GetStockAsync(caller, deviceId, cancellationToken));
 
+    [EndpointName("uploadKeyPackages"), EndpointSummary("Puts KeyPackages into the directory.")]
+    [EndpointDescription("For the device itself, once it is approved. One wrong KeyPackage refuses all.")]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     private static async Task<Ok<KeyPackageStock>> UploadAsync(
         Caller caller, Guid deviceId, UploadKeyPackagesRequest request, KeyPackageStore packages, CancellationToken cancellationToken) =>
         TypedResults.Ok(await packages.UploadAsync(caller, deviceId, request, cancellationToken));
 
+    [EndpointName("claimKeyPackages"), EndpointSummary("Takes one KeyPackage of every approved device of these users, or of the devices named.")]
     private static async Task<Ok<ClaimedKeyPackages>> ClaimAsync(
         Caller caller, ClaimKeyPackagesRequest request, KeyPackageStore packages, CancellationToken cancellationToken) =>
         TypedResults.Ok(await packages.ClaimAsync(caller, request, cancellationToken));
 
+    [EndpointName("getUserKeys"), EndpointSummary("Identity key and approved devices of somebody.")]
     private static async Task<Ok<UserKeys>> GetUserAsync(string username, DeviceDirectory directory, CancellationToken cancellationToken) =>
         TypedResults.Ok(await directory.OfUserAsync(username, cancellationToken));
 
+    [EndpointName("getRoomKeys"), EndpointSummary("Identity keys and approved devices of all members of a room.")]
     private static async Task<Ok<UserKeys[]>> GetRoomAsync(Caller caller, Guid roomId, DeviceDirectory directory, CancellationToken cancellationToken) =>
         TypedResults.Ok(await directory.OfRoomAsync(caller, roomId, cancellationToken));
 

@@ -49,6 +49,7 @@ internal static class GraphQLFeature
         pipeline.Run(context => context.WebSockets.IsWebSocketRequest ? sockets.HandleAsync(context) : http.HandleAsync(context));
         // Open, because what needs a sign-in is said field by field: what the schema has not opened is closed.
         app.MapMethods(Path, [HttpMethods.Get, HttpMethods.Post, HttpMethods.Connect], pipeline.Build()).AllowAnonymous().WithTags("graphql").WithDisplayName("GraphQL");
+        SchemaDocument.Map(app);
         Playground.Map(app);
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
@@ -43,11 +44,31 @@ internal static class PlatformFeature
     }
 
     public static void MapPlatform(this IEndpointRouteBuilder app) =>
-        app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
+        app.MapGet("/v1/limits", GetLimits).Conditional().AllowAnonymous().WithTags("Server");
 
-    /// <summary>Answers what no endpoint of ours would be asked: wrong methods and bodies, before anybody is told to sign in for them.</summary>
+    [EndpointName("getLimits"), EndpointSummary("Every limit of the contract, as this server has it.")]
+    private static Ok<Limits> GetLimits(Limits limits) => TypedResults.Ok(limits);
+
+    /// <summary>Answers what no endpoint of ours would be asked: wrong paths, methods and bodies, before anybody is told to sign in for them.</summary>
     private static Task RefuseUnreadable(HttpContext context, RequestDelegate next)
     {
+        // Only CORS knows what to say to these.
+        var preflight = HttpMethods.IsOptions(context.Request.Method) && context.Request.Headers.AccessControlRequestMethod.Count > 0;
+        if (preflight)
+            return next(context);
+        if (context.GetEndpoint() is null)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+
+        // Nothing here unpacks: a small body must not become a large one.
+        if (context.Request.Headers.ContentEncoding is { Count: > 0 } coding && !coding.ToString().Equals("identity", StringComparison.OrdinalIgnoreCase))
+        {
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            return Task.CompletedTask;
+        }
+
         if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset is { Length: > 0 } charset
             && !charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
         {
@@ -55,8 +76,8 @@ internal static class PlatformFeature
             return Task.CompletedTask;
         }
 
-        // Routing's own endpoints for 405 and 415 are no routes. A preflight is for CORS to answer.
-        return !HttpMethods.IsOptions(context.Request.Method) && context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
+        // Routing's own endpoints for 405 and 415 are no routes.
+        return context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
     }
 
     private static Database CreateDatabase(IServiceProvider services)

@@ -78,7 +78,7 @@ public abstract class TestServer : IAsyncLifetime
             Logs);
         await app.StartAsync();
         port = new Uri(app.Urls.Single()).Port;
-        Http = new HttpClient { BaseAddress = Url };
+        Http = new HttpClient(new DocumentedReplies()) { BaseAddress = Url };
     }
 
     public async Task StopAsync()
