@@ -30,6 +30,9 @@ internal static class ApiPlayground
                     return;
                 endpoint.RequestDelegate = context =>
                 {
+                    // Scalar would serve its page under any name below its path.
+                    if (context.GetRouteValue("documentName") is not null)
+                        throw ApiException.NotFound();
                     context.Response.OnStarting(Protect, context);
                     return serve(context);
                 };

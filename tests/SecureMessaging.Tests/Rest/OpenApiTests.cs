@@ -64,7 +64,10 @@ public sealed partial class OpenApiTests(SqliteServer server)
         var limited = 0;
         foreach (var (name, operation) in await OperationsAsync())
         {
-            if (!operation.TryGetProperty("requestBody", out var body) || body.GetProperty("content").GetProperty("application/json") is not { } content || !content.GetProperty("schema").TryGetProperty("$ref", out var reference))
+            if (!operation.TryGetProperty("requestBody", out var body))
+                continue;
+            var content = body.GetProperty("content").GetProperty("application/json");
+            if (!content.GetProperty("schema").TryGetProperty("$ref", out var reference))
                 continue;
             foreach (var property in schemas.GetProperty(reference.GetString()!.Split('/')[^1]).GetProperty("properties").EnumerateObject())
             {
