@@ -1,9 +1,8 @@
 // Scalar in a real browser: everything comes from the server itself, the content security policy holds, and a request that is tried there arrives.
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-export async function checkPlayground(check, origin, folder) {
+export async function checkPlayground(check, origin) {
   const executablePath = ['chromium', 'chromium-browser', 'google-chrome'].map((name) => spawnSync('which', [name]).stdout.toString().trim()).find(Boolean);
   const requests = [];
   const complaints = [];
@@ -33,10 +32,14 @@ export async function checkPlayground(check, origin, folder) {
     if (process.env.PLAYGROUND_SCREENSHOT) await page.screenshot({ path: process.env.PLAYGROUND_SCREENSHOT });
   });
 
+  await check('the browser keeps nothing of it', async () => {
+    const kept = await page.evaluate(async () => ({ local: { ...localStorage }, session: { ...sessionStorage }, databases: await indexedDB.databases(), cookies: document.cookie }));
+    if (JSON.stringify(kept) !== '{"local":{},"session":{},"databases":[],"cookies":""}') throw new Error(JSON.stringify(kept));
+  });
+
   await check('nothing came from elsewhere, and the policy refused nothing', async () => {
     const foreign = requests.filter((url) => !url.startsWith(origin) && !/^(data|blob):/.test(url));
     if (requests.length < 4 || foreign.length > 0 || complaints.length > 0) throw new Error(JSON.stringify({ requests: requests.length, foreign, complaints }, null, 1));
   });
-  if (process.env.PLAYGROUND_SCREENSHOT) await page?.screenshot({ path: join(folder, 'end.png') }).catch(() => {});
   await browser?.close();
 }

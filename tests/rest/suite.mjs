@@ -98,7 +98,7 @@ await check('every address on /llms.txt is there', async () => {
 });
 
 // 4. The playground in a real browser.
-await checkPlayground(check, origin, folder);
+await checkPlayground(check, origin);
 
 writeFileSync(join(folder, 'count'), `${passed} ${failed}\n`);
 process.exit(failed === 0 ? 0 : 1);

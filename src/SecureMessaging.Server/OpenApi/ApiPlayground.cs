@@ -22,6 +22,7 @@ internal static class ApiPlayground
                 .DisableAgent()
                 .DisableMcp()
                 .HideClientButton()
+                .HideDeveloperTools()
                 .AddPreferredSecuritySchemes(OperationDocs.Bearer))
             .AllowAnonymous()
             .Add(endpoint =>
