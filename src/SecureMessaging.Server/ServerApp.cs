@@ -7,6 +7,7 @@ using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Documents;
 using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Handshakes;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Retention;
@@ -74,6 +75,7 @@ internal static partial class ServerApp
         builder.AddPlatform();
         builder.AddHealth();
         builder.AddMetrics();
+        builder.AddLimiting();
         builder.AddAuth();
         builder.AddAccounts();
         builder.AddRooms();
@@ -92,7 +94,10 @@ internal static partial class ServerApp
         Prepare(app);
         app.UsePlatform();
         app.UseChat();
+        app.UseOrigins();
+        app.UseAddressLimits();
         app.UseAuth();
+        app.UseAccountLimits();
         app.UseDevices();
         app.MapPlatform();
         app.MapHealth();

@@ -2,8 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Mls;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Limiting;
 
 namespace SecureMessaging.Server.Devices;
 
@@ -16,8 +15,6 @@ internal static class DevicesFeature
     private const int UploadBytes = 640 * 1024;
     private const int ClaimBytes = 128 * 1024;
 
-    private const int SealedIdentityBytes = 1024;
-
     public static void AddDevices(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
@@ -25,8 +22,8 @@ internal static class DevicesFeature
         services.AddSingleton<DeviceEvents>();
         services.AddSingleton<DeviceRooms>();
         services.AddSingleton<DeviceStore>();
+        services.AddSingleton<DeviceRequests>();
         services.AddSingleton<DeviceDirectory>();
-        services.AddSingleton<ClaimQuota>();
         services.AddSingleton<KeyPackageStore>();
         services.AddSingleton<SeenDevices>();
     }
@@ -58,25 +55,16 @@ internal static class DevicesFeature
         others.MapPut("me/identity", ReplaceIdentityAsync).WithMetadata(new RequestSizeLimitAttribute(BodyBytes));
         others.MapGet("users/{username}/devices", GetUserAsync);
         others.MapGet("rooms/{roomId:guid}/devices", GetRoomAsync);
-        others.MapPost("key-packages/claim", ClaimAsync).WithMetadata(new RequestSizeLimitAttribute(ClaimBytes));
+        others.MapPost("key-packages/claim", ClaimAsync).ShowLimit(limits => limits.Claims).WithMetadata(new RequestSizeLimitAttribute(ClaimBytes));
     }
 
     private static async Task<Ok<Device[]>> ListAsync(Caller caller, DeviceStore devices, CancellationToken cancellationToken) =>
         TypedResults.Ok(await devices.ListAsync(caller, cancellationToken));
 
-    internal static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
-        Caller caller, RegisterDeviceRequest request, DeviceStore devices, Limits limits, CancellationToken cancellationToken)
+    private static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
+        Caller caller, RegisterDeviceRequest request, DeviceRequests requests, CancellationToken cancellationToken)
     {
-        if (request.Id == Guid.Empty)
-            throw ApiException.Invalid("id must be a random UUID.");
-        if (request.Scheme != Schemes.Mls10)
-            throw ApiException.Invalid($"scheme must be {Schemes.Mls10}.");
-        if (request.Name?.Length > limits.NameBytes)
-            throw ApiException.TooLarge("name", limits.NameBytes);
-        RequireKeys(request.SignatureKey, request.LinkKey);
-        if (request.IdentityKey is not null)
-            RequireIdentityKey(request.IdentityKey);
-        var (device, created) = await devices.RegisterAsync(caller, request, cancellationToken);
+        var (device, created) = await requests.RegisterAsync(caller, request, cancellationToken);
         return created ? TypedResults.Created($"/v1/devices/{device.Id}", device) : TypedResults.Ok(device);
     }
 
@@ -86,26 +74,18 @@ internal static class DevicesFeature
         return TypedResults.NoContent();
     }
 
-    internal static async Task<Ok<Device>> ApproveAsync(
-        Caller caller, Guid deviceId, ApproveDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
-    {
-        if (request.SealedIdentity?.Length > SealedIdentityBytes)
-            throw ApiException.TooLarge("sealedIdentity", SealedIdentityBytes);
-        return TypedResults.Ok(await devices.ApproveAsync(caller, deviceId, request, cancellationToken));
-    }
+    private static async Task<Ok<Device>> ApproveAsync(
+        Caller caller, Guid deviceId, ApproveDeviceRequest request, DeviceRequests requests, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await requests.ApproveAsync(caller, deviceId, request, cancellationToken));
 
-    internal static async Task<Ok<Device>> RotateAsync(
-        Caller caller, Guid deviceId, RotateDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
-    {
-        RequireKeys(request.SignatureKey, request.LinkKey);
-        return TypedResults.Ok(await devices.RotateAsync(caller, deviceId, request, cancellationToken));
-    }
+    private static async Task<Ok<Device>> RotateAsync(
+        Caller caller, Guid deviceId, RotateDeviceRequest request, DeviceRequests requests, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await requests.RotateAsync(caller, deviceId, request, cancellationToken));
 
-    internal static async Task<NoContent> ReplaceIdentityAsync(
-        Caller caller, ReplaceIdentityRequest request, DeviceStore devices, CancellationToken cancellationToken)
+    private static async Task<NoContent> ReplaceIdentityAsync(
+        Caller caller, ReplaceIdentityRequest request, DeviceRequests requests, CancellationToken cancellationToken)
     {
-        RequireIdentityKey(request.IdentityKey);
-        await devices.ReplaceIdentityAsync(caller, request, cancellationToken);
+        await requests.ReplaceIdentityAsync(caller, request, cancellationToken);
         return TypedResults.NoContent();
     }
 
@@ -131,18 +111,4 @@ internal static class DevicesFeature
 
     private static async Task<Ok<UserKeys[]>> GetRoomAsync(Caller caller, Guid roomId, DeviceDirectory directory, CancellationToken cancellationToken) =>
         TypedResults.Ok(await directory.OfRoomAsync(caller, roomId, cancellationToken));
-
-    private static void RequireKeys(byte[] signatureKey, byte[] linkKey)
-    {
-        if (!DeviceCredential.IsPublicKey(signatureKey))
-            throw ApiException.Invalid("signatureKey must be an Ed25519 public key.");
-        if (linkKey.Length != DeviceCredential.KeyLength)
-            throw ApiException.Invalid($"linkKey must have {DeviceCredential.KeyLength} bytes.");
-    }
-
-    private static void RequireIdentityKey(byte[] identityKey)
-    {
-        if (!DeviceCredential.IsPublicKey(identityKey))
-            throw ApiException.Invalid("identityKey must be an Ed25519 public key.");
-    }
 }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
@@ -28,8 +29,8 @@ internal static class MessagesFeature
         var rooms = app.MapGroup("/v1/rooms").RequireAuthorization().WithTags("Messages");
         rooms.MapGet("heads", HeadsAsync);
         rooms.MapGet("{roomId:guid}/log", SyncAsync);
-        rooms.MapPost("{roomId:guid}/messages", SendAsync);
-        rooms.MapPost("{roomId:guid}/messages/batch", SendBatchAsync);
+        rooms.MapPost("{roomId:guid}/messages", SendAsync).ShowLimit(limits => limits.Sends);
+        rooms.MapPost("{roomId:guid}/messages/batch", SendBatchAsync).ShowLimit(limits => limits.Sends);
         rooms.MapDelete("{roomId:guid}/messages/{seq:long}", RetractAsync);
         rooms.MapPut("{roomId:guid}/delivered", MarkDeliveredAsync);
     }
