@@ -7,6 +7,7 @@ using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Documents;
 using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Handshakes;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
@@ -75,6 +76,7 @@ internal static partial class ServerApp
         builder.AddPlatform();
         builder.AddHealth();
         builder.AddMetrics();
+        builder.AddLimiting();
         builder.AddAuth();
         builder.AddAccounts();
         builder.AddRooms();
@@ -94,7 +96,10 @@ internal static partial class ServerApp
         Prepare(app);
         app.UsePlatform();
         app.UseChat();
+        app.UseOrigins();
+        app.UseAddressLimits();
         app.UseAuth();
+        app.UseAccountLimits();
         app.UseDevices();
         app.MapPlatform();
         app.MapHealth();

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 
@@ -16,14 +17,14 @@ internal static class AuthEndpoints
     public static void Map(IEndpointRouteBuilder app)
     {
         var open = app.MapGroup("/v1/auth").AllowAnonymous().WithTags("Auth").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
-        open.MapPost("/sign-up", SignUpAsync);
-        open.MapPost("/token", SignInAsync);
-        open.MapPost("/refresh", RefreshAsync);
+        open.MapPost("/sign-up", SignUpAsync).LimitAddress(limits => limits.SignUps);
+        open.MapPost("/token", SignInAsync).LimitAddress(limits => limits.SignIns);
+        open.MapPost("/refresh", RefreshAsync).LimitAddress(limits => limits.Renewals);
 
         var own = app.MapGroup("/v1/auth").RequireAuthorization().WithTags("Auth").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
         own.MapPost("/logout", LogOutAsync);
         own.MapPost("/logout-everywhere", LogOutEverywhereAsync);
-        own.MapPost("/ticket", IssueTicketAsync);
+        own.MapPost("/ticket", IssueTicketAsync).LimitAccount(limits => limits.Renewals);
 
         app.MapGet("/.well-known/jwks.json", PublishKeys).Conditional().AllowAnonymous().WithTags("Server");
     }

@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 
@@ -17,8 +17,6 @@ internal static class DevicesFeature
     private const int UploadBytes = 640 * 1024;
     private const int ClaimBytes = 128 * 1024;
 
-    private const int SealedIdentityBytes = 1024;
-
     public static void AddDevices(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
@@ -26,8 +24,8 @@ internal static class DevicesFeature
         services.AddSingleton<DeviceEvents>();
         services.AddSingleton<DeviceRooms>();
         services.AddSingleton<DeviceStore>();
+        services.AddSingleton<DeviceRequests>();
         services.AddSingleton<DeviceDirectory>();
-        services.AddSingleton<ClaimQuota>();
         services.AddSingleton<KeyPackageStore>();
         services.AddSingleton<SeenDevices>();
     }
@@ -60,7 +58,7 @@ internal static class DevicesFeature
         others.MapPut("me/identity", ReplaceIdentityAsync).WithMetadata(new RequestSizeLimitAttribute(BodyBytes));
         others.MapGet("users/{username}/devices", GetUserAsync).Conditional();
         others.MapGet("rooms/{roomId:guid}/devices", GetRoomAsync).Conditional();
-        others.MapPost("key-packages/claim", ClaimAsync).WithMetadata(new RequestSizeLimitAttribute(ClaimBytes));
+        others.MapPost("key-packages/claim", ClaimAsync).ShowLimit(limits => limits.Claims).WithMetadata(new RequestSizeLimitAttribute(ClaimBytes));
     }
 
     [EndpointName("listDevices"), EndpointSummary("The caller's own devices.")]
@@ -75,19 +73,10 @@ internal static class DevicesFeature
     [EndpointDescription("201 when it is new, 200 when it was registered before with the same keys.")]
     [Refuses(ErrorCode.Conflict)]
     [ReplyHeader("201", "Location", "The device, relative to the server.", "/v1/devices/94c0f7b8-3e5a-4d21-8b9c-6f1a0e2d7c45")]
-    internal static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
-        Caller caller, RegisterDeviceRequest request, DeviceStore devices, Limits limits, CancellationToken cancellationToken)
+    private static async Task<Results<Created<Device>, Ok<Device>>> RegisterAsync(
+        Caller caller, RegisterDeviceRequest request, DeviceRequests requests, CancellationToken cancellationToken)
     {
-        if (request.Id == Guid.Empty)
-            throw ApiException.Invalid("id must be a random UUID.");
-        if (request.Scheme != Schemes.Mls10)
-            throw ApiException.Invalid($"scheme must be {Schemes.Mls10}.");
-        if (request.Name?.Length > limits.NameBytes)
-            throw ApiException.TooLarge("name", limits.NameBytes);
-        RequireKeys(request.SignatureKey, request.LinkKey);
-        if (request.IdentityKey is not null)
-            RequireIdentityKey(request.IdentityKey);
-        var (device, created) = await devices.RegisterAsync(caller, request, cancellationToken);
+        var (device, created) = await requests.RegisterAsync(caller, request, cancellationToken);
         return created ? TypedResults.Created($"/v1/devices/{device.Id}", device) : TypedResults.Ok(device);
     }
 
@@ -101,32 +90,24 @@ internal static class DevicesFeature
 
     [EndpointName("approveDevice"), EndpointSummary("Signs a waiting device of one's own.")]
     [Refuses(ErrorCode.Conflict)]
-    internal static async Task<Ok<Device>> ApproveAsync(
-        Caller caller, Guid deviceId, ApproveDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
-    {
-        if (request.SealedIdentity?.Length > SealedIdentityBytes)
-            throw ApiException.TooLarge("sealedIdentity", SealedIdentityBytes);
-        return TypedResults.Ok(await devices.ApproveAsync(caller, deviceId, request, cancellationToken));
-    }
+    private static async Task<Ok<Device>> ApproveAsync(
+        Caller caller, Guid deviceId, ApproveDeviceRequest request, DeviceRequests requests, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await requests.ApproveAsync(caller, deviceId, request, cancellationToken));
 
     [EndpointName("rotateDevice"), EndpointSummary("The device starts anew with another signature key.")]
     [EndpointDescription("For the device itself. Its KeyPackages and Welcomes are gone.")]
     [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
-    internal static async Task<Ok<Device>> RotateAsync(
-        Caller caller, Guid deviceId, RotateDeviceRequest request, DeviceStore devices, CancellationToken cancellationToken)
-    {
-        RequireKeys(request.SignatureKey, request.LinkKey);
-        return TypedResults.Ok(await devices.RotateAsync(caller, deviceId, request, cancellationToken));
-    }
+    private static async Task<Ok<Device>> RotateAsync(
+        Caller caller, Guid deviceId, RotateDeviceRequest request, DeviceRequests requests, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await requests.RotateAsync(caller, deviceId, request, cancellationToken));
 
     [EndpointName("replaceIdentity"), EndpointSummary("The calling device goes on under a new identity key.")]
     [EndpointDescription("For a user whose identity key is lost: all other devices wait for approval.")]
     [Refuses(ErrorCode.NotFound, ErrorCode.Forbidden, ErrorCode.Conflict)]
-    internal static async Task<NoContent> ReplaceIdentityAsync(
-        Caller caller, ReplaceIdentityRequest request, DeviceStore devices, CancellationToken cancellationToken)
+    private static async Task<NoContent> ReplaceIdentityAsync(
+        Caller caller, ReplaceIdentityRequest request, DeviceRequests requests, CancellationToken cancellationToken)
     {
-        RequireIdentityKey(request.IdentityKey);
-        await devices.ReplaceIdentityAsync(caller, request, cancellationToken);
+        await requests.ReplaceIdentityAsync(caller, request, cancellationToken);
         return TypedResults.NoContent();
     }
 
@@ -160,18 +141,4 @@ internal static class DevicesFeature
     [EndpointName("getRoomKeys"), EndpointSummary("Identity keys and approved devices of all members of a room.")]
     private static async Task<Ok<UserKeys[]>> GetRoomAsync(Caller caller, Guid roomId, DeviceDirectory directory, CancellationToken cancellationToken) =>
         TypedResults.Ok(await directory.OfRoomAsync(caller, roomId, cancellationToken));
-
-    private static void RequireKeys(byte[] signatureKey, byte[] linkKey)
-    {
-        if (!DeviceCredential.IsPublicKey(signatureKey))
-            throw ApiException.Invalid("signatureKey must be an Ed25519 public key.");
-        if (linkKey.Length != DeviceCredential.KeyLength)
-            throw ApiException.Invalid($"linkKey must have {DeviceCredential.KeyLength} bytes.");
-    }
-
-    private static void RequireIdentityKey(byte[] identityKey)
-    {
-        if (!DeviceCredential.IsPublicKey(identityKey))
-            throw ApiException.Invalid("identityKey must be an Ed25519 public key.");
-    }
 }

@@ -21,6 +21,7 @@ internal static class GraphQLFeature
         services.AddSingleton<IRootFields, HandshakeFields>();
         services.AddSingleton<IRootFields, AdminFields>();
         services.AddSingleton<IRootFields, SubscriptionFields>();
+        services.AddSingleton<IRootFields, EphemeralFields>();
         services.AddSingleton<ISchema>(provider => new MessagingSchema(new global::GraphQL.MicrosoftDI.SelfActivatingServiceProvider(provider), provider.GetServices<IRootFields>()));
         services.AddSingleton<IDocumentExecuter, DocumentExecuter>();
         services.AddSingleton<IValidationRule, SignInRule>();

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 
@@ -29,8 +30,8 @@ internal static class MessagesFeature
         var rooms = app.MapGroup("/v1/rooms").RequireAuthorization().WithTags("Messages");
         rooms.MapGet("heads", HeadsAsync).Conditional();
         rooms.MapGet("{roomId:guid}/log", ReadLogAsync).Conditional();
-        rooms.MapPost("{roomId:guid}/messages", SendAsync);
-        rooms.MapPost("{roomId:guid}/messages/batch", SendBatchAsync);
+        rooms.MapPost("{roomId:guid}/messages", SendAsync).ShowLimit(limits => limits.Sends);
+        rooms.MapPost("{roomId:guid}/messages/batch", SendBatchAsync).ShowLimit(limits => limits.Sends);
         rooms.MapDelete("{roomId:guid}/messages/{seq:long}", RetractAsync);
         rooms.MapPut("{roomId:guid}/delivered", MarkDeliveredAsync);
     }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -17,7 +18,7 @@ internal static class HealthFeature
 
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        var health = app.MapGroup("/health").AllowAnonymous().WithTags("Server").NeverStored();
+        var health = app.MapGroup("/health").AllowAnonymous().WithTags("Server").NeverStored().NeverLimit();
         health.MapGet("live", Live);
         health.MapGet("ready", ReadyAsync).Produces<Health>(StatusCodes.Status503ServiceUnavailable);
     }

@@ -1,8 +1,11 @@
+using System.Net;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 using SecureMessaging.Protocol;
+using IPNetwork = System.Net.IPNetwork;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -25,6 +28,10 @@ internal static class PlatformFeature
         services.AddHostedService<KeyCheck>();
         services.AddSingleton<IConfigureOptions<KestrelServerOptions>, ConnectionLimits>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        services.AddOptions<ServerOptions>().Validate(
+            options => options.KnownProxies.All(proxy => IPAddress.TryParse(proxy, out _) || IPNetwork.TryParse(proxy, out _)),
+            "Server:KnownProxies takes addresses such as 10.0.0.7, or networks such as 10.0.0.0/8.");
+        services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<ServerOptions>>(BelieveProxies);
         services.AddExceptionHandler<ProblemMapper>();
         services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -38,6 +45,7 @@ internal static class PlatformFeature
 
     public static void UsePlatform(this WebApplication app)
     {
+        app.UseForwardedHeaders();
         app.UseExceptionHandler(_ => { });
         app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
         app.Use(RefuseUnreadable);
@@ -48,6 +56,22 @@ internal static class PlatformFeature
 
     [EndpointName("getLimits"), EndpointSummary("Every limit of the contract, as this server has it.")]
     private static Ok<Limits> GetLimits(Limits limits) => TypedResults.Ok(limits);
+
+    private static void BelieveProxies(ForwardedHeadersOptions forwarded, IOptions<ServerOptions> server)
+    {
+        forwarded.ForwardedHeaders = server.Value.KnownProxies.Count == 0 ? ForwardedHeaders.None : ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
+        // From the last one back, as long as who tells is known.
+        forwarded.ForwardLimit = null;
+        forwarded.KnownProxies.Clear();
+        forwarded.KnownIPNetworks.Clear();
+        foreach (var proxy in server.Value.KnownProxies)
+        {
+            if (IPAddress.TryParse(proxy, out var address))
+                forwarded.KnownProxies.Add(address);
+            else
+                forwarded.KnownIPNetworks.Add(IPNetwork.Parse(proxy));
+        }
+    }
 
     /// <summary>Answers what no endpoint of ours would be asked: wrong paths, methods and bodies, before anybody is told to sign in for them.</summary>
     private static Task RefuseUnreadable(HttpContext context, RequestDelegate next)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using SecureMessaging.Protocol;
@@ -28,11 +29,14 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
     public static Task WriteAsync(HttpContext context, ErrorBody body, CancellationToken cancellationToken = default) =>
         WriteAsync(context, body, Status(body.Code), cancellationToken);
 
+    /// <summary>A delay as <c>Retry-After</c> has it (RFC 9110 section 10.2.3).</summary>
+    public static string Seconds(int milliseconds) => (((long)milliseconds + 999) / 1000).ToString(CultureInfo.InvariantCulture);
+
     private static Task WriteAsync(HttpContext context, ErrorBody body, int status, CancellationToken cancellationToken)
     {
         context.Response.StatusCode = status;
         if (body.RetryAfterMs is { } delay)
-            context.Response.Headers.RetryAfter = ((delay + 999) / 1000).ToString();
+            context.Response.Headers.RetryAfter = Seconds(delay);
         return context.Response.WriteAsJsonAsync(
             new Problem("about:blank", body.Code.ToString(), status, body.Message, body.Code, body.Retryable, body.RetryAfterMs, body.CurrentEpoch),
             Wire.Json, "application/problem+json", cancellationToken);

@@ -68,6 +68,8 @@ public abstract class TestServer : IAsyncLifetime
                 $"--ConnectionStrings:Postgres={PostgresConnection}",
                 "--Logs:Console=false",
                 "--Management:Url=",
+                // All tests come from one address, at the same time; those that test limits set their own.
+                "--RateLimits:Enabled=false",
                 .. arguments,
             ],
             builder =>
