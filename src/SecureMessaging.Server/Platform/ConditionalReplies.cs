@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.Extensions.Options;
@@ -21,6 +22,10 @@ internal static class ConditionalReplies
             var result = await next(context);
             if (result is not (IValueHttpResult { Value: { } value } and IStatusCodeHttpResult { StatusCode: StatusCodes.Status200OK }))
                 return result;
+            // What is somebody's stays out of caches: who names a tag has kept the content, where it keeps everything else.
+            var (headers, open) = (context.HttpContext.Response.Headers, context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null);
+            if (headers.CacheControl.Count == 0)
+                headers.CacheControl = open ? "no-cache" : "no-store";
             var json = context.HttpContext.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
             var content = JsonSerializer.SerializeToUtf8Bytes(value, value.GetType(), json);
             return TypedResults.Bytes(content, "application/json; charset=utf-8", entityTag: Tag(content));

@@ -68,6 +68,8 @@ public abstract partial class RestTests(TestServer server)
             Assert.Equal(200, (int)response.StatusCode);
             tags[path] = response.Headers.ETag ?? throw new InvalidOperationException($"{path} has no ETag.");
             Assert.False(tags[path].IsWeak);
+            if (path.StartsWith("/v1/", StringComparison.Ordinal))
+                Assert.Equal(path == "/v1/limits" ? "no-cache" : "no-store", response.Headers.CacheControl?.ToString());
             Assert.Equal(304, await AskAsync(anna, path, tags[path]));
             Assert.Equal(304, await AskAsync(anna, path, new EntityTagHeaderValue("\"other\""), tags[path]));
             Assert.Equal(200, await AskAsync(anna, path, new EntityTagHeaderValue("\"other\"")));
