@@ -56,7 +56,8 @@ internal static class PlatformFeature
         var preflight = HttpMethods.IsOptions(context.Request.Method) && context.Request.Headers.AccessControlRequestMethod.Count > 0;
         if (preflight)
             return next(context);
-        if (context.GetEndpoint() is null)
+        // Whoever wants a socket is asked for its origin before anything else.
+        if (context.GetEndpoint() is null && context.Request.Headers.Upgrade.Count == 0)
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
