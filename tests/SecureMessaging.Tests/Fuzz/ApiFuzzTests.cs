@@ -4,7 +4,6 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Platform;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Fuzz;

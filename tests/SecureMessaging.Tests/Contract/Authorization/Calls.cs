@@ -136,6 +136,8 @@ internal static class Calls
 
     public static object Body(RestOperation operation, Cell cell) => Bodies.TryGetValue(operation.Name, out var body) ? body(cell) : new { };
 
+    public static string Query(RestOperation operation) => operation.Name == "GET /graphql" ? "?query={__typename}" : "";
+
     public static object?[] Arguments(HubOperation operation, Cell cell) =>
         [.. operation.Method.GetParameters().Select(parameter => Value(operation, parameter.Name!, cell))];
 
@@ -143,10 +145,11 @@ internal static class Calls
     public static (string Query, Dictionary<string, object?> Variables) Document(GraphQLOperation operation, Cell cell)
     {
         var arguments = operation.Field.Arguments?.ToList() ?? [];
-        var variables = arguments.ToDictionary(argument => argument.Name, argument => Value(operation, argument.Name, cell) ?? MakeUp(argument.ResolvedType!), StringComparer.Ordinal);
+        var variables = arguments.ToDictionary(argument => argument.Name, argument => Value(operation, argument.Name, cell) ?? (argument.ResolvedType is NonNullGraphType ? MakeUp(argument.ResolvedType) : null), StringComparer.Ordinal);
         var declared = arguments.Count == 0 ? "" : $"({string.Join(", ", arguments.Select(argument => $"${argument.Name}: {argument.ResolvedType}"))})";
         var passed = arguments.Count == 0 ? "" : $"({string.Join(", ", arguments.Select(argument => $"{argument.Name}: ${argument.Name}"))})";
-        var selection = operation.Field.ResolvedType!.GetNamedType() is IComplexGraphType ? " { __typename }" : "";
+        // Of a batch each part succeeds or fails alone.
+        var selection = operation.Name == "mutation sendBatch" ? " { error { code } }" : operation.Field.ResolvedType!.GetNamedType() is IComplexGraphType ? " { __typename }" : "";
         return ($"{operation.Root}{declared} {{ {operation.Field.Name}{passed}{selection} }}", variables);
     }
 

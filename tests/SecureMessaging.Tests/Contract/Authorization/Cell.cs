@@ -44,8 +44,18 @@ internal sealed class Cell(Scene scene, string caller, Person person, bool other
     {
         if (Calls.NeedsDevice(operation))
             await PrepareDeviceAsync(operation);
-        if (Calls.NeedsRoom(operation))
-            await PrepareRoomAsync(Calls.Mls.Contains(operation.Name), owner, member, admin, former);
+        // Whom the door itself turns away would find no room, and any other answer than 401 is as wrong.
+        if (!Calls.NeedsRoom(operation) || Caller is "nobody" or "expired" or "audience" or "disabled")
+            return;
+        if (operation.IsRead && Scene.Readings is { } readings)
+        {
+            (RoomId, Seq) = readings;
+            return;
+        }
+
+        await PrepareRoomAsync(Calls.Mls.Contains(operation.Name), owner, member, admin, former);
+        if (operation.IsRead)
+            Scene.Readings = (RoomId, Seq);
     }
 
     public async ValueTask DisposeAsync()

@@ -16,6 +16,9 @@ internal abstract record Operation(string Name)
     /// <summary>The names of what it is about: route values, arguments, parameters.</summary>
     public abstract IReadOnlyCollection<string> Parameters { get; }
 
+    /// <summary>Changes nothing, so that its callers can share a room.</summary>
+    public abstract bool IsRead { get; }
+
     /// <summary>Own and another's, where the operation names an object that belongs to somebody; rooms belong to all members, whose roles are the columns.</summary>
     public IEnumerable<string> Objects => Parameters.Contains("deviceId") || Calls.WithOwner.Contains(Name) ? ["own", "another's"] : ["-"];
 }
@@ -23,16 +26,22 @@ internal abstract record Operation(string Name)
 internal sealed record RestOperation(string Method, string Path, string[] Route) : Operation($"{Method} {Path}")
 {
     public override IReadOnlyCollection<string> Parameters => Route;
+
+    public override bool IsRead => Method == "GET";
 }
 
 internal sealed record HubOperation(Type Hub, MethodInfo Method) : Operation($"{Hub.Name}.{Method.Name}")
 {
     public override IReadOnlyCollection<string> Parameters => [.. Method.GetParameters().Select(parameter => parameter.Name!)];
+
+    public override bool IsRead => false;
 }
 
 internal sealed record GraphQLOperation(string Root, FieldType Field) : Operation($"{Root} {Field.Name}")
 {
     public override IReadOnlyCollection<string> Parameters => [.. Field.Arguments?.Select(argument => argument.Name) ?? []];
+
+    public override bool IsRead => Root != "mutation";
 }
 
 /// <summary>Finds every operation that the server has, in what the server itself is built from: nothing can be forgotten here.</summary>
@@ -51,8 +60,8 @@ internal static partial class Operations
     private static IEnumerable<Operation> Endpoints(TestServer server) =>
         from endpoint in server.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
         let path = "/" + Constraint().Replace(endpoint.RoutePattern.RawText!, "}").Trim('/')
-        // A hub's endpoint takes any method; its own are called as what they are.
-        from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["GET"]
+        // A hub's endpoints say no method; its calls are operations of their own.
+        from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [path.EndsWith("/negotiate", StringComparison.Ordinal) ? "POST" : "GET"]
         where method is not ("OPTIONS" or "CONNECT" or "HEAD")
         orderby path, method
         select new RestOperation(method, path, [.. endpoint.RoutePattern.Parameters.Select(parameter => parameter.Name)]);

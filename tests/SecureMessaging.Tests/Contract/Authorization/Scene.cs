@@ -42,6 +42,9 @@ internal sealed partial class Scene : IAsyncDisposable
 
     public TestServer Server => server;
 
+    /// <summary>Where everybody reads, made by who came first, and an entry in it.</summary>
+    public (Guid RoomId, long Seq)? Readings { get; set; }
+
     public static async Task<Scene> CreateAsync(TestServer server)
     {
         var everybody = new Dictionary<string, Person>(StringComparer.Ordinal);
@@ -89,15 +92,25 @@ internal sealed partial class Scene : IAsyncDisposable
         var path = operation.Path;
         foreach (var name in operation.Route)
             path = path.Replace($"{{{name}}}", Uri.EscapeDataString(Calls.Value(operation, name, cell)?.ToString() ?? ""), StringComparison.Ordinal).Replace($"/{{{name}?}}", "", StringComparison.Ordinal);
-        using var response = await server.Http.SendAsync(new HttpMethod(operation.Method), path, cell.Token, operation.Method is "GET" or "DELETE" ? null : Calls.Body(operation, cell));
-        return response.IsSuccessStatusCode ? "ok" : ((int)response.StatusCode).ToString();
+        using var response = await server.Http.SendAsync(new HttpMethod(operation.Method), path + Calls.Query(operation), cell.Token, operation.Method is "GET" or "DELETE" ? null : Calls.Body(operation, cell));
+        if (!response.IsSuccessStatusCode)
+            return ((int)response.StatusCode).ToString();
+        return operation.Path.EndsWith("/batch", StringComparison.Ordinal) ? OfBatch(JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync())) : "ok";
     }
+
+    /// <summary>Each part of a batch succeeds or fails alone.</summary>
+    private static string OfBatch(JsonElement results) =>
+        results[0].TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.Object ? Status(Code(error.GetProperty("code").GetString()!)) : "ok";
+
+    /// <summary>A code as GraphQL writes enumerations, or as everybody else does.</summary>
+    private static string Code(string name) => name.Contains('_', StringComparison.Ordinal) || name.All(char.IsUpper) ? name.Replace("_", "", StringComparison.Ordinal) : name;
 
     private async Task<string> TryAsync(GraphQLOperation operation, Cell cell)
     {
         var (query, variables) = Calls.Document(operation, cell);
         using var response = await server.Http.SendAsync(HttpMethod.Post, "/graphql", cell.Token, new { query, variables });
-        return Read(JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()));
+        var reply = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync());
+        return operation.Field.Name == "sendBatch" && Read(reply) == "ok" ? OfBatch(reply.GetProperty("data").GetProperty("sendBatch")) : Read(reply);
     }
 
     private static string Read(JsonElement reply) => reply.TryGetProperty("errors", out var errors) ? Status(errors[0].GetProperty("extensions").GetProperty("code").GetString()!) : "ok";
@@ -110,8 +123,8 @@ internal sealed partial class Scene : IAsyncDisposable
             return known.Refusal;
         try
         {
-            await known.Hub.InvokeCoreAsync(operation.Method.Name, typeof(object), Calls.Arguments(operation, cell));
-            return "ok";
+            var result = await known.Hub.InvokeCoreAsync(operation.Method.Name, typeof(object), Calls.Arguments(operation, cell));
+            return result is JsonElement { ValueKind: JsonValueKind.Array } results && operation.Method.ReturnType == typeof(Task<SendResult[]>) ? OfBatch(results) : "ok";
         }
         catch (HubException exception)
         {
@@ -181,7 +194,7 @@ internal sealed partial class Scene : IAsyncDisposable
     [GeneratedRegex("status code '(?<code>[0-9]{3})' when", RegexOptions.ExplicitCapture, 10_000)]
     private static partial Regex UpgradeStatus();
 
-    private static string Status(string code) => ProblemMapper.Status(Enum.Parse<ErrorCode>(code)).ToString();
+    private static string Status(string code) => ProblemMapper.Status(Enum.Parse<ErrorCode>(code, ignoreCase: true)).ToString();
 
     private async Task<Cell> CreateCellAsync(Operation operation, bool others, string caller)
     {
