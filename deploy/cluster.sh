@@ -93,6 +93,7 @@ node_environment() { # name; what a node is told, by its environment because arg
   export ConnectionStrings__Postgres="Host=127.0.0.1;Port=$postgres_port;Database=messaging;Username=messaging;Password=$postgres_password"
   export ConnectionStrings__Redis="127.0.0.1:$redis_port,password=$redis_password"
   export Server__DataDirectory=$dir/$1 Server__KeyDirectory=$dir/keys Server__NodeName=$1 Management__Url=
+  export Server__KnownProxies__0=127.0.0.1
   export Server__AllowedOrigins__0=https://localhost:$https_port Server__AllowedOrigins__1=https://127.0.0.1:$https_port
 }
 

@@ -62,6 +62,7 @@ have git || packages+=(git)
 have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
 have openssl || packages+=(openssl)
 have curl || packages+=(curl)
+have jq || packages+=(jq)
 python3 -c 'import yaml' 2>/dev/null || /usr/bin/python3 -c 'import yaml' 2>/dev/null || packages+=(python3-yaml)
 if ((${#packages[@]})); then
   have apt-get || die "install ${packages[*]} first; this machine has no apt"

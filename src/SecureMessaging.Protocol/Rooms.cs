@@ -83,6 +83,10 @@ public sealed record ChangeRoleRequest(RoomRole Role);
 /// <param name="Unread">Entries after the delivery cursor.</param>
 public sealed record RoomHead(Guid RoomId, long HeadSeq, long FirstSeq, long DeliveredSeq, long Unread);
 
+/// <summary><c>POST /v1/rooms/{id}/signals</c>: what the hub's <c>Signal</c> does. Replies 204.</summary>
+/// <param name="Signal">1 to <see cref="Limits.SignalBytes"/> bytes, opaque to the server, delivered at most once to the members who are connected now.</param>
+public sealed record SignalRequest(byte[] Signal);
+
 /// <summary><c>PUT /v1/rooms/{id}/delivered</c>.</summary>
 /// <param name="Seq">Everything up to here has reached the caller. Moves forward only.</param>
 public sealed record MarkDeliveredRequest(long Seq);

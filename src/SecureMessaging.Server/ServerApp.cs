@@ -7,7 +7,9 @@ using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Documents;
 using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Handshakes;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Retention;
 using SecureMessaging.Server.Rooms;
@@ -74,6 +76,7 @@ internal static partial class ServerApp
         builder.AddPlatform();
         builder.AddHealth();
         builder.AddMetrics();
+        builder.AddLimiting();
         builder.AddAuth();
         builder.AddAccounts();
         builder.AddRooms();
@@ -86,13 +89,17 @@ internal static partial class ServerApp
         builder.AddMessages();
         builder.AddRetention();
         builder.AddGraphQL();
+        builder.AddOpenApiDocument();
         configure?.Invoke(builder);
 
         var app = builder.Build();
         Prepare(app);
         app.UsePlatform();
         app.UseChat();
+        app.UseOrigins();
+        app.UseAddressLimits();
         app.UseAuth();
+        app.UseAccountLimits();
         app.UseDevices();
         app.MapPlatform();
         app.MapHealth();
@@ -106,6 +113,7 @@ internal static partial class ServerApp
         app.MapAdmin();
         app.MapDocuments();
         app.MapGraphQL();
+        app.MapOpenApiDocument();
         return app;
     }
 

@@ -71,8 +71,12 @@ unit_is_sound() {
   [[ -z $said ]]
 }
 dockerfile_is_sound() { # what the last stage must say, and that it copies what there is
-  grep -q '^USER \$APP_UID' deploy/Dockerfile && grep -q '^HEALTHCHECK' deploy/Dockerfile && [[ $(grep -c '^FROM' deploy/Dockerfile) == 2 ]] || return 1
-  local source
+  local source stage last
+  last=$(sed -n '/^FROM/h; /^FROM/!H; ${x;p}' deploy/Dockerfile)
+  grep -q '^USER \$APP_UID' <<<"$last" && grep -q '^HEALTHCHECK' <<<"$last" && [[ $last == FROM\ mcr.microsoft.com/dotnet/aspnet:* ]] || return 1
+  for stage in $(sed -n 's/^COPY --from=\([^ ]*\).*/\1/p' deploy/Dockerfile); do grep -q "^FROM .* AS $stage\$" deploy/Dockerfile || { echo "there is no stage $stage"; return 1; }; done
+  # What the server's project takes in from npm comes from the stage that fetches it.
+  grep -q '^COPY --from=playground .* src/web/playground/$' deploy/Dockerfile || return 1
   for source in $(grep '^COPY [^-]' deploy/Dockerfile | sed 's/^COPY //; s/ [^ ]*$//'); do [[ -e $source ]] || { echo "$source is missing"; return 1; }; done
 }
 check 'compose.yaml' compose_is_sound

@@ -19,7 +19,7 @@ trap 'exit 130' INT TERM HUP
 
 npm ci --no-audit --no-fund --loglevel=error >"$work/npm.log" 2>&1 || { cat "$work/npm.log"; echo '0 passed, 1 failed'; exit 1; }
 port=$((RANDOM % 10000 + 20000))
-dotnet "$server" --urls="http://127.0.0.1:$port" --Server:DataDirectory="$work/data" --Management:Url= --GraphQL:IntrospectionForUsers=true --Drain:Stagger=00:00:00.1 \
+dotnet "$server" --urls="http://127.0.0.1:$port" --Server:DataDirectory="$work/data" --Management:Url= --RateLimits:Enabled=false --GraphQL:IntrospectionForUsers=true --Drain:Stagger=00:00:00.1 \
   --Drain:Patience=00:00:01 >"$work/server.log" 2>&1 &
 pid=$!
 for _ in $(seq 600); do

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
 
@@ -13,7 +14,7 @@ internal static partial class AccountEndpoints
 
     public static void Map(IEndpointRouteBuilder app)
     {
-        var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("me").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
+        var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("Me").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
         me.MapGet("/", GetProfileAsync);
         me.MapPatch("/", UpdateProfileAsync);
         me.MapPost("/password", ChangePasswordAsync);
@@ -21,12 +22,15 @@ internal static partial class AccountEndpoints
         me.MapGet("/sessions", ListSessionsAsync);
         me.MapDelete("/sessions/{id:guid}", EndSessionAsync);
 
-        app.MapGet("/v1/users/{username}", FindAsync).RequireAuthorization().WithTags("users");
+        app.MapGet("/v1/users/{username}", FindAsync).RequireAuthorization().WithTags("Users");
     }
 
+    [EndpointName("getProfile"), EndpointSummary("The caller's account.")]
     internal static async Task<Ok<Profile>> GetProfileAsync(Caller caller, UserStore users, CancellationToken cancellationToken) =>
         TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
 
+    [EndpointName("updateProfile"), EndpointSummary("Changes the caller's account.")]
+    [Refuses(ErrorCode.Conflict)]
     internal static async Task<Ok<Profile>> UpdateProfileAsync(
         UpdateProfileRequest request, Caller caller, AccountRules rules, UserStore users, CancellationToken cancellationToken)
     {
@@ -34,6 +38,8 @@ internal static partial class AccountEndpoints
         return TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
     }
 
+    [EndpointName("changePassword"), EndpointSummary("Changes the password and ends every other session of the account.")]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<NoContent> ChangePasswordAsync(
         ChangePasswordRequest request, Caller caller, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users,
         SessionStore sessions, CancellationToken cancellationToken)
@@ -55,6 +61,8 @@ internal static partial class AccountEndpoints
         return TypedResults.NoContent();
     }
 
+    [EndpointName("deleteAccount"), EndpointSummary("Erases the account and everything the server can attribute to it.")]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<NoContent> DeleteAsync(
         DeleteAccountRequest request, Caller caller, AccountRules rules, PasswordCheck check, Database database, UserStore users, SessionStore sessions,
         MemberErasure erasure, ILogger<UserStore> logger, CancellationToken cancellationToken)
@@ -80,15 +88,18 @@ internal static partial class AccountEndpoints
         return TypedResults.NoContent();
     }
 
+    [EndpointName("listSessions"), EndpointSummary("The caller's sessions, those that go on first.")]
     internal static async Task<Ok<SessionSummary[]>> ListSessionsAsync(Caller caller, SessionStore sessions, CancellationToken cancellationToken)
     {
         var rows = await sessions.ListAsync(caller.UserId, cancellationToken);
         return TypedResults.Ok(rows.Select(row => new SessionSummary(row.Id, row.StartedAt, row.EndedAt, row.Id == caller.SessionId)).ToArray());
     }
 
+    [EndpointName("endSession"), EndpointSummary("Ends one of the caller's sessions and closes its sockets.")]
     private static async Task<NoContent> EndSessionAsync(Guid id, Caller caller, SessionStore sessions, CancellationToken cancellationToken) =>
         await sessions.EndAsync(caller.UserId, id, cancellationToken) ? TypedResults.NoContent() : throw ApiException.NotFound();
 
+    [EndpointName("findUser"), EndpointSummary("Another account by its exact username.")]
     private static async Task<Ok<UserSummary>> FindAsync(string username, UserStore users, CancellationToken cancellationToken) =>
         TypedResults.Ok(await users.FindByUsernameAsync(username, cancellationToken) ?? throw ApiException.NotFound());
 

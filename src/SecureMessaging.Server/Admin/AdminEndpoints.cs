@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
 
@@ -12,12 +13,13 @@ internal static partial class AdminEndpoints
 {
     public static void Map(IEndpointRouteBuilder app)
     {
-        var admin = app.MapGroup("/v1/admin").RequireAuthorization(AuthFeature.AdminPolicy).WithTags("admin").NeverStored();
+        var admin = app.MapGroup("/v1/admin").RequireAuthorization(AuthFeature.AdminPolicy).WithTags("Admin").NeverStored();
         admin.MapGet("/stats", CountAsync);
         admin.MapPost("/users/{username}/disable", DisableAsync);
         admin.MapPost("/users/{username}/enable", EnableAsync);
     }
 
+    [EndpointName("getStats"), EndpointSummary("Counts of everything, of nobody in particular.")]
     internal static async Task<Ok<AdminStats>> CountAsync(
         UserStore users, SessionStore sessions, RoomStore rooms, IOptions<ServerOptions> options, CancellationToken cancellationToken)
     {
@@ -26,6 +28,8 @@ internal static partial class AdminEndpoints
             options.Value.NodeName, accounts.Users, accounts.Disabled, accounts.Admins, await sessions.CountLiveAsync(cancellationToken), logs.Rooms, logs.Entries));
     }
 
+    [EndpointName("disableUser"), EndpointSummary("Ends the account's sessions and shuts it out.")]
+    [Refuses(ErrorCode.Conflict)]
     internal static async Task<NoContent> DisableAsync(
         string username, Caller caller, Database database, UserStore users, SessionStore sessions, ILogger<UserStore> logger, CancellationToken cancellationToken)
     {
@@ -46,6 +50,7 @@ internal static partial class AdminEndpoints
         return TypedResults.NoContent();
     }
 
+    [EndpointName("enableUser"), EndpointSummary("Lets the account in again.")]
     internal static async Task<NoContent> EnableAsync(
         string username, Database database, UserStore users, ILogger<UserStore> logger, CancellationToken cancellationToken)
     {

@@ -50,10 +50,14 @@ internal static class AuthFeature
     }
 
     /// <summary>Origins first: a foreign page must not get as far as spending a ticket.</summary>
-    public static void UseAuth(this WebApplication app)
+    public static void UseOrigins(this WebApplication app)
     {
         app.UseOriginCheck();
         app.UseCors();
+    }
+
+    public static void UseAuth(this WebApplication app)
+    {
         app.UseAuthentication();
         app.UseAuthorization();
     }

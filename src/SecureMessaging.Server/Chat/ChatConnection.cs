@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Devices;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -9,6 +10,16 @@ namespace SecureMessaging.Server.Chat;
 /// <param name="Message">The same as a call on hub clients, serialised once for each protocol and only when a hub connection takes it.</param>
 /// <param name="Bytes">What it weighs, roughly.</param>
 internal sealed record EntryRun(Guid RoomId, LogEntry[] Entries, SerializedHubMessage Message, int Bytes);
+
+/// <summary>Something that is part of no log, sent at most once.</summary>
+/// <param name="Message">The call on hub clients.</param>
+internal record Ephemeral(SerializedHubMessage Message);
+
+/// <summary>A member's signal to a room.</summary>
+internal sealed record SignalEphemeral(Guid RoomId, byte[] Signal, SerializedHubMessage Message) : Ephemeral(Message);
+
+/// <summary>What a device of the connection's user should look after.</summary>
+internal sealed record NudgeEphemeral(DeviceNudge Nudge, SerializedHubMessage Message) : Ephemeral(Message);
 
 /// <summary>
 /// One client's connection as the tails see it, whatever it speaks: a hub connection, or a GraphQL socket. Nothing here waits for the client; what a slow one
@@ -39,8 +50,8 @@ internal abstract class ChatConnection(Guid userId, Guid sessionId)
     /// <summary>Sends a change of the set of rooms.</summary>
     public abstract void SendRoomChanged(Guid roomId, RoomChange change);
 
-    /// <summary>Sends what is not part of a log, which hub clients alone are sent. A reader that is too slow misses it.</summary>
-    public abstract void SendEphemeral(SerializedHubMessage message);
+    /// <summary>Sends what is not part of a log. A reader that is too slow misses it.</summary>
+    public abstract void SendEphemeral(Ephemeral ephemeral);
 
     /// <summary>Notes that a tail delivers to this connection; false when it is closed already.</summary>
     public bool TryEnter(Guid roomId)

@@ -41,8 +41,9 @@ internal sealed class ChatConnections
         var message = nudge.Available is { } available
             ? HubMessages.Create(nameof(IChatClient.KeyPackagesLow), nudge.DeviceId, available)
             : HubMessages.Create(nameof(IChatClient.WelcomesWaiting), nudge.DeviceId);
+        var ephemeral = new NudgeEphemeral(nudge, message);
         foreach (var connection in own)
-            connection.SendEphemeral(message);
+            connection.SendEphemeral(ephemeral);
     }
 
     /// <summary>Asks every connection to move within this time, each at a moment of its own. Returns how many there are.</summary>

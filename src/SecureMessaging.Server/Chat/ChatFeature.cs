@@ -1,7 +1,10 @@
 using Microsoft.AspNetCore.Http.Connections;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Protocol;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
@@ -11,6 +14,9 @@ internal static class ChatFeature
 {
     /// <summary>Holds a batch of <see cref="Limits.BatchBytes"/> in base64.</summary>
     private const int MaxFrameBytes = 512 * 1024;
+
+    /// <summary>Holds a signal of <see cref="Limits.SignalBytes"/> in base64.</summary>
+    private const int SignalBodyBytes = 4 * 1024;
 
     public static void AddChat(this WebApplicationBuilder builder)
     {
@@ -67,10 +73,22 @@ internal static class ChatFeature
     private static bool IsWebSocket(HttpRequest request) =>
         request.Headers.Upgrade.Contains("websocket", StringComparer.OrdinalIgnoreCase) || HttpMethods.IsConnect(request.Method);
 
-    public static void MapChat(this IEndpointRouteBuilder app) => app.MapHub<ChatHub>(Wire.HubPath, options =>
+    public static void MapChat(this IEndpointRouteBuilder app)
     {
-        options.Transports = HttpTransportType.WebSockets;
-        options.CloseOnAuthenticationExpiration = true;
-        options.AllowStatefulReconnects = false;
-    });
+        app.MapHub<ChatHub>(Wire.HubPath, options =>
+        {
+            options.Transports = HttpTransportType.WebSockets;
+            options.CloseOnAuthenticationExpiration = true;
+            options.AllowStatefulReconnects = false;
+        });
+        app.MapPost("/v1/rooms/{roomId:guid}/signals", SignalAsync).RequireAuthorization().WithTags("Messages").WithMetadata(new RequestSizeLimitAttribute(SignalBodyBytes));
+    }
+
+    [EndpointName("signal"), EndpointSummary("Sends opaque bytes to the members who are connected now; stored nowhere.")]
+    [EndpointDescription("At most once, and only to those who are connected to the hub. 204 says that it is on its way, not that it arrived.")]
+    private static async Task<NoContent> SignalAsync(Caller caller, Guid roomId, SignalRequest request, Signals signals, CancellationToken cancellationToken)
+    {
+        await signals.SendAsync(caller, roomId, request.Signal, cancellationToken);
+        return TypedResults.NoContent();
+    }
 }

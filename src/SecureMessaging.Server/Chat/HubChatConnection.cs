@@ -28,13 +28,13 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
 
     public override void End(SerializedHubMessage farewell)
     {
-        SendEphemeral(farewell);
+        SendEphemeral(new Ephemeral(farewell));
         lock (gate)
             missed = [];
         context.Abort();
     }
 
-    public override void Drain(TimeSpan after) => SendEphemeral(HubMessages.Create(nameof(IChatClient.Draining), (int)after.TotalMilliseconds));
+    public override void Drain(TimeSpan after) => SendEphemeral(new Ephemeral(HubMessages.Create(nameof(IChatClient.Draining), (int)after.TotalMilliseconds)));
 
     public override void SendEntries(EntryRun run)
     {
@@ -64,12 +64,12 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
         }
     }
 
-    public override void SendEphemeral(SerializedHubMessage message)
+    public override void SendEphemeral(Ephemeral ephemeral)
     {
         lock (gate)
         {
             if (!IsFull)
-                Write(message, 0);
+                Write(ephemeral.Message, 0);
         }
     }
 

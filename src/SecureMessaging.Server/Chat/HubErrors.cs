@@ -1,17 +1,28 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
-/// <summary>Turns every failure of a hub call into a HubException whose message is an <see cref="ErrorBody"/> as JSON.</summary>
-internal sealed partial class HubErrors(ILogger<HubErrors> logger) : IHubFilter
+/// <summary>Counts hub calls, and turns every failure of one into a HubException whose message is an <see cref="ErrorBody"/> as JSON.</summary>
+internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILogger<HubErrors> logger) : IHubFilter
 {
+    /// <summary>
+    /// Who asks too much is answered this much later, and the calls of a connection are carried out one after the other: that many refusals are all that one
+    /// connection can make the server work for.
+    /// </summary>
+    private static readonly TimeSpan RefusalDelay = TimeSpan.FromMilliseconds(50);
+
     public async ValueTask<object?> InvokeMethodAsync(HubInvocationContext invocationContext, Func<HubInvocationContext, ValueTask<object?>> next)
     {
         try
         {
+            // Sends have a budget of their own, which they share with the other doors.
+            if (invocationContext.HubMethodName is not (nameof(ChatHub.Send) or nameof(ChatHub.SendBatch)))
+                rates.Requests.Spend(Caller.From(invocationContext.Context.User).UserId);
             return await next(invocationContext);
         }
         catch (Exception exception)
@@ -19,6 +30,8 @@ internal sealed partial class HubErrors(ILogger<HubErrors> logger) : IHubFilter
             var body = ApiException.Describe(exception);
             if (body.Code == ErrorCode.Internal && !invocationContext.Context.ConnectionAborted.IsCancellationRequested)
                 Failed(logger, invocationContext.HubMethodName, exception);
+            if (body.Code == ErrorCode.RateLimited)
+                await Task.Delay(RefusalDelay, time, invocationContext.Context.ConnectionAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw new HubException(JsonSerializer.Serialize(body, Wire.Json), exception);
         }
     }

@@ -122,9 +122,9 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
 
     public void Signal(byte[] signal)
     {
-        var message = HubMessages.Create(nameof(IChatClient.Signaled), roomId, signal);
+        var ephemeral = new SignalEphemeral(roomId, signal, HubMessages.Create(nameof(IChatClient.Signaled), roomId, signal));
         foreach (var connection in subscribers.Keys)
-            connection.SendEphemeral(message);
+            connection.SendEphemeral(ephemeral);
     }
 
     /// <summary>The room is no more.</summary>

@@ -3,6 +3,7 @@ using Dapper;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Mls;
 using SecureMessaging.Server.Platform;
 
@@ -13,7 +14,7 @@ namespace SecureMessaging.Server.Devices;
 /// A claimed KeyPackage loses its content in the claiming transaction, so no two claims return the same; its reference stays until it would have expired, so that
 /// Welcomes find their device and it cannot be uploaded again.
 /// </remarks>
-internal sealed class KeyPackageStore(Database database, ClaimQuota quota, DeviceEvents events, TimeProvider time, Limits limits, IOptions<DevicesOptions> options)
+internal sealed class KeyPackageStore(Database database, RateLimits rates, DeviceEvents events, TimeProvider time, Limits limits, IOptions<DevicesOptions> options)
 {
     private const string DeviceSql = $"""
         select d.id, d.user_id, d.session_id, d.signature_key, d.identity_signature, k.public_key as identity_key
@@ -144,8 +145,8 @@ internal sealed class KeyPackageStore(Database database, ClaimQuota quota, Devic
 
         if (devices.Count == 0)
             return new ClaimedKeyPackages([]);
-        quota.Spend(caller.UserId, devices.Count);
-        Guid[] once = [.. devices.Where(device => device.UserId == caller.UserId || quota.TryTake(caller.UserId, device.Id)).Select(device => device.Id)];
+        rates.Claims.Spend(caller.UserId, devices.Count);
+        Guid[] once = [.. devices.Where(device => device.UserId == caller.UserId || rates.ClaimsOfDevice.TrySpend((caller.UserId, device.Id), 1, out _)).Select(device => device.Id)];
         Guid[] all = [.. devices.Select(device => device.Id)];
         var claim = await database.WriteAsync(transaction => ClaimAsync(transaction, once, all, cancellationToken), cancellationToken);
         var owners = devices.ToDictionary(device => device.Id, device => device.UserId);

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
 
@@ -12,7 +13,7 @@ namespace SecureMessaging.Server.GraphQL;
 /// <summary>Accounts, sessions and what the server allows. Each field is what the REST endpoint of the same name does.</summary>
 internal sealed class AccountFields(
     AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions, AccessTokens tokens, MemberErasure erasure,
-    Limits limits, IOptions<AuthOptions> options, ILogger<UserStore> logger)
+    Limits limits, RateLimits rates, IOptions<AuthOptions> options, ILogger<UserStore> logger)
     : IRootFields
 {
     /// <summary>A password hash takes milliseconds of a core and 19 MiB; aliases must not turn one request into many guesses.</summary>
@@ -47,21 +48,32 @@ internal sealed class AccountFields(
         mutation.Required<TokensType>("signUp", "Makes an account and signs it in.").Open().Costs(HashCost)
             .Argument<NonNullGraphType<SignUpInput>>("input", "The account.")
             .ResolveAsync(async context =>
-                (await AuthEndpoints.SignUpAsync(context.GetArgument<SignUpRequest>("input"), rules, hasher, database, users, sessions, tokens, context.CancellationToken)).Value);
+            {
+                rates.SignUps.Spend(context.Request().Info.Address);
+                return (await AuthEndpoints.SignUpAsync(context.GetArgument<SignUpRequest>("input"), rules, hasher, database, users, sessions, tokens, context.CancellationToken)).Value;
+            });
         mutation.Required<TokensType>("signIn", "Begins a session.").Open().Costs(HashCost)
             .Argument<NonNullGraphType<StringGraphType>>("username", "Username or e-mail address.")
             .Argument<NonNullGraphType<StringGraphType>>("password", "The account's password.")
             .ResolveAsync(async context =>
             {
+                rates.SignIns.Spend(context.Request().Info.Address);
                 var request = new TokenRequest(context.GetArgument<string>("username"), context.GetArgument<string>("password"));
                 return (await AuthEndpoints.SignInAsync(request, rules, check, hasher, database, users, sessions, tokens, context.CancellationToken)).Value;
             });
         mutation.Required<TokensType>("refresh", "Continues a session.").Open().Costs(WriteCost)
             .Argument<NonNullGraphType<StringGraphType>>("refreshToken", "The newest refresh token of the session.")
             .ResolveAsync(async context =>
-                (await AuthEndpoints.RefreshAsync(new RefreshRequest(context.GetArgument<string>("refreshToken")), users, sessions, tokens, context.CancellationToken)).Value);
+            {
+                rates.Renewals.Spend(context.Request().Info.Address);
+                return (await AuthEndpoints.RefreshAsync(new RefreshRequest(context.GetArgument<string>("refreshToken")), users, sessions, tokens, context.CancellationToken)).Value;
+            });
         mutation.Required<TicketType>("issueTicket", "A ticket that stands in for the token when a socket is opened.").Costs(WriteCost)
-            .ResolveAsync(async context => (await AuthEndpoints.IssueTicketAsync(context.Caller(), sessions, options, context.CancellationToken)).Value);
+            .ResolveAsync(async context =>
+            {
+                rates.Renewals.Spend(context.Caller().UserId);
+                return (await AuthEndpoints.IssueTicketAsync(context.Caller(), sessions, options, context.CancellationToken)).Value;
+            });
         mutation.Required<BooleanGraphType>("logOut", "Ends this session.").Costs(WriteCost)
             .ResolveAsync(async context => await sessions.EndAsync(context.Caller().UserId, context.Caller().SessionId, context.CancellationToken));
         mutation.Required<BooleanGraphType>("logOutEverywhere", "Ends all sessions of the caller.").Costs(WriteCost)

@@ -6,7 +6,7 @@ using SecureMessaging.Server.Devices;
 namespace SecureMessaging.Server.GraphQL;
 
 /// <summary>Devices, their identity and their KeyPackages.</summary>
-internal sealed class DeviceFields(DeviceStore devices, DeviceDirectory directory, KeyPackageStore packages, Limits limits) : IRootFields
+internal sealed class DeviceFields(DeviceStore devices, DeviceRequests requests, DeviceDirectory directory, KeyPackageStore packages) : IRootFields
 {
     private const int UsualDevices = 5;
     private const int UsualMembers = 20;
@@ -37,11 +37,7 @@ internal sealed class DeviceFields(DeviceStore devices, DeviceDirectory director
     {
         mutation.Required<DeviceType>("registerDevice", "Makes the calling session a device.").Costs(WriteCost)
             .Argument<NonNullGraphType<RegisterDeviceInput>>("input", "The device.")
-            .ResolveAsync(async context =>
-            {
-                var registered = await DevicesFeature.RegisterAsync(context.Caller(), context.GetArgument<RegisterDeviceRequest>("input"), devices, limits, context.CancellationToken);
-                return ((IValueHttpResult<Device>)registered.Result).Value;
-            });
+            .ResolveAsync(async context => (await requests.RegisterAsync(context.Caller(), context.GetArgument<RegisterDeviceRequest>("input"), context.CancellationToken)).Device);
         mutation.Required<BooleanGraphType>("attachDevice", "Attaches a device to the calling session; the session that it had before ends.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("deviceId", "The device.")
             .ResolveAsync(async context =>
@@ -58,7 +54,7 @@ internal sealed class DeviceFields(DeviceStore devices, DeviceDirectory director
             {
                 var request = new RotateDeviceRequest(
                     context.GetArgument<byte[]>("signatureKey"), context.GetArgument<byte[]>("linkKey"), context.GetArgument<byte[]?>("identitySignature"));
-                return (await DevicesFeature.RotateAsync(context.Caller(), context.Id("deviceId"), request, devices, context.CancellationToken)).Value;
+                return await requests.RotateAsync(context.Caller(), context.Id("deviceId"), request, context.CancellationToken);
             });
         mutation.Required<BooleanGraphType>("revokeDevice", "Ends the device with its session, KeyPackages and Welcomes.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("deviceId", "The device.")
@@ -78,7 +74,7 @@ internal sealed class DeviceFields(DeviceStore devices, DeviceDirectory director
             .ResolveAsync(async context =>
             {
                 var request = new ApproveDeviceRequest(context.GetArgument<byte[]>("identitySignature"), context.GetArgument<byte[]?>("sealedIdentity"));
-                return (await DevicesFeature.ApproveAsync(context.Caller(), context.Id("deviceId"), request, devices, context.CancellationToken)).Value;
+                return await requests.ApproveAsync(context.Caller(), context.Id("deviceId"), request, context.CancellationToken);
             });
         mutation.Required<BooleanGraphType>("replaceIdentity", "For a user whose identity key is lost: the calling device goes on under a new one, all others wait for approval.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("deviceId", "The calling device.")
@@ -87,7 +83,7 @@ internal sealed class DeviceFields(DeviceStore devices, DeviceDirectory director
             .ResolveAsync(async context =>
             {
                 var request = new ReplaceIdentityRequest(context.Id("deviceId"), context.GetArgument<byte[]>("identityKey"), context.GetArgument<byte[]>("identitySignature"));
-                await DevicesFeature.ReplaceIdentityAsync(context.Caller(), request, devices, context.CancellationToken);
+                await requests.ReplaceIdentityAsync(context.Caller(), request, context.CancellationToken);
                 return true;
             });
     }

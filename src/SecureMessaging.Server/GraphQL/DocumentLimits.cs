@@ -37,8 +37,10 @@ internal sealed class DocumentLimits(ISchema schema, IOptions<GraphQLOptions> op
         }
     }
 
-    public void CheckDocument(GraphQLDocument document, Inputs variables)
+    /// <summary>Returns what the document costs, the dearest of its operations.</summary>
+    public int CheckDocument(GraphQLDocument document, Inputs variables)
     {
+        var cost = 0.0;
         var walk = new Walk(document, variables, prices.Value, limits.PageEntries);
         foreach (var operation in document.Definitions.OfType<GraphQLOperationDefinition>())
         {
@@ -51,7 +53,10 @@ internal sealed class DocumentLimits(ISchema schema, IOptions<GraphQLOptions> op
                 throw Exceeded("aliases", options.Value.MaxAliases);
             if (size.Cost > options.Value.MaxCost)
                 throw new ApiException(ErrorCode.TooLarge, $"The operation costs {Math.Min(size.Cost, 1e12):F0}; {options.Value.MaxCost} is the most.");
+            cost = Math.Max(cost, size.Cost);
         }
+
+        return (int)cost;
     }
 
     private static ApiException Exceeded(string what, int most) => new(ErrorCode.TooLarge, $"A document has {most} {what} at most.");

@@ -5,6 +5,7 @@ using GraphQLParser;
 using GraphQLParser.AST;
 using GraphQLParser.Exceptions;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
@@ -13,17 +14,20 @@ namespace SecureMessaging.Server.GraphQL;
 internal sealed record OperationRequest(string Query, string? OperationName, Inputs Variables);
 
 /// <summary>A request whose document was read and is within the limits.</summary>
-internal sealed record PreparedOperation(OperationRequest Request, GraphQLDocument Document, GraphQLOperationDefinition Operation)
+internal sealed record PreparedOperation(OperationRequest Request, GraphQLDocument Document, GraphQLOperationDefinition Operation, int Cost)
 {
     public OperationType Type => Operation.Operation;
 }
 
 /// <summary>Reads, bounds and executes operations, for both transports alike.</summary>
 internal sealed class Executor(
-    IDocumentExecuter executer, ISchema schema, DocumentLimits limits, GraphQLErrors errors, IEnumerable<IValidationRule> rules, IServiceProvider services)
+    IDocumentExecuter executer, ISchema schema, DocumentLimits limits, GraphQLErrors errors, IEnumerable<IValidationRule> rules, IServiceProvider services, RateLimits rates)
 {
     /// <summary>Fields of one operation that may wait for the database at once.</summary>
     private const int MaxParallel = 4;
+
+    /// <summary>What any operation costs, whatever it asks for.</summary>
+    private const int BaseCost = 10;
 
     private readonly IValidationRule[] rules = [.. DocumentValidator.CoreRules, .. rules];
 
@@ -34,8 +38,8 @@ internal sealed class Executor(
         {
             limits.CheckText(request.Query);
             var document = Parser.Parse(request.Query, new ParserOptions { Ignore = IgnoreOptions.Comments });
-            limits.CheckDocument(document, request.Variables);
-            return new PreparedOperation(request, document, Choose(document, request.OperationName));
+            var cost = limits.CheckDocument(document, request.Variables);
+            return new PreparedOperation(request, document, Choose(document, request.OperationName), cost);
         }
         catch (GraphQLSyntaxErrorException exception)
         {
@@ -47,7 +51,14 @@ internal sealed class Executor(
         }
     }
 
-    public Task<ExecutionResult> ExecuteAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken) => executer.ExecuteAsync(new ExecutionOptions
+    /// <summary>Throws an <see cref="ApiException"/> when the caller has asked for too much of late.</summary>
+    public Task<ExecutionResult> ExecuteAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken)
+    {
+        rates.GraphQL.Spend(info.Caller?.UserId ?? info.Address, BaseCost + prepared.Cost);
+        return RunAsync(prepared, info, cancellationToken);
+    }
+
+    private Task<ExecutionResult> RunAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken) => executer.ExecuteAsync(new ExecutionOptions
     {
         Schema = schema,
         Query = prepared.Request.Query,

@@ -21,6 +21,7 @@ internal static class GraphQLFeature
         services.AddSingleton<IRootFields, HandshakeFields>();
         services.AddSingleton<IRootFields, AdminFields>();
         services.AddSingleton<IRootFields, SubscriptionFields>();
+        services.AddSingleton<IRootFields, EphemeralFields>();
         services.AddSingleton<ISchema>(provider => new MessagingSchema(new global::GraphQL.MicrosoftDI.SelfActivatingServiceProvider(provider), provider.GetServices<IRootFields>()));
         services.AddSingleton<IDocumentExecuter, DocumentExecuter>();
         services.AddSingleton<IValidationRule, SignInRule>();
@@ -49,6 +50,7 @@ internal static class GraphQLFeature
         pipeline.Run(context => context.WebSockets.IsWebSocketRequest ? sockets.HandleAsync(context) : http.HandleAsync(context));
         // Open, because what needs a sign-in is said field by field: what the schema has not opened is closed.
         app.MapMethods(Path, [HttpMethods.Get, HttpMethods.Post, HttpMethods.Connect], pipeline.Build()).AllowAnonymous().WithTags("graphql").WithDisplayName("GraphQL");
+        SchemaDocument.Map(app);
         Playground.Map(app);
     }
 }

@@ -6,6 +6,7 @@ using GraphQLParser.AST;
 using Microsoft.Net.Http.Headers;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
@@ -65,6 +66,8 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
         catch (ApiException exception)
         {
             result = Executor.Refuse(exception.ToBody());
+            if (exception.RetryAfterMs is { } delay)
+                context.Response.Headers.RetryAfter = ProblemMapper.Seconds(delay);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -78,8 +81,8 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
     }
 
     public static GraphQLRequestInfo Info(HttpContext context) => context.User.Identity is { IsAuthenticated: true }
-        ? new GraphQLRequestInfo(Caller.From(context.User), context.User.IsInRole(AccessTokens.AdminRole))
-        : new GraphQLRequestInfo(null, false);
+        ? new GraphQLRequestInfo(Caller.From(context.User), context.User.IsInRole(AccessTokens.AdminRole), ClientAddress.Of(context))
+        : new GraphQLRequestInfo(null, false, ClientAddress.Of(context));
 
     private async Task<OperationRequest> ReadAsync(HttpContext context)
     {

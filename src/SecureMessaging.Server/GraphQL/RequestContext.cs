@@ -8,8 +8,9 @@ namespace SecureMessaging.Server.GraphQL;
 /// <summary>Who asks, by which door, and what the request's fields load together.</summary>
 /// <param name="Caller">Null: nobody has signed in.</param>
 /// <param name="IsAdmin">Whether the caller administers the server.</param>
+/// <param name="Address">Where from, as limits count it.</param>
 /// <param name="Live">The operation on a socket that this is; null over HTTP, where nothing is pushed.</param>
-internal sealed record GraphQLRequestInfo(Caller? Caller, bool IsAdmin, SocketOperation? Live = null);
+internal sealed record GraphQLRequestInfo(Caller? Caller, bool IsAdmin, Guid Address, SocketOperation? Live = null);
 
 /// <summary>graphql-dotnet hands resolvers a dictionary; this is ours.</summary>
 internal sealed class RequestContext(GraphQLRequestInfo info) : Dictionary<string, object?>(StringComparer.Ordinal)
@@ -41,6 +42,10 @@ internal static class ResolverCalls
 
     public static Caller Caller(this IResolveFieldContext context) =>
         context.Request().Info.Caller ?? throw new ApiException(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.");
+
+    /// <summary>The operation on a socket that a subscription is.</summary>
+    public static SocketOperation Operation(this IResolveFieldContext context) =>
+        context.Request().Info.Live ?? throw ApiException.Invalid("Subscribe by WebSocket, with the subprotocol graphql-transport-ws.");
 
     public static void RequireAdmin(this IResolveFieldContext context)
     {

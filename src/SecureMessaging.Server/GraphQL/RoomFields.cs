@@ -1,7 +1,6 @@
 using GraphQL;
 using GraphQL.Types;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Rooms;
@@ -9,7 +8,7 @@ using SecureMessaging.Server.Rooms;
 namespace SecureMessaging.Server.GraphQL;
 
 /// <summary>Rooms, their rosters and their logs.</summary>
-internal sealed class RoomFields(RoomStore rooms, RosterStore roster, UserStore users, LogStore log, LogWriter writer, Signals signals, Limits limits) : IRootFields
+internal sealed class RoomFields(RoomStore rooms, RosterStore roster, RoomRequests requests, LogStore log, LogWriter writer, Signals signals) : IRootFields
 {
     private const int UsualRooms = 20;
     private const int WriteCost = 50;
@@ -30,16 +29,12 @@ internal sealed class RoomFields(RoomStore rooms, RosterStore roster, UserStore 
     {
         mutation.Required<RoomType>("createRoom", "Creates a room, or returns the one that an earlier attempt created.").Costs(WriteCost)
             .Argument<NonNullGraphType<CreateRoomInput>>("input", "The room.")
-            .ResolveAsync(async context =>
-            {
-                var created = await RoomsFeature.CreateAsync(context.Caller(), context.GetArgument<CreateRoomRequest>("input"), rooms, users, limits, context.CancellationToken);
-                return ((IValueHttpResult<Room>)created.Result).Value;
-            });
+            .ResolveAsync(async context => (await requests.CreateAsync(context.Caller(), context.GetArgument<CreateRoomRequest>("input"), context.CancellationToken)).Room);
         mutation.Required<RoomType>("changeRoomSettings", "For admins of the room.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .Argument<NonNullGraphType<RoomSettingsInput>>("settings", "The settings as they shall be.")
-            .ResolveAsync(async context => (await RoomsFeature.ChangeSettingsAsync(
-                context.Caller(), context.Id("roomId"), context.GetArgument<RoomSettings>("settings"), rooms, limits, context.CancellationToken)).Value);
+            .ResolveAsync(async context => await requests.ChangeSettingsAsync(
+                context.Caller(), context.Id("roomId"), context.GetArgument<RoomSettings>("settings"), context.CancellationToken));
         mutation.Required<BooleanGraphType>("deleteRoom", "For owners of the room.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .ResolveAsync(async context =>
@@ -58,7 +53,7 @@ internal sealed class RoomFields(RoomStore rooms, RosterStore roster, UserStore 
             .ResolveAsync(async context =>
             {
                 var request = new AddMemberRequest(context.GetArgument<string>("username"), context.GetArgument<RoomRole>("role"));
-                return (await RoomsFeature.AddMemberAsync(context.Caller(), context.Id("roomId"), request, rooms, roster, users, context.CancellationToken)).Value;
+                return await requests.AddMemberAsync(context.Caller(), context.Id("roomId"), request, context.CancellationToken);
             });
         mutation.Required<BooleanGraphType>("changeRole", "For owners of the room.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
@@ -100,7 +95,7 @@ internal sealed class RoomFields(RoomStore rooms, RosterStore roster, UserStore 
                 await log.MarkDeliveredAsync(context.Caller(), context.Id("roomId"), context.GetArgument<long>("seq"), context.CancellationToken);
                 return true;
             });
-        mutation.Required<BooleanGraphType>("signal", "Sends opaque bytes to the members who are connected to the hub now; stored nowhere.").Costs(WriteCost)
+        mutation.Required<BooleanGraphType>("signal", "Sends opaque bytes to the members who are connected now; stored nowhere.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .Argument<NonNullGraphType<Base64Type>>("signal", "The bytes.")
             .ResolveAsync(async context =>

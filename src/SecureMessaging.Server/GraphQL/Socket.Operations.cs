@@ -1,6 +1,7 @@
 using System.Net.WebSockets;
 using GraphQL;
 using GraphQL.Transport;
+using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
@@ -8,6 +9,9 @@ namespace SecureMessaging.Server.GraphQL;
 /// <summary>Carrying out operations, and writing what comes of them.</summary>
 internal sealed partial class Socket
 {
+    /// <summary>As on the hub: who asks too much is answered later, and what it asks for next waits.</summary>
+    private static readonly TimeSpan RefusalDelay = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Carries out queries and mutations in the order in which they came: a client's sends keep their order.</summary>
     private async Task CallAsync()
     {
@@ -63,6 +67,8 @@ internal sealed partial class Socket
             return;
         }
 
+        if (exception is ApiException { Code: ErrorCode.RateLimited })
+            await Task.Delay(RefusalDelay, time, closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // What resolvers throw the executer has logged; its own errors are results.
         if (exception is not (ApiException or ExecutionError or WebSocketException or OperationCanceledException))
             Failed(logger, exception);

@@ -12,10 +12,11 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
 
-/// <summary>Why a socket is closed, as the subprotocol numbers it. Clients come back after 1012 and 4403, and not after the others.</summary>
+/// <summary>Why a socket is closed, as the subprotocol numbers it. Clients come back after 1012, 1013 and 4403, and not after the others.</summary>
 internal enum SocketClose
 {
     ServiceRestart = 1012,
+    TryAgainLater = 1013,
     BadRequest = 4400,
     Unauthorized = 4401,
     Forbidden = 4403,
@@ -216,6 +217,10 @@ internal sealed partial class Socket : IDisposable
         catch (ApiException exception) when (exception.Code is ErrorCode.Invalid or ErrorCode.TooLarge)
         {
             Close(SocketClose.BadRequest, "Invalid message");
+        }
+        catch (ApiException exception) when (exception.Code is ErrorCode.RateLimited)
+        {
+            Close(SocketClose.TryAgainLater, exception.Message);
         }
         catch (Exception exception) when (exception is not (WebSocketException or OperationCanceledException))
         {

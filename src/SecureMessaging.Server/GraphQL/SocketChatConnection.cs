@@ -11,16 +11,27 @@ namespace SecureMessaging.Server.GraphQL;
 internal sealed class SocketChatConnection(Socket socket, Caller caller, ServerMetrics metrics) : ChatConnection(caller.UserId, caller.SessionId)
 {
     private ImmutableArray<TailFeed> feeds = [];
+    private ImmutableArray<NudgeFeed> nudges = [];
 
     /// <summary>Begins to gather for a subscription. Whatever is committed from now on is in the feed, or noted there as missed.</summary>
-    public TailFeed Feed(Guid? roomId, bool entries)
+    public TailFeed Feed(Guid? roomId, FeedKind kind)
     {
-        var feed = new TailFeed(this, roomId, entries, metrics);
+        var feed = new TailFeed(this, roomId, kind, metrics);
         ImmutableInterlocked.Update(ref feeds, static (known, added) => known.Add(added), feed);
         return feed;
     }
 
     public void Remove(TailFeed feed) => ImmutableInterlocked.Update(ref feeds, static (known, removed) => known.Remove(removed), feed);
+
+    /// <summary>Begins to gather what the caller's devices should look after.</summary>
+    public NudgeFeed Nudges()
+    {
+        var feed = new NudgeFeed(this);
+        ImmutableInterlocked.Update(ref nudges, static (known, added) => known.Add(added), feed);
+        return feed;
+    }
+
+    public void Remove(NudgeFeed feed) => ImmutableInterlocked.Update(ref nudges, static (known, removed) => known.Remove(removed), feed);
 
     public override void Abort() => socket.Abort();
 
@@ -40,8 +51,17 @@ internal sealed class SocketChatConnection(Socket socket, Caller caller, ServerM
             feed.Offer(roomId, change);
     }
 
-    /// <summary>Signals and notices are for hub clients.</summary>
-    public override void SendEphemeral(SerializedHubMessage message)
+    public override void SendEphemeral(Ephemeral ephemeral)
     {
+        if (ephemeral is SignalEphemeral signal)
+        {
+            foreach (var feed in feeds)
+                feed.Offer(signal.RoomId, signal.Signal);
+        }
+        else if (ephemeral is NudgeEphemeral { Nudge: var nudge })
+        {
+            foreach (var feed in nudges)
+                feed.Offer(nudge);
+        }
     }
 }

@@ -7,6 +7,7 @@ using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Server.Devices;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
@@ -20,7 +21,7 @@ internal sealed record SocketOwner(GraphQLRequestInfo Info, DateTimeOffset? Unti
 /// </summary>
 internal sealed class SocketTransport(
     Executor executor, RequestReader reader, GraphQLSerializer serializer, ChatEntrance entrance, ServerMetrics metrics, DrainingLifetime lifetime, TimeProvider time,
-    IOptions<GraphQLOptions> options, SeenDevices seen, IServiceScopeFactory scopes, ILogger<Socket> logger)
+    IOptions<GraphQLOptions> options, SeenDevices seen, RateLimits rates, IServiceScopeFactory scopes, ILogger<Socket> logger)
 {
     public const string Subprotocol = "graphql-transport-ws";
 
@@ -35,17 +36,17 @@ internal sealed class SocketTransport(
         using var webSocket = await context.WebSockets.AcceptWebSocketAsync(spoken ? Subprotocol : null);
         using var socket = new Socket(webSocket, executor, reader, serializer, entrance, metrics, time, options.Value, logger, context.RequestAborted);
         if (spoken)
-            await socket.RunAsync(payload => AuthenticateAsync(payload, signedIn));
+            await socket.RunAsync(payload => AuthenticateAsync(payload, signedIn, ClientAddress.Of(context)));
         else
             await socket.RefuseAsync(SocketClose.SubprotocolNotAcceptable, "Subprotocol not acceptable");
     }
 
     /// <summary>By the same handlers that serve HTTP, on a request of their own, because a handler keeps its first answer for a request.</summary>
-    private async Task<SocketOwner?> AuthenticateAsync(JsonElement? payload, AuthenticateResult signedIn)
+    private async Task<SocketOwner?> AuthenticateAsync(JsonElement? payload, AuthenticateResult signedIn, Guid address)
     {
         var (token, ticket) = (Text(payload, "accessToken") ?? Bearer(Text(payload, "Authorization") ?? Text(payload, "authorization")), Text(payload, "ticket"));
         if (token is null && ticket is null)
-            return Owner(signedIn);
+            return Owner(signedIn, address);
         using var scope = scopes.CreateScope();
         var request = new DefaultHttpContext { RequestServices = scope.ServiceProvider };
         if (token is not null)
@@ -56,14 +57,16 @@ internal sealed class SocketTransport(
         if (result.Succeeded)
         {
             request.User = result.Principal;
+            // Who signs in at the upgrade was counted there.
+            rates.Connects.Spend(Caller.From(result.Principal).UserId);
             await seen.NoteAsync(request);
         }
 
-        return Owner(result);
+        return Owner(result, address);
     }
 
-    private static SocketOwner? Owner(AuthenticateResult result) => result is { Succeeded: true, Principal: var principal, Properties: var properties }
-        ? new SocketOwner(new GraphQLRequestInfo(Caller.From(principal), principal.IsInRole(AccessTokens.AdminRole)), properties?.ExpiresUtc)
+    private static SocketOwner? Owner(AuthenticateResult result, Guid address) => result is { Succeeded: true, Principal: var principal, Properties: var properties }
+        ? new SocketOwner(new GraphQLRequestInfo(Caller.From(principal), principal.IsInRole(AccessTokens.AdminRole), address), properties?.ExpiresUtc)
         : null;
 
     private static string? Text(JsonElement? payload, string name) =>

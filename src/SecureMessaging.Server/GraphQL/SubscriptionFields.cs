@@ -53,22 +53,22 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
             .Costs(Cost, UsualRun)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .Argument<LongType>("afterSeq", "The seq of the last entry that the client has, 0 for all that can be read; null begins with the next entry.")
-            .ResolveStreamAsync(async context => await FollowRoomAsync(context, Operation(context), context.Caller()));
+            .ResolveStreamAsync(async context => await FollowRoomAsync(context, context.Operation(), context.Caller()));
         subscription.Required<RoomEntriesType>("entries", "The logs of all rooms of the caller, those included that it joins on the way.")
             .Costs(Cost, UsualRun)
             .Argument<ListGraphType<NonNullGraphType<RoomCursorInput>>>(
                 "after", "How far the client knows its rooms: one that is not named begins with the first entry that can be read. Null: all begin with the next entry.")
-            .ResolveStreamAsync(async context => await FollowRoomsAsync(context, Operation(context), context.Caller()));
+            .ResolveStreamAsync(async context => await FollowRoomsAsync(context, context.Operation(), context.Caller()));
         subscription.Required<RoomChangedType>("roomChanges", "Who comes into a room, is taken out, or whose room is deleted: the caller.")
             .Costs(Cost)
             .Argument<ListGraphType<NonNullGraphType<IdGraphType>>>("known", "The rooms that the client knows: first comes what has changed since. Null: nothing is replayed.")
-            .ResolveStreamAsync(async context => await FollowChangesAsync(context, Operation(context), context.Caller()));
+            .ResolveStreamAsync(async context => await FollowChangesAsync(context, context.Operation(), context.Caller()));
     }
 
     private async Task<IObservable<object>> FollowRoomAsync(IResolveFieldContext context, SocketOperation operation, Caller caller)
     {
         var roomId = context.Id("roomId");
-        var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(roomId, entries: true))));
+        var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(roomId, FeedKind.Entries))));
         // Also refuses who may not read.
         var now = await log.SyncAsync(caller, roomId, long.MaxValue - 1, 1, context.CancellationToken);
         return operation.Stream(stream.RoomAsync(new RoomStart(roomId, Start(context.GetArgument<long?>("afterSeq"), now.HeadSeq), now.HeadSeq, now.FirstSeq)));
@@ -80,7 +80,7 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
         if (given?.DistinctBy(cursor => cursor.RoomId).Count() < given?.Length)
             throw ApiException.Invalid("after names a room twice.");
         var after = given?.ToDictionary(cursor => cursor.RoomId, cursor => cursor.AfterSeq);
-        var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(null, entries: true))));
+        var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(null, FeedKind.Entries))));
         var heads = await log.HeadsAsync(caller, context.CancellationToken);
         return operation.Stream(stream.RoomsAsync(
             [.. heads.Select(head => new RoomStart(
@@ -90,7 +90,7 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
     private async Task<IObservable<object>> FollowChangesAsync(IResolveFieldContext context, SocketOperation operation, Caller caller)
     {
         var known = context.GetArgument<object[]?>("known")?.Select(id => Given.Id("known", id)).ToHashSet();
-        var feed = operation.Own(operation.Chat.Feed(null, entries: false));
+        var feed = operation.Own(operation.Chat.Feed(null, FeedKind.Changes));
         var now = (await log.HeadsAsync(caller, context.CancellationToken)).Select(head => head.RoomId).ToHashSet();
         return operation.Stream(ChangesAsync(feed, known ?? now, now));
     }
@@ -121,8 +121,6 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
         { } seq => seq,
     };
 
-    private static SocketOperation Operation(IResolveFieldContext context) =>
-        context.Request().Info.Live ?? throw ApiException.Invalid("Subscribe by WebSocket, with the subprotocol graphql-transport-ws.");
 }
 
 /// <summary>The room of an event.</summary>

@@ -5,8 +5,16 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
 
-/// <summary>What a tail told: a run of entries, or a change of the set of rooms.</summary>
-internal readonly record struct TailNews(Guid RoomId, EntryRun? Run, RoomChange? Change);
+/// <summary>What a tail told: a run of entries, a change of the set of rooms, or a signal.</summary>
+internal readonly record struct TailNews(Guid RoomId, EntryRun? Run = null, RoomChange? Change = null, byte[]? Signal = null);
+
+/// <summary>What a subscription wants beside the changes of the set of rooms, which all of them need.</summary>
+internal enum FeedKind
+{
+    Changes,
+    Entries,
+    Signals,
+}
 
 /// <summary>
 /// What the tails deliver, waiting for one subscription to take it. The tails never wait: past the bound the runs of a room are left out and the room is
@@ -14,9 +22,9 @@ internal readonly record struct TailNews(Guid RoomId, EntryRun? Run, RoomChange?
 /// </summary>
 /// <param name="connection">The socket's connection, which hands on what the tails deliver.</param>
 /// <param name="roomId">The one room; null for all.</param>
-/// <param name="entries">Whether entries are wanted, or changes alone.</param>
+/// <param name="kind">What is wanted.</param>
 /// <param name="metrics">Counts rooms that were missed.</param>
-internal sealed class TailFeed(SocketChatConnection connection, Guid? roomId, bool entries, ServerMetrics metrics) : IDisposable
+internal sealed class TailFeed(SocketChatConnection connection, Guid? roomId, FeedKind kind, ServerMetrics metrics) : IDisposable
 {
     private const int MaxRuns = 256;
     private const int MaxBytes = 1024 * 1024;
@@ -24,15 +32,19 @@ internal sealed class TailFeed(SocketChatConnection connection, Guid? roomId, bo
     /// <summary>Changes are small and cannot be looked up later; who leaves this many lie is cut off and comes back.</summary>
     private const int MaxNews = 4096;
 
+    /// <summary>Signals are delivered at most once: what does not fit is dropped, as for a slow client of the hub.</summary>
+    private const int MaxSignals = 64;
+
     private readonly Lock gate = new();
     private readonly Queue<TailNews> news = [];
     private readonly HashSet<Guid> missed = [];
     private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private int bytes;
+    private int signals;
 
     public void Offer(EntryRun run)
     {
-        if (!entries || (roomId is { } only && only != run.RoomId))
+        if (kind != FeedKind.Entries || (roomId is { } only && only != run.RoomId))
             return;
         lock (gate)
         {
@@ -46,7 +58,7 @@ internal sealed class TailFeed(SocketChatConnection connection, Guid? roomId, bo
             else
             {
                 bytes += run.Bytes;
-                news.Enqueue(new TailNews(run.RoomId, run, null));
+                news.Enqueue(new TailNews(run.RoomId, Run: run));
             }
         }
 
@@ -65,7 +77,22 @@ internal sealed class TailFeed(SocketChatConnection connection, Guid? roomId, bo
                 return;
             }
 
-            news.Enqueue(new TailNews(changedRoomId, null, change));
+            news.Enqueue(new TailNews(changedRoomId, Change: change));
+        }
+
+        wake.Writer.TryWrite(true);
+    }
+
+    public void Offer(Guid signaledRoomId, byte[] signal)
+    {
+        if (kind != FeedKind.Signals || (roomId is { } only && only != signaledRoomId))
+            return;
+        lock (gate)
+        {
+            if (signals >= MaxSignals)
+                return;
+            signals++;
+            news.Enqueue(new TailNews(signaledRoomId, Signal: signal));
         }
 
         wake.Writer.TryWrite(true);
@@ -83,6 +110,7 @@ internal sealed class TailFeed(SocketChatConnection connection, Guid? roomId, bo
                 if (news.TryDequeue(out var next))
                 {
                     bytes -= next.Run?.Bytes ?? 0;
+                    signals -= next.Signal is null ? 0 : 1;
                     // Who has left a room has missed nothing that could be read.
                     if (next.Change is RoomChange.Left or RoomChange.Deleted)
                         missed.Remove(next.RoomId);
@@ -92,7 +120,7 @@ internal sealed class TailFeed(SocketChatConnection connection, Guid? roomId, bo
                 foreach (var room in missed)
                 {
                     missed.Remove(room);
-                    return new TailNews(room, null, null);
+                    return new TailNews(room);
                 }
             }
 

@@ -5,6 +5,7 @@ using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
 
@@ -38,6 +39,9 @@ internal static class HandshakesFeature
         welcomes.MapDelete("{roomId:guid}/{seq:long}", AcknowledgeAsync);
     }
 
+    [EndpointName("commit"), EndpointSummary("Ends an epoch of the room's MLS group.")]
+    [EndpointDescription("Exactly one wins in each epoch. Who loses replays the log and tries again from where the group is.")]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict, ErrorCode.WrongEpoch)]
     internal static async Task<Ok<CommitAck>> CommitAsync(
         Caller caller, Guid roomId, CommitRequest request, HandshakeStore handshakes, RoomStore rooms, UserStore users, DeviceEvents events, ServerMetrics metrics, Limits limits,
         CancellationToken cancellationToken)
@@ -61,6 +65,8 @@ internal static class HandshakesFeature
         }
     }
 
+    [EndpointName("propose"), EndpointSummary("Stores an MLS Proposal, valid in the current epoch alone.")]
+    [Refuses(ErrorCode.Conflict, ErrorCode.WrongEpoch)]
     internal static async Task<Ok<SendAck>> ProposeAsync(
         Caller caller, Guid roomId, ProposalRequest request, HandshakeStore handshakes, Limits limits, CancellationToken cancellationToken)
     {
@@ -68,13 +74,19 @@ internal static class HandshakesFeature
         return TypedResults.Ok(await handshakes.ProposeAsync(caller, new Handshake(roomId, request.Id, request.Epoch, generation, request.Proposal), cancellationToken));
     }
 
+    [EndpointName("reportInvalidCommit"), EndpointSummary("Says that the room's newest commit cannot be applied.")]
+    [Refuses(ErrorCode.Conflict)]
     private static async Task<Ok<InvalidCommitReport>> ReportAsync(
         Caller caller, Guid roomId, ReportInvalidCommitRequest request, GroupResetStore groups, CancellationToken cancellationToken) =>
         TypedResults.Ok(await groups.ReportAsync(caller, roomId, request.Seq, cancellationToken));
 
+    [EndpointName("listWelcomes"), EndpointSummary("Welcomes that wait for the calling device, oldest first.")]
+    [Refuses(ErrorCode.Forbidden)]
     private static async Task<Ok<PendingWelcome[]>> ListWelcomesAsync(Caller caller, Guid deviceId, WelcomeStore welcomes, CancellationToken cancellationToken) =>
         TypedResults.Ok(await welcomes.ListAsync(caller, deviceId, cancellationToken));
 
+    [EndpointName("acknowledgeWelcome"), EndpointSummary("The device has stored the Welcome; it goes.")]
+    [Refuses(ErrorCode.Forbidden)]
     private static async Task<NoContent> AcknowledgeAsync(
         Caller caller, Guid deviceId, Guid roomId, long seq, WelcomeStore welcomes, CancellationToken cancellationToken)
     {

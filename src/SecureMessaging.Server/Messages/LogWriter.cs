@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Mls;
 using SecureMessaging.Server.Platform;
 
@@ -16,7 +17,7 @@ namespace SecureMessaging.Server.Messages;
 /// 4. Only then hand the entries to the feed; nothing that happens there can fail an ack.
 /// </remarks>
 internal sealed partial class LogWriter(
-    IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, ServerMetrics metrics,
+    IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates, ServerMetrics metrics,
     ILogger<LogWriter> logger)
     : BackgroundService
 {
@@ -36,6 +37,7 @@ internal sealed partial class LogWriter(
 
     public async Task<SendAck> SendAsync(Caller caller, SendRequest request, CancellationToken cancellationToken)
     {
+        rates.Sends.Spend(caller.UserId);
         var result = (await EnqueueAsync([Validate(caller, request)], cancellationToken))[0];
         return result.Ack ?? throw new ApiException(result.Error!.Code, result.Error.Message)
         {
@@ -49,6 +51,7 @@ internal sealed partial class LogWriter(
     {
         if (requests is null || requests.Length == 0 || requests.Length > limits.BatchSends)
             throw ApiException.Invalid($"A batch has 1 to {limits.BatchSends} sends.");
+        rates.Sends.Spend(caller.UserId, requests.Length);
         if (requests.Sum(request => (long)(request?.Ciphertext?.Length ?? 0)) > limits.BatchBytes)
             throw ApiException.TooLarge("The ciphertexts of a batch", limits.BatchBytes);
         var results = new SendResult[requests.Length];

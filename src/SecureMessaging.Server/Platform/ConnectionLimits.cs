@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
+using SecureMessaging.Server.Limiting;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -10,7 +11,7 @@ namespace SecureMessaging.Server.Platform;
 internal sealed class ConnectionLimits(IOptions<ServerOptions> server) : IConfigureOptions<KestrelServerOptions>
 {
     private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
-    private readonly ConcurrentDictionary<IPAddress, int> open = new();
+    private readonly ConcurrentDictionary<Guid, int> open = new();
 
     public void Configure(KestrelServerOptions options)
     {
@@ -22,12 +23,13 @@ internal sealed class ConnectionLimits(IOptions<ServerOptions> server) : IConfig
 
     private async Task CountAsync(ConnectionContext connection, ConnectionDelegate next)
     {
-        if (connection.RemoteEndPoint is not IPEndPoint { Address: var address })
+        if (connection.RemoteEndPoint is not IPEndPoint peer)
         {
             await next(connection);
             return;
         }
 
+        var address = ClientAddress.Of(peer.Address);
         try
         {
             if (open.AddOrUpdate(address, 1, static (_, count) => count + 1) <= server.Value.MaxConnectionsPerAddress)

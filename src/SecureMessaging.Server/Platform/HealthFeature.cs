@@ -1,6 +1,7 @@
-using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -17,13 +18,25 @@ internal static class HealthFeature
 
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync }).AllowAnonymous();
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { ResponseWriter = WriteAsync }).AllowAnonymous();
+        var health = app.MapGroup("/health").AllowAnonymous().WithTags("Server").NeverStored().NeverLimit();
+        health.MapGet("live", Live);
+        health.MapGet("ready", ReadyAsync).Produces<Health>(StatusCodes.Status503ServiceUnavailable);
+        // Some probes ask for the head alone.
+        health.MapMethods("live", [HttpMethods.Head], () => Live()).ExcludeFromDescription();
+        health.MapMethods("ready", [HttpMethods.Head], (HealthCheckService checks, CancellationToken cancellationToken) => ReadyAsync(checks, cancellationToken)).ExcludeFromDescription();
     }
 
-    private static Task WriteAsync(HttpContext context, HealthReport report) => context.Response.WriteAsJsonAsync(
-        new HealthBody(Name(report.Status), report.Entries.ToDictionary(entry => entry.Key, entry => Name(entry.Value.Status), StringComparer.Ordinal)),
-        Wire.Json, context.RequestAborted);
+    [EndpointName("isLive"), EndpointSummary("The process answers.")]
+    private static Ok<Health> Live() => TypedResults.Ok(new Health(Name(HealthStatus.Healthy), []));
+
+    [EndpointName("isReady"), EndpointSummary("Whether the node can serve.")]
+    [EndpointDescription("200 also when degraded, 503 when it cannot serve or is stopping.")]
+    private static async Task<Results<Ok<Health>, JsonHttpResult<Health>>> ReadyAsync(HealthCheckService checks, CancellationToken cancellationToken)
+    {
+        var report = await checks.CheckHealthAsync(cancellationToken);
+        var health = new Health(Name(report.Status), report.Entries.ToDictionary(entry => entry.Key, entry => Name(entry.Value.Status), StringComparer.Ordinal));
+        return report.Status == HealthStatus.Unhealthy ? TypedResults.Json(health, statusCode: StatusCodes.Status503ServiceUnavailable) : TypedResults.Ok(health);
+    }
 
     private static string Name(HealthStatus status) => status switch
     {
@@ -31,8 +44,6 @@ internal static class HealthFeature
         HealthStatus.Degraded => "degraded",
         _ => "unhealthy",
     };
-
-    private sealed record HealthBody(string Status, Dictionary<string, string> Checks);
 
     private sealed class DatabaseCheck(Database database) : IHealthCheck
     {
@@ -59,3 +70,8 @@ internal static class HealthFeature
             Task.FromResult(lifetime.ApplicationStopping.IsCancellationRequested ? HealthCheckResult.Unhealthy() : HealthCheckResult.Healthy());
     }
 }
+
+/// <summary>How a node is.</summary>
+/// <param name="Status">healthy, degraded or unhealthy: the worst of the checks.</param>
+/// <param name="Checks">The same of each check, by its name.</param>
+internal sealed record Health(string Status, Dictionary<string, string> Checks);

@@ -1,7 +1,11 @@
+using System.Net;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 using SecureMessaging.Protocol;
+using IPNetwork = System.Net.IPNetwork;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -24,6 +28,10 @@ internal static class PlatformFeature
         services.AddHostedService<KeyCheck>();
         services.AddSingleton<IConfigureOptions<KestrelServerOptions>, ConnectionLimits>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        services.AddOptions<ServerOptions>().Validate(
+            options => options.KnownProxies.All(proxy => IPAddress.TryParse(proxy, out _) || IPNetwork.TryParse(proxy, out _)),
+            "Server:KnownProxies takes addresses such as 10.0.0.7, or networks such as 10.0.0.0/8.");
+        services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<ServerOptions>>(BelieveProxies);
         services.AddExceptionHandler<ProblemMapper>();
         services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -37,17 +45,55 @@ internal static class PlatformFeature
 
     public static void UsePlatform(this WebApplication app)
     {
+        app.UseForwardedHeaders();
         app.UseExceptionHandler(_ => { });
         app.UseStatusCodePages(context => ProblemMapper.WriteBareStatusAsync(context.HttpContext));
         app.Use(RefuseUnreadable);
     }
 
     public static void MapPlatform(this IEndpointRouteBuilder app) =>
-        app.MapGet("/v1/limits", (Limits limits) => TypedResults.Ok(limits)).AllowAnonymous();
+        app.MapGet("/v1/limits", GetLimits).Conditional().AllowAnonymous().WithTags("Server");
 
-    /// <summary>Answers what no endpoint of ours would be asked: wrong methods and bodies, before anybody is told to sign in for them.</summary>
+    [EndpointName("getLimits"), EndpointSummary("Every limit of the contract, as this server has it.")]
+    private static Ok<Limits> GetLimits(Limits limits) => TypedResults.Ok(limits);
+
+    private static void BelieveProxies(ForwardedHeadersOptions forwarded, IOptions<ServerOptions> server)
+    {
+        forwarded.ForwardedHeaders = server.Value.KnownProxies.Count == 0 ? ForwardedHeaders.None : ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
+        // From the last one back, as long as who tells is known.
+        forwarded.ForwardLimit = null;
+        forwarded.KnownProxies.Clear();
+        forwarded.KnownIPNetworks.Clear();
+        foreach (var proxy in server.Value.KnownProxies)
+        {
+            if (IPAddress.TryParse(proxy, out var address))
+                forwarded.KnownProxies.Add(address);
+            else
+                forwarded.KnownIPNetworks.Add(IPNetwork.Parse(proxy));
+        }
+    }
+
+    /// <summary>Answers what no endpoint of ours would be asked: wrong paths, methods and bodies, before anybody is told to sign in for them.</summary>
     private static Task RefuseUnreadable(HttpContext context, RequestDelegate next)
     {
+        // Only CORS knows what to say to these.
+        var preflight = HttpMethods.IsOptions(context.Request.Method) && context.Request.Headers.AccessControlRequestMethod.Count > 0;
+        if (preflight)
+            return next(context);
+        // Whoever wants a socket is asked for its origin before anything else.
+        if (context.GetEndpoint() is null && context.Request.Headers.Upgrade.Count == 0)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+
+        // Nothing here unpacks: a small body must not become a large one.
+        if (context.Request.Headers.ContentEncoding is { Count: > 0 } coding && !coding.ToString().Equals("identity", StringComparison.OrdinalIgnoreCase))
+        {
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            return Task.CompletedTask;
+        }
+
         if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset is { Length: > 0 } charset
             && !charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
         {
@@ -55,8 +101,8 @@ internal static class PlatformFeature
             return Task.CompletedTask;
         }
 
-        // Routing's own endpoints for 405 and 415 are no routes. A preflight is for CORS to answer.
-        return !HttpMethods.IsOptions(context.Request.Method) && context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
+        // Routing's own endpoints for 405 and 415 are no routes.
+        return context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
     }
 
     private static Database CreateDatabase(IServiceProvider services)

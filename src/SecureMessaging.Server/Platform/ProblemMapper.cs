@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using SecureMessaging.Protocol;
@@ -11,12 +12,14 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
     {
         if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested)
             return true;
-        var body = exception switch
+        // The framework's own refusals have a status that says more than the code: 408, 413, 415.
+        if (exception is BadHttpRequestException { StatusCode: var status and >= 400 and < 500 })
         {
-            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new ErrorBody(ErrorCode.TooLarge, "The request is too large.", false),
-            BadHttpRequestException or JsonException => new ErrorBody(ErrorCode.Invalid, "The request could not be read.", false),
-            _ => ApiException.Describe(exception),
-        };
+            await WriteAsync(httpContext, Describe(status), status, cancellationToken);
+            return true;
+        }
+
+        var body = exception is BadHttpRequestException or JsonException ? Describe(StatusCodes.Status400BadRequest) : ApiException.Describe(exception);
         if (body.Code == ErrorCode.Internal)
             Failed(logger, exception.GetType().Name, exception);
         await WriteAsync(httpContext, body, cancellationToken);
@@ -26,11 +29,14 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
     public static Task WriteAsync(HttpContext context, ErrorBody body, CancellationToken cancellationToken = default) =>
         WriteAsync(context, body, Status(body.Code), cancellationToken);
 
+    /// <summary>A delay as <c>Retry-After</c> has it (RFC 9110 section 10.2.3).</summary>
+    public static string Seconds(int milliseconds) => (((long)milliseconds + 999) / 1000).ToString(CultureInfo.InvariantCulture);
+
     private static Task WriteAsync(HttpContext context, ErrorBody body, int status, CancellationToken cancellationToken)
     {
         context.Response.StatusCode = status;
         if (body.RetryAfterMs is { } delay)
-            context.Response.Headers.RetryAfter = ((delay + 999) / 1000).ToString();
+            context.Response.Headers.RetryAfter = Seconds(delay);
         return context.Response.WriteAsJsonAsync(
             new Problem("about:blank", body.Code.ToString(), status, body.Message, body.Code, body.Retryable, body.RetryAfterMs, body.CurrentEpoch),
             Wire.Json, "application/problem+json", cancellationToken);
@@ -68,7 +74,16 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
 
     [LoggerMessage(1002, LogLevel.Error, "A request failed with {ExceptionType}")]
     private static partial void Failed(ILogger logger, string exceptionType, Exception exception);
-
-    private sealed record Problem(
-        string Type, string Title, int Status, string Detail, ErrorCode Code, bool Retryable, int? RetryAfterMs, long? CurrentEpoch);
 }
+
+/// <summary>A refusal as it travels over HTTP: ProblemDetails (RFC 9457) with the fields of the catalogue.</summary>
+/// <param name="Type">Always <c>about:blank</c>: the code says what it is.</param>
+/// <param name="Title">The code.</param>
+/// <param name="Status">The HTTP status.</param>
+/// <param name="Detail">A sentence for a developer. It names no stored data and may change between versions.</param>
+/// <param name="Code">Which entry of the catalogue.</param>
+/// <param name="Retryable">Whether the same request can succeed later.</param>
+/// <param name="RetryAfterMs">Milliseconds to wait before a retry, when the server knows.</param>
+/// <param name="CurrentEpoch">With <c>WrongEpoch</c> and <c>EpochTooOld</c>: the room's epoch.</param>
+internal sealed record Problem(
+    string Type, string Title, int Status, string Detail, ErrorCode Code, bool Retryable, int? RetryAfterMs, long? CurrentEpoch);

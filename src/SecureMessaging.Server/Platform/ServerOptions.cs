@@ -23,13 +23,22 @@ internal sealed class ServerOptions
     /// <summary>Origins, compared exactly, whose pages may use the API and open WebSockets. The server's own is always allowed.</summary>
     public IList<string> AllowedOrigins { get; } = [];
 
+    /// <summary>
+    /// Addresses, or networks such as <c>10.0.0.0/8</c>, of proxies whose <c>X-Forwarded-For</c> and <c>X-Forwarded-Proto</c> are believed; nobody else's are.
+    /// Without it all who come through a proxy share the limits of one address.
+    /// </summary>
+    public IList<string> KnownProxies { get; } = [];
+
     /// <summary>Connections that the process holds at most.</summary>
     [Range(1, 10_000_000)]
     public int MaxConnections { get; set; } = 200_000;
 
-    /// <summary>Connections from one address at most. Behind a proxy all come from its address.</summary>
+    /// <summary>Connections from one address (an IPv6 network of 64 bits) at most. Behind a proxy all come from its address.</summary>
     [Range(1, 10_000_000)]
     public int MaxConnectionsPerAddress { get; set; } = 20_000;
+
+    /// <summary>Whether Scalar, which tries the REST API in a browser, is at <c>/playground</c>.</summary>
+    public bool Playground { get; set; } = true;
 
     public string EffectiveKeyDirectory => KeyDirectory ?? Path.Combine(DataDirectory, "keys");
 

@@ -7,7 +7,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Load.Subjects;
 
-/// <summary>The shipped server: one node, or several with Redis, on its embedded database or on Postgres, fsync on and everything else as it comes.</summary>
+/// <summary>The shipped server: one node, or several with Redis, on its embedded database or on Postgres, fsync on, limits of rate raised and everything else as it comes.</summary>
 internal sealed partial class ServerSubject(string name, string directory, PostgresInstance? postgres, RedisInstance? redis, int nodes)
     : Subject(name)
 {
@@ -41,6 +41,9 @@ internal sealed partial class ServerSubject(string name, string directory, Postg
             list.Add($"--ConnectionStrings:Postgres={PostgresInstance.ConnectionString(postgres.Port, await postgres.CreateDatabaseAsync())}");
         if (redis is not null)
             list.Add($"--ConnectionStrings:Redis=127.0.0.1:{redis.Port.ToString(CultureInfo.InvariantCulture)}");
+        // Far above what is sent here, so that counting is part of what is measured and refusing is not.
+        foreach (var rule in new[] { "Requests", "RequestsOfAddress", "Connects", "ConnectsOfAddress", "Renewals", "Sends" })
+            list.AddRange([$"--RateLimits:{rule}:Burst=1000000000", $"--RateLimits:{rule}:PerMinute=1000000000"]);
         settings = [.. list];
         seed = await Seed.PlantAsync([.. settings, $"--Server:DataDirectory={Path.Combine(directory, "node0")}"], Population);
         for (var i = 0; i < nodes; i++)

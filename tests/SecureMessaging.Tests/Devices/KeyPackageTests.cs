@@ -167,7 +167,7 @@ public abstract class KeyPackageTests(TestServer server)
     [Fact]
     public async Task Who_claims_too_much_in_all_has_to_wait()
     {
-        await using var node = await server.DedicatedAsync("--Devices:ClaimBurst=5", "--Devices:ClaimsPerHour=60");
+        await using var node = await server.DedicatedAsync("--RateLimits:Claims:Burst=5", "--RateLimits:Claims:PerMinute=1");
         await using var anna = await node.SignUpAsync();
         await using var ben = await node.SignUpAsync();
         using var device = await anna.AddDeviceAsync();

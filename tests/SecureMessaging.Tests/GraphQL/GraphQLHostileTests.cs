@@ -27,6 +27,13 @@ public abstract class GraphQLHostileTests(TestServer server)
         { "nested selections", $"{string.Concat(Enumerable.Repeat("{ a ", 500))}{new string('}', 500)}", ErrorCode.TooLarge },
         { "circular introspection", "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }", ErrorCode.TooLarge },
         { "introspection", "{ __schema { queryType { name } } }", ErrorCode.Forbidden },
+        { "introspection in a fragment", "{ ...a } fragment a on Query { __schema { queryType { name } } }", ErrorCode.Forbidden },
+        { "aliases in a fragment that is spread again and again", $"{{ limits {{ ...f ...f ...f ...f }} }} fragment f on Limits {{ {string.Join(' ', Enumerable.Range(0, 10).Select(i => $"a{i}: pageEntries"))} }}", ErrorCode.TooLarge },
+        { "writes by the dozen", $"mutation {{ {string.Join(' ', Enumerable.Range(0, 40).Select(i => $"a{i}: deleteRoom(roomId: \"x\")"))} }}", ErrorCode.TooLarge },
+        { "the dear operation is not the one that is asked for", "query a { limits { pageEntries } } query b { rooms { log(first: 500) { nodes { seq kind id } } members { username } } }", ErrorCode.TooLarge },
+        { "fragments by the hundred that nobody spreads", $"{{ limits {{ pageEntries }} }} {string.Join(' ', Enumerable.Range(0, 150).Select(i => $"fragment f{i} on Limits {{ pageEntries }}"))}", ErrorCode.Invalid },
+        { "variables by the hundred that nobody uses", $"query({string.Join(' ', Enumerable.Range(0, 200).Select(i => $"$v{i}: Int"))}) {{ limits {{ pageEntries }} }}", ErrorCode.Invalid },
+        { "input objects in input objects", $"mutation {{ createRoom(input: {string.Concat(Enumerable.Repeat("{ members: ", 100))} 1 {new string('}', 100)}) {{ id }} }}", ErrorCode.TooLarge },
         { "introspection of a type", "{ __type(name: \"Room\") { name } }", ErrorCode.Forbidden },
         { "no field of that name", "{ passwords }", ErrorCode.Invalid },
         { "no argument of that name", "{ user(name: \"x\") { id } }", ErrorCode.Invalid },
@@ -84,6 +91,20 @@ public abstract class GraphQLHostileTests(TestServer server)
         using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
         Assert.InRange((int)response.StatusCode, 400, 499);
         await ReadAsync(response, response.StatusCode == HttpStatusCode.RequestEntityTooLarge ? ErrorCode.TooLarge : ErrorCode.Invalid);
+        await LivesAsync();
+    }
+
+    [Fact]
+    public async Task Variables_of_megabytes_are_read_and_neither_stored_nor_repeated()
+    {
+        await using var anna = await server.SignUpAsync();
+        var large = new string('q', 3 * 1024 * 1024);
+        var reply = await anna.Http.ReplyAsync("query($u: String!) { user(username: $u) { id } }", new { u = large });
+        Assert.True(reply.ToString().Length < 1000);
+        Assert.Equal(ErrorCode.Invalid, await anna.Http.RefusalAsync("query($u: ID!) { room(id: $u) { id } }", new { u = large }));
+        Assert.Equal(ErrorCode.TooLarge, await anna.Http.RefusalAsync(
+            "mutation($i: SendInput!) { send(input: $i) { seq } }", new { i = new { roomId = Guid.NewGuid(), clientMessageId = Guid.NewGuid(), ciphertext = Convert.ToBase64String(new byte[1024 * 1024]) } }));
+        Assert.Equal(ErrorCode.TooLarge, await anna.Http.RefusalAsync("query($u: [ID!]) { me { id } }", new { u = Enumerable.Repeat("x", 10_000) }));
         await LivesAsync();
     }
 

@@ -46,6 +46,7 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         start.Environment["Server__DataDirectory"] = dataDirectory;
         start.Environment["ConnectionStrings__Postgres"] = postgres ?? "";
         start.Environment["Management__Url"] = "";
+        start.Environment["RateLimits__Enabled"] = "false";
         process?.Dispose();
         process = new Process { StartInfo = start };
         process.OutputDataReceived += (_, line) => Print(line.Data);

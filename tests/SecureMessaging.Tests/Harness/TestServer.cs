@@ -68,6 +68,8 @@ public abstract class TestServer : IAsyncLifetime
                 $"--ConnectionStrings:Postgres={PostgresConnection}",
                 "--Logs:Console=false",
                 "--Management:Url=",
+                // All tests come from one address, at the same time; those that test limits set their own.
+                "--RateLimits:Enabled=false",
                 .. arguments,
             ],
             builder =>
@@ -78,7 +80,7 @@ public abstract class TestServer : IAsyncLifetime
             Logs);
         await app.StartAsync();
         port = new Uri(app.Urls.Single()).Port;
-        Http = new HttpClient { BaseAddress = Url };
+        Http = new HttpClient(new DocumentedReplies()) { BaseAddress = Url };
     }
 
     public async Task StopAsync()

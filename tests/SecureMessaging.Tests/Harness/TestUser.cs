@@ -12,7 +12,7 @@ public sealed class TestUser : IAsyncDisposable
     internal TestUser(Uri url, SignUpRequest request, TokenResponse tokens)
     {
         (Url, Email, Password, Tokens) = (url, request.Email, request.Password, tokens);
-        Http = new HttpClient { BaseAddress = url };
+        Http = new HttpClient(new DocumentedReplies()) { BaseAddress = url };
         Use(tokens);
     }
 

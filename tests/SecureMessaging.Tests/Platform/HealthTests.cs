@@ -12,6 +12,8 @@ public abstract class HealthTests(TestServer server)
     {
         Assert.Equal((200, "healthy"), await GetAsync(server, "/health/live"));
         Assert.Equal((200, "healthy"), await GetAsync(server, "/health/ready"));
+        using var probe = new HttpRequestMessage(HttpMethod.Head, "/health/ready");
+        Assert.Equal(200, (int)(await server.Http.SendAsync(probe)).StatusCode);
         using var document = JsonDocument.Parse(await server.Http.GetStringAsync("/health/ready"));
         Assert.Equal("healthy", document.RootElement.GetProperty("checks").GetProperty("database").GetString());
     }

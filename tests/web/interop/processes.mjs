@@ -37,7 +37,7 @@ export class Server {
 
   async start() {
     const log = createWriteStream(`${this.folder}/server.log`, { flags: "a" });
-    const args = [this.dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}/data`, "--Management:Url=", "--Logs:Level=Debug"];
+    const args = [this.dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}/data`, "--Management:Url=", "--Logs:Level=Debug", "--RateLimits:Enabled=false"];
     args.push(...this.options ?? []);
     if (this.postgres)
       args.push(`--ConnectionStrings:Postgres=${this.postgres}`);

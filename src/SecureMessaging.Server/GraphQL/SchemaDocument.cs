@@ -1,0 +1,24 @@
+using System.Text;
+using GraphQL;
+using GraphQL.Types;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.GraphQL;
+
+/// <summary>
+/// The schema as a document for those who build clients. It is the same on every server and public with the source; introspection is closed because of what it
+/// costs, and this costs nothing.
+/// </summary>
+internal static class SchemaDocument
+{
+    public const string Path = $"{GraphQLFeature.Path}/schema.graphql";
+
+    public static void Map(IEndpointRouteBuilder app)
+    {
+        StaticReply? made = null;
+        app.MapMethods(Path, StaticReply.Methods, (ISchema schema) => (made ??= new StaticReply(Encoding.UTF8.GetBytes(Print(schema)), "text/plain; charset=utf-8")).Serve())
+            .AllowAnonymous().ExcludeFromDescription();
+    }
+
+    public static string Print(ISchema schema) => schema.Print(new() { StringComparison = StringComparison.Ordinal }).ReplaceLineEndings("\n").TrimEnd() + "\n";
+}

@@ -1,0 +1,146 @@
+using System.Collections.Concurrent;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Limiting;
+
+/// <summary>What is left of a bucket, and in how many seconds it is full again.</summary>
+internal readonly record struct RateState(int Remaining, int ResetSeconds);
+
+/// <summary>What a limiter can say about itself and its keys without being spent.</summary>
+internal interface IRateLimiter
+{
+    string Name { get; }
+
+    /// <summary>Null: there is no limit.</summary>
+    RateRule? Rule { get; }
+}
+
+/// <summary>
+/// Token buckets, one for each key, as the generic cell rate algorithm (ITU-T I.371): of a bucket only the moment is kept at which it is full again, so that taking
+/// from it is one compare-and-swap, without allocation, lock or timer, and a full bucket is forgotten.
+/// </summary>
+/// <remarks>
+/// System.Threading.RateLimiting reads its own clock, which no test can move, and its partitions replenish each bucket by a timer.
+/// </remarks>
+internal sealed class RateLimiter<TKey> : IRateLimiter
+    where TKey : notnull
+{
+    private const int Capacity = 100_000;
+
+    private readonly ConcurrentDictionary<TKey, Bucket> buckets = new();
+    private readonly Lock sweeping = new();
+    private readonly TimeProvider time;
+    private readonly string refusal;
+    private readonly long interval;
+    private readonly long depth;
+    private int count;
+
+    /// <param name="name">What the limit is called in headers.</param>
+    /// <param name="rule">Null for no limit.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="refusal">A sentence for who is over the limit.</param>
+    public RateLimiter(string name, RateRule? rule, TimeProvider time, string refusal)
+    {
+        (Name, Rule, this.time, this.refusal) = (name, rule is { Burst: > 0 } ? rule : null, time, refusal);
+        if (Rule is null)
+            return;
+        interval = Math.Max(1, (long)(time.TimestampFrequency * 60 / Rule.PerMinute));
+        depth = (long)Math.Min((double)interval * Rule.Burst, long.MaxValue / 4);
+    }
+
+    public string Name { get; }
+
+    public RateRule? Rule { get; }
+
+    /// <summary>Keys that are not full.</summary>
+    public int Count => Volatile.Read(ref count);
+
+    /// <summary>Takes, or refuses with <see cref="ErrorCode.RateLimited"/> and takes nothing.</summary>
+    public void Spend(TKey key, int amount = 1)
+    {
+        if (!TrySpend(key, amount, out var wait))
+            throw Refuse(wait);
+    }
+
+    /// <summary>Takes, or says how long to wait and takes nothing.</summary>
+    public bool TrySpend(TKey key, int amount, out TimeSpan wait)
+    {
+        wait = TimeSpan.Zero;
+        if (Rule is null)
+            return true;
+        var now = time.GetTimestamp();
+        var bucket = buckets.TryGetValue(key, out var known) ? known : Add(key, now);
+        var cost = amount >= Rule.Burst ? depth : interval * amount;
+        for (var seen = Volatile.Read(ref bucket.FullAt); ;)
+        {
+            var fullAt = Math.Max(seen, now) + cost;
+            if (fullAt - now > depth)
+            {
+                wait = time.GetElapsedTime(now + depth, fullAt);
+                return false;
+            }
+
+            var before = Interlocked.CompareExchange(ref bucket.FullAt, fullAt, seen);
+            if (before == seen)
+                return true;
+            seen = before;
+        }
+    }
+
+    public ApiException Refuse(TimeSpan wait) => new(ErrorCode.RateLimited, refusal) { RetryAfterMs = (int)Math.Min(int.MaxValue, Math.Ceiling(wait.TotalMilliseconds)) };
+
+    public RateState State(TKey key)
+    {
+        if (Rule is null || !buckets.TryGetValue(key, out var bucket))
+            return new RateState(Rule?.Burst ?? int.MaxValue, 0);
+        var now = time.GetTimestamp();
+        var missing = Math.Max(0, Volatile.Read(ref bucket.FullAt) - now);
+        return new RateState((int)Math.Max(0, (depth - missing) / interval), (int)Math.Ceiling(time.GetElapsedTime(now, now + missing).TotalSeconds));
+    }
+
+    /// <summary>Forgets the buckets that are full: they say nothing.</summary>
+    public void Sweep()
+    {
+        var now = time.GetTimestamp();
+        foreach (var (key, bucket) in buckets)
+        {
+            if (Volatile.Read(ref bucket.FullAt) <= now && buckets.TryRemove(key, out _))
+                Interlocked.Decrement(ref count);
+        }
+    }
+
+    private Bucket Add(TKey key, long now)
+    {
+        if (Volatile.Read(ref count) >= Capacity)
+            MakeRoom();
+        var added = new Bucket { FullAt = now };
+        var bucket = buckets.GetOrAdd(key, added);
+        if (bucket == added)
+            Interlocked.Increment(ref count);
+        return bucket;
+    }
+
+    /// <summary>If none is full, the fullest go: filling the table must not buy anybody a fresh start.</summary>
+    private void MakeRoom()
+    {
+        lock (sweeping)
+        {
+            if (Volatile.Read(ref count) < Capacity)
+                return;
+            Sweep();
+            if (Volatile.Read(ref count) < Capacity)
+                return;
+            foreach (var (key, _) in buckets.Select(pair => (pair.Key, FullAt: Volatile.Read(ref pair.Value.FullAt))).OrderBy(pair => pair.FullAt).Take(Capacity / 10).ToList())
+            {
+                if (buckets.TryRemove(key, out _))
+                    Interlocked.Decrement(ref count);
+            }
+        }
+    }
+
+    private sealed class Bucket
+    {
+        public long FullAt;
+    }
+}

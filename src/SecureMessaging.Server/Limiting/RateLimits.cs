@@ -1,0 +1,61 @@
+using Microsoft.Extensions.Options;
+
+namespace SecureMessaging.Server.Limiting;
+
+/// <summary>Every limit of how much somebody may ask for. Keys are account ids, or addresses as <see cref="ClientAddress"/> has them; nothing of it is stored or logged.</summary>
+internal sealed class RateLimits : IDisposable
+{
+    private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(30);
+    private readonly ITimer sweep;
+
+    public RateLimits(IOptions<RateLimitOptions> options, TimeProvider time)
+    {
+        var rules = options.Value;
+        Requests = Create("requests", rules.Requests, "Too many requests of this account.");
+        RequestsOfAddress = Create("address", rules.RequestsOfAddress, "Too many requests from this address.");
+        Connects = Create("connects", rules.Connects, "Too many connections of this account.");
+        ConnectsOfAddress = Create("address-connects", rules.ConnectsOfAddress, "Too many connections from this address.");
+        SignUps = Create("sign-ups", rules.SignUps, "Too many new accounts from this address.");
+        SignIns = Create("sign-ins", rules.SignIns, "Too many sign-ins from this address.");
+        Renewals = Create("renewals", rules.Renewals, "Too many renewals.");
+        Sends = Create("sends", rules.Sends, "Too many sends of this account; nothing was stored.");
+        GraphQL = Create("graphql", rules.GraphQL, "Too much was asked for.");
+        // These protect devices, not the server.
+        Claims = new("claims", rules.Claims, time, "Too many KeyPackages were claimed.");
+        ClaimsOfDevice = new("device-claims", rules.ClaimsOfDevice, time, "Too many KeyPackages of one device were claimed.");
+        sweep = time.CreateTimer(_ => Sweep(), null, SweepPeriod, SweepPeriod);
+
+        RateLimiter<Guid> Create(string name, RateRule rule, string refusal) => new(name, rules.Enabled ? rule : null, time, refusal);
+    }
+
+    public RateLimiter<Guid> Requests { get; }
+
+    public RateLimiter<Guid> RequestsOfAddress { get; }
+
+    public RateLimiter<Guid> Connects { get; }
+
+    public RateLimiter<Guid> ConnectsOfAddress { get; }
+
+    public RateLimiter<Guid> SignUps { get; }
+
+    public RateLimiter<Guid> SignIns { get; }
+
+    public RateLimiter<Guid> Renewals { get; }
+
+    public RateLimiter<Guid> Sends { get; }
+
+    public RateLimiter<Guid> GraphQL { get; }
+
+    public RateLimiter<Guid> Claims { get; }
+
+    public RateLimiter<(Guid Requester, Guid Device)> ClaimsOfDevice { get; }
+
+    public void Dispose() => sweep.Dispose();
+
+    private void Sweep()
+    {
+        foreach (var limiter in new[] { Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Renewals, Sends, GraphQL, Claims })
+            limiter.Sweep();
+        ClaimsOfDevice.Sweep();
+    }
+}

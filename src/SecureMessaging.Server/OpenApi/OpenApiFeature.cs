@@ -1,0 +1,37 @@
+using System.Text;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.OpenApi;
+
+/// <summary>The REST door's contract at <c>/openapi/v1.json</c>: made from the endpoints when it is first asked for, and kept.</summary>
+internal static class OpenApiFeature
+{
+    public const string Path = "/openapi/v1.json";
+
+    private const string Name = "v1";
+
+    public static void AddOpenApiDocument(this WebApplicationBuilder builder) => builder.Services.AddOpenApi(Name, options =>
+    {
+        options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+        options.AddSchemaTransformer<SchemaDocs>();
+        options.AddOperationTransformer<OperationDocs>();
+        options.AddDocumentTransformer<DocumentDocs>();
+    });
+
+    public static void MapOpenApiDocument(this IEndpointRouteBuilder app)
+    {
+        StaticReply? made = null;
+        app.MapMethods(Path, StaticReply.Methods, async (IServiceProvider services, CancellationToken cancellationToken) =>
+                (made ??= await MakeAsync(services, cancellationToken)).Serve())
+            .AllowAnonymous().ExcludeFromDescription();
+        ApiPlayground.Map(app);
+    }
+
+    private static async Task<StaticReply> MakeAsync(IServiceProvider services, CancellationToken cancellationToken)
+    {
+        var document = await services.GetRequiredKeyedService<IOpenApiDocumentProvider>(Name).GetOpenApiDocumentAsync(cancellationToken);
+        return new StaticReply(Encoding.UTF8.GetBytes(await document.SerializeAsJsonAsync(OpenApiSpecVersion.OpenApi3_1, cancellationToken)), "application/json");
+    }
+}

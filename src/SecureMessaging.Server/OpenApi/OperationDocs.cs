@@ -1,0 +1,112 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Mvc.ApiExplorer;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.OpenApi;
+
+/// <summary>
+/// What an operation's endpoint says of itself, beyond the framework's reading of it: who may call, what it refuses with which codes, an example of everything that
+/// travels, and the headers of <see cref="ConditionalReplies"/>.
+/// </summary>
+internal sealed class OperationDocs(Limits limits) : IOpenApiOperationTransformer
+{
+    public const string Bearer = "bearer";
+
+    private const string Json = "application/json";
+
+    private readonly ParameterDocs parameters = new(limits);
+
+    public async Task TransformAsync(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        var document = context.Document ?? throw new InvalidOperationException("An operation is described as a part of a document.");
+        var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+        var open = metadata.OfType<IAllowAnonymous>().Any();
+        // An empty requirement: none is needed.
+        operation.Security = [open ? [] : new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Bearer, document)] = [] }];
+        operation.Responses ??= [];
+        parameters.Describe(operation);
+        AddExamples(operation, context.Description);
+        AddHeaders(operation, metadata);
+        var refusals = Refusals(context.Description, metadata, open).Distinct().Select(code => (Status: ProblemMapper.Status(code), Code: code)).ToList();
+        if (HasBody(context.Description))
+            refusals.Add((StatusCodes.Status415UnsupportedMediaType, ErrorCode.Invalid));
+        if (refusals.Count > 0)
+            await ProblemDocs.AddSchemaAsync(document, context, cancellationToken);
+        foreach (var refusal in refusals.GroupBy(refusal => refusal.Status, refusal => refusal.Code).OrderBy(refusal => refusal.Key))
+            operation.Responses.TryAdd(refusal.Key.ToString(CultureInfo.InvariantCulture), ProblemDocs.Refer(document, refusal.Key, [.. refusal.Order()]));
+    }
+
+    /// <summary>What follows from the route, and what the handler declares.</summary>
+    private static IEnumerable<ErrorCode> Refusals(ApiDescription operation, IList<object> metadata, bool open)
+    {
+        foreach (var code in metadata.OfType<RefusesAttribute>().SelectMany(attribute => attribute.Codes))
+            yield return code;
+        yield return ErrorCode.Internal;
+        yield return ErrorCode.RateLimited;
+        if (!open)
+            yield return ErrorCode.Unauthenticated;
+        if (metadata.OfType<IAuthorizeData>().Any(authorize => authorize.Policy is not null))
+            yield return ErrorCode.Forbidden;
+        // What is open and only read is answered from memory; everything else needs the database.
+        if (!open || operation.HttpMethod != HttpMethods.Get)
+        {
+            yield return ErrorCode.Overloaded;
+            yield return ErrorCode.Unavailable;
+        }
+
+        if (operation.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Path))
+            yield return ErrorCode.NotFound;
+        if (HasBody(operation) || operation.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Query))
+            yield return ErrorCode.Invalid;
+        if (HasBody(operation))
+            yield return ErrorCode.TooLarge;
+    }
+
+    private static bool HasBody(ApiDescription operation) => operation.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Body);
+
+    private static void AddExamples(OpenApiOperation operation, ApiDescription description)
+    {
+        if (description.ParameterDescriptions.FirstOrDefault(parameter => parameter.Source == BindingSource.Body) is { } body
+            && operation.RequestBody?.Content?.TryGetValue(Json, out var given) is true)
+            given.Example = Examples.Of(body.Type);
+        foreach (var type in description.SupportedResponseTypes)
+        {
+            if (operation.Responses!.TryGetValue(type.StatusCode.ToString(CultureInfo.InvariantCulture), out var response)
+                && response.Content?.TryGetValue(Json, out var reply) is true && type.Type is not null)
+                reply.Example = Examples.Of(type.Type);
+        }
+    }
+
+    private static void AddHeaders(OpenApiOperation operation, IList<object> metadata)
+    {
+        if (metadata.OfType<ConditionalMetadata>().Any())
+        {
+            (operation.Parameters ??= []).Add(new OpenApiParameter
+            {
+                Name = "If-None-Match",
+                In = ParameterLocation.Header,
+                Description = "An ETag that an earlier answer had; 304 when it still holds (RFC 9110, section 13.1.2).",
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+            });
+            AddHeader(operation, "200", "ETag", "Changes with the content.", "\"q5fWMYJxNQ5kXlxvfVJZ9Q\"");
+            operation.Responses!.TryAdd("304", new OpenApiResponse { Description = "Nothing has changed since the answer with that ETag." });
+        }
+
+        foreach (var header in metadata.OfType<ReplyHeaderAttribute>())
+            AddHeader(operation, header.Status, header.Name, header.Description, header.Example);
+    }
+
+    private static void AddHeader(OpenApiOperation operation, string status, string name, string description, string example)
+    {
+        if (operation.Responses!.TryGetValue(status, out var reply) && reply is OpenApiResponse response)
+        {
+            (response.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal))[name] =
+                new OpenApiHeader { Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String }, Example = example };
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+using SecureMessaging.Protocol;
+
+namespace SecureMessaging.Server.OpenApi;
+
+/// <summary>Puts the limits of the contract into the schemas of its records, and says which fields are always there.</summary>
+internal sealed class SchemaDocs : IOpenApiSchemaTransformer
+{
+    private const int KeyBytes = 32;
+    private const int SignatureBytes = 64;
+    private const int SealedIdentityBytes = 1024;
+
+    private readonly Dictionary<(Type Record, string Field), Action<OpenApiSchema>> bounds;
+
+    public SchemaDocs(Limits limits)
+    {
+        var (name, password) = (Bytes(0, limits.NameBytes), Secret(0, limits.PasswordMaxCharacters));
+        var (newPassword, timeToLive) = (Secret(limits.PasswordMinCharacters, limits.PasswordMaxCharacters), Range(limits.TimeToLiveMinSeconds, limits.TimeToLiveMaxSeconds));
+        var (email, handshake) = (Text(3, limits.EmailCharacters), Bytes(1, limits.HandshakeBytes));
+        bounds = new()
+        {
+            [(typeof(SignUpRequest), "username")] = Text(3, limits.UsernameCharacters, "^[A-Za-z0-9._-]+$"),
+            [(typeof(SignUpRequest), "email")] = email,
+            [(typeof(SignUpRequest), "password")] = newPassword,
+            [(typeof(TokenRequest), "username")] = Text(1, limits.EmailCharacters),
+            [(typeof(TokenRequest), "password")] = password,
+            [(typeof(UpdateProfileRequest), "email")] = email,
+            [(typeof(ChangePasswordRequest), "currentPassword")] = password,
+            [(typeof(ChangePasswordRequest), "newPassword")] = newPassword,
+            [(typeof(DeleteAccountRequest), "password")] = password,
+            [(typeof(CreateRoomRequest), "members")] = Items(0, limits.RoomMembers - 1),
+            [(typeof(CreateRoomRequest), "name")] = name,
+            [(typeof(CreateRoomRequest), "timeToLiveSeconds")] = timeToLive,
+            [(typeof(CreateRoomRequest), "scheme")] = Text(1, 32, "^[a-z0-9.-]+$"),
+            [(typeof(RoomSettings), "name")] = name,
+            [(typeof(RoomSettings), "timeToLiveSeconds")] = timeToLive,
+            [(typeof(SendRequest), "ciphertext")] = Bytes(1, limits.CiphertextBytes),
+            [(typeof(SendRequest), "timeToLiveSeconds")] = timeToLive,
+            [(typeof(SendRequest), "epoch")] = Range(0, null),
+            [(typeof(MarkDeliveredRequest), "seq")] = Range(0, null),
+            [(typeof(SignalRequest), "signal")] = Bytes(1, limits.SignalBytes),
+            [(typeof(RegisterDeviceRequest), "signatureKey")] = Bytes(KeyBytes, KeyBytes),
+            [(typeof(RegisterDeviceRequest), "linkKey")] = Bytes(KeyBytes, KeyBytes),
+            [(typeof(RegisterDeviceRequest), "identityKey")] = Bytes(KeyBytes, KeyBytes),
+            [(typeof(RegisterDeviceRequest), "identitySignature")] = Bytes(SignatureBytes, SignatureBytes),
+            [(typeof(RegisterDeviceRequest), "name")] = name,
+            [(typeof(RegisterDeviceRequest), "scheme")] = schema => schema.Enum = [JsonValue.Create(Schemes.Mls10)],
+            [(typeof(ApproveDeviceRequest), "identitySignature")] = Bytes(SignatureBytes, SignatureBytes),
+            [(typeof(ApproveDeviceRequest), "sealedIdentity")] = Bytes(0, SealedIdentityBytes),
+            [(typeof(RotateDeviceRequest), "signatureKey")] = Bytes(KeyBytes, KeyBytes),
+            [(typeof(RotateDeviceRequest), "linkKey")] = Bytes(KeyBytes, KeyBytes),
+            [(typeof(RotateDeviceRequest), "identitySignature")] = Bytes(SignatureBytes, SignatureBytes),
+            [(typeof(ReplaceIdentityRequest), "identityKey")] = Bytes(KeyBytes, KeyBytes),
+            [(typeof(ReplaceIdentityRequest), "identitySignature")] = Bytes(SignatureBytes, SignatureBytes),
+            [(typeof(UploadKeyPackagesRequest), "keyPackages")] = Items(0, limits.KeyPackages, Bytes(1, limits.KeyPackageBytes)),
+            [(typeof(UploadKeyPackagesRequest), "lastResort")] = Bytes(1, limits.KeyPackageBytes),
+            [(typeof(ClaimKeyPackagesRequest), "userIds")] = Items(1, limits.ClaimUsers),
+            [(typeof(CommitRequest), "epoch")] = Range(0, null),
+            [(typeof(CommitRequest), "commit")] = handshake,
+            [(typeof(CommitRequest), "welcomes")] = Items(0, null, handshake),
+            [(typeof(ProposalRequest), "epoch")] = Range(0, null),
+            [(typeof(ProposalRequest), "proposal")] = handshake,
+            [(typeof(RosterChange), "add")] = Items(0, limits.RoomMembers),
+            [(typeof(RosterChange), "remove")] = Items(0, limits.RoomMembers),
+            [(typeof(ReportInvalidCommitRequest), "seq")] = Range(1, null),
+        };
+    }
+
+    public Task TransformAsync(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
+    {
+        if (context.JsonTypeInfo.Type == typeof(byte[]))
+            schema.ContentEncoding = "base64";
+        if (context.JsonPropertyInfo is { } property && bounds.TryGetValue((property.DeclaringType, property.Name), out var bound))
+            bound(schema);
+        else if (context.JsonPropertyInfo is null && context.JsonTypeInfo.Kind == JsonTypeInfoKind.Object && schema.Properties is { Count: > 0 })
+            schema.Required = Required(context.JsonTypeInfo);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Nulls are left out when writing and may be when reading. What has a default may be left out of requests alone.</summary>
+    private static HashSet<string> Required(JsonTypeInfo type)
+    {
+        var request = type.Type.Name.EndsWith("Request", StringComparison.Ordinal);
+        return
+        [
+            .. type.Properties.Where(property => !property.IsGetNullable && Nullable.GetUnderlyingType(property.PropertyType) is null
+                && !(request && property.AssociatedParameter is { HasDefaultValue: true })).Select(property => property.Name),
+        ];
+    }
+
+    private static Action<OpenApiSchema> Text(int least, int most, string? pattern = null) => schema => (schema.MinLength, schema.MaxLength, schema.Pattern) = (least, most, pattern);
+
+    private static Action<OpenApiSchema> Secret(int least, int most) => schema => (schema.MinLength, schema.MaxLength, schema.Format) = (least, most, "password");
+
+    /// <summary>Lengths in a schema are those of the base64.</summary>
+    private static Action<OpenApiSchema> Bytes(int least, int most) => schema => (schema.MinLength, schema.MaxLength) = (Base64(least), Base64(most));
+
+    private static int Base64(int bytes) => (bytes + 2) / 3 * 4;
+
+    private static Action<OpenApiSchema> Range(long? least, long? most) => schema =>
+        (schema.Minimum, schema.Maximum) = (least?.ToString(CultureInfo.InvariantCulture), most?.ToString(CultureInfo.InvariantCulture));
+
+    private static Action<OpenApiSchema> Items(int least, int? most, Action<OpenApiSchema>? each = null) => schema =>
+    {
+        (schema.MinItems, schema.MaxItems) = (least, most);
+        if (schema.Items is OpenApiSchema item)
+            each?.Invoke(item);
+    };
+}

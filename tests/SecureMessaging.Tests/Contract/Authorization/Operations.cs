@@ -1,0 +1,82 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using GraphQL.Types;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.SignalR;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Server.Admin;
+using SecureMessaging.Server.Chat;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Contract.Authorization;
+
+/// <summary>Something that a caller can ask for, as the table names it.</summary>
+internal abstract record Operation(string Name)
+{
+    /// <summary>The names of what it is about: route values, arguments, parameters.</summary>
+    public abstract IReadOnlyCollection<string> Parameters { get; }
+
+    /// <summary>Changes nothing, so that its callers can share a room.</summary>
+    public abstract bool IsRead { get; }
+
+    /// <summary>Own and another's, where the operation names an object that belongs to somebody; rooms belong to all members, whose roles are the columns.</summary>
+    public IEnumerable<string> Objects => Parameters.Contains("deviceId") || Calls.WithOwner.Contains(Name) ? ["own", "another's"] : ["-"];
+}
+
+internal sealed record RestOperation(string Method, string Path, string[] Route) : Operation($"{Method} {Path}")
+{
+    public override IReadOnlyCollection<string> Parameters => Route;
+
+    public override bool IsRead => Method == "GET";
+}
+
+internal sealed record HubOperation(Type Hub, MethodInfo Method) : Operation($"{Hub.Name}.{Method.Name}")
+{
+    public override IReadOnlyCollection<string> Parameters => [.. Method.GetParameters().Select(parameter => parameter.Name!)];
+
+    public override bool IsRead => false;
+}
+
+internal sealed record GraphQLOperation(string Root, FieldType Field) : Operation($"{Root} {Field.Name}")
+{
+    public override IReadOnlyCollection<string> Parameters => [.. Field.Arguments?.Select(argument => argument.Name) ?? []];
+
+    public override bool IsRead => Root != "mutation";
+}
+
+/// <summary>Finds every operation that the server has, in what the server itself is built from: nothing can be forgotten here.</summary>
+internal static partial class Operations
+{
+    public static List<Operation> Of(TestServer server) => [.. Hubs(), .. Endpoints(server), .. Fields(server)];
+
+    private static IEnumerable<Operation> Hubs() =>
+        from hub in typeof(ChatHub).Assembly.GetTypes()
+        where hub.IsAssignableTo(typeof(Hub)) && !hub.IsAbstract
+        orderby hub == typeof(AdminHub), hub.Name
+        from method in hub.GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
+        where !method.IsSpecialName && method.GetBaseDefinition() == method
+        select new HubOperation(hub, method);
+
+    private static IEnumerable<Operation> Endpoints(TestServer server) =>
+        from endpoint in server.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+        let path = "/" + Constraint().Replace(endpoint.RoutePattern.RawText!, "}").Trim('/')
+        // A hub's endpoints say no method; its calls are operations of their own.
+        from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [path.EndsWith("/negotiate", StringComparison.Ordinal) ? "POST" : "GET"]
+        where method is not ("OPTIONS" or "CONNECT" or "HEAD")
+        orderby path, method
+        select new RestOperation(method, path, [.. endpoint.RoutePattern.Parameters.Select(parameter => parameter.Name)]);
+
+    private static IEnumerable<Operation> Fields(TestServer server)
+    {
+        var schema = server.Services.GetRequiredService<ISchema>();
+        schema.Initialize();
+        return from root in new[] { ("query", schema.Query), ("mutation", schema.Mutation!), ("subscription", schema.Subscription!) }
+               from field in root.Item2.Fields
+               where !field.Name.StartsWith("__", StringComparison.Ordinal)
+               orderby root.Item1, field.Name
+               select new GraphQLOperation(root.Item1, field);
+    }
+
+    [GeneratedRegex(@":\w+\}", RegexOptions.None, 10_000)]
+    private static partial Regex Constraint();
+}
