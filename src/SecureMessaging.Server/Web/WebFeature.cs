@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
@@ -24,9 +23,10 @@ internal static class WebFeature
 
     public static void UseWeb(this WebApplication app)
     {
-        var options = app.Services.GetRequiredService<IOptions<WebOptions>>();
-        var files = new Lazy<FrozenDictionary<string, WebFile>>(() => WebFiles.Read(options.Value));
-        app.Use((context, next) => IsRead(context) && files.Value.TryGetValue(context.Request.Path.Value ?? "", out var file) ? SendAsync(context, file) : next(context));
+        var files = WebFiles.Read(app.Services.GetRequiredService<IOptions<WebOptions>>().Value);
+        if (files.Count == 0)
+            return;
+        app.Use((context, next) => IsRead(context) && files.TryGetValue(context.Request.Path.Value ?? "", out var file) ? SendAsync(context, file) : next(context));
     }
 
     private static bool IsRead(HttpContext context) =>

@@ -146,7 +146,9 @@ public abstract class PersonalDataTests(TestServer server)
         using var push = await anna.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest("https://push.example.org/anna"), Wire.Json);
         using var ticket = await anna.Http.PostAsync("/v1/auth/ticket", null);
         using var device = await anna.AddDeviceAsync();
-        using var second = await device.AddDeviceAsync();
+        using var second = await device.AddDeviceAsync(register: false);
+        using var registered = await second.Http.PostAsJsonAsync("/v1/devices", second.Registration(approved: false, first: false) with { Name = [7, 8, 9] }, Wire.Json);
+        using var approved = await anna.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/approval", new ApproveDeviceRequest(second.IdentitySignature, [4, 5, 6]), Wire.Json);
         await device.StockUpAsync(2, lastResort: true);
         await second.StockUpAsync(2);
         var group = await ben.CreateMlsRoomAsync(anna);
@@ -154,7 +156,7 @@ public abstract class PersonalDataTests(TestServer server)
         await ben.CommitAsync(group.Id, 0, welcomes: [TestMls.Welcome([.. claimed.Select(package => package.KeyPackage)])]);
         var commit = await anna.CommitAsync(group.Id, 1);
         using var report = await anna.Http.PostAsJsonAsync($"/v1/rooms/{group.Id}/invalid-commits", new ReportInvalidCommitRequest(commit.Seq), Wire.Json);
-        foreach (var response in new[] { renamed, retracted, settings, own, push, ticket, report })
+        foreach (var response in new[] { renamed, retracted, settings, own, push, ticket, registered, approved, report })
             response.EnsureSuccessStatusCode();
         return room;
     }
