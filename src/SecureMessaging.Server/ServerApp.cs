@@ -9,10 +9,13 @@ using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Notifications;
 using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Privacy;
 using SecureMessaging.Server.Retention;
 using SecureMessaging.Server.Rooms;
+using SecureMessaging.Server.Web;
 using Serilog.Core;
 
 namespace SecureMessaging.Server;
@@ -23,7 +26,7 @@ internal static partial class ServerApp
     private const string DefaultUrl = "http://127.0.0.1:5080";
 
     private const string Usage = """
-        Verbs: serve (the default), migrate, admin create USERNAME EMAIL. Settings follow as --Section:Name=value.
+        Verbs: serve (the default), migrate, admin create USERNAME EMAIL, disclose USERNAME. Settings follow as --Section:Name=value.
         """;
 
     public static async Task<int> RunAsync(string[] args)
@@ -35,6 +38,7 @@ internal static partial class ServerApp
                 ["serve", .. var rest] => await ServeAsync(rest),
                 ["migrate", .. var rest] => await MigrateAsync(rest),
                 ["admin", "create", .. var rest] => await AdminCommand.CreateAsync(rest),
+                ["disclose", .. var rest] => await DiscloseCommand.RunAsync(rest),
                 [['-' or '/', ..], ..] or [] => await ServeAsync(args),
                 _ => throw new StartException(Usage),
             };
@@ -87,14 +91,18 @@ internal static partial class ServerApp
         // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
         builder.AddChat();
         builder.AddMessages();
+        builder.AddNotifications();
         builder.AddRetention();
+        builder.AddPrivacy();
         builder.AddGraphQL();
         builder.AddOpenApiDocument();
+        builder.AddWeb();
         configure?.Invoke(builder);
 
         var app = builder.Build();
         Prepare(app);
         app.UsePlatform();
+        app.UseWeb();
         app.UseChat();
         app.UseOrigins();
         app.UseAddressLimits();
@@ -105,6 +113,8 @@ internal static partial class ServerApp
         app.MapHealth();
         app.MapAuth();
         app.MapAccounts();
+        app.MapNotifications();
+        app.MapPrivacy();
         app.MapRooms();
         app.MapMessages();
         app.MapDevices();
