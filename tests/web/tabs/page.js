@@ -16,7 +16,7 @@ window.ready = window.open_("shared").then((client) => {
 window.sendAll = async (room, prefix, count) => {
   const done = [];
   await Promise.all(Array.from({ length: count }, async (_, i) => {
-    await new Promise((resolve) => setTimeout(resolve, i * 5));
+    await new Promise((resolve) => setTimeout(resolve, i * 20));
     await window.client.send(room, `${prefix} ${i}`);
     done.push(`${prefix} ${i}`);
     localStorage.setItem(`sent ${prefix}`, JSON.stringify(done));
