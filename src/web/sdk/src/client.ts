@@ -1,6 +1,7 @@
 import { safetyNumber, People, type IdentityChange } from "./account/people.js";
 import { KeyPackages } from "./account/keyPackages.js";
 import { OwnDevice } from "./account/device.js";
+import { Account } from "./account.js";
 import { Devices, Sessions } from "./devices.js";
 import { SecureMessagingError } from "./errors.js";
 import { Emitter } from "./events.js";
@@ -45,7 +46,9 @@ export interface ClientEvents {
   roomEnded: { roomId: string; change: "left" | "deleted" };
   /** Another's identity key is not the one known until now: a new phone without the old, or somebody in between. Compare safety numbers. */
   identityChanged: IdentityChange;
-  /** This device has been approved and takes part from now on. */
+  /** Another device has approved this one: `devices.confirm` with the code that it shows. */
+  approvalArrived: undefined;
+  /** This device has been approved, and that confirmed: it takes part from now on. */
   approved: undefined;
   /** The server has refused a send for good. */
   sendFailed: { roomId: string; id: string; error: SecureMessagingError };
@@ -67,10 +70,13 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   readonly devices: Devices;
   /** This user's sessions. */
   readonly sessions: Sessions;
+  /** This user's account. */
+  readonly account: Account;
 
   private readonly closing = new AbortController();
   private readonly background = new Set<Promise<void>>();
-  private readonly context: Context;
+  /** @internal */
+  readonly context: Context;
   private healing: Promise<void> | undefined;
   private readonly healBackoff = new Backoff(300_000);
 
@@ -87,7 +93,9 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     this.rooms.onEnded = (roomId, change) => this.emit("roomEnded", { roomId, change });
     this.devices = new Devices(this.context, this.rooms);
     this.sessions = new Sessions(this.context);
+    this.account = new Account(this.context);
     outbox.onFailed = (failure) => this.emit("sendFailed", failure);
+    device.onOffer = () => this.emit("approvalArrived", undefined);
     device.onApproved = () => {
       this.emit("approved", undefined);
       this.inBackground(() => this.refreshDevice());

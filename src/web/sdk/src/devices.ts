@@ -1,4 +1,4 @@
-import { deviceCode } from "./account/device.js";
+import { deviceCode, onlyDigits } from "./account/device.js";
 import { fromBase64 } from "./bytes.js";
 import { SecureMessagingError } from "./errors.js";
 import type { Context } from "./rooms/context.js";
@@ -36,6 +36,11 @@ export class Devices {
     return this.context.device.identity !== undefined;
   }
 
+  /** This device's code, which needs no connection: see {@link DeviceInfo.code}. */
+  currentCode(): Promise<string> {
+    return this.context.device.code();
+  }
+
   /** All of them. */
   async list(): Promise<DeviceInfo[]> {
     const devices = await this.context.session.call<WireDevice[]>("GET", "v1/devices");
@@ -47,17 +52,34 @@ export class Devices {
 
   /**
    * Approves a waiting device: signs its key and hands it the identity's private key, sealed to it. From then on it can do what this one can.
+   * The new device does not believe it yet: it asks for the code that this returns, see {@link Devices.confirm}. Approving again returns the same.
    * @param code What the waiting device shows. The server hands out its keys; only the code, read from the device itself, tells that they are its own.
+   * @returns 6 groups of 5 digits, to be entered on the new device.
    * @throws {@link SecureMessagingError} `Forbidden` when the code is another, `NotReady` when this device does not hold the identity's private key.
    */
-  async approve(deviceId: string, code: string): Promise<void> {
+  async approve(deviceId: string, code: string): Promise<string> {
     const device = (await this.context.session.call<WireDevice[]>("GET", "v1/devices")).find((each) => each.id === deviceId);
     if (!device)
       throw SecureMessagingError.of("NotFound", "There is no such device.");
-    if (code.replaceAll(/\D/g, "") !== (await codeOf(device)).replaceAll(" ", ""))
+    if (onlyDigits(code) !== onlyDigits(await codeOf(device)))
       throw SecureMessagingError.of("Forbidden", "The code is not this device's. Somebody may be in between.");
-    await this.context.device.approve(device);
+    const confirmation = await this.context.device.approve(device);
     this.rooms.reconcileAll();
+    return confirmation;
+  }
+
+  /** Whether this device has been approved and waits for {@link confirm}. */
+  get isOffered(): boolean {
+    return this.context.device.isOffered;
+  }
+
+  /**
+   * On the new device: takes over the identity that it was approved for.
+   * @param code What the approving device shows. The server brings the identity; only the code, read from the device that holds it, tells that it is the user's.
+   * @throws {@link SecureMessagingError} `Forbidden` when the code is another: then the identity is not the approving device's. `NotReady` before an approval has arrived.
+   */
+  confirm(code: string): Promise<void> {
+    return this.context.device.confirm(code);
   }
 
   /** Takes a device out: its session ends, and the groups go on without it. */
@@ -72,9 +94,12 @@ export class Devices {
     await this.context.keyPackages.topUp();
   }
 
-  /** For a user whose identity key is lost: this device goes on under a new one, and all contacts are told that the key has changed. */
-  async replaceIdentity(): Promise<void> {
-    await this.context.device.replaceIdentity();
+  /**
+   * For a user whose identity key is lost: this device goes on under a new one, and all contacts are told that the key has changed.
+   * @param attempt Names the call, when it may be made again: the identity is replaced once.
+   */
+  async replaceIdentity(attempt?: string): Promise<void> {
+    await this.context.device.replaceIdentity(attempt);
     await this.context.keyPackages.topUp();
   }
 }
@@ -106,5 +131,11 @@ export class Sessions {
   /** Ends one: its connections are gone within seconds. */
   async end(sessionId: string): Promise<void> {
     await this.context.session.call("DELETE", `v1/me/sessions/${sessionId}`);
+  }
+
+  /** Ends all, this one included. */
+  async endAll(): Promise<void> {
+    await this.context.session.call("POST", "v1/auth/logout-everywhere");
+    await this.context.session.end();
   }
 }

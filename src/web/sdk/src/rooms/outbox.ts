@@ -1,7 +1,7 @@
 import { newId } from "../bytes.js";
 import { decodeContent, encodeContent, pad, type Content } from "../content.js";
 import { readErrorBody, SecureMessagingError, type ErrorBody } from "../errors.js";
-import { keys, pack, unpack, type Store } from "../store/store.js";
+import { keys, pack, read, unpack, type Store } from "../store/store.js";
 import { Backoff, defer, type Deferred } from "../timing.js";
 import { limits } from "../wire.js";
 import type { Context } from "./context.js";
@@ -16,6 +16,8 @@ export interface OutboxItem {
   /** The content's id, which stays. */
   id: string;
   content: Content;
+  /** When it was asked for, by this device's clock. */
+  at?: number;
   /** The envelope's id: one for each encryption. */
   clientMessageId: string;
   timeToLiveSeconds?: number;
@@ -23,6 +25,19 @@ export interface OutboxItem {
   ciphertext?: Uint8Array;
   epoch?: number;
   generation?: number;
+}
+
+/** A send that the server has refused for good, kept until somebody decides what becomes of it. @internal */
+export interface FailedItem { id: string; roomId: string; content: Content; at?: number; timeToLiveSeconds?: number; error: ErrorBody }
+
+/** How to send. */
+export interface SendOptions {
+  /** Seconds after which the server purges the message, at least 60; the room's own time to live counts when it is shorter. */
+  timeToLiveSeconds?: number;
+  /** A UUID of version 4 that names the message, when the same send may be asked for again: it is sent once. Drawn at random when there is none. */
+  id?: string;
+  /** Whether that may be a second time: then it is looked up what became of the first. */
+  repeated?: boolean;
 }
 
 /** What became of a send. */
@@ -42,9 +57,12 @@ const itemsPerBatch = 32;
  */
 export class Outbox {
   private readonly items: Tracked[] = [];
+  private readonly failures: FailedItem[] = [];
   private readonly pumps = new Map<string, Promise<void>>();
   private readonly again = new Set<string>();
   private next = 1;
+  /** What waits in a room is another. */
+  onChanged: ((roomId: string) => void) | undefined;
   /** A send that the server has refused for good. */
   onFailed: ((failure: { roomId: string; id: string; error: SecureMessagingError }) => void) | undefined;
   context!: Context;
@@ -57,12 +75,42 @@ export class Outbox {
       this.items.push({ ...item, stored: defer() });
       this.next = Math.max(this.next, item.position + 1);
     }
+    for (const [, value] of await this.store.list(keys.allFailures))
+      this.failures.push(unpack<FailedItem>(value));
   }
 
-  /** Resolves when the item is stored on this device. */
-  async enqueue(roomId: string, content: Content, timeToLiveSeconds?: number): Promise<{ id: string; stored: Promise<Stored> }> {
+  /** Resolves when the item is stored on this device. What is under way, sent or refused by the name that the options give is not sent once more. */
+  async enqueue(roomId: string, content: Content, options: SendOptions = {}): Promise<{ id: string; stored: Promise<Stored> }> {
+    const { id } = options;
+    if (id !== undefined && options.repeated) {
+      const underWay = this.underWay(roomId, id);
+      if (underWay)
+        return underWay;
+      const seq = await read<number>(this.store, keys.messageId(roomId, `${this.context.session.userId}/${id}`));
+      if (seq !== undefined)
+        return { id, stored: Promise.resolve({ seq }) };
+      const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
+      if (failed) {
+        const stored = Promise.reject(new SecureMessagingError(failed.error));
+        stored.catch(() => undefined);
+        return { id, stored };
+      }
+    }
+    return this.add(roomId, content, options.timeToLiveSeconds, id ?? newId());
+  }
+
+  private underWay(roomId: string, id: string): { id: string; stored: Promise<Stored> } | undefined {
+    const item = this.items.find((each) => each.id === id && each.roomId === roomId);
+    return item && { id, stored: item.stored.promise };
+  }
+
+  /** @param failed What it was until now. */
+  private async add(roomId: string, content: Content, timeToLiveSeconds: number | undefined, id: string, failed?: FailedItem): Promise<{ id: string; stored: Promise<Stored> }> {
+    const twin = this.underWay(roomId, id);
+    if (twin)
+      return twin;
     const item: OutboxItem = {
-      position: this.next++, roomId, id: newId(), content, clientMessageId: newId(),
+      position: this.next++, roomId, id, content, at: Date.now(), clientMessageId: newId(),
       ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
     };
     let padded: Uint8Array;
@@ -77,19 +125,48 @@ export class Outbox {
     const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);
+    this.onChanged?.(roomId);
     try {
-      await this.store.write(new Map([[keys.outbox(item.position), stored]]));
+      // What is encrypted of it is stored for good before it is sent.
+      await this.store.write(new Map([[keys.outbox(item.position), stored], ...(failed ? [[keys.failed(roomId, id), null] as [string, null]] : [])]), { relaxed: true });
     } catch (error) {
       // Whoever asked is told that it failed, so it must not be sent after all.
       this.remove(tracked);
       throw error;
     }
+    if (failed)
+      this.failures.splice(this.failures.indexOf(failed), 1);
     this.wake(roomId);
     return { id: item.id, stored: tracked.stored.promise };
   }
 
   find(roomId: string, clientMessageId: string): OutboxItem | undefined {
     return this.items.find((item) => item.clientMessageId === clientMessageId && item.roomId === roomId);
+  }
+
+  /** Sends of a room that have not come back, in their order. */
+  waiting(roomId: string): OutboxItem[] {
+    return this.items.filter((item) => item.roomId === roomId);
+  }
+
+  /** Sends of a room that the server has refused for good. */
+  failed(roomId: string): FailedItem[] {
+    return this.failures.filter((each) => each.roomId === roomId);
+  }
+
+  /** Sends anew what was refused, under its old name. Whoever asks twice has it sent once. */
+  async retry(roomId: string, id: string): Promise<void> {
+    const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
+    if (failed)
+      await this.add(roomId, failed.content, failed.timeToLiveSeconds, id, failed);
+  }
+
+  /** Forgets what was refused. */
+  async discard(roomId: string, id: string): Promise<void> {
+    await this.store.write(new Map([[keys.failed(roomId, id), null]]));
+    const at = this.failures.findIndex((each) => each.id === id && each.roomId === roomId);
+    if (at >= 0)
+      this.failures.splice(at, 1);
   }
 
   /** How many sends of a room, or of all, have not come back. */
@@ -275,7 +352,18 @@ export class Outbox {
   }
 
   private async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
-    await this.store.write(new Map([[keys.outbox(item.position), null]]));
+    const changes = new Map<string, Uint8Array | null>([[keys.outbox(item.position), null]]);
+    const { roomId, id, content, at, timeToLiveSeconds } = item;
+    let failed: FailedItem | undefined;
+    // What somebody has written is not lost because the server did not want it.
+    if (content.type === "text" || content.type === "reply" || content.type === "custom") {
+      const { code, message, retryable } = error;
+      failed = { id, roomId, content, at, timeToLiveSeconds, error: { code, message, retryable } };
+      changes.set(keys.failed(roomId, id), pack(failed));
+    }
+    await this.store.write(changes);
+    if (failed)
+      this.failures.push(failed);
     this.remove(item);
     item.stored.reject(error);
     this.onFailed?.({ roomId: item.roomId, id: item.id, error });
@@ -285,11 +373,12 @@ export class Outbox {
     const at = this.items.indexOf(item);
     if (at >= 0)
       this.items.splice(at, 1);
+    this.onChanged?.(item.roomId);
   }
 }
 
 /** Without what only memory knows. */
 function bare(item: OutboxItem): OutboxItem {
-  const { position, roomId, id, content, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation } = item;
-  return { position, roomId, id, content, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation };
+  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation } = item;
+  return { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation };
 }
