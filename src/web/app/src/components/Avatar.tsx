@@ -1,0 +1,25 @@
+import type { CSSProperties } from "react";
+import { nameOf } from "../text.js";
+
+/** Initials on a colour that belongs to an id: the same on every device. Decorative; the name stands beside it. */
+export function Avatar({ id, name, group, size }: { id: string; name: string; group?: boolean; size?: "s" | "l" }) {
+  return (
+    <span className={`avatar ${size ?? ""} ${group ? "group" : ""}`} style={{ "--hue": hue(id) } as CSSProperties} aria-hidden="true">{initials(name)}</span>
+  );
+}
+
+function hue(id: string): number {
+  let value = 0;
+  for (let i = 0; i < id.length; i++)
+    value = (value * 31 + id.charCodeAt(i)) >>> 0;
+  // Twelve colours that can be told apart.
+  return (value % 12) * 30 + 10;
+}
+
+function initials(name: string): string {
+  const words = nameOf(name).split(/[\s._-]+/u).filter((word) => word !== "");
+  const letters = words.length > 1 ? [words[0]!, words[1]!].map(first) : [...(words[0] ?? "?")].slice(0, 1);
+  return letters.join("").toUpperCase();
+}
+
+const first = (word: string): string => [...word][0] ?? "";

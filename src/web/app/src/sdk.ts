@@ -1,0 +1,5 @@
+/* The names of the SDK that the app uses. */
+export type { DeviceInfo, ErrorCode, Message, Role, SessionInfo } from "@secure-messaging/sdk";
+export type {
+  Conversation, NotificationPreferences, PendingSend, RoomMarks, SharedClient, SharedEvents, SharedMember, SharedStatus,
+} from "../../sdk/src/tabs/shared.js";

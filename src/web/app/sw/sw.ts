@@ -1,0 +1,77 @@
+/// <reference lib="webworker" />
+/*
+ * Two jobs: the app opens without a network, and a push wakes somebody up. A push carries nothing, so what it shows says nothing.
+ * No message, key or token ever passes through here: only files of the app are answered from the cache.
+ */
+declare const self: ServiceWorkerGlobalScope;
+
+/** Put in by the build, see vite.config.ts. */
+declare const PUSH_TITLE: string;
+declare const PUSH_BODY: string;
+
+/** Put in by the build: every file of the app, whose names change with their content. */
+const files = "__FILES__" as unknown as string[];
+
+const prefix = "app-";
+const version = prefix + hash(files.join("\n"));
+
+self.addEventListener("install", (event) => {
+  // Past the HTTP cache: a stale page with new scripts would be a broken app.
+  event.waitUntil(caches.open(version).then((cache) => cache.addAll(files.map((file) => new Request(file, { cache: "reload" })))));
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil((async () => {
+    for (const name of await caches.keys())
+      if (name.startsWith(prefix) && name !== version)
+        await caches.delete(name);
+    await self.clients.claim();
+  })());
+});
+
+self.addEventListener("message", (event) => {
+  if (event.data === "activate")
+    void self.skipWaiting();
+});
+
+self.addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  if (event.request.method !== "GET" || url.origin !== self.location.origin)
+    return;
+  const isPage = event.request.mode === "navigate" && url.pathname === "/";
+  if (isPage || files.includes(url.pathname))
+    event.respondWith(fromCache(isPage ? "/" : url.pathname, event.request));
+});
+
+async function fromCache(path: string, request: Request): Promise<Response> {
+  const cache = await caches.open(version);
+  return await cache.match(path) ?? fetch(request);
+}
+
+self.addEventListener("push", (event) => {
+  event.waitUntil((async () => {
+    const windows = await self.clients.matchAll({ type: "window" });
+    if (windows.some((window) => window.visibilityState === "visible" && window.focused))
+      return;
+    await self.registration.showNotification(PUSH_TITLE, { body: PUSH_BODY, icon: "/icon.svg", tag: "wake-up" });
+  })());
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil((async () => {
+    const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+    if (windows[0])
+      await windows[0].focus();
+    else
+      await self.clients.openWindow("/");
+  })());
+});
+
+/** FNV-1a: names a version, protects nothing. */
+function hash(text: string): string {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++)
+    value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return (value >>> 0).toString(16);
+}
