@@ -45,7 +45,9 @@ export interface ClientEvents {
   roomEnded: { roomId: string; change: "left" | "deleted" };
   /** Another's identity key is not the one known until now: a new phone without the old, or somebody in between. Compare safety numbers. */
   identityChanged: IdentityChange;
-  /** This device has been approved and takes part from now on. */
+  /** Another device has approved this one: `devices.confirm` with the code that it shows. */
+  approvalArrived: undefined;
+  /** This device has been approved, and that confirmed: it takes part from now on. */
   approved: undefined;
   /** The server has refused a send for good. */
   sendFailed: { roomId: string; id: string; error: SecureMessagingError };
@@ -70,7 +72,8 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   private readonly closing = new AbortController();
   private readonly background = new Set<Promise<void>>();
-  private readonly context: Context;
+  /** @internal */
+  readonly context: Context;
   private healing: Promise<void> | undefined;
   private readonly healBackoff = new Backoff(300_000);
 
@@ -88,6 +91,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     this.devices = new Devices(this.context, this.rooms);
     this.sessions = new Sessions(this.context);
     outbox.onFailed = (failure) => this.emit("sendFailed", failure);
+    device.onOffer = () => this.emit("approvalArrived", undefined);
     device.onApproved = () => {
       this.emit("approved", undefined);
       this.inBackground(() => this.refreshDevice());

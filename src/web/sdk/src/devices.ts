@@ -1,4 +1,4 @@
-import { deviceCode } from "./account/device.js";
+import { deviceCode, onlyDigits } from "./account/device.js";
 import { fromBase64 } from "./bytes.js";
 import { SecureMessagingError } from "./errors.js";
 import type { Context } from "./rooms/context.js";
@@ -47,17 +47,34 @@ export class Devices {
 
   /**
    * Approves a waiting device: signs its key and hands it the identity's private key, sealed to it. From then on it can do what this one can.
+   * The new device does not believe it yet: it asks for the code that this returns, see {@link Devices.confirm}. Approving again returns the same.
    * @param code What the waiting device shows. The server hands out its keys; only the code, read from the device itself, tells that they are its own.
+   * @returns 6 groups of 5 digits, to be entered on the new device.
    * @throws {@link SecureMessagingError} `Forbidden` when the code is another, `NotReady` when this device does not hold the identity's private key.
    */
-  async approve(deviceId: string, code: string): Promise<void> {
+  async approve(deviceId: string, code: string): Promise<string> {
     const device = (await this.context.session.call<WireDevice[]>("GET", "v1/devices")).find((each) => each.id === deviceId);
     if (!device)
       throw SecureMessagingError.of("NotFound", "There is no such device.");
-    if (code.replaceAll(/\D/g, "") !== (await codeOf(device)).replaceAll(" ", ""))
+    if (onlyDigits(code) !== onlyDigits(await codeOf(device)))
       throw SecureMessagingError.of("Forbidden", "The code is not this device's. Somebody may be in between.");
-    await this.context.device.approve(device);
+    const confirmation = await this.context.device.approve(device);
     this.rooms.reconcileAll();
+    return confirmation;
+  }
+
+  /** Whether this device has been approved and waits for {@link confirm}. */
+  get isOffered(): boolean {
+    return this.context.device.isOffered;
+  }
+
+  /**
+   * On the new device: takes over the identity that it was approved for.
+   * @param code What the approving device shows. The server brings the identity; only the code, read from the device that holds it, tells that it is the user's.
+   * @throws {@link SecureMessagingError} `Forbidden` when the code is another: then the identity is not the approving device's. `NotReady` before an approval has arrived.
+   */
+  confirm(code: string): Promise<void> {
+    return this.context.device.confirm(code);
   }
 
   /** Takes a device out: its session ends, and the groups go on without it. */

@@ -49,6 +49,8 @@ export interface Sent {
 export interface SendOptions {
   /** Seconds after which the server purges the message, at least 60; the room's own time to live counts when it is shorter. */
   timeToLiveSeconds?: number;
+  /** A UUID of version 4 that names the message, when the same send may be asked for again: it is sent once. Drawn at random when there is none. */
+  id?: string;
 }
 
 const typingEveryMs = 3_000;
@@ -79,6 +81,11 @@ export class Room extends Emitter<RoomEvents> {
   /** Its name, which the server does not know. */
   get name(): string | undefined {
     return this.core.state.name;
+  }
+
+  /** Seconds after which the server purges each entry; undefined when it keeps them. */
+  get timeToLiveSeconds(): number | undefined {
+    return this.core.state.timeToLiveSeconds;
   }
 
   /** This user's role. */
@@ -122,26 +129,26 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** Gives a message of one's own another text. */
-  edit(target: Message | string, text: string): Promise<Sent> {
-    return this.post({ type: "edit", target: idOf(target), text });
+  edit(target: Message | string, text: string, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "edit", target: idOf(target), text }, options);
   }
 
   /** Reacts to a message, or takes the reaction back. */
-  react(target: Message | string, emoji: string, options: { remove?: boolean } = {}): Promise<Sent> {
-    return this.post({ type: "reaction", target: idOf(target), emoji, ...(options.remove ? { removed: true } : {}) });
+  react(target: Message | string, emoji: string, options: { remove?: boolean } & SendOptions = {}): Promise<Sent> {
+    return this.post({ type: "reaction", target: idOf(target), emoji, ...(options.remove ? { removed: true } : {}) }, options);
   }
 
   /** Takes a message of one's own back: tells the others' devices under encryption, and has the server purge the envelope. */
-  async delete(target: Message): Promise<Sent> {
-    const sent = await this.post({ type: "delete", target: target.id });
+  async delete(target: Message, options?: SendOptions): Promise<Sent> {
+    const sent = await this.post({ type: "delete", target: target.id }, options);
     // The server's part is a courtesy; it may have purged it already.
     void sent.stored.then(() => this.context.hub.retract(this.id, target.seq)).catch(() => undefined);
     return sent;
   }
 
   /** Names the room. */
-  async rename(name: string): Promise<Sent> {
-    return this.post({ type: "name", name });
+  async rename(name: string, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "name", name }, options);
   }
 
   /** Sends an application's own content: anything that JSON can hold. */
@@ -249,6 +256,18 @@ export class Room extends Emitter<RoomEvents> {
     },
   };
 
+  /** Sets the time after which the server purges each entry from now on, in seconds; undefined: it keeps them. Needs the role admin. */
+  async setTimeToLive(seconds: number | undefined): Promise<void> {
+    await this.context.session.call("PATCH", `v1/rooms/${this.id}`, { timeToLiveSeconds: seconds ?? null });
+    await this.core.catchUp();
+  }
+
+  /** Takes the room and its log from everybody. Needs the role owner. What devices have read stays on them. */
+  async destroy(): Promise<void> {
+    await this.context.session.call("DELETE", `v1/rooms/${this.id}`);
+    this.core.end("deleted");
+  }
+
   /** Leaves the room. What this device has read stays on it. */
   async leave(): Promise<void> {
     await this.context.session.call("DELETE", `v1/rooms/${this.id}/members/${this.context.session.userId}`);
@@ -303,7 +322,7 @@ export class Room extends Emitter<RoomEvents> {
   private post(content: Content, options?: SendOptions): Promise<Sent> {
     if (this.core.hasEnded)
       return Promise.reject(SecureMessagingError.of("NotFound", "The room is over."));
-    return this.context.outbox.enqueue(this.id, content, options?.timeToLiveSeconds);
+    return this.context.outbox.enqueue(this.id, content, options?.timeToLiveSeconds, options?.id);
   }
 
   private async sendSignal(value: unknown): Promise<void> {

@@ -14,6 +14,8 @@ export interface CreateRoomOptions {
   name?: string;
   /** Seconds after which the server purges each entry. */
   timeToLiveSeconds?: number;
+  /** A random UUID of version 4, when the same room may be asked for again: it is created once. */
+  id?: string;
 }
 
 interface Open { room: Room; core: RoomCore; keeper: Keeper }
@@ -52,7 +54,7 @@ export class Rooms {
    * @throws {@link SecureMessagingError} `NotFound` when one does not exist; `NotReady` on a device that waits for approval.
    */
   create(usernames: string[], options: CreateRoomOptions = {}): Promise<Room> {
-    return this.found({ kind: "group", members: usernames, id: newId(), ...(options.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: options.timeToLiveSeconds }) }, options.name);
+    return this.found({ kind: "group", members: usernames, id: options.id ?? newId(), ...(options.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: options.timeToLiveSeconds }) }, options.name, options.id);
   }
 
   /** The one room of this user and another. */
@@ -131,7 +133,7 @@ export class Rooms {
       keeper.kick(0);
   }
 
-  private async found(request: { kind: "group" | "direct"; members: string[]; id?: string; timeToLiveSeconds?: number }, name: string | undefined): Promise<Room> {
+  private async found(request: { kind: "group" | "direct"; members: string[]; id?: string; timeToLiveSeconds?: number }, name: string | undefined, nameId?: string): Promise<Room> {
     if (!this.context.device.identity)
       throw SecureMessagingError.of("NotReady", "This device waits for approval by another.");
     const summary = await this.context.session.call<RoomSummary>("POST", "v1/rooms", { ...request, visible: false, scheme: schemeMls10 });
@@ -140,7 +142,7 @@ export class Rooms {
       throw SecureMessagingError.of("Conflict", "The room exists with another scheme.");
     await known.keeper.change({});
     if (name !== undefined)
-      await known.room.rename(name);
+      await known.room.rename(name, nameId === undefined ? {} : { id: nameId });
     return known.room;
   }
 

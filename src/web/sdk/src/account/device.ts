@@ -25,6 +25,9 @@ export class OwnDevice {
   private readonly turn = new Mutex();
   /** The device can take part in groups from now on. */
   onApproved: (() => void) | undefined;
+  /** There is an approval to confirm. */
+  onOffer: (() => void) | undefined;
+  private offer: DeviceRecord | undefined;
 
   private constructor(private record: DeviceRecord, private readonly session: Session, private readonly store: Store) {}
 
@@ -57,6 +60,29 @@ export class OwnDevice {
   get identity(): DeviceIdentity | undefined {
     const { deviceId, identityKey, identitySignature } = this.record;
     return identityKey && identitySignature && { userId: this.session.userId, deviceId, identityKey: copy(identityKey), identitySignature: copy(identitySignature) };
+  }
+
+  /** Whether an approval waits for {@link confirm}. */
+  get isOffered(): boolean {
+    return this.offer !== undefined;
+  }
+
+  /** Takes over the identity that an approval has brought, when the code is the one that the approving device computed over it. */
+  confirm(code: string): Promise<void> {
+    return this.turn.run(async () => {
+      const { offer } = this;
+      if (!offer) {
+        if (this.identity)
+          return;
+        throw SecureMessagingError.of("NotReady", "No device has approved this one.");
+      }
+      const expected = await confirmationCode(this.session.userId, { id: offer.deviceId, signatureKey: offer.signature.publicKey, linkKey: offer.link.publicKey }, offer.identityKey!);
+      if (onlyDigits(code) !== onlyDigits(expected))
+        throw SecureMessagingError.of("Forbidden", "The code is not the approving device's. Somebody may be in between.");
+      this.offer = undefined;
+      await this.adopt(offer);
+      this.onApproved?.();
+    });
   }
 
   /** Brings the server and this record into line: registers, takes over the session, takes note of an approval. */
@@ -99,8 +125,8 @@ export class OwnDevice {
     });
   }
 
-  /** Signs a waiting device and hands it the identity's private key, sealed to its link key. */
-  async approve(device: WireDevice): Promise<void> {
+  /** Signs a waiting device and hands it the identity's private key, sealed to its link key. Returns what that device asks for before it believes it. */
+  async approve(device: WireDevice): Promise<string> {
     const seed = this.record.identitySeed;
     if (!seed)
       throw SecureMessagingError.of("NotReady", "This device does not hold the identity's private key.");
@@ -112,6 +138,7 @@ export class OwnDevice {
       identitySignature: toBase64(await signDevice(seed, this.session.userId, device.id, signatureKey)),
       sealedIdentity: toBase64(concat(new Uint8Array(enc), new Uint8Array(ct))),
     });
+    return confirmationCode(this.session.userId, { id: device.id, signatureKey, linkKey }, await publicKeyOf(seed));
   }
 
   private async register(first: boolean): Promise<void> {
@@ -166,6 +193,8 @@ export class OwnDevice {
       await this.adopt({ ...this.record, identitySignature: undefined });
       return;
     }
+    if (!own.approved)
+      this.offer = undefined;
     if (!own.approved || !own.identityKey || !own.identitySignature || this.record.registered && this.identity && equal(this.record.identityKey!, fromBase64(own.identityKey)))
       return;
     const record: DeviceRecord = { ...this.record, registered: true, identityKey: fromBase64(own.identityKey), identitySignature: fromBase64(own.identitySignature) };
@@ -173,6 +202,14 @@ export class OwnDevice {
       throw SecureMessagingError.of("Invalid", "The server's approval of this device is not signed by the identity that it names.");
     if (own.sealedIdentity)
       record.identitySeed = await this.unseal(fromBase64(own.sealedIdentity), record.identityKey!);
+    // The server may have made up an identity of its own: only one that was confirmed before, or is confirmed now, is believed.
+    if (!this.record.identityKey || !equal(this.record.identityKey, record.identityKey!)) {
+      const isNews = !this.offer || !equal(this.offer.identityKey!, record.identityKey!);
+      this.offer = record;
+      if (isNews)
+        this.onOffer?.();
+      return;
+    }
     await this.adopt(record);
     this.onApproved?.();
   }
@@ -219,6 +256,7 @@ export class OwnDevice {
   }
 
   private async adopt(record: DeviceRecord, changes: Changes = new Map()): Promise<void> {
+    this.offer = undefined;
     await this.store.write(new Map(changes).set(keys.device, pack(record)));
     this.record = record;
   }
@@ -253,6 +291,19 @@ async function forgetGroups(store: Store): Promise<Changes> {
 export async function deviceCode(device: { id: string; signatureKey: Uint8Array; linkKey: Uint8Array }): Promise<string> {
   return digits(await sha256(utf8("SecureMessaging 1.0 DeviceCode"), idBytes(device.id), device.signatureKey, device.linkKey), 6);
 }
+
+/**
+ * The code that the approving device shows and the new one asks for: SHA-256 over a label, the user, the new device's id and keys, and the identity key, as 6 groups of
+ * 5 digits. An identity that somebody else has made has another.
+ * @internal
+ */
+export async function confirmationCode(userId: string, device: { id: string; signatureKey: Uint8Array; linkKey: Uint8Array }, identityKey: Uint8Array): Promise<string> {
+  return digits(
+    await sha256(utf8("SecureMessaging 1.0 DeviceConfirmation"), idBytes(userId), idBytes(device.id), device.signatureKey, device.linkKey, identityKey), 6);
+}
+
+/** @internal A code without what people put between its digits. */
+export const onlyDigits = (code: string): string => code.replaceAll(/\D/g, "");
 
 /** @internal Each group is 5 bytes of the hash, big-endian, modulo 100,000. */
 export function digits(hash: Uint8Array, groups: number): string {

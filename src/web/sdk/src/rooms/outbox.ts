@@ -1,7 +1,7 @@
 import { newId } from "../bytes.js";
 import { decodeContent, encodeContent, pad, type Content } from "../content.js";
 import { readErrorBody, SecureMessagingError, type ErrorBody } from "../errors.js";
-import { keys, pack, unpack, type Store } from "../store/store.js";
+import { keys, pack, read, unpack, type Store } from "../store/store.js";
 import { Backoff, defer, type Deferred } from "../timing.js";
 import { limits } from "../wire.js";
 import type { Context } from "./context.js";
@@ -16,6 +16,8 @@ export interface OutboxItem {
   /** The content's id, which stays. */
   id: string;
   content: Content;
+  /** When it was asked for, by this device's clock. */
+  at?: number;
   /** The envelope's id: one for each encryption. */
   clientMessageId: string;
   timeToLiveSeconds?: number;
@@ -24,6 +26,9 @@ export interface OutboxItem {
   epoch?: number;
   generation?: number;
 }
+
+/** A send that the server has refused for good, kept until somebody decides what becomes of it. @internal */
+export interface FailedItem { id: string; roomId: string; content: Content; at?: number; timeToLiveSeconds?: number; error: ErrorBody }
 
 /** What became of a send. */
 export interface Stored {
@@ -59,10 +64,40 @@ export class Outbox {
     }
   }
 
-  /** Resolves when the item is stored on this device. */
-  async enqueue(roomId: string, content: Content, timeToLiveSeconds?: number): Promise<{ id: string; stored: Promise<Stored> }> {
+  /**
+   * Resolves when the item is stored on this device.
+   * @param known The content's id, when whoever asks may ask again: what is under way, sent or refused by that name is not sent once more.
+   */
+  async enqueue(roomId: string, content: Content, timeToLiveSeconds?: number, known?: string): Promise<{ id: string; stored: Promise<Stored> }> {
+    if (known !== undefined) {
+      const underWay = this.underWay(roomId, known);
+      if (underWay)
+        return underWay;
+      const seq = await read<number>(this.store, keys.messageId(roomId, `${this.context.session.userId}/${known}`));
+      if (seq !== undefined)
+        return { id: known, stored: Promise.resolve({ seq }) };
+      const failed = await read<FailedItem>(this.store, keys.failed(roomId, known));
+      if (failed) {
+        const stored = Promise.reject(new SecureMessagingError(failed.error));
+        stored.catch(() => undefined);
+        return { id: known, stored };
+      }
+    }
+    return this.add(roomId, content, timeToLiveSeconds, known ?? newId(), []);
+  }
+
+  private underWay(roomId: string, id: string): { id: string; stored: Promise<Stored> } | undefined {
+    const item = this.items.find((each) => each.id === id && each.roomId === roomId);
+    return item && { id, stored: item.stored.promise };
+  }
+
+  /** @param gone Keys that the same write takes away. */
+  private async add(roomId: string, content: Content, timeToLiveSeconds: number | undefined, id: string, gone: string[]): Promise<{ id: string; stored: Promise<Stored> }> {
+    const twin = this.underWay(roomId, id);
+    if (twin)
+      return twin;
     const item: OutboxItem = {
-      position: this.next++, roomId, id: newId(), content, clientMessageId: newId(),
+      position: this.next++, roomId, id, content, at: Date.now(), clientMessageId: newId(),
       ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
     };
     let padded: Uint8Array;
@@ -78,7 +113,7 @@ export class Outbox {
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);
     try {
-      await this.store.write(new Map([[keys.outbox(item.position), stored]]));
+      await this.store.write(new Map<string, Uint8Array | null>([[keys.outbox(item.position), stored], ...gone.map((key): [string, null] => [key, null])]));
     } catch (error) {
       // Whoever asked is told that it failed, so it must not be sent after all.
       this.remove(tracked);
@@ -90,6 +125,29 @@ export class Outbox {
 
   find(roomId: string, clientMessageId: string): OutboxItem | undefined {
     return this.items.find((item) => item.clientMessageId === clientMessageId && item.roomId === roomId);
+  }
+
+  /** Sends of a room that have not come back, in their order. */
+  waiting(roomId: string): OutboxItem[] {
+    return this.items.filter((item) => item.roomId === roomId);
+  }
+
+  /** Sends of a room that the server has refused for good. */
+  async failed(roomId: string): Promise<FailedItem[]> {
+    return (await this.store.list(keys.failures(roomId))).map(([, value]) => unpack<FailedItem>(value));
+  }
+
+  /** Sends anew what was refused, under its old name. Whoever asks twice has it sent once. */
+  async retry(roomId: string, id: string): Promise<void> {
+    const key = keys.failed(roomId, id);
+    const failed = await read<FailedItem>(this.store, key);
+    if (failed)
+      await this.add(roomId, failed.content, failed.timeToLiveSeconds, id, [key]);
+  }
+
+  /** Forgets what was refused. */
+  async discard(roomId: string, id: string): Promise<void> {
+    await this.store.write(new Map([[keys.failed(roomId, id), null]]));
   }
 
   /** How many sends of a room, or of all, have not come back. */
@@ -275,7 +333,14 @@ export class Outbox {
   }
 
   private async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
-    await this.store.write(new Map([[keys.outbox(item.position), null]]));
+    const changes = new Map<string, Uint8Array | null>([[keys.outbox(item.position), null]]);
+    const { roomId, id, content, at, timeToLiveSeconds } = item;
+    // What somebody has written is not lost because the server did not want it.
+    if (content.type === "text" || content.type === "reply" || content.type === "custom") {
+      const { code, message, retryable } = error;
+      changes.set(keys.failed(roomId, id), pack({ id, roomId, content, at, timeToLiveSeconds, error: { code, message, retryable } } satisfies FailedItem));
+    }
+    await this.store.write(changes);
     this.remove(item);
     item.stored.reject(error);
     this.onFailed?.({ roomId: item.roomId, id: item.id, error });
@@ -290,6 +355,6 @@ export class Outbox {
 
 /** Without what only memory knows. */
 function bare(item: OutboxItem): OutboxItem {
-  const { position, roomId, id, content, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation } = item;
-  return { position, roomId, id, content, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation };
+  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation } = item;
+  return { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation };
 }

@@ -136,4 +136,6 @@ export const keys = {
   taken: (id: string) => `taken/${id}`,
   outbox: (position: number) => `out/${ordinal(position)}`,
   outboxes: "out/",
+  failed: (id: string, contentId: string) => `failed/${id}/${contentId}`,
+  failures: (id: string) => `failed/${id}/`,
 } as const;

@@ -11,6 +11,8 @@ export interface SharedStatus {
   deviceId?: string;
   /** What a waiting device shows, to be typed on the one that approves it. */
   deviceCode?: string;
+  /** Another device says to have approved this waiting one: {@link SharedClient.confirmDevice} with the code that the other one shows. */
+  toConfirm?: boolean;
   /** Whether the leading tab has a connection. */
   connected: boolean;
   /** Sends that have not come back in their rooms' logs. */
@@ -82,7 +84,8 @@ export interface SharedClient {
 
   signUp(options: { username: string; email: string; password: string }): Promise<void>;
   signIn(options: { username: string; password: string }): Promise<void>;
-  signOut(): Promise<void>;
+  /** @param options.wipe Whether keys and history go from this browser, too: the next sign-in is a new device. */
+  signOut(options?: { wipe?: boolean }): Promise<void>;
 
   conversations(): Promise<Conversation[]>;
   /** Oldest first; without `before` the newest. */
@@ -119,7 +122,13 @@ export interface SharedClient {
   acknowledge(roomId: string): Promise<void>;
 
   devices(): Promise<DeviceInfo[]>;
-  approveDevice(deviceId: string, code: string): Promise<void>;
+  /**
+   * @param code What the waiting device shows.
+   * @returns What is then to be entered on the waiting device, by {@link confirmDevice}: without it a hostile server could give that device an identity of its own making.
+   */
+  approveDevice(deviceId: string, code: string): Promise<string>;
+  /** On the waiting device, once `status.toConfirm` says so. @throws `Forbidden` when the code is not the one that belongs to what this device was given. */
+  confirmDevice(code: string): Promise<void>;
   revokeDevice(deviceId: string): Promise<void>;
   rotateDevice(): Promise<void>;
   replaceIdentity(): Promise<void>;
