@@ -1,6 +1,7 @@
 import { safetyNumber, People, type IdentityChange } from "./account/people.js";
 import { KeyPackages } from "./account/keyPackages.js";
 import { OwnDevice } from "./account/device.js";
+import { Account } from "./account.js";
 import { Devices, Sessions } from "./devices.js";
 import { SecureMessagingError } from "./errors.js";
 import { Emitter } from "./events.js";
@@ -69,6 +70,8 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   readonly devices: Devices;
   /** This user's sessions. */
   readonly sessions: Sessions;
+  /** This user's account. */
+  readonly account: Account;
 
   private readonly closing = new AbortController();
   private readonly background = new Set<Promise<void>>();
@@ -90,6 +93,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     this.rooms.onEnded = (roomId, change) => this.emit("roomEnded", { roomId, change });
     this.devices = new Devices(this.context, this.rooms);
     this.sessions = new Sessions(this.context);
+    this.account = new Account(this.context);
     outbox.onFailed = (failure) => this.emit("sendFailed", failure);
     device.onOffer = () => this.emit("approvalArrived", undefined);
     device.onApproved = () => {

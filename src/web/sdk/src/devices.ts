@@ -36,6 +36,11 @@ export class Devices {
     return this.context.device.identity !== undefined;
   }
 
+  /** This device's code, which needs no connection: see {@link DeviceInfo.code}. */
+  currentCode(): Promise<string> {
+    return this.context.device.code();
+  }
+
   /** All of them. */
   async list(): Promise<DeviceInfo[]> {
     const devices = await this.context.session.call<WireDevice[]>("GET", "v1/devices");
@@ -89,9 +94,12 @@ export class Devices {
     await this.context.keyPackages.topUp();
   }
 
-  /** For a user whose identity key is lost: this device goes on under a new one, and all contacts are told that the key has changed. */
-  async replaceIdentity(): Promise<void> {
-    await this.context.device.replaceIdentity();
+  /**
+   * For a user whose identity key is lost: this device goes on under a new one, and all contacts are told that the key has changed.
+   * @param attempt Names the call, when it may be made again: the identity is replaced once.
+   */
+  async replaceIdentity(attempt?: string): Promise<void> {
+    await this.context.device.replaceIdentity(attempt);
     await this.context.keyPackages.topUp();
   }
 }
@@ -123,5 +131,11 @@ export class Sessions {
   /** Ends one: its connections are gone within seconds. */
   async end(sessionId: string): Promise<void> {
     await this.context.session.call("DELETE", `v1/me/sessions/${sessionId}`);
+  }
+
+  /** Ends all, this one included. */
+  async endAll(): Promise<void> {
+    await this.context.session.call("POST", "v1/auth/logout-everywhere");
+    await this.context.session.end();
   }
 }

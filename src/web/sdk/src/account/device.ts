@@ -62,6 +62,10 @@ export class OwnDevice {
     return identityKey && identitySignature && { userId: this.session.userId, deviceId, identityKey: copy(identityKey), identitySignature: copy(identitySignature) };
   }
 
+  code(): Promise<string> {
+    return deviceCode({ id: this.id, signatureKey: this.record.signature.publicKey, linkKey: this.record.link.publicKey });
+  }
+
   /** Whether an approval waits for {@link confirm}. */
   get isOffered(): boolean {
     return this.offer !== undefined;
@@ -110,14 +114,24 @@ export class OwnDevice {
   }
 
   /** The calling device goes on under a new identity; all others of the user wait for approval. */
-  replaceIdentity(): Promise<void> {
+  replaceIdentity(attempt?: string): Promise<void> {
     return this.turn.run(async () => {
+      const made = attempt === undefined ? undefined : await read<Bytes>(this.store, keys.attempt(attempt));
+      if (made) {
+        const own = (await this.session.call<WireDevice[]>("GET", "v1/devices")).find((device) => device.id === this.id);
+        if (own)
+          await this.takeNote(own);
+        if (this.record.identityKey && equal(this.record.identityKey, made))
+          return;
+      }
       const identity = await generateSigningKey();
       const next: DeviceRecord = {
         ...this.record, identitySeed: identity.privateKey, identityKey: identity.publicKey,
         identitySignature: await signDevice(identity.privateKey, this.session.userId, this.id, this.record.signature.publicKey),
       };
-      await this.store.write(new Map([[`${keys.device}/identity`, pack(next)]]));
+      await this.store.write(new Map([
+        [`${keys.device}/identity`, pack(next)], ...(attempt === undefined ? [] : [[keys.attempt(attempt), pack(next.identityKey)] as [string, Uint8Array]]),
+      ]));
       await this.session.call("PUT", "v1/me/identity", {
         deviceId: this.id, identityKey: toBase64(next.identityKey!), identitySignature: toBase64(next.identitySignature!),
       });

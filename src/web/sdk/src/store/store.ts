@@ -115,6 +115,7 @@ export const keys = {
   session: "session",
   device: "device",
   nextDevice: "device/next",
+  attempt: (id: string) => `attempt/${id}`,
   keyPackage: (ref: string) => `kp/${ref}`,
   keyPackages: "kp/",
   stock: "stock",

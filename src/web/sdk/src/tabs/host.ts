@@ -1,0 +1,217 @@
+import { SecureMessaging } from "../client.js";
+import { SecureMessagingError } from "../errors.js";
+import type { Room } from "../room.js";
+import { keys, read, type Changes, type Store } from "../store/store.js";
+import { Mutex } from "../timing.js";
+import { Conversations } from "./conversations.js";
+import { LentStore } from "./lent.js";
+import type { SharedEvents, SharedStatus } from "./shared.js";
+
+/** Told to all tabs. @internal */
+export type Tell = <K extends keyof SharedEvents>(name: K, event: SharedEvents[K]) => void;
+
+/** What the leader has and the other tabs ask for: the store and, while somebody is signed in, the client. @internal */
+export class Host {
+  private signedIn: { client: SecureMessaging; conversations: Conversations } | undefined;
+  private current: Omit<SharedStatus, "leader"> = { state: "signedOut", connected: false, unsent: 0 };
+  private readonly turn = new Mutex();
+  private readonly due = new Set<string | undefined>();
+  private telling: ReturnType<typeof setTimeout> | undefined;
+
+  private constructor(readonly store: Store, readonly url: string, private readonly tell: Tell) {}
+
+  /** Goes on with what the store holds; needs no connection. */
+  static async open(store: Store, url: string, tell: Tell): Promise<Host> {
+    const host = new Host(store, url, tell);
+    const client = await SecureMessaging.resume({ store: new LentStore(store) });
+    if (client)
+      await host.adopt(client);
+    return host;
+  }
+
+  get status(): Omit<SharedStatus, "leader"> {
+    return this.current;
+  }
+
+  /** @throws `SignedOut` */
+  get client(): SecureMessaging {
+    return this.require().client;
+  }
+
+  get conversations(): Conversations {
+    return this.require().conversations;
+  }
+
+  get isSignedIn(): boolean {
+    return this.signedIn !== undefined;
+  }
+
+  /** The room, which this user is in. */
+  async room(id: string): Promise<Room> {
+    const room = this.client.rooms.list().find((each) => each.id === id) ?? await this.client.rooms.get(id);
+    if (!room)
+      throw SecureMessagingError.of("NotFound", "There is no such room.");
+    return room;
+  }
+
+  signUp(options: { username: string; email: string; password: string }, repeated: boolean): Promise<void> {
+    return this.enter(options.username, repeated, (store) => SecureMessaging.signUp({ ...options, url: this.url, store }).catch((error: unknown) => {
+      // Asked for once already, and the answer was lost with the tab that got it. The password tells whether the account is this user's.
+      if (!repeated || !(error instanceof SecureMessagingError) || error.code !== "Conflict")
+        throw error;
+      return SecureMessaging.signIn({ username: options.username, password: options.password, url: this.url, store }).catch(() => { throw error; });
+    }));
+  }
+
+  signIn(options: { username: string; password: string }, repeated: boolean): Promise<void> {
+    return this.enter(options.username, repeated, (store) => SecureMessaging.signIn({ ...options, url: this.url, store }));
+  }
+
+  signOut(wipe: boolean): Promise<void> {
+    return this.turn.run(async () => {
+      await this.signedIn?.client.signOut().catch((error: unknown) => {
+        // Without a connection the session ends here alone; the server forgets it in time.
+        if (!wipe || !(error instanceof SecureMessagingError))
+          throw error;
+      });
+      await this.drop();
+      if (wipe)
+        await this.erase();
+    });
+  }
+
+  /** Takes everything from this browser. */
+  wipe(): Promise<void> {
+    return this.turn.run(async () => {
+      await this.drop();
+      await this.erase();
+    });
+  }
+
+  /** Stops, for another to go on. */
+  async close(): Promise<void> {
+    clearTimeout(this.telling);
+    await this.signedIn?.client.close();
+    await this.store.close();
+  }
+
+  /** Looks again at how things stand. */
+  async refreshStatus(): Promise<void> {
+    const client = this.signedIn?.client;
+    if (!client) {
+      const username = await read<{ username: string }>(this.store, keys.session);
+      this.replaceStatus({ state: "signedOut", connected: false, unsent: 0, ...(username ? { username: username.username } : {}) });
+      return;
+    }
+    const isApproved = client.devices.isApproved;
+    this.replaceStatus({
+      state: isApproved ? "ready" : "waiting", userId: client.userId, username: client.username, deviceId: client.devices.currentId, connected: client.isConnected,
+      unsent: client.unsent, ...(isApproved ? {} : { deviceCode: await client.devices.currentCode(), toConfirm: client.devices.isOffered }),
+    });
+  }
+
+  /** The list, and with a room what is shown of it, is another. Told soon: many changes come at once. */
+  readonly changed = (roomId?: string): void => {
+    this.due.add(roomId);
+    this.telling ??= setTimeout(() => {
+      this.telling = undefined;
+      const rooms = [...this.due];
+      this.due.clear();
+      void this.refreshStatus();
+      this.tell("conversations", undefined);
+      for (const id of rooms)
+        if (id !== undefined)
+          this.tell("room", { roomId: id });
+    }, 10);
+  };
+
+  private enter(username: string, repeated: boolean, begin: (store: Store) => Promise<SecureMessaging>): Promise<void> {
+    return this.turn.run(async () => {
+      if (this.signedIn) {
+        if (repeated && this.signedIn.client.username === username.toLowerCase())
+          return;
+        throw SecureMessagingError.of("Conflict", "Somebody is signed in here.");
+      }
+      await this.adopt(await begin(new LentStore(this.store)));
+    });
+  }
+
+  private async adopt(client: SecureMessaging): Promise<void> {
+    const offs: (() => void)[] = [];
+    const refresh = () => void this.refreshStatus();
+    // Rooms that come while the list is being read are followed after it.
+    let following: Conversations | undefined;
+    const early: Room[] = [];
+    offs.push(client.on("room", (room) => {
+      if (!following) {
+        early.push(room);
+        return;
+      }
+      this.follow(room);
+      void following.follow(room);
+    }));
+    for (const room of client.rooms.list())
+      this.follow(room);
+    const conversations = following = await Conversations.load(this.store, client, this.changed);
+    for (const room of early) {
+      this.follow(room);
+      await conversations.follow(room);
+    }
+    this.signedIn = { client, conversations };
+    client.on("roomEnded", ({ roomId }) => conversations.ended(roomId));
+    client.on("connected", refresh);
+    client.on("disconnected", refresh);
+    client.on("approved", refresh);
+    client.on("approvalArrived", refresh);
+    client.on("identityChanged", ({ userId, username }) => {
+      conversations.identityChanged(userId);
+      this.tell("identityChanged", { userId, username: username ?? "" });
+    });
+    client.on("warning", (warning) => {
+      if (warning.roomId !== undefined && (warning.kind === "rosterMismatch" || warning.kind === "logRewound"))
+        conversations.report(warning.roomId, warning.kind);
+      this.tell("warning", warning);
+    });
+    client.on("sendFailed", ({ roomId }) => this.changed(roomId));
+    client.on("signedOut", () => void this.turn.run(async () => {
+      if (this.signedIn?.client === client)
+        await this.drop();
+    }));
+    await this.refreshStatus();
+    this.changed();
+  }
+
+  private follow(room: Room): void {
+    room.on("typing", ({ userId }) => void this.client.usernameOf(userId).then((username) => {
+      if (userId !== this.signedIn?.client.userId)
+        this.tell("typing", { roomId: room.id, userId, username: username ?? "" });
+    }).catch(() => undefined));
+  }
+
+  private async drop(): Promise<void> {
+    const gone = this.signedIn;
+    this.signedIn = undefined;
+    await gone?.client.close();
+    await this.refreshStatus();
+    this.changed();
+  }
+
+  private async erase(): Promise<void> {
+    for (let some = await this.store.list("", { limit: 500 }); some.length > 0; some = await this.store.list("", { limit: 500 }))
+      await this.store.write(new Map(some.map(([key]) => [key, null])) as Changes);
+    await this.refreshStatus();
+  }
+
+  private require(): { client: SecureMessaging; conversations: Conversations } {
+    if (!this.signedIn)
+      throw SecureMessagingError.signedOut();
+    return this.signedIn;
+  }
+
+  private replaceStatus(status: Omit<SharedStatus, "leader">): void {
+    if (JSON.stringify(status) === JSON.stringify(this.current))
+      return;
+    this.current = status;
+    this.tell("status", { ...status, leader: false });
+  }
+}

@@ -1,0 +1,27 @@
+import { SecureMessagingError } from "../errors.js";
+import type { Changes, ListOptions, Store } from "../store/store.js";
+
+/** A store that a client may use until it is closed, and that stays open for the next one. What the client has left running then writes nothing. @internal */
+export class LentStore implements Store {
+  private over = false;
+
+  constructor(private readonly store: Store) {}
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return this.store.get(key);
+  }
+
+  async list(prefix: string, options?: ListOptions): Promise<[key: string, value: Uint8Array][]> {
+    return this.store.list(prefix, options);
+  }
+
+  async write(changes: Changes): Promise<void> {
+    if (this.over)
+      throw SecureMessagingError.of("Unavailable", "The client is closed.");
+    return this.store.write(changes);
+  }
+
+  async close(): Promise<void> {
+    this.over = true;
+  }
+}
