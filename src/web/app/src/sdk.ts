@@ -2,4 +2,5 @@
 export type { DeviceInfo, ErrorCode, Message, Role, SessionInfo } from "@secure-messaging/sdk";
 export type {
   Conversation, NotificationPreferences, PendingSend, RoomMarks, SharedClient, SharedEvents, SharedMember, SharedStatus,
-} from "../../sdk/src/tabs/shared.js";
+} from "@secure-messaging/sdk";
+export { openSharedClient } from "@secure-messaging/sdk";

@@ -15,3 +15,7 @@ export { MemoryStore, type Changes, type ListOptions, type Store } from "./store
 export { IndexedDbStore } from "./store/indexedDb.js";
 export { Emitter } from "./events.js";
 export type { Role, RoomKind } from "./wire.js";
+export { openSharedClient, type SharedOptions } from "./tabs/open.js";
+export type {
+  Conversation, NotificationPreferences, PendingSend, RoomMarks, SharedClient, SharedEvents, SharedMember, SharedStatus,
+} from "./tabs/shared.js";

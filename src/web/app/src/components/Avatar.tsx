@@ -1,10 +1,10 @@
 import type { CSSProperties } from "react";
 import { nameOf } from "../text.js";
 
-/** Initials on a colour that belongs to an id: the same on every device. Decorative; the name stands beside it. */
-export function Avatar({ id, name, group, size }: { id: string; name: string; group?: boolean; size?: "s" | "l" }) {
+/** Initials on a colour that belongs to a person (usernames never change) or a group: the same on every device. Decorative; the name stands beside it. */
+export function Avatar({ id = "", name, group, size }: { id?: string; name: string; group?: boolean; size?: "s" | "l" }) {
   return (
-    <span className={`avatar ${size ?? ""} ${group ? "group" : ""}`} style={{ "--hue": hue(id) } as CSSProperties} aria-hidden="true">{initials(name)}</span>
+    <span className={`avatar ${size ?? ""} ${group ? "group" : ""}`} style={{ "--hue": hue(group ? id : name) } as CSSProperties} aria-hidden="true">{initials(name)}</span>
   );
 }
 

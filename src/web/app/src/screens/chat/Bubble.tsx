@@ -53,7 +53,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           actions.menu(message, event.currentTarget);
         }
       }}>
-      {group && !mine && <div className="face">{last && <Avatar id={row.userId ?? ""} name={who} size="s" />}</div>}
+      {group && !mine && <div className="face">{last && <Avatar name={who} size="s" />}</div>}
       <div className="column">
         {group && !mine && first && <div className="sender"><bdi>{who}</bdi></div>}
         <div className="bubble-line">

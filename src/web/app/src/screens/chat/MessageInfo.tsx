@@ -21,7 +21,7 @@ export function MessageInfo({ message, marks, me, nameOf, onClose }: { message: 
           <div className="small muted">{strings.chat.readBy}</div>
           {readers.length === 0 && <div>{strings.chat.readByNobody}</div>}
           <ul className="stack tight">
-            {readers.map((userId) => <li key={userId} className="line"><Avatar id={userId} name={nameOf(userId)} size="s" /><bdi>{nameOf(userId)}</bdi></li>)}
+            {readers.map((userId) => <li key={userId} className="line"><Avatar name={nameOf(userId)} size="s" /><bdi>{nameOf(userId)}</bdi></li>)}
           </ul>
         </div>
         <div className="actions"><Button onClick={onClose}>{strings.common.close}</Button></div>

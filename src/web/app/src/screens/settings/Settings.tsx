@@ -1,0 +1,1 @@
+export function Settings({ page }: { page: string | undefined }) { return <p>{page}</p>; }
