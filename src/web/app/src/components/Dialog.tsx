@@ -30,7 +30,7 @@ export function Dialog({ title, onClose, children }: { title: string; onClose():
   );
 }
 
-/** Asks before something that cannot be taken back, or for what is needed to do it. Stays open, with the reason, when it fails. */
+/** Asks before something that cannot be taken back, or for what is needed to do it. Stays open, with the reason, when it fails, and when `onDo` answers "stay". */
 export function Ask({ title, text, children, action, bad, ready = true, special, onDo, onClose }: {
   title: string; text?: ReactNode; children?: ReactNode; action: string; bad?: boolean; ready?: boolean; special?: Partial<Record<string, string>>;
   onDo(): Promise<unknown>; onClose(): void;
@@ -43,7 +43,7 @@ export function Ask({ title, text, children, action, bad, ready = true, special,
         event.preventDefault();
         setBusy(true);
         setError(undefined);
-        onDo().then(onClose, setError).finally(() => setBusy(false));
+        onDo().then((answer) => answer === "stay" ? undefined : onClose(), setError).finally(() => setBusy(false));
       }}>
         <h2>{title}</h2>
         {text && <div className="muted">{text}</div>}

@@ -10,14 +10,16 @@ interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChan
   hint?: ReactNode;
   /** What is wrong with it, as a sentence. */
   wrong?: string | undefined;
+  /** For digits that are compared. */
+  mono?: boolean;
 }
 
 /** A labelled input. A password can be shown. */
-export function Field({ label, value, onChange, hint, wrong, type = "text", ...rest }: FieldProps) {
+export function Field({ label, value, onChange, hint, wrong, mono, type = "text", ...rest }: FieldProps) {
   const id = useId();
   const [shown, setShown] = useState(false);
   const input = (
-    <input {...rest} id={id} className="input" type={type === "password" && shown ? "text" : type} value={value} onChange={(event) => onChange(event.target.value)}
+    <input {...rest} id={id} className={mono ? "input mono" : "input"} type={type === "password" && shown ? "text" : type} value={value} onChange={(event) => onChange(event.target.value)}
       aria-invalid={wrong ? true : undefined} aria-describedby={hint || wrong ? `${id}-more` : undefined} />
   );
   return (

@@ -53,7 +53,7 @@ function Confirm() {
     }}>
       <h1>{text.confirmTitle}</h1>
       <p className="muted">{text.confirmText}</p>
-      <Field label={text.confirmLabel} value={code} onChange={setCode} inputMode="numeric" autoComplete="off" className="mono" required autoFocus />
+      <Field label={text.confirmLabel} value={code} onChange={setCode} inputMode="numeric" autoComplete="off" mono required autoFocus />
       {error !== undefined && <Note tone="bad" icon="warning">{sentence(error, { Forbidden: text.wrong })}</Note>}
       <Button look="main" type="submit" wide busy={busy} disabled={code.replace(/\D/g, "").length !== 30}>{text.confirm}</Button>
     </form>
