@@ -59,6 +59,15 @@ CREATE TABLE public.key_packages (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.notification_settings (
+    user_id uuid NOT NULL,
+    muted boolean NOT NULL,
+    quiet_from smallint,
+    quiet_until smallint,
+    time_zone text,
+    priority smallint NOT NULL
+);
+
 CREATE TABLE public.refresh_tokens (
     hash bytea NOT NULL,
     session_id uuid NOT NULL,
@@ -74,6 +83,16 @@ CREATE TABLE public.room_members (
     delivered_seq bigint NOT NULL
 )
 WITH (fillfactor='80');
+
+CREATE TABLE public.room_notification_settings (
+    room_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    muted boolean NOT NULL,
+    quiet_from smallint,
+    quiet_until smallint,
+    time_zone text,
+    priority smallint NOT NULL
+);
 
 CREATE TABLE public.rooms (
     id uuid NOT NULL,
@@ -114,7 +133,8 @@ CREATE TABLE public.sessions (
     user_id uuid NOT NULL,
     started_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    push_endpoint bytea
 );
 
 CREATE TABLE public.tickets (
@@ -175,11 +195,17 @@ ALTER TABLE ONLY public.installation
 ALTER TABLE ONLY public.key_packages
     ADD CONSTRAINT key_packages_pkey PRIMARY KEY (reference);
 
+ALTER TABLE ONLY public.notification_settings
+    ADD CONSTRAINT notification_settings_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash);
 
 ALTER TABLE ONLY public.room_members
     ADD CONSTRAINT room_members_pkey PRIMARY KEY (room_id, user_id);
+
+ALTER TABLE ONLY public.room_notification_settings
+    ADD CONSTRAINT room_notification_settings_pkey PRIMARY KEY (room_id, user_id);
 
 ALTER TABLE ONLY public.rooms
     ADD CONSTRAINT rooms_pkey PRIMARY KEY (id);
@@ -231,11 +257,15 @@ CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (sessio
 
 CREATE INDEX room_members_user ON public.room_members USING btree (user_id);
 
+CREATE INDEX room_notification_settings_user ON public.room_notification_settings USING btree (user_id);
+
 CREATE UNIQUE INDEX rooms_direct_key ON public.rooms USING btree (direct_key) WHERE (direct_key IS NOT NULL);
 
 CREATE INDEX sessions_ended ON public.sessions USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX sessions_expires ON public.sessions USING btree (expires_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX sessions_push ON public.sessions USING btree (user_id) WHERE (push_endpoint IS NOT NULL);
 
 CREATE INDEX sessions_user ON public.sessions USING btree (user_id);
 
@@ -272,6 +302,9 @@ ALTER TABLE ONLY public.identity_keys
 ALTER TABLE ONLY public.key_packages
     ADD CONSTRAINT key_packages_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.devices(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.notification_settings
+    ADD CONSTRAINT notification_settings_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
 
@@ -280,6 +313,9 @@ ALTER TABLE ONLY public.room_members
 
 ALTER TABLE ONLY public.room_members
     ADD CONSTRAINT room_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+ALTER TABLE ONLY public.room_notification_settings
+    ADD CONSTRAINT room_notification_settings_room_id_user_id_fkey FOREIGN KEY (room_id, user_id) REFERENCES public.room_members(room_id, user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

@@ -16,8 +16,8 @@ public sealed class AccountApi
         _rest.SendAsync<Profile>(HttpMethod.Get, "v1/me", null, cancellationToken);
 
     /// <summary>Changes the e-mail address.</summary>
-    public Task UpdateEmailAsync(string email, CancellationToken cancellationToken = default) =>
-        _rest.SendAsync(HttpMethod.Patch, "v1/me", new UpdateProfileRequest(email), cancellationToken);
+    public Task UpdateEmailAsync(string email, string password, CancellationToken cancellationToken = default) =>
+        _rest.SendAsync(HttpMethod.Patch, "v1/me", new UpdateProfileRequest(email, password), cancellationToken);
 
     /// <summary>Changes the password and ends every other session.</summary>
     public Task ChangePasswordAsync(string currentPassword, string newPassword, CancellationToken cancellationToken = default) =>

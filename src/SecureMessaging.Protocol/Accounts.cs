@@ -57,9 +57,10 @@ public sealed record Profile(Guid Id, string Username, string Email, DateTime Cr
     private bool PrintMembers(System.Text.StringBuilder builder) => Redaction.Print(builder, nameof(Email));
 }
 
-/// <summary><c>PATCH /v1/me</c>.</summary>
+/// <summary><c>PATCH /v1/me</c>. One can sign in with the address, so it takes the password to change it.</summary>
 /// <param name="Email">The new address.</param>
-public sealed record UpdateProfileRequest(string Email)
+/// <param name="Password">The password in force.</param>
+public sealed record UpdateProfileRequest(string Email, string Password)
 {
     private bool PrintMembers(System.Text.StringBuilder builder) => Redaction.Print(builder, nameof(Email));
 }

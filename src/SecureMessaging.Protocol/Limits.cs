@@ -53,6 +53,9 @@ public sealed record Limits
     /// <summary>Characters of a username: 3 to this many of <c>a-z 0-9 . _ -</c>.</summary>
     public int UsernameCharacters { get; init; } = 32;
 
+    /// <summary>Characters of the endpoint of a push subscription.</summary>
+    public int PushEndpointCharacters { get; init; } = 2048;
+
     /// <summary>Characters of an e-mail address (RFC 5321 section 4.5.3.1.3).</summary>
     public int EmailCharacters { get; init; } = 254;
 

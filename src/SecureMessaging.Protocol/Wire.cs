@@ -38,6 +38,7 @@ public static class Wire
         options.Converters.Add(new JsonStringEnumConverter<RoomChange>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.Converters.Add(new JsonStringEnumConverter<SessionEndReason>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.Converters.Add(new JsonStringEnumConverter<LogSeverity>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
+        options.Converters.Add(new JsonStringEnumConverter<NotificationPriority>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         return options;
     }
 

@@ -8,6 +8,7 @@ using SecureMessaging.Server.Documents;
 using SecureMessaging.Server.GraphQL;
 using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Notifications;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Retention;
 using SecureMessaging.Server.Rooms;
@@ -84,6 +85,7 @@ internal static partial class ServerApp
         // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
         builder.AddChat();
         builder.AddMessages();
+        builder.AddNotifications();
         builder.AddRetention();
         builder.AddGraphQL();
         configure?.Invoke(builder);
@@ -98,6 +100,7 @@ internal static partial class ServerApp
         app.MapHealth();
         app.MapAuth();
         app.MapAccounts();
+        app.MapNotifications();
         app.MapRooms();
         app.MapMessages();
         app.MapDevices();

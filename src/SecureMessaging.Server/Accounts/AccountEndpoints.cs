@@ -28,9 +28,18 @@ internal static partial class AccountEndpoints
         TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
 
     internal static async Task<Ok<Profile>> UpdateProfileAsync(
-        UpdateProfileRequest request, Caller caller, AccountRules rules, UserStore users, CancellationToken cancellationToken)
+        UpdateProfileRequest request, Caller caller, AccountRules rules, PasswordCheck check, Database database, UserStore users, CancellationToken cancellationToken)
     {
-        await users.SetEmailAsync(caller.UserId, rules.Email(request.Email), cancellationToken);
+        var (email, password) = (rules.Email(request.Email), rules.GivenPassword(request.Password));
+        var user = await RequireAsync(users, caller, cancellationToken);
+        await check.ConfirmAsync(user, password, cancellationToken);
+        await database.WriteAsync(
+            async transaction =>
+            {
+                RefuseIfChanged(user, await users.LockAsync(transaction, caller.UserId, cancellationToken));
+                await users.SetEmailAsync(transaction, caller.UserId, email, cancellationToken);
+            },
+            cancellationToken);
         return TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
     }
 

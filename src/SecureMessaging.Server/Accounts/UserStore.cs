@@ -124,12 +124,12 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
         return [.. rows.Select(row => new UserSummary(row.Id, row.Username))];
     }
 
-    public async Task SetEmailAsync(Guid id, string email, CancellationToken cancellationToken)
+    public async Task SetEmailAsync(DbTransaction transaction, Guid id, string email, CancellationToken cancellationToken)
     {
         var parameters = new { id, email = cipher.Encrypt(email, id), emailHash = cipher.Hash(email), today = time.Now().ToDay() };
         try
         {
-            await database.ExecuteAsync(UpdateEmail, parameters, cancellationToken);
+            await transaction.ExecuteAsync(UpdateEmail, parameters, cancellationToken);
         }
         catch (Exception exception) when (database.IsUniqueViolation(exception))
         {

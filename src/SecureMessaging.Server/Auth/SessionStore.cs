@@ -29,7 +29,7 @@ internal sealed record PurgedSessions(int Ended, int Sessions, int RefreshTokens
 
 /// <summary>
 /// Sessions with their refresh tokens and tickets. The sessions table is also the session log: when a session began and ended,
-/// to the hour, and nothing about from where. An ended session has no tokens left.
+/// to the hour, and nothing about from where. An ended session has no tokens left, and nothing is pushed for it.
 /// </summary>
 internal sealed class SessionStore(Database database, RefreshTokens tokens, SessionEvents events, TimeProvider time, IOptions<AuthOptions> options)
 {
@@ -59,7 +59,7 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     private const string SpendRefreshTokens = "update refresh_tokens set spent_at = @now where session_id = @sessionId and spent_at is null";
 
     private const string EndSession = """
-        update sessions set ended_at = @endedAt where id = @sessionId and user_id = @userId and ended_at is null
+        update sessions set ended_at = @endedAt, push_endpoint = null where id = @sessionId and user_id = @userId and ended_at is null
         """;
 
     private const string DeleteTokensOfSession = """
@@ -70,7 +70,7 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     private const string LockSessionsOfUser = "select id from sessions where user_id = @userId and ended_at is null order by id" + PostgresRowLock;
 
     private const string EndSessionsOfUser = """
-        update sessions set ended_at = @endedAt where user_id = @userId and id <> @except and ended_at is null returning id
+        update sessions set ended_at = @endedAt, push_endpoint = null where user_id = @userId and id <> @except and ended_at is null returning id
         """;
 
     private const string DeleteTokensOfEndedSessions = """
@@ -88,7 +88,7 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     private const string TakeTicket = "delete from tickets where hash = @hash returning session_id, expires_at";
 
     private const string EndExpired = """
-        update sessions set ended_at = @endedAt
+        update sessions set ended_at = @endedAt, push_endpoint = null
         where id in (select id from sessions where ended_at is null and expires_at <= @now limit @batch) and ended_at is null
         """;
 

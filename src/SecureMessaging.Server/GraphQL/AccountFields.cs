@@ -74,10 +74,14 @@ internal sealed class AccountFields(
 
     private void AddOwn(OutputType<object> mutation)
     {
-        mutation.Required<ProfileType>("updateProfile", "Changes the caller's account.").Costs(WriteCost)
+        mutation.Required<ProfileType>("updateProfile", "Changes the caller's account.").Costs(HashCost)
             .Argument<NonNullGraphType<StringGraphType>>("email", "The new address.")
-            .ResolveAsync(async context => (await AccountEndpoints.UpdateProfileAsync(
-                new UpdateProfileRequest(context.GetArgument<string>("email")), context.Caller(), rules, users, context.CancellationToken)).Value);
+            .Argument<NonNullGraphType<StringGraphType>>("password", "The password in force.")
+            .ResolveAsync(async context =>
+            {
+                var request = new UpdateProfileRequest(context.GetArgument<string>("email"), context.GetArgument<string>("password"));
+                return (await AccountEndpoints.UpdateProfileAsync(request, context.Caller(), rules, check, database, users, context.CancellationToken)).Value;
+            });
         mutation.Required<BooleanGraphType>("changePassword", "Ends every other session of the account, too.").Costs(2 * HashCost)
             .Argument<NonNullGraphType<StringGraphType>>("currentPassword", "The password in force.")
             .Argument<NonNullGraphType<StringGraphType>>("newPassword", "The one to take its place.")

@@ -19,6 +19,7 @@ internal static class GraphQLFeature
         services.AddSingleton<IRootFields, RoomFields>();
         services.AddSingleton<IRootFields, DeviceFields>();
         services.AddSingleton<IRootFields, HandshakeFields>();
+        services.AddSingleton<IRootFields, NotificationFields>();
         services.AddSingleton<IRootFields, AdminFields>();
         services.AddSingleton<IRootFields, SubscriptionFields>();
         services.AddSingleton<ISchema>(provider => new MessagingSchema(new global::GraphQL.MicrosoftDI.SelfActivatingServiceProvider(provider), provider.GetServices<IRootFields>()));

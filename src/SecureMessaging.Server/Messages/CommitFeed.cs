@@ -17,6 +17,9 @@ internal sealed class CommitFeed
     /// <summary>A room whose log may go on beyond what was published: a commit whose outcome is unknown, or one that an earlier attempt made.</summary>
     public event Action<Guid>? Doubted;
 
+    /// <summary>A message of this room was committed on this node, sent by this account: known here and now, stored nowhere. Called by the one writer, so it must return at once.</summary>
+    public event Action<Guid, Guid>? Sent;
+
     public void Attach(Func<CommittedEntries, ValueTask> receiver) => receivers = [.. receivers, receiver];
 
     /// <summary>Waits while a receiver is full, which is how slow fan-out slows the writer down instead of growing memory.</summary>
@@ -27,6 +30,8 @@ internal sealed class CommitFeed
         foreach (var receiver in receivers)
             await receiver(new CommittedEntries(roomId, entries));
     }
+
+    public void NoteSent(Guid roomId, Guid senderId) => Sent?.Invoke(roomId, senderId);
 
     public void Doubt(Guid roomId) => Doubted?.Invoke(roomId);
 

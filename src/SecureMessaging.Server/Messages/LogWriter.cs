@@ -264,6 +264,7 @@ internal sealed partial class LogWriter(
                 continue;
             if (!stored.TryGetValue(envelope.RoomId, out var entries))
                 stored.Add(envelope.RoomId, entries = []);
+            feed.NoteSent(envelope.RoomId, envelope.UserId);
             entries.Add(new LogEntry(
                 outcomes[i].Seq, EntryKind.Message, outcomes[i].CreatedAt, envelope.Id, envelope.Ciphertext, envelope.Epoch,
                 outcomes[i].Visible ? envelope.UserId : null, ExpiresAt: outcomes[i].ExpiresAt));

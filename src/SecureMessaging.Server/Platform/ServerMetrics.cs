@@ -17,6 +17,7 @@ internal sealed class ServerMetrics
     private readonly UpDownCounter<long> connections;
     private readonly Counter<long> purged;
     private readonly Counter<long> commits;
+    private readonly Counter<long> pushes;
 
     public ServerMetrics(IMeterFactory meters)
     {
@@ -35,11 +36,14 @@ internal sealed class ServerMetrics
         purged = meter.CreateCounter<long>(
             "securemessaging.retention.purged", "{row}", "Rows that retention removed or emptied, by kind: session, token, expired, cut, keyPackage, welcome, device.");
         commits = meter.CreateCounter<long>("securemessaging.commits", "{commit}", "MLS commits by outcome: won, lost, duplicate, refused.");
+        pushes = meter.CreateCounter<long>("securemessaging.pushes", "{push}", "Web pushes by outcome: taken, gone, failed, dropped.");
     }
 
     public void Sent(string outcome, int count = 1) => sends.Add(count, new KeyValuePair<string, object?>("outcome", outcome));
 
     public void Committed(string outcome) => commits.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void Pushed(string outcome) => pushes.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
     public void Queued(int change) => queued.Add(change);
 

@@ -16,13 +16,14 @@ public abstract class AccountTests(TestServer server)
         Assert.Equal((user.Id, user.Username, user.Email, "user"), (profile!.Id, profile.Username, profile.Email, profile.Role));
         Assert.Equal(TimeSpan.Zero, profile.CreatedOn.TimeOfDay);
 
-        var changed = await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest($"New.{user.Email}"), Wire.Json);
+        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest($"New.{user.Email}", "a wrong password"), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        var changed = await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest($"New.{user.Email}", user.Password), Wire.Json);
         Assert.Equal($"New.{user.Email}", (await changed.ReadAsync<Profile>()).Email);
         using var signedIn = await server.Http.SignInAsync($"new.{user.Email}", user.Password);
         Assert.Equal(200, (int)signedIn.StatusCode);
         await (await server.Http.SignInAsync(user.Email, user.Password)).ReadErrorAsync(401, ErrorCode.Unauthenticated);
-        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest(other.Email), Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
-        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest("nothing"), Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest(other.Email, user.Password), Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest("nothing", user.Password), Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
     }
 
     [Fact]

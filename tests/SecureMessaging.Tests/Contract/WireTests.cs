@@ -63,6 +63,7 @@ public sealed class WireTests
     [InlineData(typeof(UpdateProfileRequest))]
     [InlineData(typeof(ChangePasswordRequest))]
     [InlineData(typeof(DeleteAccountRequest))]
+    [InlineData(typeof(RegisterPushRequest))]
     public void A_record_with_secrets_prints_none(Type type)
     {
         var sample = Sample(type, everything: true);
@@ -116,6 +117,10 @@ public sealed class WireTests
             _ when type == typeof(DateTime) => new DateTime(2031, 2, 3, 4, 5, 0, DateTimeKind.Utc).AddMinutes(number),
             _ when type == typeof(byte[]) => new byte[] { 0, 0xFB, 0xFF, (byte)number },
             _ when type.IsEnum => Enum.GetValues(type).GetValue(number % Enum.GetValues(type).Length),
+            _ when type == typeof(IReadOnlyDictionary<Guid, NotificationSettings>) => new Dictionary<Guid, NotificationSettings>
+            {
+                [new Guid(number, 0, 0x4000, 0x80, 0, 0, 0, 0, 0, 0, 1)] = (NotificationSettings)Sample(typeof(NotificationSettings), everything),
+            },
             _ when type.IsArray => ArrayOf(type.GetElementType()!, name, everything),
             _ when type.GetMethod("<Clone>$") is not null => Sample(type, everything),
             _ => throw new NotSupportedException($"No sample for {type} of {name}."),

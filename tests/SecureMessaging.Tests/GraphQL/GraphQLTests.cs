@@ -28,7 +28,7 @@ public abstract class GraphQLTests(TestServer server)
 
         var refreshed = await server.Http.AskAsync("mutation($t: String!) { refresh(refreshToken: $t) { accessToken refreshToken } }", new { t = tokens.GetProperty("refreshToken").GetString() });
         Assert.NotEqual(tokens.GetProperty("refreshToken").GetString(), refreshed.GetProperty("refresh").GetProperty("refreshToken").GetString());
-        var changed = await http.AskAsync("mutation($e: String!) { updateProfile(email: $e) { email } }", new { e = "new" + sign.Email });
+        var changed = await http.AskAsync("mutation($e: String!, $p: String!) { updateProfile(email: $e, password: $p) { email } }", new { e = "new" + sign.Email, p = sign.Password });
         Assert.Equal("new" + sign.Email, changed.GetProperty("updateProfile").GetProperty("email").GetString());
         Assert.Equal(ErrorCode.Forbidden, await http.RefusalAsync("mutation { changePassword(currentPassword: \"wrong password\", newPassword: \"another password\") }"));
         await http.AskAsync("mutation($c: String!) { changePassword(currentPassword: $c, newPassword: \"another password\") }", new { c = sign.Password });

@@ -1,0 +1,27 @@
+-- Where to push for the session. Set to null in the statement that ends it.
+alter table sessions add column push_endpoint blob;
+create index sessions_push on sessions (user_id) where push_endpoint is not null;
+
+-- When messages may wake the devices of an account.
+create table notification_settings (
+    user_id     blob not null primary key references users (id) on delete cascade,
+    muted       integer not null,
+    quiet_from  integer,
+    quiet_until integer,
+    time_zone   text,
+    priority    integer not null
+) without rowid;
+
+-- The same for one room; stands in for the whole of the account's.
+create table room_notification_settings (
+    room_id     blob not null,
+    user_id     blob not null,
+    muted       integer not null,
+    quiet_from  integer,
+    quiet_until integer,
+    time_zone   text,
+    priority    integer not null,
+    primary key (room_id, user_id),
+    foreign key (room_id, user_id) references room_members (room_id, user_id) on delete cascade
+) without rowid;
+create index room_notification_settings_user on room_notification_settings (user_id);

@@ -1,0 +1,54 @@
+using System.Buffers;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Notifications;
+
+/// <summary>What notification settings may look like, and what they mean at a moment.</summary>
+internal static class NotificationRules
+{
+    public const int MinutesOfDay = 24 * 60;
+    private const int TimeZoneCharacters = 64;
+
+    // No dots: the name becomes part of a path where the system keeps its time zones.
+    private static readonly SearchValues<char> TimeZoneLetters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/");
+
+    public static void Require(NotificationSettings settings)
+    {
+        if (!Enum.IsDefined(settings.Priority))
+            throw ApiException.Invalid("priority must be low, normal or high.");
+        switch (settings)
+        {
+            case { QuietFrom: null, QuietUntil: null, TimeZone: null }:
+                return;
+            case not { QuietFrom: not null, QuietUntil: not null, TimeZone: not null }:
+                throw ApiException.Invalid("quietFrom, quietUntil and timeZone are given together or not at all.");
+            case not { QuietFrom: >= 0 and < MinutesOfDay, QuietUntil: >= 0 and < MinutesOfDay }:
+                throw ApiException.Invalid($"quietFrom and quietUntil must be 0 to {MinutesOfDay - 1}.");
+        }
+
+        if (settings.QuietFrom == settings.QuietUntil)
+            throw ApiException.Invalid("Quiet hours must not end when they begin. Mute instead.");
+        if (Find(settings.TimeZone) is null)
+            throw ApiException.Invalid("timeZone must be a name of the IANA time zone database, such as Europe/Vienna.");
+    }
+
+    /// <summary>Whether a message may wake a device at this moment (UTC).</summary>
+    public static bool MayWake(NotificationSettings settings, DateTime now) =>
+        !settings.Muted && (settings.Priority == NotificationPriority.High || !IsQuiet(settings, now));
+
+    private static bool IsQuiet(NotificationSettings settings, DateTime now)
+    {
+        // A zone that this machine does not know any more has no quiet hours: better disturbed once than never told.
+        if (settings is not { QuietFrom: { } from, QuietUntil: { } until } || Find(settings.TimeZone) is not { } zone)
+            return false;
+        var minute = (int)TimeZoneInfo.ConvertTimeFromUtc(now, zone).TimeOfDay.TotalMinutes;
+        return from < until ? minute >= from && minute < until : minute >= from || minute < until;
+    }
+
+    private static TimeZoneInfo? Find(string? name) =>
+        name is { Length: > 0 and <= TimeZoneCharacters } && name[0] != '/' && !name.AsSpan().ContainsAnyExcept(TimeZoneLetters)
+        && TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone)
+            ? zone
+            : null;
+}
