@@ -62,6 +62,11 @@ const commands = {
   signIn: async (options) => ({ ...adopt(await SecureMessaging.signIn({ ...options, store })), code: (await client.devices.list()).find((device) => device.current).code }),
   resume: async () => adopt(await SecureMessaging.resume({ store })),
   approve: ({ device, code }) => client.devices.approve(device, code),
+  confirm: async ({ code }) => {
+    while (!client.devices.isOffered)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    await client.devices.confirm(code);
+  },
   approved: async () => {
     while (!client.devices.isApproved)
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -306,8 +306,10 @@ await test("new keys that another device's new identity has overtaken are taken 
   const second = watched(await SecureMessaging.signIn({ url: server.url, username: b.username, password: "a long enough password", store: new MemoryStore() }));
   const approve = async () => {
     const { id, code } = (await second.devices.list()).find((device) => device.current);
-    await b.devices.approve(id, code);
+    const confirmation = await b.devices.approve(id, code);
     await second.context.device.reconcile();
+    equal([second.devices.isOffered, second.devices.isApproved], [true, false]);
+    await second.devices.confirm(confirmation);
     equal(second.devices.isApproved, true);
   };
   await approve();
@@ -323,6 +325,31 @@ await test("new keys that another device's new identity has overtaken are taken 
   await second.context.keyPackages.topUp();
   await (await (await seenBy(second, rooms[0].id)).send("it is me")).stored;
   await until("it is read", () => rooms[0].seen.includes("it is me"));
+});
+
+await test("an approval that the server has made up is not believed, and the true one is", async () => {
+  const { clients: [a] } = await roomOf(2);
+  const second = watched(await SecureMessaging.signIn({ url: server.url, username: a.username, password: "a long enough password", store: new MemoryStore() }));
+  const own = (await second.devices.list()).find((device) => device.current);
+  const confirmation = await a.devices.approve(own.id, own.code);
+  const { session, device } = second.context;
+  const identity = await generateSigningKey();
+  const made = await signDevice(identity.privateKey, second.userId, own.id, device.signature.publicKey);
+  session.call = async (method, path, body) => {
+    const answer = await Object.getPrototypeOf(session).call.call(session, method, path, body);
+    return path !== "v1/devices" ? answer : answer.map((each) => ({ ...each, identityKey: toBase64(identity.publicKey), ...(each.id === own.id ? { identitySignature: toBase64(made), sealedIdentity: undefined } : {}) }));
+  };
+  await until("the approval is there", async () => {
+    await device.reconcile();
+    return device.offer && toBase64(device.offer.identityKey) === toBase64(identity.publicKey);
+  });
+  equal((await second.devices.confirm(confirmation).catch((error) => error)).code, "Forbidden");
+  equal(second.devices.isApproved, false);
+  delete session.call;
+  await device.reconcile();
+  await second.devices.confirm(confirmation);
+  equal(second.devices.isApproved, true);
+  equal(await a.devices.approve(own.id, own.code), confirmation);
 });
 
 await test("signing out and in again on the same store is the same device", async () => {

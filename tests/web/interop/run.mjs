@@ -81,7 +81,7 @@ try {
     const [first, second] = [devices[`${user}1`], devices[`${user}2`]];
     await first.begin("signUp", { ...login(user), email: `${user}@example.org` });
     await second.begin("signIn", login(user));
-    await first.call("approve", { device: second.device, code: second.code });
+    await second.call("confirm", { code: await first.call("approve", { device: second.device, code: second.code }) });
     await second.call("approved");
   }
   room = await anna1.call("create", { members: ["ben"] });

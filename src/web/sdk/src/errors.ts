@@ -79,6 +79,11 @@ export function readErrorBody(value: unknown): ErrorBody | undefined {
   return body;
 }
 
+/** @internal For another tab. */
+export const toBody = ({ code, message, retryable, retryAfterMs, currentEpoch }: SecureMessagingError): ErrorBody => ({
+  code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...(currentEpoch === undefined ? {} : { currentEpoch }),
+});
+
 /** @internal Guesses from a status that came without a body of the server's own. */
 export function guessFromStatus(status: number): SecureMessagingError {
   // A bare 401 is a proxy's: only the server's own word may end a session.

@@ -1,25 +1,9 @@
 import "fake-indexeddb/auto";
+import "./locks.js";
 import { expect, test, vi } from "vitest";
 import { IndexedDbStore } from "../src/store/indexedDb.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** Node has no Web Locks. */
-const held = new Set<string>();
-vi.stubGlobal("navigator", {
-  locks: {
-    async request(name: string, _options: unknown, work: (lock: object | null) => Promise<void> | undefined) {
-      if (held.has(name))
-        return work(null);
-      held.add(name);
-      try {
-        await work({});
-      } finally {
-        held.delete(name);
-      }
-    },
-  },
-});
 
 test("an IndexedDB store keeps order and promises, one tab at a time, and nothing in plaintext", async () => {
   let store = await IndexedDbStore.open("test");
@@ -43,4 +27,25 @@ test("an IndexedDB store keeps order and promises, one tab at a time, and nothin
     request.onsuccess = () => resolve(request.result as Uint8Array);
   });
   expect(Buffer.from(value).includes("three")).toBe(false);
+});
+
+test("whoever has lost the store to another changes nothing in it", async () => {
+  const first = await IndexedDbStore.openHeld("lost", () => undefined);
+  await first.write(new Map([["a", bytes("one")]]));
+  let told = false;
+  first.onLost = () => { told = true; };
+  const second = await IndexedDbStore.openHeld("lost", () => undefined);
+  await expect(first.write(new Map([["a", bytes("two")], ["b", bytes("b")]]))).rejects.toMatchObject({ code: "Conflict" });
+  await expect(first.erase()).rejects.toMatchObject({ code: "Conflict" });
+  expect(told).toBe(true);
+  expect(await second.get("a")).toEqual(bytes("one"));
+  expect(await second.get("b")).toBeUndefined();
+  await second.erase();
+  expect(await second.list("")).toEqual([]);
+  await second.write(new Map([["a", bytes("three")]]));
+  await first.close();
+  await second.close();
+  const third = await IndexedDbStore.open("lost");
+  expect(await third.get("a")).toEqual(bytes("three"));
+  await third.close();
 });

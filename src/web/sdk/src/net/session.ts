@@ -102,6 +102,8 @@ export class Session {
     for (;;) {
       let wait: number | undefined;
       try {
+        // Whoever has lost the store to another must not use up the other's token: then this write fails.
+        await this.store.write(new Map([[keys.session, pack(this.current)]]));
         const tokens = await this.http.call<TokenResponse>("POST", "v1/auth/refresh", { refreshToken: this.current.refreshToken });
         const next = toStored(tokens, this.current.url);
         await this.store.write(new Map([[keys.session, pack(next)]]));

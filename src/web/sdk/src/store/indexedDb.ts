@@ -4,14 +4,19 @@ import type { Changes, ListOptions, Store } from "./store.js";
 
 const values = "values";
 const secrets = "secrets";
+/** How values are laid out. A later version's are not touched. */
+const format = 1;
 
 /**
  * A store in the browser's IndexedDB. Values are encrypted with AES-256-GCM under a WebCrypto key that cannot be exported and that IndexedDB keeps beside them:
  * a copy of the profile's files has it, a script that reads the database has only its use. Keys (ids of rooms, sequence numbers) are not encrypted.
- * A Web Lock keeps other tabs out.
+ * A Web Lock keeps other tabs out; should one take the lock from a tab that was frozen, each write finds out, in its own transaction, and changes nothing.
  */
 export class IndexedDbStore implements Store {
-  private constructor(private readonly database: IDBDatabase, private readonly key: CryptoKey, private readonly release: () => void) {}
+  /** Told when another has opened the store meanwhile. @internal */
+  onLost: (() => void) | undefined;
+
+  private constructor(private readonly database: IDBDatabase, private key: CryptoKey, /** @internal Grows with each opening. */ readonly turn: number, private readonly release: () => void) {}
 
   /**
    * Opens the store, or creates it.
@@ -19,7 +24,11 @@ export class IndexedDbStore implements Store {
    * @throws {@link SecureMessagingError} `Conflict` when another tab uses it.
    */
   static async open(name = "secure-messaging"): Promise<IndexedDbStore> {
-    const release = await lock(`secure-messaging:${name}`);
+    return IndexedDbStore.openHeld(name, await lock(lockOf(name)));
+  }
+
+  /** Opens the store for whoever holds its lock. @internal */
+  static async openHeld(name: string, release: () => void): Promise<IndexedDbStore> {
     try {
       const opening = indexedDB.open(name, 1);
       opening.onupgradeneeded = () => {
@@ -27,14 +36,21 @@ export class IndexedDbStore implements Store {
         opening.result.createObjectStore(secrets);
       };
       const database = await settled(opening);
-      let key = await settled<CryptoKey | undefined>(database.transaction(secrets).objectStore(secrets).get("key"));
-      if (!key) {
-        key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
-        const transaction = database.transaction(secrets, "readwrite", { durability: "strict" });
-        transaction.objectStore(secrets).put(key, "key");
-        await completed(transaction);
-      }
-      return new IndexedDbStore(database, key, release);
+      // An application of a later version wants the database: it goes on without this one.
+      database.onversionchange = () => database.close();
+      const made = await newKey();
+      const transaction = database.transaction(secrets, "readwrite", { durability: "strict" });
+      const store = transaction.objectStore(secrets);
+      const [known, turn, laidOut] = await Promise.all(["key", "turn", "format"].map((name) => settled<unknown>(store.get(name))));
+      if (typeof laidOut === "number" && laidOut > format)
+        throw SecureMessagingError.of("Conflict", "The store was written by a later version.");
+      const next = typeof turn === "number" ? turn + 1 : 1;
+      store.put(next, "turn");
+      store.put(format, "format");
+      if (!known)
+        store.put(made, "key");
+      await completed(transaction);
+      return new IndexedDbStore(database, (known as CryptoKey | undefined) ?? made, next, release);
     } catch (error) {
       release();
       throw error;
@@ -70,20 +86,56 @@ export class IndexedDbStore implements Store {
   async write(changes: Changes): Promise<void> {
     // Sealed first: a transaction closes by itself while nothing is asked of it.
     const sealed = await Promise.all([...changes].map(async ([key, value]) => [key, value && await this.seal(key, value)] as const));
-    const transaction = this.database.transaction(values, "readwrite", { durability: "strict" });
-    const store = transaction.objectStore(values);
-    for (const [key, value] of sealed) {
-      if (value === null)
-        store.delete(key);
-      else
-        store.put(value, key);
-    }
-    await completed(transaction);
+    await this.inTurn((transaction) => {
+      const store = transaction.objectStore(values);
+      for (const [key, value] of sealed) {
+        if (value === null)
+          store.delete(key);
+        else
+          store.put(value, key);
+      }
+    });
+  }
+
+  /** Takes everything away, and the key that it was encrypted under. @internal */
+  async erase(): Promise<void> {
+    const key = await newKey();
+    await this.inTurn((transaction) => {
+      transaction.objectStore(values).clear();
+      transaction.objectStore(secrets).put(key, "key");
+    });
+    this.key = key;
   }
 
   async close(): Promise<void> {
     this.database.close();
     this.release();
+  }
+
+  /** A transaction that takes effect only while nobody else has opened the store since. */
+  private async inTurn(work: (transaction: IDBTransaction) => void): Promise<void> {
+    let transaction: IDBTransaction;
+    try {
+      transaction = this.database.transaction([values, secrets], "readwrite", { durability: "strict" });
+    } catch (error) {
+      throw SecureMessagingError.of("Unavailable", "The store is closed.", error);
+    }
+    let lost = false;
+    const turn = transaction.objectStore(secrets).get("turn");
+    turn.onsuccess = () => {
+      lost = turn.result !== this.turn;
+      if (lost)
+        transaction.abort();
+    };
+    work(transaction);
+    try {
+      await completed(transaction);
+    } catch (error) {
+      if (!lost)
+        throw error;
+      this.onLost?.();
+      throw SecureMessagingError.of("Conflict", "Another tab uses this store.", error);
+    }
   }
 
   private async seal(key: string, value: Uint8Array): Promise<Uint8Array> {
@@ -98,6 +150,11 @@ export class IndexedDbStore implements Store {
     return new Uint8Array(plain);
   }
 }
+
+/** @internal */
+export const lockOf = (name: string): string => `secure-messaging:${name}`;
+
+const newKey = (): Promise<CryptoKey> => crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
 
 /** Holds a Web Lock until told otherwise. */
 function lock(name: string): Promise<() => void> {

@@ -19,7 +19,7 @@ export interface Call {
 }
 
 /** @internal */
-export type Method = Exclude<{ [K in keyof SharedClient]: SharedClient[K] extends (...args: never[]) => Promise<unknown> ? K : never }[keyof SharedClient], never>;
+export type Method = Exclude<{ [K in keyof SharedClient]: SharedClient[K] extends (...args: never[]) => Promise<unknown> ? K : never }[keyof SharedClient], "close">;
 
 type Args<M extends Method> = Parameters<SharedClient[M]>;
 type Calls = { [M in Method]: (host: Host, args: Args<M>, call: Call) => ReturnType<SharedClient[M]> };
@@ -78,24 +78,24 @@ const calls: Calls = {
     return all.sort((a, b) => a.at - b.at);
   },
   marks: (host, [roomId]) => host.conversations.marks(roomId),
-  send: async (host, [roomId, text, options], { id }) => {
+  send: (host, [roomId, text, options], { id }) => host.inOrder(roomId, async () => {
     const room = await host.room(roomId);
     await (options?.replyTo === undefined ? room.send(text, { id }) : room.reply(options.replyTo, text, { id }));
     host.changed(roomId);
     return id;
-  },
-  edit: async (host, [roomId, target, text], { id }) => {
+  }),
+  edit: (host, [roomId, target, text], { id }) => host.inOrder(roomId, async () => {
     await (await host.room(roomId)).edit(target, text, { id });
     host.changed(roomId);
-  },
-  remove: async (host, [roomId, target], { id }) => {
+  }),
+  remove: (host, [roomId, target], { id }) => host.inOrder(roomId, async () => {
     await (await host.room(roomId)).delete(await messageOf(host, roomId, target, true), { id });
     host.changed(roomId);
-  },
-  react: async (host, [roomId, target, emoji, on], { id }) => {
+  }),
+  react: (host, [roomId, target, emoji, on], { id }) => host.inOrder(roomId, async () => {
     await (await host.room(roomId)).react(target, emoji, { id, remove: !on });
     host.changed(roomId);
-  },
+  }),
   discard: async (host, [roomId, sendId]) => {
     await host.client.context.outbox.discard(roomId, sendId);
     host.changed(roomId);

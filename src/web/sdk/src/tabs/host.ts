@@ -1,7 +1,8 @@
 import { SecureMessaging } from "../client.js";
 import { SecureMessagingError } from "../errors.js";
 import type { Room } from "../room.js";
-import { keys, read, type Changes, type Store } from "../store/store.js";
+import type { IndexedDbStore } from "../store/indexedDb.js";
+import { keys, read, type Store } from "../store/store.js";
 import { Mutex } from "../timing.js";
 import { Conversations } from "./conversations.js";
 import { LentStore } from "./lent.js";
@@ -16,12 +17,13 @@ export class Host {
   private current: Omit<SharedStatus, "leader"> = { state: "signedOut", connected: false, unsent: 0 };
   private readonly turn = new Mutex();
   private readonly due = new Set<string | undefined>();
-  private telling: ReturnType<typeof setTimeout> | undefined;
+  private readonly rooms = new Map<string, Mutex>();
+  private telling = false;
 
-  private constructor(readonly store: Store, readonly url: string, private readonly tell: Tell) {}
+  private constructor(readonly store: IndexedDbStore, readonly url: string, private readonly tell: Tell) {}
 
   /** Goes on with what the store holds; needs no connection. */
-  static async open(store: Store, url: string, tell: Tell): Promise<Host> {
+  static async open(store: IndexedDbStore, url: string, tell: Tell): Promise<Host> {
     const host = new Host(store, url, tell);
     const client = await SecureMessaging.resume({ store: new LentStore(store) });
     if (client)
@@ -90,7 +92,6 @@ export class Host {
 
   /** Stops, for another to go on. */
   async close(): Promise<void> {
-    clearTimeout(this.telling);
     await this.signedIn?.client.close();
     await this.store.close();
   }
@@ -113,8 +114,11 @@ export class Host {
   /** The list, and with a room what is shown of it, is another. Told soon: many changes come at once. */
   readonly changed = (roomId?: string): void => {
     this.due.add(roomId);
-    this.telling ??= setTimeout(() => {
-      this.telling = undefined;
+    if (this.telling)
+      return;
+    this.telling = true;
+    soon(() => {
+      this.telling = false;
       const rooms = [...this.due];
       this.due.clear();
       void this.refreshStatus();
@@ -122,8 +126,16 @@ export class Host {
       for (const id of rooms)
         if (id !== undefined)
           this.tell("room", { roomId: id });
-    }, 10);
+    });
   };
+
+  /** What one tab asks for in a room takes effect in the order of its asking. */
+  inOrder<T>(roomId: string, work: () => Promise<T>): Promise<T> {
+    let turn = this.rooms.get(roomId);
+    if (!turn)
+      this.rooms.set(roomId, turn = new Mutex());
+    return turn.run(work);
+  }
 
   private enter(username: string, repeated: boolean, begin: (store: Store) => Promise<SecureMessaging>): Promise<void> {
     return this.turn.run(async () => {
@@ -197,8 +209,7 @@ export class Host {
   }
 
   private async erase(): Promise<void> {
-    for (let some = await this.store.list("", { limit: 500 }); some.length > 0; some = await this.store.list("", { limit: 500 }))
-      await this.store.write(new Map(some.map(([key]) => [key, null])) as Changes);
+    await this.store.erase();
     await this.refreshStatus();
   }
 
@@ -214,4 +225,14 @@ export class Host {
     this.current = status;
     this.tell("status", { ...status, leader: false });
   }
+}
+
+/** In the next task. Timers of a tab that nobody looks at may wait for a minute. */
+function soon(work: () => void): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    work();
+  };
+  port2.postMessage(undefined);
 }

@@ -1,7 +1,5 @@
-import { IndexedDbStore } from "../store/indexedDb.js";
-import { perform } from "./calls.js";
-import { Host } from "./host.js";
-import type { SharedClient, SharedEvents } from "./shared.js";
+import type { SharedClient } from "./shared.js";
+import { Share } from "./share.js";
 import { Tab } from "./tab.js";
 
 /** Where and as what. */
@@ -12,12 +10,12 @@ export interface SharedOptions {
   name?: string;
 }
 
-/** Opens this browser's device, together with the other tabs that have it open. Needs no connection: what the device has is there at once. */
+/**
+ * Opens this browser's device, together with the other tabs that have it open. Needs no connection: what the device has is there at once.
+ * @throws {@link SecureMessagingError} `Conflict` when a tab of a later version is open, `Unavailable` where the browser has no Web Locks.
+ */
 export async function openSharedClient(options: SharedOptions): Promise<SharedClient> {
-  let host: Host;
-  const tab = new Tab((call) => perform(host, call));
-  const store = await IndexedDbStore.open(options.name);
-  host = await Host.open(store, options.url, <K extends keyof SharedEvents>(name: K, event: SharedEvents[K]) => tab.receive(name, event, true));
-  tab.receive("status", { ...host.status, leader: true }, true);
-  return tab as unknown as SharedClient;
+  const tab = new Tab();
+  tab.share = await Share.join(options.name ?? "secure-messaging", options.url, tab);
+  return tab;
 }

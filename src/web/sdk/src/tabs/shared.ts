@@ -60,6 +60,7 @@ export interface SharedEvents {
   typing: { roomId: string; userId: string; username: string };
   /** Another's identity key is not the one known until now. */
   identityChanged: { userId: string; username: string };
+  /** `outdated`: a tab of a later version is open; this one can do nothing more until it is loaded anew. Other kinds are for a log. */
   warning: { kind: string; roomId?: string; detail?: string };
 }
 
@@ -156,4 +157,7 @@ export interface SharedClient {
   pushKey(): Promise<string | undefined>;
   /** Tells the server where to wake this browser; undefined: no longer. */
   setPushEndpoint(endpoint: string | undefined): Promise<void>;
+
+  /** This tab takes no more part. The others go on; what it had asked for and not got fails. */
+  close(): Promise<void>;
 }

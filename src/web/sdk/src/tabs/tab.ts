@@ -1,26 +1,37 @@
 import { newId } from "../bytes.js";
 import { Emitter } from "../events.js";
-import { methods, type Call, type Method } from "./calls.js";
+import { methods, type Method } from "./calls.js";
+import type { Listener, Share } from "./share.js";
 import type { SharedClient, SharedEvents, SharedStatus } from "./shared.js";
 
 /** A tab's side: every call becomes a message to whoever leads, who may be this tab. @internal */
-export class Tab extends Emitter<SharedEvents> {
-  status: SharedStatus = { state: "signedOut", connected: false, unsent: 0, leader: false };
+export class Tab extends Emitter<SharedEvents> implements Listener {
+  share!: Share;
+  private current: SharedStatus = { state: "signedOut", connected: false, unsent: 0, leader: false };
 
-  constructor(ask: (call: Call) => Promise<unknown>) {
+  constructor() {
     super();
     for (const method of methods)
-      Object.defineProperty(this, method, { value: (...args: unknown[]) => ask({ id: newId(), method, args, repeated: false }) });
+      Object.defineProperty(this, method, { value: (...args: unknown[]) => this.share.ask({ id: newId(), method, args, repeated: false }) });
   }
 
-  /** @internal */
-  receive<K extends keyof SharedEvents>(name: K, event: SharedEvents[K], leads: boolean): void {
-    if (name === "status")
-      this.emit("status", this.status = { ...event as SharedStatus, leader: leads });
-    else
-      this.emit(name, event);
+  get status(): SharedStatus {
+    return this.current;
+  }
+
+  /** Told by the share. */
+  told(status: SharedStatus): void {
+    this.emit("status", this.current = status);
+  }
+
+  event<K extends keyof SharedEvents>(name: K, event: SharedEvents[K]): void {
+    this.emit(name, event);
+  }
+
+  close(): Promise<void> {
+    return this.share.close();
   }
 }
 
-/** @internal The calls are there by name. */
+/** The calls are there by name. @internal */
 export interface Tab extends Pick<SharedClient, Method> {}

@@ -1,0 +1,149 @@
+import "fake-indexeddb/auto";
+import "./locks.js";
+import { afterEach, expect, test, vi } from "vitest";
+import { newId } from "../src/bytes.js";
+import { openSharedClient, SecureMessagingError, type SharedClient } from "../src/browser.js";
+import type { MessageRecord, RoomState } from "../src/rooms/records.js";
+import { IndexedDbStore } from "../src/store/indexedDb.js";
+import { keys, pack } from "../src/store/store.js";
+import { Share, shareVersion } from "../src/tabs/share.js";
+
+/** Nothing listens there. */
+const url = "http://127.0.0.1:9";
+const me = newId();
+const ben = newId();
+const opened: SharedClient[] = [];
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((tab) => tab.close()));
+});
+
+async function open(name: string): Promise<SharedClient> {
+  const tab = await openSharedClient({ url, name });
+  opened.push(tab);
+  return tab;
+}
+
+/** The store of a device that has been offline since it read so many messages. */
+async function device(name: string, messages: number): Promise<{ roomId: string }> {
+  const store = await IndexedDbStore.open(name);
+  const roomId = newId();
+  const room: RoomState = { id: roomId, kind: "group", scheme: "mls10", role: "owner", generation: 0, cursor: messages, high: messages, name: "Lunch" };
+  await store.write(new Map([
+    [keys.session, pack({ url, userId: me, username: "anna", sessionId: newId(), accessToken: "x", accessIssuedAt: 0, accessExpiresAt: Date.now() + 3_600_000, refreshToken: "y" })],
+    [keys.room(roomId), pack(room)], [keys.user(ben), pack("ben")],
+  ]));
+  for (let seq = 1; seq <= messages;) {
+    const some = new Map<string, Uint8Array>();
+    for (let i = 0; i < 1000 && seq <= messages; i++, seq++) {
+      const mine = seq % 2 === 0;
+      const record: MessageRecord = { seq, id: newId(), from: { userId: mine ? me : ben, deviceId: newId() }, mine, at: seq * 60_000, content: { type: "text", text: `message ${seq}` } };
+      some.set(keys.message(roomId, seq), pack(record)).set(keys.messageId(roomId, `${record.from!.userId}/${record.id}`), pack(seq));
+    }
+    await store.write(some);
+  }
+  await store.close();
+  return { roomId };
+}
+
+test("without a connection everything is there at once, in each tab, and sends wait", async () => {
+  const { roomId } = await device("offline", 30);
+  const first = await open("offline");
+  const second = await open("offline");
+  expect(first.status).toMatchObject({ username: "anna", connected: false, leader: true });
+  expect(second.status).toMatchObject({ username: "anna", connected: false, leader: false });
+  for (const tab of [first, second])
+    expect(await tab.conversations()).toMatchObject([{ id: roomId, title: "Lunch", role: "owner", unread: 15, last: { seq: 30, at: new Date(30 * 60_000) } }]);
+  expect((await second.history(roomId, { limit: 10 })).map((message) => message.seq)).toEqual([21, 22, 23, 24, 25, 26, 27, 28, 29, 30]);
+  expect((await second.history(roomId, { limit: 3, before: 21 })).map((message) => message.seq)).toEqual([18, 19, 20]);
+  let heard = 0;
+  first.on("room", () => heard++);
+  const id = await second.send(roomId, "hello", { replyTo: (await second.history(roomId))[0]!.id });
+  expect(await first.pending(roomId)).toMatchObject([{ id, roomId, text: "hello", state: "waiting", replyTo: expect.any(String) as string }]);
+  await vi.waitFor(() => expect(heard).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(second.status.unsent).toBe(1));
+  await second.setDraft(roomId, "half a sen");
+  expect(await first.draft(roomId)).toBe("half a sen");
+  await second.markRead(roomId, 29);
+  expect(await first.conversations()).toMatchObject([{ unread: 0 }]);
+  const document = JSON.parse(await second.exportAll()) as { rooms: { messages: unknown[]; draft: string }[] };
+  expect(document.rooms[0]!.messages.length).toBe(30);
+  expect(document.rooms[0]!.draft).toBe("half a sen");
+});
+
+test("errors keep their code on the way between tabs", async () => {
+  await open("errors");
+  const second = await open("errors");
+  for (const asking of [second.conversations(), second.send(newId(), "x")]) {
+    const error = await asking.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(SecureMessagingError);
+    expect(error).toMatchObject({ code: "SignedOut", retryable: false });
+  }
+  await expect(second.signIn({ username: "anna", password: "long enough" })).rejects.toMatchObject({ code: "Unavailable", retryable: true });
+  await expect(second.send((() => undefined) as never, "x")).rejects.toMatchObject({ code: "Invalid" });
+});
+
+test("when the leader goes, another goes on, and each send is there once and in order", async () => {
+  const { roomId } = await device("takeover", 10);
+  const first = await open("takeover");
+  const second = await open("takeover");
+  const third = await open("takeover");
+  const sends: Promise<string>[] = [];
+  for (let i = 0; i < 40; i++) {
+    sends.push(second.send(roomId, `send ${i}`));
+    if (i === 20)
+      void first.close();
+    if (i % 5 === 0)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const ids = await Promise.all(sends);
+  await vi.waitFor(() => expect([second, third].filter((tab) => tab.status.leader).length).toBe(1));
+  const pending = await third.pending(roomId);
+  expect(pending.map((send) => send.text)).toEqual(ids.map((_, i) => `send ${i}`));
+  expect(pending.map((send) => send.id)).toEqual(ids);
+});
+
+test("a call that an earlier leader has done is not done again", async () => {
+  const { roomId } = await device("repeated", 10);
+  const tab = await open("repeated");
+  const { share } = tab as unknown as { share: Share };
+  const call = { id: newId(), method: "send" as const, args: [roomId, "once"], repeated: false };
+  await share.ask(call);
+  await share.ask({ ...call, repeated: true });
+  const reaction = { id: newId(), method: "react" as const, args: [roomId, newId(), "👍", true], repeated: false };
+  await share.ask(reaction);
+  await share.ask({ ...reaction, repeated: true });
+  expect((await tab.pending(roomId)).length).toBe(1);
+  await vi.waitFor(() => expect(tab.status.unsent).toBe(2));
+});
+
+test("a leader that answers nobody is replaced, and finds out by its next write", async () => {
+  const { roomId } = await device("frozen", 10);
+  const frozen = await IndexedDbStore.open("frozen");
+  const tab = await open("frozen");
+  expect(tab.status.leader).toBe(true);
+  await tab.send(roomId, "from the new leader");
+  await expect(frozen.write(new Map([["x", pack(1)]]))).rejects.toMatchObject({ code: "Conflict" });
+}, 30_000);
+
+test("a tab of an earlier version gives way and says so", async () => {
+  const { roomId } = await device("versions", 10);
+  const old = await open("versions");
+  const warnings: string[] = [];
+  old.on("warning", ({ kind }) => warnings.push(kind));
+  let status: { leader: boolean } | undefined;
+  const newer = await Share.join("versions", url, { told: (told) => { status = told; }, event: () => undefined }, shareVersion + 1);
+  await vi.waitFor(() => expect(status).toMatchObject({ leader: true, username: "anna" }));
+  expect(warnings).toEqual(["outdated"]);
+  await expect(old.history(roomId)).rejects.toMatchObject({ code: "Conflict" });
+  await expect(openSharedClient({ url, name: "versions" })).rejects.toMatchObject({ code: "Conflict" });
+  await newer.close();
+});
+
+test("a room of ten thousand messages opens and pages as quickly as a small one", async () => {
+  const { roomId } = await device("large", 10_000);
+  const tab = await open("large");
+  expect((await tab.conversations())[0]!.last!.seq).toBe(10_000);
+  expect((await tab.history(roomId, { before: 5000, limit: 50 })).map((message) => message.seq)[49]).toBe(4999);
+}, 60_000);
+
