@@ -1,9 +1,8 @@
-/// <reference lib="webworker" />
 /*
  * Two jobs: the app opens without a network, and a push wakes somebody up. A push carries nothing, so what it shows says nothing.
  * No message, key or token ever passes through here: only files of the app are answered from the cache.
  */
-declare const self: ServiceWorkerGlobalScope;
+const worker = self as unknown as ServiceWorkerGlobalScope;
 
 /** Put in by the build, see vite.config.ts. */
 declare const PUSH_TITLE: string;
@@ -15,28 +14,28 @@ const files = "__FILES__" as unknown as string[];
 const prefix = "app-";
 const version = prefix + hash(files.join("\n"));
 
-self.addEventListener("install", (event) => {
+worker.addEventListener("install", (event) => {
   // Past the HTTP cache: a stale page with new scripts would be a broken app.
   event.waitUntil(caches.open(version).then((cache) => cache.addAll(files.map((file) => new Request(file, { cache: "reload" })))));
 });
 
-self.addEventListener("activate", (event) => {
+worker.addEventListener("activate", (event) => {
   event.waitUntil((async () => {
     for (const name of await caches.keys())
       if (name.startsWith(prefix) && name !== version)
         await caches.delete(name);
-    await self.clients.claim();
+    await worker.clients.claim();
   })());
 });
 
-self.addEventListener("message", (event) => {
+worker.addEventListener("message", (event) => {
   if (event.data === "activate")
-    void self.skipWaiting();
+    void worker.skipWaiting();
 });
 
-self.addEventListener("fetch", (event) => {
+worker.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
-  if (event.request.method !== "GET" || url.origin !== self.location.origin)
+  if (event.request.method !== "GET" || url.origin !== worker.location.origin)
     return;
   const isPage = event.request.mode === "navigate" && url.pathname === "/";
   if (isPage || files.includes(url.pathname))
@@ -48,23 +47,23 @@ async function fromCache(path: string, request: Request): Promise<Response> {
   return await cache.match(path) ?? fetch(request);
 }
 
-self.addEventListener("push", (event) => {
+worker.addEventListener("push", (event) => {
   event.waitUntil((async () => {
-    const windows = await self.clients.matchAll({ type: "window" });
+    const windows = await worker.clients.matchAll({ type: "window" });
     if (windows.some((window) => window.visibilityState === "visible" && window.focused))
       return;
-    await self.registration.showNotification(PUSH_TITLE, { body: PUSH_BODY, icon: "/icon.svg", tag: "wake-up" });
+    await worker.registration.showNotification(PUSH_TITLE, { body: PUSH_BODY, icon: "/icon.svg", tag: "wake-up" });
   })());
 });
 
-self.addEventListener("notificationclick", (event) => {
+worker.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil((async () => {
-    const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+    const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
     if (windows[0])
       await windows[0].focus();
     else
-      await self.clients.openWindow("/");
+      await worker.clients.openWindow("/");
   })());
 });
 
