@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 import { strings } from "./src/strings.js";
@@ -16,8 +18,13 @@ const shell: Plugin = {
       if (worker?.type !== "chunk")
         this.error("The service worker is missing.");
       const built = Object.keys(bundle).filter((name) => name.startsWith("assets/")).map((name) => `/${name}`).sort();
+      const hash = createHash("sha256");
+      for (const file of readdirSync("public").sort())
+        hash.update(readFileSync(`public/${file}`));
+      for (const part of Object.values(bundle).sort((a, b) => a.fileName < b.fileName ? -1 : 1))
+        hash.update(part.fileName).update(part.type === "chunk" ? part.code : part.source);
       const files = ["/", "/theme.js", "/icon.svg", "/icon-maskable.svg", "/manifest.webmanifest", ...built];
-      worker.code = worker.code.replace(/["'`]__FILES__["'`]/, JSON.stringify(files));
+      worker.code = worker.code.replace(/["'`]__FILES__["'`]/, JSON.stringify(files)).replace("__VERSION__", hash.digest("hex").slice(0, 16));
     },
   },
 };

@@ -17,7 +17,7 @@ export const strings = {
   common: {
     back: "Back", close: "Close", cancel: "Cancel", save: "Save", copy: "Copy", copied: "Copied", retry: "Try again", remove: "Remove", done: "Done", more: "More",
     loading: "Loading…", showPassword: "Show password", hidePassword: "Hide password", notices: "Notices", you: "You", formerMember: "Former member",
-    saved: "Saved.",
+    unnamed: "Unnamed",
   },
 
   /** For whatever the server or the SDK answers, by code. */

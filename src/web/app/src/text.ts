@@ -1,3 +1,5 @@
+import { strings } from "./strings.js";
+
 /*
  * What others wrote is shown as text and nothing else. Here it is made harmless for its place: marks that turn the direction of what follows them are taken out
  * (each text stands in an isolated element, whose direction comes from its letters), and so is what no eye can see where a name is expected.
@@ -15,8 +17,8 @@ export const textOf = (text: string): string => text.replace(directionMarks, "")
 /** Whether somebody who looks at it sees nothing. */
 export const isBlank = (text: string): boolean => text.replace(invisible, "").trim() === "";
 
-/** A name on one line; joiners stay between what they join (emoji, some scripts). */
-export const nameOf = (name: string): string => name.replace(directionMarks, "").replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
+/** A name on one line, never empty; joiners stay between what they join (emoji, some scripts). */
+export const nameOf = (name: string): string => isBlank(name) ? strings.common.unnamed : name.replace(directionMarks, "").replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
 
 /** A piece of a message. */
 export type Piece = { text: string } | { text: string; href: string };

@@ -12,7 +12,8 @@ declare const PUSH_BODY: string;
 const files = "__FILES__" as unknown as string[];
 
 const prefix = "app-";
-const version = prefix + hash(files.join("\n"));
+/** Put in by the build: names these very bytes of all files together. */
+const version = `${prefix}__VERSION__`;
 
 worker.addEventListener("install", (event) => {
   // Past the HTTP cache: a stale page with new scripts would be a broken app.
@@ -66,11 +67,3 @@ worker.addEventListener("notificationclick", (event) => {
       await worker.clients.openWindow("/");
   })());
 });
-
-/** FNV-1a: names a version, protects nothing. */
-function hash(text: string): string {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++)
-    value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return (value >>> 0).toString(16);
-}

@@ -8,12 +8,14 @@ export function Avatar({ id = "", name, group, size }: { id?: string; name: stri
   );
 }
 
+/** Colours that can be told apart, and on which white can be read. */
+const hues = [18, 42, 150, 172, 200, 225, 248, 268, 290, 312, 336, 355];
+
 function hue(id: string): number {
   let value = 0;
   for (let i = 0; i < id.length; i++)
     value = (value * 31 + id.charCodeAt(i)) >>> 0;
-  // Twelve colours that can be told apart.
-  return (value % 12) * 30 + 10;
+  return hues[value % hues.length]!;
 }
 
 function initials(name: string): string {

@@ -26,11 +26,16 @@ export interface BubbleActions {
   discard(id: string): void;
 }
 
+/** Rows are made anew for each change; what is drawn of most has not changed. */
+const same = (a: Props, b: Props): boolean =>
+  a.group === b.group && a.lit === b.lit && a.canWrite === b.canWrite && a.actions === b.actions
+  && (Object.keys({ ...a.row, ...b.row }) as (keyof BubbleRow)[]).every((key) => Object.is(a.row[key], b.row[key]));
+
 interface Props { row: BubbleRow; group: boolean; lit: boolean; canWrite: boolean; actions: BubbleActions }
 
 /** One message. */
 export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions }: Props) {
-  const { message, outgoing, mine, first, last, state } = row;
+  const { message, outgoing, mine, first, last, stamped, state } = row;
   const who = mine ? strings.common.you : actions.nameOf(row.userId);
   const content = message?.content;
   const text = message ? (content?.type === "text" || content?.type === "reply" ? content.text : undefined) : outgoing?.text;
@@ -60,11 +65,13 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           <div className={`bubble ${emoji ? "emoji" : ""} ${message?.deleted || (message && text === undefined) ? "dim" : ""}`}>
             {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} actions={actions} />}
             <Body message={message} text={text} mine={mine} />
-            <span className="stamp">
-              {message?.edited && !message.deleted && <span>{strings.chat.edited}</span>}
-              <time dateTime={new Date(row.at).toISOString()} title={fullTime(row.at)}>{clock(row.at)}</time>
-              {state && <State state={state} />}
-            </span>
+            {(stamped || (message?.edited && !message.deleted)) && (
+              <span className="stamp">
+                {message?.edited && !message.deleted && <span>{strings.chat.edited}</span>}
+                {stamped && <time dateTime={new Date(row.at).toISOString()} title={fullTime(row.at)}>{clock(row.at)}</time>}
+                {stamped && state && <State state={state} />}
+              </span>
+            )}
           </div>
           {act && (
             <div className="tools">
@@ -86,7 +93,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
       </div>
     </article>
   );
-});
+}, same);
 
 function Body({ message, text, mine }: { message: Message | undefined; text: string | undefined; mine: boolean }) {
   const { chat } = strings;

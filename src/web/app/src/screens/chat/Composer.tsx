@@ -27,6 +27,7 @@ interface Props {
 /** A content has 32,255 bytes at most, and its JSON some around the text. */
 const maxBytes = 31_900;
 const draftAfterMs = 300;
+const typingEveryMs = 2_500;
 const encoder = new TextEncoder();
 const sizeOf = (text: string): number => encoder.encode(JSON.stringify(text)).length;
 
@@ -40,6 +41,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
   /** Sends that the outbox has not taken yet: until then they stand in the draft. */
   const taken = useRef<string[]>([]);
   const kept = useRef("");
+  const typed = useRef(0);
   const tooLong = text.length > maxBytes / 6 && sizeOf(text) > maxBytes;
 
   useImperativeHandle(ref, () => ({ focus: () => area.current?.focus() }), []);
@@ -106,8 +108,10 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     if (aim?.kind === "edit")
       return;
     saveDraft(value);
-    if (value.trim() !== "")
+    if (value.trim() !== "" && Date.now() - typed.current > typingEveryMs) {
+      typed.current = Date.now();
       void client.typing(roomId).catch(() => undefined);
+    }
   };
 
   const submit = (): void => {

@@ -17,6 +17,8 @@ export interface BubbleRow {
   /** First and last of a run of one sender within a few minutes. */
   first: boolean;
   last: boolean;
+  /** Whether it tells its time: of a run within one minute only the last does. */
+  stamped: boolean;
   state?: SendState;
 }
 
@@ -28,6 +30,7 @@ export type Row =
   | { type: "start"; key: string };
 
 const runMs = 5 * 60_000;
+const minute = (at: number): number => Math.floor(at / 60_000);
 
 /**
  * What stands on the screen, from top to bottom.
@@ -52,11 +55,13 @@ export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: 
       previous = undefined;
     }
   };
-  const push = (row: Omit<BubbleRow, "first" | "last" | "type">): void => {
+  const push = (row: Omit<BubbleRow, "first" | "last" | "stamped" | "type">): void => {
     const joins = previous !== undefined && previous.mine === row.mine && previous.userId === row.userId && row.at - previous.at < runMs;
-    if (joins)
+    if (joins) {
       previous!.last = false;
-    previous = { ...row, type: "bubble", first: !joins, last: true };
+      previous!.stamped = minute(previous!.at) !== minute(row.at) || previous!.state !== row.state || row.state === "failed";
+    }
+    previous = { ...row, type: "bubble", first: !joins, last: true, stamped: true };
     rows.push(previous);
   };
   for (const message of view.messages) {

@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { useDeferredValue, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import { Virtualizer } from "virtua";
 import { Button, IconButton } from "../../components/Button.js";
 import { Empty } from "../../components/Empty.js";
@@ -11,6 +11,7 @@ import { ConversationRow } from "./ConversationRow.js";
 
 const text = strings.list;
 const searchFrom = 6;
+const offlineAfterMs = 2_500;
 
 /** The conversations, the newest first. */
 export function Sidebar({ current }: { current: string | undefined }) {
@@ -77,9 +78,20 @@ function First() {
   );
 }
 
+/** Said only when it lasts: a connection takes a moment to be made. */
 function Connection() {
   const { connected, unsent } = useStatus();
-  if (connected)
+  const [lasts, setLasts] = useState(false);
+  useEffect(() => {
+    if (connected)
+      return () => undefined;
+    const timer = setTimeout(() => setLasts(true), navigator.onLine ? offlineAfterMs : 0);
+    return () => {
+      clearTimeout(timer);
+      setLasts(false);
+    };
+  }, [connected]);
+  if (connected || !lasts)
     return null;
   return <div className="connection" role="status"><Icon name="offline" size="small" /><span>{unsent > 0 ? text.offlineUnsent(unsent) : text.offline}</span></div>;
 }

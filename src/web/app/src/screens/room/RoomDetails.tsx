@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { Avatar } from "../../components/Avatar.js";
 import { Button, IconButton, Note, Spinner } from "../../components/Button.js";
 import { Code } from "../../components/Code.js";
@@ -21,6 +21,7 @@ import { SafetyNumber } from "./SafetyNumber.js";
 const text = strings.room;
 const spans = [3_600, 86_400, 7 * 86_400, 28 * 86_400];
 const maxName = 100;
+const changedAfterMs = 1_000;
 
 /** Who is in a conversation, how it is set up, and whether one may trust it. */
 export function RoomDetails({ conversation }: { conversation: Conversation }) {
@@ -31,16 +32,34 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
   const { userId: me } = useStatus();
   const members = useLoad(() => app.learnMembers(id));
   const code = useLoad(() => client.roomCode(id));
+  const { reload: reloadMembers } = members;
+  const { reload: reloadCode } = code;
   const [renaming, setRenaming] = useState(false);
   const [safety, setSafety] = useState<string>();
   const group = kind === "group";
   const rules = role === "owner" || role === "admin";
   const other = members.value?.find((member) => member.userId !== me);
   const timers = timeToLiveSeconds === undefined || spans.includes(timeToLiveSeconds) ? spans : [...spans, timeToLiveSeconds].sort((a, b) => a - b);
-  const reload = (): void => {
-    void members.reload();
-    void code.reload();
-  };
+  const reload = useCallback((): void => {
+    void reloadMembers();
+    void reloadCode();
+  }, [reloadMembers, reloadCode]);
+
+  // Others change the room, too.
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const off = client.on("room", ({ roomId }) => {
+      if (roomId === id)
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          reload();
+        }, changedAfterMs);
+    });
+    return () => {
+      clearTimeout(timer);
+      off();
+    };
+  }, [client, id, reload]);
 
   return (
     <section className="page" aria-label={text.title}>
