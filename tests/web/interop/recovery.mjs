@@ -5,6 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryStore, SecureMessaging, SecureMessagingError } from "../../../src/web/sdk/dist/index.js";
 import { FileStore } from "../../../src/web/sdk/dist/node.js";
+import { toBase64 } from "../../../src/web/sdk/dist/bytes.js";
+import { signDevice } from "../../../src/web/sdk/dist/mls/credential.js";
+import { generateSigningKey } from "../../../src/web/sdk/dist/mls/ed25519.js";
 import { freePort, killAll, Server } from "./processes.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "sm-recovery-"));

@@ -1,6 +1,6 @@
-import { SecureMessagingError } from "./errors.js";
 import type { Context } from "./rooms/context.js";
 import type { NotificationPreferences } from "./tabs/shared.js";
+import type { TokenResponse } from "./wire.js";
 
 /** What the server keeps on this user. */
 export interface Profile {
@@ -21,9 +21,16 @@ export class Account {
     return { username, email, createdOn: createdOn.slice(0, 10) };
   }
 
-  /** Gives the account another e-mail address. */
+  /**
+   * Gives the account another e-mail address.
+   * @param password Asked for because somebody else may sit at an open device; the server itself does not, so it is tried in a sign-in that ends at once.
+   * @throws {@link SecureMessagingError} `Unauthenticated` when it is another.
+   */
   async changeEmail(password: string, email: string): Promise<void> {
-    await this.context.session.call("PATCH", "v1/me", { email, currentPassword: password });
+    const { http, username } = this.context.session;
+    const tokens = await http.call<TokenResponse>("POST", "v1/auth/token", { username, password });
+    await http.call("POST", "v1/auth/logout", { refreshToken: tokens.refreshToken }, tokens.accessToken);
+    await this.context.session.call("PATCH", "v1/me", { email });
   }
 
   /** Gives the account another password and ends its other sessions. @throws {@link SecureMessagingError} `Forbidden` when the present one is another. */
@@ -42,25 +49,41 @@ export class Account {
     return this.context.session.call("GET", "v1/me/data");
   }
 
-  /** @internal */
-  notifications(): Promise<{ everywhere: NotificationPreferences; rooms: Record<string, NotificationPreferences> }> {
-    return Promise.reject(notYet());
+  /** When messages may wake this user's devices. */
+  async notifications(): Promise<{ everywhere: NotificationPreferences; rooms: Record<string, NotificationPreferences> }> {
+    const { everywhere, rooms } = await this.context.session.call<AccountSettings>("GET", "v1/me/settings");
+    return { everywhere: toPreferences(everywhere), rooms: Object.fromEntries(Object.entries(rooms).map(([id, settings]) => [id, toPreferences(settings)])) };
   }
 
-  /** @internal */
-  setNotifications(_settings: NotificationPreferences | undefined, _roomId?: string): Promise<void> {
-    return Promise.reject(notYet());
+  /** Sets them, for a room or everywhere. Undefined: as everywhere, or as a new account has them. */
+  async setNotifications(settings: NotificationPreferences | undefined, roomId?: string): Promise<void> {
+    const path = roomId === undefined ? "v1/me/settings" : `v1/me/settings/rooms/${encodeURIComponent(roomId)}`;
+    if (roomId !== undefined && settings === undefined)
+      await this.context.session.call("DELETE", path);
+    else
+      await this.context.session.call("PUT", path, settings ?? {});
   }
 
-  /** @internal */
-  pushKey(): Promise<string | undefined> {
-    return Promise.reject(notYet());
+  /** The server's VAPID key (RFC 8292 section 3.2), base64url, as `PushManager.subscribe` takes it; undefined when the server pushes nothing. */
+  async pushKey(): Promise<string | undefined> {
+    return (await this.context.session.call<AccountSettings>("GET", "v1/me/settings")).push.publicKey ?? undefined;
   }
 
-  /** @internal */
-  setPushEndpoint(_endpoint: string | undefined): Promise<void> {
-    return Promise.reject(notYet());
+  /** Where this session's browser is woken (RFC 8030), without content; undefined: nowhere any more. It goes with the session. */
+  async setPushEndpoint(endpoint: string | undefined): Promise<void> {
+    if (endpoint === undefined)
+      await this.context.session.call("DELETE", "v1/me/push");
+    else
+      await this.context.session.call("PUT", "v1/me/push", { endpoint });
   }
 }
 
-const notYet = () => SecureMessagingError.of("NotFound", "The server has no such call.");
+interface AccountSettings {
+  everywhere: NotificationPreferences;
+  rooms: Record<string, NotificationPreferences>;
+  push: { publicKey?: string | null };
+}
+
+/** Without what is null: the contract says undefined. */
+const toPreferences = (settings: NotificationPreferences): NotificationPreferences =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null)) as unknown as NotificationPreferences;

@@ -1,11 +1,11 @@
 export { SecureMessaging, type ClientEvents, type SignInOptions, type SignUpOptions } from "./client.js";
-export { Room, type Member, type RoomEvents, type SendOptions, type Sent } from "./room.js";
+export { Room, type Member, type RoomEvents, type Sent } from "./room.js";
 export { Rooms, type CreateRoomOptions } from "./rooms.js";
 export { Account, type Profile } from "./account.js";
 export { Devices, Sessions, type DeviceInfo, type SessionInfo } from "./devices.js";
 export { SecureMessagingError, type ErrorBody, type ErrorCode } from "./errors.js";
 export type { Message, Sender, UnreadableContent } from "./rooms/records.js";
-export type { Stored } from "./rooms/outbox.js";
+export type { SendOptions, Stored } from "./rooms/outbox.js";
 export type { IdentityChange } from "./account/people.js";
 export { safetyNumber } from "./account/people.js";
 export type {

@@ -8,7 +8,7 @@ import { openSignal, sealSignal } from "./mls/signals.js";
 import type { Context } from "./rooms/context.js";
 import type { RoomCore } from "./rooms/core.js";
 import type { Keeper } from "./rooms/keeper.js";
-import type { Stored } from "./rooms/outbox.js";
+import type { SendOptions, Stored } from "./rooms/outbox.js";
 import { toMessage, type Message, type MessageRecord, type Sender } from "./rooms/records.js";
 import { keys, ordinal, read, unpack, pack } from "./store/store.js";
 import { defer } from "./timing.js";
@@ -43,14 +43,6 @@ export interface Sent {
   id: string;
   /** When the server has stored it; rejects with a {@link SecureMessagingError} when it refuses for good. Nobody need wait: it goes on after a restart, too. */
   stored: Promise<Stored>;
-}
-
-/** How to send. */
-export interface SendOptions {
-  /** Seconds after which the server purges the message, at least 60; the room's own time to live counts when it is shorter. */
-  timeToLiveSeconds?: number;
-  /** A UUID of version 4 that names the message, when the same send may be asked for again: it is sent once. Drawn at random when there is none. */
-  id?: string;
 }
 
 const typingEveryMs = 3_000;
@@ -322,7 +314,7 @@ export class Room extends Emitter<RoomEvents> {
   private post(content: Content, options?: SendOptions): Promise<Sent> {
     if (this.core.hasEnded)
       return Promise.reject(SecureMessagingError.of("NotFound", "The room is over."));
-    return this.context.outbox.enqueue(this.id, content, options?.timeToLiveSeconds, options?.id);
+    return this.context.outbox.enqueue(this.id, content, options);
   }
 
   private async sendSignal(value: unknown): Promise<void> {

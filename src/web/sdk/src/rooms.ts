@@ -142,7 +142,7 @@ export class Rooms {
       throw SecureMessagingError.of("Conflict", "The room exists with another scheme.");
     await known.keeper.change({});
     if (name !== undefined)
-      await known.room.rename(name, nameId === undefined ? {} : { id: nameId });
+      await known.room.rename(name, nameId === undefined ? {} : { id: nameId, repeated: true });
     return known.room;
   }
 

@@ -2,7 +2,7 @@ import { idBytes, toHex } from "../bytes.js";
 import { SecureMessagingError } from "../errors.js";
 import { Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { welcomeReferences } from "../mls/messages.js";
-import { keys, read, type Changes } from "../store/store.js";
+import { keys, read, type Changes, type WriteOptions } from "../store/store.js";
 import { Backoff, Mutex } from "../timing.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomSummary } from "../wire.js";
 import type { Context } from "./context.js";
@@ -106,11 +106,11 @@ export class RoomCore {
   }
 
   /** Runs alone, with a draft that is stored as a whole when `work` returns true. */
-  exclusively(work: (draft: Draft) => Promise<boolean | void>): Promise<void> {
+  exclusively(work: (draft: Draft) => Promise<boolean | void>, options: WriteOptions = {}): Promise<void> {
     return this.turn.run(async () => {
       const draft = new Draft(this.context.store, this.current, this.currentGroup, this.currentPending, this.currentWelcome);
       if (await work(draft) !== false)
-        await this.adopt(draft);
+        await this.adopt(draft, options);
     });
   }
 
@@ -280,7 +280,8 @@ export class RoomCore {
         state.cursor = entry.seq;
         state.high = Math.max(state.high, entry.seq);
       }
-    });
+      // The log brings again what a power cut undoes, and decrypting again uses no key for anything else. What is encrypted after it is not written so.
+    }, { relaxed: true });
   }
 
   /** Joins where the log has been already. Entries that came by before the Welcome was here are read again. */
@@ -295,10 +296,10 @@ export class RoomCore {
     this.dirty = true;
   }
 
-  private async adopt(draft: Draft): Promise<void> {
+  private async adopt(draft: Draft, options: WriteOptions): Promise<void> {
     if (!this.ended)
       draft.put(keys.room(this.id), draft.state);
-    await this.context.store.write(draft.changes);
+    await this.context.store.write(draft.changes, options);
     this.current = draft.state;
     this.currentGroup = draft.group;
     this.currentPending = draft.pending;

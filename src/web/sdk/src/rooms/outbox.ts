@@ -30,6 +30,16 @@ export interface OutboxItem {
 /** A send that the server has refused for good, kept until somebody decides what becomes of it. @internal */
 export interface FailedItem { id: string; roomId: string; content: Content; at?: number; timeToLiveSeconds?: number; error: ErrorBody }
 
+/** How to send. */
+export interface SendOptions {
+  /** Seconds after which the server purges the message, at least 60; the room's own time to live counts when it is shorter. */
+  timeToLiveSeconds?: number;
+  /** A UUID of version 4 that names the message, when the same send may be asked for again: it is sent once. Drawn at random when there is none. */
+  id?: string;
+  /** Whether that may be a second time: then it is looked up what became of the first. */
+  repeated?: boolean;
+}
+
 /** What became of a send. */
 export interface Stored {
   /** The message's place in the room's log. */
@@ -47,9 +57,12 @@ const itemsPerBatch = 32;
  */
 export class Outbox {
   private readonly items: Tracked[] = [];
+  private readonly failures: FailedItem[] = [];
   private readonly pumps = new Map<string, Promise<void>>();
   private readonly again = new Set<string>();
   private next = 1;
+  /** What waits in a room is another. */
+  onChanged: ((roomId: string) => void) | undefined;
   /** A send that the server has refused for good. */
   onFailed: ((failure: { roomId: string; id: string; error: SecureMessagingError }) => void) | undefined;
   context!: Context;
@@ -62,28 +75,28 @@ export class Outbox {
       this.items.push({ ...item, stored: defer() });
       this.next = Math.max(this.next, item.position + 1);
     }
+    for (const [, value] of await this.store.list(keys.allFailures))
+      this.failures.push(unpack<FailedItem>(value));
   }
 
-  /**
-   * Resolves when the item is stored on this device.
-   * @param known The content's id, when whoever asks may ask again: what is under way, sent or refused by that name is not sent once more.
-   */
-  async enqueue(roomId: string, content: Content, timeToLiveSeconds?: number, known?: string): Promise<{ id: string; stored: Promise<Stored> }> {
-    if (known !== undefined) {
-      const underWay = this.underWay(roomId, known);
+  /** Resolves when the item is stored on this device. What is under way, sent or refused by the name that the options give is not sent once more. */
+  async enqueue(roomId: string, content: Content, options: SendOptions = {}): Promise<{ id: string; stored: Promise<Stored> }> {
+    const { id } = options;
+    if (id !== undefined && options.repeated) {
+      const underWay = this.underWay(roomId, id);
       if (underWay)
         return underWay;
-      const seq = await read<number>(this.store, keys.messageId(roomId, `${this.context.session.userId}/${known}`));
+      const seq = await read<number>(this.store, keys.messageId(roomId, `${this.context.session.userId}/${id}`));
       if (seq !== undefined)
-        return { id: known, stored: Promise.resolve({ seq }) };
-      const failed = await read<FailedItem>(this.store, keys.failed(roomId, known));
+        return { id, stored: Promise.resolve({ seq }) };
+      const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
       if (failed) {
         const stored = Promise.reject(new SecureMessagingError(failed.error));
         stored.catch(() => undefined);
-        return { id: known, stored };
+        return { id, stored };
       }
     }
-    return this.add(roomId, content, timeToLiveSeconds, known ?? newId(), []);
+    return this.add(roomId, content, options.timeToLiveSeconds, id ?? newId());
   }
 
   private underWay(roomId: string, id: string): { id: string; stored: Promise<Stored> } | undefined {
@@ -91,8 +104,8 @@ export class Outbox {
     return item && { id, stored: item.stored.promise };
   }
 
-  /** @param gone Keys that the same write takes away. */
-  private async add(roomId: string, content: Content, timeToLiveSeconds: number | undefined, id: string, gone: string[]): Promise<{ id: string; stored: Promise<Stored> }> {
+  /** @param failed What it was until now. */
+  private async add(roomId: string, content: Content, timeToLiveSeconds: number | undefined, id: string, failed?: FailedItem): Promise<{ id: string; stored: Promise<Stored> }> {
     const twin = this.underWay(roomId, id);
     if (twin)
       return twin;
@@ -112,13 +125,17 @@ export class Outbox {
     const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);
+    this.onChanged?.(roomId);
     try {
-      await this.store.write(new Map<string, Uint8Array | null>([[keys.outbox(item.position), stored], ...gone.map((key): [string, null] => [key, null])]));
+      // What is encrypted of it is stored for good before it is sent.
+      await this.store.write(new Map([[keys.outbox(item.position), stored], ...(failed ? [[keys.failed(roomId, id), null] as [string, null]] : [])]), { relaxed: true });
     } catch (error) {
       // Whoever asked is told that it failed, so it must not be sent after all.
       this.remove(tracked);
       throw error;
     }
+    if (failed)
+      this.failures.splice(this.failures.indexOf(failed), 1);
     this.wake(roomId);
     return { id: item.id, stored: tracked.stored.promise };
   }
@@ -133,21 +150,23 @@ export class Outbox {
   }
 
   /** Sends of a room that the server has refused for good. */
-  async failed(roomId: string): Promise<FailedItem[]> {
-    return (await this.store.list(keys.failures(roomId))).map(([, value]) => unpack<FailedItem>(value));
+  failed(roomId: string): FailedItem[] {
+    return this.failures.filter((each) => each.roomId === roomId);
   }
 
   /** Sends anew what was refused, under its old name. Whoever asks twice has it sent once. */
   async retry(roomId: string, id: string): Promise<void> {
-    const key = keys.failed(roomId, id);
-    const failed = await read<FailedItem>(this.store, key);
+    const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
     if (failed)
-      await this.add(roomId, failed.content, failed.timeToLiveSeconds, id, [key]);
+      await this.add(roomId, failed.content, failed.timeToLiveSeconds, id, failed);
   }
 
   /** Forgets what was refused. */
   async discard(roomId: string, id: string): Promise<void> {
     await this.store.write(new Map([[keys.failed(roomId, id), null]]));
+    const at = this.failures.findIndex((each) => each.id === id && each.roomId === roomId);
+    if (at >= 0)
+      this.failures.splice(at, 1);
   }
 
   /** How many sends of a room, or of all, have not come back. */
@@ -335,12 +354,16 @@ export class Outbox {
   private async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
     const changes = new Map<string, Uint8Array | null>([[keys.outbox(item.position), null]]);
     const { roomId, id, content, at, timeToLiveSeconds } = item;
+    let failed: FailedItem | undefined;
     // What somebody has written is not lost because the server did not want it.
     if (content.type === "text" || content.type === "reply" || content.type === "custom") {
       const { code, message, retryable } = error;
-      changes.set(keys.failed(roomId, id), pack({ id, roomId, content, at, timeToLiveSeconds, error: { code, message, retryable } } satisfies FailedItem));
+      failed = { id, roomId, content, at, timeToLiveSeconds, error: { code, message, retryable } };
+      changes.set(keys.failed(roomId, id), pack(failed));
     }
     await this.store.write(changes);
+    if (failed)
+      this.failures.push(failed);
     this.remove(item);
     item.stored.reject(error);
     this.onFailed?.({ roomId: item.roomId, id: item.id, error });
@@ -350,6 +373,7 @@ export class Outbox {
     const at = this.items.indexOf(item);
     if (at >= 0)
       this.items.splice(at, 1);
+    this.onChanged?.(item.roomId);
   }
 }
 

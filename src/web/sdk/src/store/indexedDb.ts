@@ -1,6 +1,6 @@
 import { concat, copy, randomBytes, utf8 } from "../bytes.js";
 import { SecureMessagingError } from "../errors.js";
-import type { Changes, ListOptions, Store } from "./store.js";
+import type { Changes, ListOptions, Store, WriteOptions } from "./store.js";
 
 const values = "values";
 const secrets = "secrets";
@@ -83,7 +83,7 @@ export class IndexedDbStore implements Store {
     return Promise.all(found.map(async ([key, sealed]) => [key, await this.open(key, sealed)] as [string, Uint8Array]));
   }
 
-  async write(changes: Changes): Promise<void> {
+  async write(changes: Changes, options: WriteOptions = {}): Promise<void> {
     // Sealed first: a transaction closes by itself while nothing is asked of it.
     const sealed = await Promise.all([...changes].map(async ([key, value]) => [key, value && await this.seal(key, value)] as const));
     await this.inTurn((transaction) => {
@@ -94,7 +94,7 @@ export class IndexedDbStore implements Store {
         else
           store.put(value, key);
       }
-    });
+    }, options.relaxed ? "relaxed" : "strict");
   }
 
   /** Takes everything away, and the key that it was encrypted under. @internal */
@@ -113,10 +113,10 @@ export class IndexedDbStore implements Store {
   }
 
   /** A transaction that takes effect only while nobody else has opened the store since. */
-  private async inTurn(work: (transaction: IDBTransaction) => void): Promise<void> {
+  private async inTurn(work: (transaction: IDBTransaction) => void, durability: IDBTransactionDurability = "strict"): Promise<void> {
     let transaction: IDBTransaction;
     try {
-      transaction = this.database.transaction([values, secrets], "readwrite", { durability: "strict" });
+      transaction = this.database.transaction([values, secrets], "readwrite", { durability });
     } catch (error) {
       throw SecureMessagingError.of("Unavailable", "The store is closed.", error);
     }

@@ -15,9 +15,18 @@ export interface Store {
   /** Keys that begin with `prefix`, in order of their code units, from after `after`; the last ones first when `reverse`. */
   list(prefix: string, options?: ListOptions): Promise<[key: string, value: Uint8Array][]>;
   /** Applies all changes, or none. */
-  write(changes: Changes): Promise<void>;
+  write(changes: Changes, options?: WriteOptions): Promise<void>;
   /** Lets another client have it. */
   close(): Promise<void>;
+}
+
+/** How to write. */
+export interface WriteOptions {
+  /**
+   * A power cut may undo the write, the end of the process may not; and it is never undone while a later one, relaxed or not, is kept. For what the log or the user can bring
+   * again. A store may leave this unheard.
+   */
+  relaxed?: boolean;
 }
 
 /** How to read a range of keys. */
@@ -138,5 +147,6 @@ export const keys = {
   outbox: (position: number) => `out/${ordinal(position)}`,
   outboxes: "out/",
   failed: (id: string, contentId: string) => `failed/${id}/${contentId}`,
+  allFailures: "failed/",
   failures: (id: string) => `failed/${id}/`,
 } as const;

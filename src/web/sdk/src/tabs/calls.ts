@@ -69,7 +69,7 @@ const calls: Calls = {
   pending: async (host, [roomId]) => {
     const { outbox } = host.client.context;
     const all: PendingSend[] = [];
-    for (const { id, content, at, error } of await outbox.failed(roomId))
+    for (const { id, content, at, error } of outbox.failed(roomId))
       if (content.type === "text" || content.type === "reply")
         all.push({ id, roomId, text: content.text, ...(content.type === "reply" ? { replyTo: content.to } : {}), at: at ?? 0, state: "failed", error: error.code });
     for (const { id, content, at } of outbox.waiting(roomId))
@@ -78,23 +78,19 @@ const calls: Calls = {
     return all.sort((a, b) => a.at - b.at);
   },
   marks: (host, [roomId]) => host.conversations.marks(roomId),
-  send: (host, [roomId, text, options], { id }) => host.inOrder(roomId, async () => {
+  send: (host, [roomId, text, options], { id, repeated }) => host.inOrder(roomId, async () => {
     const room = await host.room(roomId);
-    await (options?.replyTo === undefined ? room.send(text, { id }) : room.reply(options.replyTo, text, { id }));
-    host.changed(roomId);
+    await (options?.replyTo === undefined ? room.send(text, { id, repeated }) : room.reply(options.replyTo, text, { id, repeated }));
     return id;
   }),
-  edit: (host, [roomId, target, text], { id }) => host.inOrder(roomId, async () => {
-    await (await host.room(roomId)).edit(target, text, { id });
-    host.changed(roomId);
+  edit: (host, [roomId, target, text], { id, repeated }) => host.inOrder(roomId, async () => {
+    await (await host.room(roomId)).edit(target, text, { id, repeated });
   }),
-  remove: (host, [roomId, target], { id }) => host.inOrder(roomId, async () => {
-    await (await host.room(roomId)).delete(await messageOf(host, roomId, target, true), { id });
-    host.changed(roomId);
+  remove: (host, [roomId, target], { id, repeated }) => host.inOrder(roomId, async () => {
+    await (await host.room(roomId)).delete(await messageOf(host, roomId, target, true), { id, repeated });
   }),
-  react: (host, [roomId, target, emoji, on], { id }) => host.inOrder(roomId, async () => {
-    await (await host.room(roomId)).react(target, emoji, { id, remove: !on });
-    host.changed(roomId);
+  react: (host, [roomId, target, emoji, on], { id, repeated }) => host.inOrder(roomId, async () => {
+    await (await host.room(roomId)).react(target, emoji, { id, repeated, remove: !on });
   }),
   discard: async (host, [roomId, sendId]) => {
     await host.client.context.outbox.discard(roomId, sendId);
@@ -115,7 +111,7 @@ const calls: Calls = {
 
   createDirect: async (host, [username]) => (await host.client.rooms.direct(username)).id,
   createGroup: async (host, [usernames, name], { id }) => (await host.client.rooms.create(usernames, { id, ...(name === "" ? {} : { name }) })).id,
-  rename: async (host, [roomId, name], { id }) => void await (await host.room(roomId)).rename(name, { id }),
+  rename: async (host, [roomId, name], { id, repeated }) => void await (await host.room(roomId)).rename(name, { id, repeated }),
   setTimeToLive: async (host, [roomId, seconds]) => {
     await (await host.room(roomId)).setTimeToLive(seconds);
     host.changed(roomId);

@@ -185,9 +185,11 @@ export class Conversations {
   /** Takes the history of a room that is over from this browser. */
   async forget(roomId: string): Promise<void> {
     await this.turn.run(async () => {
-      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.reads(roomId), keys.failures(roomId)])
+      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.reads(roomId)])
         for (let some = await this.store.list(prefix, { limit: 500 }); some.length > 0; some = await this.store.list(prefix, { limit: 500 }))
           await this.store.write(new Map(some.map(([key]) => [key, null])));
+      for (const { id } of this.client.context.outbox.failed(roomId))
+        await this.client.context.outbox.discard(roomId, id);
       await this.store.write(new Map([[recordKey(roomId), null], [keys.taken(roomId), null], [draftKey(roomId), null]]));
       this.known.delete(roomId);
     });

@@ -171,6 +171,7 @@ export class Host {
     }
     this.signedIn = { client, conversations };
     client.on("roomEnded", ({ roomId }) => conversations.ended(roomId));
+    client.context.outbox.onChanged = this.changed;
     client.on("connected", refresh);
     client.on("disconnected", refresh);
     client.on("approved", refresh);

@@ -1,5 +1,5 @@
 import { SecureMessagingError } from "../errors.js";
-import type { Changes, ListOptions, Store } from "../store/store.js";
+import type { Changes, ListOptions, Store, WriteOptions } from "../store/store.js";
 
 /** A store that a client may use until it is closed, and that stays open for the next one. What the client has left running then writes nothing. @internal */
 export class LentStore implements Store {
@@ -15,10 +15,10 @@ export class LentStore implements Store {
     return this.store.list(prefix, options);
   }
 
-  async write(changes: Changes): Promise<void> {
+  async write(changes: Changes, options?: WriteOptions): Promise<void> {
     if (this.over)
       throw SecureMessagingError.of("Unavailable", "The client is closed.");
-    return this.store.write(changes);
+    return this.store.write(changes, options);
   }
 
   async close(): Promise<void> {
