@@ -10,6 +10,7 @@ using SecureMessaging.Server.Handshakes;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Notifications;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Privacy;
 using SecureMessaging.Server.Retention;
 using SecureMessaging.Server.Rooms;
 using Serilog.Core;
@@ -22,7 +23,7 @@ internal static partial class ServerApp
     private const string DefaultUrl = "http://127.0.0.1:5080";
 
     private const string Usage = """
-        Verbs: serve (the default), migrate, admin create USERNAME EMAIL. Settings follow as --Section:Name=value.
+        Verbs: serve (the default), migrate, admin create USERNAME EMAIL, disclose USERNAME. Settings follow as --Section:Name=value.
         """;
 
     public static async Task<int> RunAsync(string[] args)
@@ -34,6 +35,7 @@ internal static partial class ServerApp
                 ["serve", .. var rest] => await ServeAsync(rest),
                 ["migrate", .. var rest] => await MigrateAsync(rest),
                 ["admin", "create", .. var rest] => await AdminCommand.CreateAsync(rest),
+                ["disclose", .. var rest] => await DiscloseCommand.RunAsync(rest),
                 [['-' or '/', ..], ..] or [] => await ServeAsync(args),
                 _ => throw new StartException(Usage),
             };
@@ -87,6 +89,7 @@ internal static partial class ServerApp
         builder.AddMessages();
         builder.AddNotifications();
         builder.AddRetention();
+        builder.AddPrivacy();
         builder.AddGraphQL();
         configure?.Invoke(builder);
 
@@ -101,6 +104,7 @@ internal static partial class ServerApp
         app.MapAuth();
         app.MapAccounts();
         app.MapNotifications();
+        app.MapPrivacy();
         app.MapRooms();
         app.MapMessages();
         app.MapDevices();

@@ -1,11 +1,15 @@
 using GraphQL.Types;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Privacy;
 
 namespace SecureMessaging.Server.GraphQL;
 
 internal sealed class ProfileType : OutputType<Profile>
 {
-    public ProfileType()
+    /// <summary>Reads whole rooms.</summary>
+    private const int DisclosureCost = 5000;
+
+    public ProfileType(Disclosures disclosures)
         : base("Profile", "The caller's own account.")
     {
         Value<IdGraphType>("id", profile => profile.Id, "The account's id.");
@@ -13,6 +17,8 @@ internal sealed class ProfileType : OutputType<Profile>
         Value<StringGraphType>("email", profile => profile.Email, "The address as given, shown to its owner alone.");
         Value<DateTimeGraphType>("createdOn", profile => profile.CreatedOn, "The day of sign-up (UTC).");
         Value<StringGraphType>("role", profile => profile.Role, "user or admin (of the server, not of a room).");
+        Required<StringGraphType>("data", "Everything the server holds on the account: the JSON text that GET /v1/me/data returns.").Costs(DisclosureCost)
+            .ResolveAsync(async context => await disclosures.ReadAsync(context.Source.Id, context.CancellationToken));
     }
 }
 

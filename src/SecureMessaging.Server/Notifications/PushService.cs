@@ -159,7 +159,7 @@ internal sealed partial class PushService : BackgroundService
         var answer = new PushAnswer(PushOutcome.Failed);
         try
         {
-            answer = await sender.PushAsync(store.Reveal(target), priority, stoppingToken);
+            answer = await sender.PushAsync(store.Reveal(target.PushEndpoint, target.SessionId), priority, stoppingToken);
             metrics.Pushed(answer.Outcome switch { PushOutcome.Taken => "taken", PushOutcome.Gone => "gone", _ => "failed" });
             if (answer.Outcome == PushOutcome.Gone)
                 await store.ForgetAsync(target, stoppingToken);

@@ -88,5 +88,5 @@ internal sealed class PushStore(Database database, ServerSecret secret, TimeProv
         return database.ReadAsync(connection => connection.QueryAsync<PushTarget>($"{TargetsSql} {database.AnyOf("Rooms")}", parameters, cancellationToken), cancellationToken);
     }
 
-    public string Reveal(PushTarget target) => cipher.Decrypt(target.PushEndpoint, target.SessionId);
+    public string Reveal(byte[] endpoint, Guid sessionId) => cipher.Decrypt(endpoint, sessionId);
 }

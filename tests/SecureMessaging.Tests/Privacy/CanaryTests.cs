@@ -110,6 +110,11 @@ public abstract class CanaryTests(TestServer shared)
         var commit = await anna.CommitAsync(group.Id, 1);
         using (await anna.Http.PostAsJsonAsync($"/v1/rooms/{group.Id}/invalid-commits", new ReportInvalidCommitRequest(commit.Seq), Wire.Json))
             Assert.Equal(1, await server.ScalarAsync<long>("select count(*) from commit_reports"));
+        var settings = new NotificationSettings(QuietFrom: 1, QuietUntil: 2, TimeZone: "Pacific/Chatham");
+        foreach (var path in new[] { "/v1/me/settings", $"/v1/me/settings/rooms/{sealedRoom.Id}" })
+            (await anna.Http.PutAsJsonAsync(path, settings, Wire.Json)).EnsureSuccessStatusCode();
+        (await anna.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest("https://push.example.org/anna"), Wire.Json)).EnsureSuccessStatusCode();
+        Assert.True(Holds(await DumpAsync(server), "Pacific/Chatham"));
         (await anna.Http.PostAsJsonAsync("/v1/me/delete", new DeleteAccountRequest(anna.Password), Wire.Json)).EnsureSuccessStatusCode();
         await hub.Closed.Task.WaitAsync(TimeSpan.FromSeconds(2));
 
@@ -118,9 +123,11 @@ public abstract class CanaryTests(TestServer shared)
         Assert.False(Holds(stored, anna.Username), "A row still holds the username.");
         Assert.False(Holds(stored, "of anna"), "An entry of the account is still there.");
         Assert.True(Holds(stored, "of ben"));
-        foreach (var key in new[] { device.Id.ToByteArray(bigEndian: true), second.Id.ToByteArray(bigEndian: true), device.IdentityKey, device.PublicKey, second.PublicKey })
+        Assert.False(Holds(stored, "Pacific/Chatham"), "A row still holds settings.");
+        Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from sessions where push_endpoint is not null"));
+        foreach (var key in new[] { anna.Tokens.SessionId.ToByteArray(bigEndian: true), device.Id.ToByteArray(bigEndian: true), second.Id.ToByteArray(bigEndian: true), device.IdentityKey, device.PublicKey, second.PublicKey })
             Assert.False(Holds(stored, key), "A row still holds a device or a key.");
-        foreach (var table in new[] { "identity_keys", "devices", "key_packages", "welcomes", "welcome_recipients", "commit_reports" })
+        foreach (var table in new[] { "identity_keys", "devices", "key_packages", "welcomes", "welcome_recipients", "commit_reports", "notification_settings", "room_notification_settings" })
             Assert.Equal(0, await server.ScalarAsync<long>($"select count(*) from {table}"));
         // Of ben twenty messages and a commit. The commit of anna stays for those who have to follow the group, and is nobody's.
         Assert.Equal(21, await server.ScalarAsync<long>("select count(*) from entries where owner_proof is not null"));
@@ -142,7 +149,7 @@ public abstract class CanaryTests(TestServer shared)
         var tables = await server.RowsAsync<string>(server.PostgresConnection is null
             ? "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'"
             : "select table_name::text from information_schema.tables where table_schema = 'public'");
-        Assert.Superset(new HashSet<string> { "users", "entries", "identity_keys", "devices", "key_packages", "welcomes", "welcome_recipients", "commit_reports" }, tables.ToHashSet());
+        Assert.Superset(new HashSet<string> { "users", "entries", "identity_keys", "devices", "key_packages", "welcomes", "welcome_recipients", "commit_reports", "notification_settings", "room_notification_settings" }, tables.ToHashSet());
         foreach (var table in tables)
         {
             var rows = await server.Database.ReadAsync(connection => connection.QueryAsync($"select * from {table}"), CancellationToken.None);

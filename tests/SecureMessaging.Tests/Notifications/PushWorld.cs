@@ -1,0 +1,110 @@
+using System.Net.Http.Json;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Chat;
+using SecureMessaging.Tests.Auth;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Notifications;
+
+/// <summary>A server, a push service that it may push to, and people who are registered there.</summary>
+internal sealed class PushWorld : IAsyncDisposable
+{
+    public const string Contact = "mailto:operator@example.org";
+    private readonly List<TestUser> users = [];
+    private readonly List<ReceivedPush> seen = [];
+    private readonly List<ReceivedPush> early = [];
+    private int fences;
+
+    private PushWorld(TestPushService service, TestServer server, string[] arguments) => (Service, Server, Arguments) = (service, server, arguments);
+
+    public TestPushService Service { get; }
+
+    public TestServer Server { get; }
+
+    public string[] Arguments { get; }
+
+    /// <summary>What has been looked at, but for fences.</summary>
+    public IEnumerable<ReceivedPush> Seen => seen;
+
+    public static async Task<PushWorld> StartAsync(TestServer shared)
+    {
+        var service = await TestPushService.StartAsync();
+        // One push at a time, so that a later one tells that all before it are done.
+        string[] arguments = [$"--Push:AllowedOrigins:0={service.Origin}", $"--Push:Contact={Contact}", "--Push:Concurrency=1"];
+        return new PushWorld(service, await shared.DedicatedAsync(arguments), arguments);
+    }
+
+    /// <summary>A user who is woken at this path.</summary>
+    public async Task<TestUser> AddAsync(string path)
+    {
+        var user = await Server.SignUpAsync();
+        users.Add(user);
+        using var registered = await user.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest(Service.Origin + path), Wire.Json);
+        registered.EnsureSuccessStatusCode();
+        return user;
+    }
+
+    public async Task SendAsync(TestUser sender, Room room)
+    {
+        using var sent = await Server.Http.SendAsync(
+            HttpMethod.Post, $"/v1/rooms/{room.Id}/messages", sender.Tokens.AccessToken, new SendRequest(room.Id, Guid.NewGuid(), [1, 2, 3]));
+        sent.EnsureSuccessStatusCode();
+    }
+
+    /// <summary>The next push to this path.</summary>
+    public async Task<ReceivedPush> NextAsync(string path)
+    {
+        if (early.Find(push => push.Path == path) is { } known)
+        {
+            early.Remove(known);
+            return known;
+        }
+
+        for (var push = await TakeAsync(); ; push = await TakeAsync())
+        {
+            if (push.Path == path)
+                return push;
+            early.Add(push);
+        }
+    }
+
+    /// <summary>Waits until everything that was to be pushed for what was sent up to now is pushed.</summary>
+    public async Task FenceAsync()
+    {
+        var path = $"/fence-{++fences}";
+        var (sender, woken) = (await Server.SignUpAsync(), await AddAsync(path));
+        users.Add(sender);
+        await SendAsync(sender, await sender.CreateRoomAsync([woken]));
+        for (var push = await Service.NextAsync(); push.Path != path; push = await Service.NextAsync())
+        {
+            seen.Add(push);
+            early.Add(push);
+        }
+    }
+
+    /// <summary>Waits until the server has noticed that the user's connections are closed.</summary>
+    public Task GoneAsync(TestUser user) => UntilAsync(() => Task.FromResult(Server.Services.GetRequiredService<ChatConnections>().Of(user.Id).IsEmpty));
+
+    public static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!await condition())
+            await Task.Delay(20, patience.Token);
+    }
+
+    private async Task<ReceivedPush> TakeAsync()
+    {
+        var push = await Service.NextAsync();
+        seen.Add(push);
+        return push;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var user in users)
+            await user.DisposeAsync();
+        await Server.DisposeAsync();
+        await Service.DisposeAsync();
+    }
+}

@@ -1,0 +1,178 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Admin;
+using SecureMessaging.Tests.Contract;
+using SecureMessaging.Tests.GraphQL;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Privacy;
+
+/// <summary>What the server holds on somebody: all of it, and nothing of anybody else.</summary>
+public abstract class PersonalDataTests(TestServer server)
+{
+    /// <summary>Of the installation, which is nobody's.</summary>
+    private static readonly string[] NobodysTables = ["installation"];
+
+    [Fact]
+    public async Task Every_declared_column_is_in_the_answer()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        await LeaveTracesAsync(anna, ben);
+        var tables = (await ReadAsync(anna)).GetProperty("tables");
+        foreach (var table in Inventory.Declared.Columns.Keys.GroupBy(column => column.Split('.')[0], column => column.Split('.')[1]).Where(table => !NobodysTables.Contains(table.Key)))
+        {
+            Assert.True(tables.TryGetProperty(table.Key, out var rows), $"{table.Key} is not disclosed.");
+            Assert.True(rows.GetArrayLength() > 0, $"This test leaves nothing in {table.Key}.");
+            foreach (var row in rows.EnumerateArray())
+                Assert.Equal(table.Order(StringComparer.Ordinal), row.EnumerateObject().Select(column => column.Name).Order(StringComparer.Ordinal));
+            // A column that is null in all rows would be disclosed by accident.
+            foreach (var column in table.Where(column => column is not ("ended_at" or "spent_at")))
+                Assert.True(rows.EnumerateArray().Any(row => row.GetProperty(column).ValueKind != JsonValueKind.Null), $"This test leaves nothing in {table.Key}.{column}.");
+        }
+    }
+
+    [Fact]
+    public async Task The_answer_is_what_is_there_and_only_ones_own()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        var room = await LeaveTracesAsync(anna, ben);
+        var left = await ben.CreateRoomAsync([anna]);
+        var sent = new List<long> { await SendAsync(anna, room), await SendAsync(anna, left) };
+        var others = await SendAsync(ben, room);
+        (await anna.Http.DeleteAsync($"/v1/rooms/{left.Id}/members/{anna.Id}")).EnsureSuccessStatusCode();
+
+        var text = await anna.Http.GetStringAsync("/v1/me/data");
+        var tables = JsonDocument.Parse(text).RootElement.GetProperty("tables");
+        var user = tables.GetProperty("users").EnumerateArray().Single();
+        Assert.Equal((anna.Id, anna.Username, anna.Email, "user"), (
+            user.GetProperty("id").GetGuid(), user.GetProperty("username").GetString(), user.GetProperty("email").GetString(), user.GetProperty("role").GetString()));
+        Assert.Equal("held, not shown", user.GetProperty("password_hash").GetString());
+        Assert.DoesNotContain("argon2", text, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal("https://push.example.org/anna", tables.GetProperty("sessions").EnumerateArray().Single(session => session.GetProperty("id").GetGuid() == anna.Tokens.SessionId)
+            .GetProperty("push_endpoint").GetString());
+        Assert.Equal("owner", tables.GetProperty("room_members").EnumerateArray().Single(member => member.GetProperty("room_id").GetGuid() == room.Id).GetProperty("role").GetString());
+
+        var entries = tables.GetProperty("entries").EnumerateArray().Select(entry => (Room: entry.GetProperty("room_id").GetGuid(), Seq: entry.GetProperty("seq").GetInt64(), Kind: entry.GetProperty("kind").GetString())).ToList();
+        Assert.Contains((room.Id, sent[0], "message"), entries);
+        // Also where she is no longer.
+        Assert.Contains((left.Id, sent[1], "message"), entries);
+        Assert.DoesNotContain((room.Id, others, "message"), entries);
+        Assert.Equal(entries.Count, entries.Distinct().Count());
+        foreach (var (table, column) in new[] { ("sessions", "user_id"), ("devices", "user_id"), ("room_members", "user_id"), ("commit_reports", "user_id"), ("room_notification_settings", "user_id") })
+            Assert.All(tables.GetProperty(table).EnumerateArray(), row => Assert.Equal(anna.Id, row.GetProperty(column).GetGuid()));
+        Assert.DoesNotContain(ben.Username, text, StringComparison.Ordinal);
+
+        var asked = (await anna.Http.AskAsync("{ me { data } }")).GetProperty("me").GetProperty("data").GetString()!;
+        Assert.Equal(tables.ToString(), JsonDocument.Parse(asked).RootElement.GetProperty("tables").ToString());
+    }
+
+    [Fact]
+    public async Task Many_entries_are_read_in_pages()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([ben]);
+        var (annas, bens) = (await anna.ConnectAsync(), await ben.ConnectAsync());
+        var own = new List<long>();
+        for (var batch = 0; batch < 12; batch++)
+        {
+            own.AddRange((await annas.SendBatchAsync(Batch())).Select(result => result.Ack!.Seq));
+            await bens.SendBatchAsync(Batch());
+        }
+
+        var found = (await ReadAsync(anna)).GetProperty("tables").GetProperty("entries").EnumerateArray().Where(entry => entry.GetProperty("kind").GetString() == "message").ToList();
+        Assert.Equal(own.Order(), found.Select(entry => entry.GetProperty("seq").GetInt64()));
+        Assert.All(found, entry => Assert.Equal(7, entry.GetProperty("ciphertext").GetProperty("bytes").GetInt64()));
+
+        SendRequest[] Batch() => [.. Enumerable.Range(0, 50).Select(_ => new SendRequest(room.Id, Guid.NewGuid(), new byte[7]))];
+    }
+
+    [Fact]
+    public async Task The_operator_is_told_the_same()
+    {
+        using var directory = new TestDirectory();
+        var database = server.PostgresConnection is null ? "" : await TestPostgres.CreateDatabaseAsync();
+        try
+        {
+            string own;
+            string name;
+            await using (var process = new ServerProcess(directory.Path, database))
+            {
+                await process.StartAsync();
+                await using var anna = await TestPeople.SignUpAsync(process.Url);
+                await using var ben = await TestPeople.SignUpAsync(process.Url);
+                var room = await anna.CreateRoomAsync([ben]);
+                await SendAsync(anna, room);
+                await SendAsync(ben, room);
+                name = anna.Username;
+                own = (await ReadAsync(anna)).GetProperty("tables").ToString();
+            }
+
+            var (code, output, error) = await DiscloseAsync(name.ToUpperInvariant());
+            Assert.True(code == 0, error);
+            Assert.Equal(own, JsonSerializer.Serialize(JsonDocument.Parse(output).RootElement.GetProperty("tables")));
+            (code, output, error) = await DiscloseAsync("nobody-here");
+            Assert.Equal((1, "", "There is no user nobody-here.\n"), (code, output, error));
+            (code, _, error) = await DiscloseAsync("--Server:NodeName=x");
+            Assert.Equal(1, code);
+            Assert.StartsWith("Usage: disclose", error, StringComparison.Ordinal);
+        }
+        finally
+        {
+            if (database.Length > 0)
+                await TestPostgres.DropDatabaseAsync(database);
+        }
+
+        Task<(int ExitCode, string Output, string Error)> DiscloseAsync(string argument) => Programs.RunAsync(
+            Repository.BuiltAssembly("src/SecureMessaging.Server"), ["disclose", argument],
+            new() { ["Server__DataDirectory"] = directory.Path, ["ConnectionStrings__Postgres"] = database });
+    }
+
+    /// <summary>Something in every column that can be about an account. Returns a visible room of the two, whose owner is the first.</summary>
+    internal static async Task<Room> LeaveTracesAsync(TestUser anna, TestUser ben)
+    {
+        var night = new NotificationSettings(QuietFrom: 1380, QuietUntil: 420, TimeZone: "Europe/Vienna");
+        var room = await anna.CreateRoomAsync([ben], visible: true, timeToLiveSeconds: 3600);
+        using var renamed = await anna.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}", new RoomSettings([1, 2, 3], 3600), Wire.Json);
+        var seq = await SendAsync(anna, room);
+        using var retracted = await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/messages/{seq}");
+        await SendAsync(anna, room);
+        await anna.CreateRoomAsync([ben], kind: RoomKind.Direct);
+        using var settings = await anna.Http.PutAsJsonAsync("/v1/me/settings", night, Wire.Json);
+        using var own = await anna.Http.PutAsJsonAsync($"/v1/me/settings/rooms/{room.Id}", night, Wire.Json);
+        using var push = await anna.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest("https://push.example.org/anna"), Wire.Json);
+        using var ticket = await anna.Http.PostAsync("/v1/auth/ticket", null);
+        using var device = await anna.AddDeviceAsync();
+        using var second = await device.AddDeviceAsync();
+        await device.StockUpAsync(2, lastResort: true);
+        await second.StockUpAsync(2);
+        var group = await ben.CreateMlsRoomAsync(anna);
+        var claimed = await ben.ClaimAsync(anna);
+        await ben.CommitAsync(group.Id, 0, welcomes: [TestMls.Welcome([.. claimed.Select(package => package.KeyPackage)])]);
+        var commit = await anna.CommitAsync(group.Id, 1);
+        using var report = await anna.Http.PostAsJsonAsync($"/v1/rooms/{group.Id}/invalid-commits", new ReportInvalidCommitRequest(commit.Seq), Wire.Json);
+        foreach (var response in new[] { renamed, retracted, settings, own, push, ticket, report })
+            response.EnsureSuccessStatusCode();
+        return room;
+    }
+
+    private static async Task<JsonElement> ReadAsync(TestUser user)
+    {
+        using var response = await user.Http.GetAsync("/v1/me/data");
+        Assert.Equal(("application/json", "no-store"), (response.Content.Headers.ContentType!.MediaType, response.Headers.CacheControl!.ToString()));
+        return await response.ReadAsync<JsonElement>();
+    }
+
+    private static async Task<long> SendAsync(TestUser user, Room room)
+    {
+        using var response = await user.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [1, 2, 3, 4, 5, 6, 7]), Wire.Json);
+        return (await response.ReadAsync<SendAck>()).Seq;
+    }
+}
+
+public sealed class PersonalDataTestsOnSqlite(SqliteServer server) : PersonalDataTests(server);
+
+public sealed class PersonalDataTestsOnPostgres(PostgresServer server) : PersonalDataTests(server);
