@@ -32,7 +32,6 @@ export function App() {
 function Main() {
   const route = useRoute();
   const app = useApp();
-  const { unsent } = useStatus();
   const conversations = useCell(app.conversations);
   const roomId = route.at === "room" ? route.roomId : undefined;
   const room = conversations?.find(({ id }) => id === roomId);
@@ -43,15 +42,6 @@ function Main() {
     document.title = strings.title(unread, place);
     void (unread > 0 ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.())?.catch(() => undefined);
   }, [unread, place]);
-
-  // Without a network a closed page loses nothing, but with one a moment's patience sends what is on its way.
-  useEffect(() => {
-    if (unsent === 0 || !app.status.get().connected)
-      return undefined;
-    const hold = (event: BeforeUnloadEvent): void => event.preventDefault();
-    window.addEventListener("beforeunload", hold);
-    return () => window.removeEventListener("beforeunload", hold);
-  }, [app, unsent]);
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {

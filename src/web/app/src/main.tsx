@@ -9,9 +9,12 @@ import "./styles/account.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Boot } from "./Boot.js";
+import { strings } from "./strings.js";
 import { installWorker } from "./worker.js";
 import "./theme.js";
 
+document.documentElement.lang = strings.language;
+document.documentElement.dir = strings.direction;
 createRoot(document.getElementById("root")!).render(<StrictMode><Boot /></StrictMode>);
 
 if (import.meta.env.PROD)

@@ -10,6 +10,8 @@ const plural = (n: number, one: string, other: string): string => `${numbers.for
 
 export const strings = {
   language: "en",
+  /** Of its script: "ltr" or "rtl". */
+  direction: "ltr",
   app: "SecureMessaging",
   /** Of the page; with what is unread. */
   title: (unread: number, place?: string) => `${unread > 0 ? `(${numbers.format(unread)}) ` : ""}${place ? `${place} · ` : ""}SecureMessaging`,

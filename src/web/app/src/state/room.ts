@@ -151,7 +151,7 @@ export class RoomStore {
     if (from >= this.staleBefore || to <= 0)
       return;
     const until = Math.min(to + 1, this.staleBefore);
-    const shown = this.messages.filter((message) => message.seq >= from && message.seq < until).length;
+    const shown = this.place(until) - this.place(from);
     const page = shown === 0 ? [] : await this.client.history(this.roomId, { before: until, limit: shown });
     if (page.length > 0) {
       this.merge(page[0]!.seq, until, page);
@@ -161,18 +161,34 @@ export class RoomStore {
 
   /** Puts what was read in the place of what is held from there up to there. What has not changed stays the same object. */
   private merge(from: number, until: number, page: Message[]): void {
-    const held = new Map(this.messages.map((message) => [message.seq, message]));
+    const begin = this.place(from);
+    const end = this.place(until);
+    const held = new Map(this.messages.slice(begin, end).map((message) => [message.seq, message]));
     const fresh = page.map((message) => {
       const old = held.get(message.seq);
       return old && JSON.stringify(old) === JSON.stringify(message) ? old : message;
     });
-    const next = [...this.messages.filter((message) => message.seq < from), ...fresh, ...this.messages.filter((message) => message.seq >= until)];
+    const next = [...this.messages.slice(0, begin), ...fresh, ...this.messages.slice(end)];
     for (const message of fresh) {
       const overlay = this.overlays.get(idOf(message));
       if (overlay && JSON.stringify(overlay.before) !== JSON.stringify(message))
         this.overlays.delete(idOf(message));
     }
     this.messages = next;
+  }
+
+  /** The index of the first message from there on. */
+  private place(seq: number): number {
+    let low = 0;
+    let high = this.messages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.messages[middle]!.seq < seq)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return low;
   }
 
   private publish(): void {

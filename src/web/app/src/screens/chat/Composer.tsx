@@ -4,7 +4,7 @@ import { Icon } from "../../components/Icon.js";
 import type { Message } from "../../sdk.js";
 import { useApp } from "../../state/context.js";
 import { strings } from "../../strings.js";
-import { gist } from "./words.js";
+import { gist, wordsOf } from "./words.js";
 
 /** What the composer works on, apart from a new message. */
 export type Aim = { kind: "reply"; to: Message } | { kind: "edit"; message: Message } | undefined;
@@ -40,7 +40,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
   const unsaved = useRef<{ timer: ReturnType<typeof setTimeout>; text: string }>(undefined);
   /** Sends that the outbox has not taken yet: until then they stand in the draft. */
   const taken = useRef<string[]>([]);
-  const kept = useRef("");
+  const kept = useRef<string>(undefined);
   const typed = useRef(0);
   const tooLong = text.length > maxBytes / 6 && sizeOf(text) > maxBytes;
 
@@ -80,12 +80,12 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
   // What is edited takes the place of the draft, and the draft comes back.
   useEffect(() => {
     if (aim?.kind === "edit") {
-      const { content } = aim.message;
-      kept.current = area.current?.value ?? "";
-      setText(content.type === "text" || content.type === "reply" ? content.text : "");
-      return () => setText(kept.current);
+      kept.current ??= area.current?.value ?? "";
+      setText(wordsOf(aim.message) ?? "");
+    } else if (kept.current !== undefined) {
+      setText(kept.current);
+      kept.current = undefined;
     }
-    return undefined;
   }, [aim]);
 
   useEffect(() => {
@@ -120,9 +120,8 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
       return;
     if (aim?.kind === "edit") {
       const { message } = aim;
-      const { content } = message;
       onAim(undefined);
-      if ((content.type === "text" || content.type === "reply") && content.text !== words)
+      if (wordsOf(message) !== words)
         onEdit(message, words).catch(toasts.fail);
       return;
     }
