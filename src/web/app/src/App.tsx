@@ -32,6 +32,7 @@ export function App() {
 function Main() {
   const route = useRoute();
   const app = useApp();
+  const { username = "" } = useStatus();
   const conversations = useCell(app.conversations);
   const roomId = route.at === "room" ? route.roomId : undefined;
   const room = conversations?.find(({ id }) => id === roomId);
@@ -62,7 +63,8 @@ function Main() {
               : room ? <Chat key={room.id} conversation={room} />
                 : route.at === "room" && conversations === undefined ? <Loading />
                   : route.at === "room" ? <Empty icon="chat" title={strings.chat.gone} text={strings.chat.goneText} />
-                    : <Empty icon="chat" title={strings.list.pick} text={strings.list.pickText} />}
+                    : conversations?.length === 0 ? <Empty icon="lock" title={strings.list.welcome(username)} text={strings.list.welcomeText} />
+                      : <Empty icon="chat" title={strings.list.pick} text={strings.list.pickText} />}
         </Suspense>
       </main>
       {room && route.at === "room" && route.details && (

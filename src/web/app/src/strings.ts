@@ -102,6 +102,7 @@ export const strings = {
     none: "Start your first conversation", noneText: "Ask somebody for their username, or tell them yours:",
     noneAction: "Start a conversation", copyName: "Copy my username", nameCopied: "Your username is copied.",
     nothing: "No conversation is called that.",
+    welcome: (name: string) => `Welcome, ${name}`, welcomeText: "Your keys were made on this device and never leave it. Start a conversation with somebody's exact username; what you write is encrypted before it goes out.",
     pick: "Pick a conversation", pickText: "Or start a new one. What you write is encrypted before it leaves this device.",
     noMessages: "No messages yet", you: "You", left: "You are no longer in it",
     unread: (n: number) => plural(n, "unread message", "unread messages"),
