@@ -13,6 +13,7 @@ using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Privacy;
 using SecureMessaging.Server.Retention;
 using SecureMessaging.Server.Rooms;
+using SecureMessaging.Server.Web;
 using Serilog.Core;
 
 namespace SecureMessaging.Server;
@@ -91,11 +92,13 @@ internal static partial class ServerApp
         builder.AddRetention();
         builder.AddPrivacy();
         builder.AddGraphQL();
+        builder.AddWeb();
         configure?.Invoke(builder);
 
         var app = builder.Build();
         Prepare(app);
         app.UsePlatform();
+        app.UseWeb();
         app.UseChat();
         app.UseAuth();
         app.UseDevices();

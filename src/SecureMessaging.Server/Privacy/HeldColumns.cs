@@ -1,6 +1,5 @@
 using System.Data.Common;
 using System.Text.Json;
-using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Privacy;
 
@@ -27,7 +26,7 @@ internal sealed record HeldColumn(string Name, Action<Utf8JsonWriter, object, Db
     /// <summary>What one of a few numbers is called on the wire.</summary>
     public static HeldColumn OneOf<T>(string name)
         where T : struct, Enum =>
-        new(name, (json, value, _) => JsonSerializer.Serialize(json, (T)Enum.ToObject(typeof(T), ToNumber(value)), Wire.Json), name);
+        new(name, (json, value, _) => json.WriteStringValue(JsonNamingPolicy.CamelCase.ConvertName(Enum.ToObject(typeof(T), ToNumber(value)).ToString()!)), name);
 
     /// <summary>What is large, and can be fetched elsewhere: only its size.</summary>
     public static HeldColumn Size(string name) => new(

@@ -43,7 +43,7 @@ internal sealed class PersonalDataStore(Database database, EmailCipher emails, P
 
     private static readonly string ScanSql = $"""
         {Select("entries", EntryColumns)}
-        where room_id = @RoomId and seq > @AfterSeq and (owner_proof is not null or sender_id = @UserId or user_id = @UserId) order by seq limit @Limit
+        where room_id = @RoomId and seq > @AfterSeq and (owner_proof is not null or sender_id = @UserId or user_id = @UserId or target_seq is not null) order by seq limit @Limit
         """;
 
     private readonly HeldTable[] tables =
@@ -93,9 +93,10 @@ internal sealed class PersonalDataStore(Database database, EmailCipher emails, P
         var rooms = await database.ReadAsync(connection => connection.QueryAsync<Guid>(ScannedRoomsSql, new { UserId = userId }, cancellationToken), cancellationToken);
         foreach (var roomId in rooms)
         {
+            var own = new HashSet<long>();
             for (long? next = 0; next is not null;)
             {
-                next = await WriteEntriesAsync(json, roomId, userId, next.Value, cancellationToken);
+                next = await WriteEntriesAsync(json, roomId, userId, next.Value, own, cancellationToken);
                 if (buffer.WrittenCount + json.BytesPending >= FlushBytes)
                     await FlushAsync();
             }
@@ -116,7 +117,7 @@ internal sealed class PersonalDataStore(Database database, EmailCipher emails, P
     }
 
     /// <summary>Returns the seq after which to go on, or null at the end.</summary>
-    private async Task<long?> WriteEntriesAsync(Utf8JsonWriter json, Guid roomId, Guid userId, long afterSeq, CancellationToken cancellationToken)
+    private async Task<long?> WriteEntriesAsync(Utf8JsonWriter json, Guid roomId, Guid userId, long afterSeq, HashSet<long> own, CancellationToken cancellationToken)
     {
         var read = await ReadAsync(
             ScanSql,
@@ -124,8 +125,11 @@ internal sealed class PersonalDataStore(Database database, EmailCipher emails, P
             row =>
             {
                 afterSeq = ToNumber(row["seq"]);
-                if (IsOwn(row, roomId, userId))
-                    Write(json, EntryColumns, row);
+                // Who took an entry back is who sent it.
+                if (!IsOwn(row, roomId, userId) && !(row["target_seq"] is not DBNull and var target && own.Contains(ToNumber(target))))
+                    return;
+                own.Add(afterSeq);
+                Write(json, EntryColumns, row);
             },
             cancellationToken);
         return read < ScanBatch ? null : afterSeq;

@@ -7,7 +7,8 @@ namespace SecureMessaging.Server.Rooms;
 
 /// <summary>Takes an account out of every room: its memberships, its entries, its traces in the rosters.</summary>
 /// <remarks>
-/// Sealed entries have no sender, so they are found by computing the owner proof of every entry of the rooms that the account is in.
+/// Sealed entries have no sender, so they are found by computing the owner proof of every entry of the rooms that the account is in,
+/// or that still tell of its coming and going.
 /// An account that is the only owner hands the room to the oldest admin, or else to the oldest member.
 /// </remarks>
 internal sealed class MemberErasure(Database database, RosterStore roster, LogStore log, OwnerProof ownerProof, CommitFeed feed, RoomEvents events)
@@ -15,6 +16,9 @@ internal sealed class MemberErasure(Database database, RosterStore roster, LogSt
     private const int ScanBatch = 500;
 
     private const string RoomsSql = "select room_id from room_members where user_id = @UserId order by room_id";
+
+    // Also rooms that the account has left, as long as they still tell of it.
+    private const string ContentRoomsSql = "select room_id from room_members where user_id = @UserId union select room_id from entries where user_id = @UserId order by 1";
 
     private const string MembersSql = "select user_id, role from room_members where room_id = @RoomId and user_id <> @UserId order by role desc, joined_seq";
 
@@ -45,12 +49,12 @@ internal sealed class MemberErasure(Database database, RosterStore roster, LogSt
     private const string EraseRosterSql = "update entries set user_id = null where user_id = @UserId";
 
     /// <summary>
-    /// Erases what the account has sent to the rooms it is in, a batch a transaction so that nobody waits for long. Returns up to where each room was seen.
+    /// Erases what the account has sent, a batch a transaction so that nobody waits for long. Returns up to where each room was seen.
     /// </summary>
     public async Task<IReadOnlyDictionary<Guid, long>> EraseContentAsync(Guid userId, CancellationToken cancellationToken)
     {
         var seen = new Dictionary<Guid, long>();
-        foreach (var roomId in await database.ReadAsync(connection => connection.QueryAsync<Guid>(RoomsSql, new { UserId = userId }, cancellationToken), cancellationToken))
+        foreach (var roomId in await database.ReadAsync(connection => connection.QueryAsync<Guid>(ContentRoomsSql, new { UserId = userId }, cancellationToken), cancellationToken))
         {
             for (long? next = 0; next is not null;)
             {

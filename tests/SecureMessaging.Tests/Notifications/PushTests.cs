@@ -57,6 +57,7 @@ public abstract class PushTests(TestServer shared)
         Assert.Equal(1, world.Service.Count("/ben"));
         world.Server.Time.Advance(Interval);
         await world.NextAsync("/ben");
+        await world.FenceAsync();
         world.Server.Time.Advance(Interval);
         await world.FenceAsync();
         Assert.Equal(2, world.Service.Count("/ben"));
@@ -126,6 +127,7 @@ public abstract class PushTests(TestServer shared)
         Assert.True((await carl.Http.GetFromJsonAsync<AccountSettings>("/v1/me/settings", Wire.Json))!.Push.Registered);
 
         world.Service.Answer = context => context.Response.StatusCode = StatusCodes.Status201Created;
+        await world.FenceAsync();
         world.Server.Time.Advance(TimeSpan.FromSeconds(100));
         await world.SendAsync(anna, room);
         await world.FenceAsync();

@@ -89,17 +89,19 @@ public abstract class CanaryTests(TestServer shared)
         var sealedRoom = await anna.CreateRoomAsync([ben, carl]);
         var visibleRoom = await ben.CreateRoomAsync([anna], visible: true);
         var leftRoom = await ben.CreateRoomAsync([anna], visible: true);
+        var leftSealedRoom = await ben.CreateRoomAsync([anna]);
         var alone = await anna.CreateRoomAsync([]);
         var hub = await anna.ConnectAsync();
         var bens = await ben.ConnectAsync();
         for (var i = 0; i < 20; i++)
         {
-            foreach (var room in new[] { sealedRoom, visibleRoom, leftRoom, alone })
+            foreach (var room in new[] { sealedRoom, visibleRoom, leftRoom, leftSealedRoom, alone })
                 await hub.SendAsync(room.Id, [.. "of anna"u8]);
             await bens.SendAsync(sealedRoom.Id, [.. "of ben"u8]);
         }
 
-        (await anna.Http.DeleteAsync($"/v1/rooms/{leftRoom.Id}/members/{anna.Id}")).EnsureSuccessStatusCode();
+        foreach (var left in new[] { leftRoom, leftSealedRoom })
+            (await anna.Http.DeleteAsync($"/v1/rooms/{left.Id}/members/{anna.Id}")).EnsureSuccessStatusCode();
         using var device = await anna.AddDeviceAsync();
         using var second = await device.AddDeviceAsync();
         await device.StockUpAsync(3, lastResort: true);

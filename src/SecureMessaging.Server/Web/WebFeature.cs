@@ -1,0 +1,67 @@
+using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
+
+namespace SecureMessaging.Server.Web;
+
+/// <summary>
+/// The web app: the files of its build at their own paths, and nothing at any other. Its routes stand behind the <c>#</c>, so no path of the API is answered
+/// with a page. Nothing of what people write is in these files, which is why they alone are compressed.
+/// </summary>
+internal static class WebFeature
+{
+    // 'self' of connect-src covers the WebSocket of the page's own origin (CSP level 3 section 6.7.2.8).
+    private const string ContentSecurityPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; worker-src 'self'; "
+        + "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+    private const string PermissionsPolicy =
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
+
+    public static void AddWeb(this WebApplicationBuilder builder) =>
+        builder.Services.AddOptions<WebOptions>().BindConfiguration(WebOptions.Section)
+            .Validate(options => options.IsRootUsable, $"Web:Root takes a folder with an {WebFiles.Index}.").ValidateOnStart();
+
+    public static void UseWeb(this WebApplication app)
+    {
+        var files = WebFiles.Read(app.Services.GetRequiredService<IOptions<WebOptions>>().Value);
+        if (files.Count == 0)
+            return;
+        app.Use((context, next) => IsRead(context) && files.TryGetValue(context.Request.Path.Value ?? "", out var file) ? SendAsync(context, file) : next(context));
+    }
+
+    private static bool IsRead(HttpContext context) =>
+        (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)) && context.Request.Headers.Upgrade.Count == 0;
+
+    private static async Task SendAsync(HttpContext context, WebFile file)
+    {
+        var (bytes, encoding, etag) = file.For(Takes(context.Request, "br"), Takes(context.Request, "gzip"));
+        var headers = context.Response.Headers;
+        headers.ContentSecurityPolicy = ContentSecurityPolicy;
+        headers.XContentTypeOptions = "nosniff";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers["Permissions-Policy"] = PermissionsPolicy;
+        headers["Cross-Origin-Opener-Policy"] = "same-origin";
+        headers["Cross-Origin-Resource-Policy"] = "same-origin";
+        headers.CacheControl = file.CacheControl;
+        headers.ETag = etag;
+        if (file.IsCompressible)
+            headers.Vary = HeaderNames.AcceptEncoding;
+        if (context.Request.Headers.IfNoneMatch.ToString().Split(',', StringSplitOptions.TrimEntries).Contains(etag, StringComparer.Ordinal))
+        {
+            context.Response.StatusCode = StatusCodes.Status304NotModified;
+            return;
+        }
+
+        context.Response.ContentType = file.ContentType;
+        context.Response.ContentLength = bytes.Length;
+        if (encoding is not null)
+            headers.ContentEncoding = encoding;
+        if (!HttpMethods.IsHead(context.Request.Method))
+            await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+    }
+
+    /// <summary>RFC 9110 section 12.5.3, but for weights, which browsers do not send.</summary>
+    private static bool Takes(HttpRequest request, string encoding) =>
+        StringWithQualityHeaderValue.TryParseList(request.Headers.AcceptEncoding, out var accepted)
+        && accepted.Any(item => item.Value.Equals(encoding, StringComparison.OrdinalIgnoreCase) && item.Quality is not 0);
+}

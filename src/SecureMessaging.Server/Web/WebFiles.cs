@@ -1,0 +1,106 @@
+using System.Collections.Frozen;
+using System.IO.Compression;
+using System.Reflection;
+using System.Security.Cryptography;
+
+namespace SecureMessaging.Server.Web;
+
+/// <summary>One file of the app, as it is sent.</summary>
+internal sealed class WebFile
+{
+    private const int WorthCompressing = 512;
+    private static readonly string[] Texts = [".html", ".js", ".css", ".svg", ".json", ".webmanifest", ".txt", ".map", ".wasm"];
+
+    private readonly byte[] content;
+    private readonly Lazy<byte[]>? brotli;
+    private readonly Lazy<byte[]>? gzip;
+    private readonly string hash;
+
+    public WebFile(string name, byte[] content)
+    {
+        this.content = content;
+        var extension = Path.GetExtension(name);
+        hash = Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 16));
+        ContentType = extension switch
+        {
+            ".html" => "text/html; charset=utf-8",
+            ".js" or ".mjs" => "text/javascript; charset=utf-8",
+            ".css" => "text/css; charset=utf-8",
+            ".svg" => "image/svg+xml",
+            ".png" => "image/png",
+            ".ico" => "image/x-icon",
+            ".webp" => "image/webp",
+            ".woff2" => "font/woff2",
+            ".wasm" => "application/wasm",
+            ".json" or ".map" => "application/json",
+            ".webmanifest" => "application/manifest+json",
+            ".txt" => "text/plain; charset=utf-8",
+            _ => "application/octet-stream",
+        };
+        // The build puts a hash of the content into these names; all others must be asked for anew, the service worker above all.
+        CacheControl = name.StartsWith("assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache";
+        if (content.Length < WorthCompressing || !Texts.Contains(extension, StringComparer.Ordinal))
+            return;
+        brotli = new(() => Compress(stream => new BrotliStream(stream, CompressionLevel.Optimal)));
+        gzip = new(() => Compress(stream => new GZipStream(stream, CompressionLevel.Optimal)));
+    }
+
+    public string ContentType { get; }
+
+    public string CacheControl { get; }
+
+    public bool IsCompressible => brotli is not null;
+
+    /// <summary>The bytes in the best encoding that the client takes, made when it is first asked for.</summary>
+    public (ReadOnlyMemory<byte> Bytes, string? Encoding, string ETag) For(bool takesBrotli, bool takesGzip) =>
+        takesBrotli && brotli is not null ? (brotli.Value, "br", $"\"{hash}-br\"")
+        : takesGzip && gzip is not null ? (gzip.Value, "gzip", $"\"{hash}-gz\"")
+        : (content, null, $"\"{hash}\"");
+
+    private byte[] Compress(Func<Stream, Stream> encode)
+    {
+        using var output = new MemoryStream();
+        using (var stream = encode(output))
+            stream.Write(content);
+        return output.ToArray();
+    }
+}
+
+/// <summary>The files of the app by their path, all in memory: from the build, or from a folder of the operator.</summary>
+internal static class WebFiles
+{
+    public const string Index = "index.html";
+    private const string Prefix = "web/";
+
+    public static FrozenDictionary<string, WebFile> Read(WebOptions options)
+    {
+        if (!options.Enabled)
+            return FrozenDictionary<string, WebFile>.Empty;
+        var files = string.IsNullOrEmpty(options.Root) ? Embedded() : InFolder(Path.GetFullPath(options.Root));
+        return files.SelectMany(file => Paths(file.Name).Select(path => KeyValuePair.Create(path, new WebFile(file.Name, file.Content))))
+            .ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private static IEnumerable<string> Paths(string name) => name == Index ? ["/", $"/{Index}"] : [$"/{name}"];
+
+    private static IEnumerable<(string Name, byte[] Content)> InFolder(string root) =>
+        Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories)
+            .Select(path => (Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'), File.ReadAllBytes(path)));
+
+    private static IEnumerable<(string Name, byte[] Content)> Embedded()
+    {
+        var assembly = Assembly.GetExecutingAssembly();
+        return assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal))
+            .Select(name => (name[Prefix.Length..].Replace('\\', '/'), Read(assembly.GetManifestResourceStream(name)!)));
+    }
+
+    private static byte[] Read(Stream stream)
+    {
+        using (stream)
+        {
+            var content = new byte[stream.Length];
+            stream.ReadExactly(content);
+            return content;
+        }
+    }
+}
