@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url";
 
 const dll = process.env.APP_TESTS_SERVER ?? fileURLToPath(new URL("../../../src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll", import.meta.url));
 
+/** The app as it was built last, so that a change of it needs no build of the server. */
+const app = fileURLToPath(new URL("../../../src/web/app/dist", import.meta.url));
+
 const freePort = (): Promise<number> => new Promise((resolve, reject) => {
   const probe = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
     const { port } = probe.address() as { port: number };
@@ -33,7 +36,7 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const child = this.process = spawn("dotnet", [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url="], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = this.process = spawn("dotnet", [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url=", `--Web:Root=${app}`], { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout!, child.stderr!])
       stream.on("data", (chunk: Buffer) => {
         this.log = (this.log + chunk.toString()).slice(-4_000);

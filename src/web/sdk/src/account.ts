@@ -1,3 +1,4 @@
+import { SecureMessagingError } from "./errors.js";
 import type { Context } from "./rooms/context.js";
 import type { NotificationPreferences } from "./tabs/shared.js";
 import type { TokenResponse } from "./wire.js";
@@ -24,11 +25,13 @@ export class Account {
   /**
    * Gives the account another e-mail address.
    * @param password Asked for because somebody else may sit at an open device; the server itself does not, so it is tried in a sign-in that ends at once.
-   * @throws {@link SecureMessagingError} `Unauthenticated` when it is another.
+   * @throws {@link SecureMessagingError} `Forbidden` when it is another.
    */
   async changeEmail(password: string, email: string): Promise<void> {
-    const { http, username } = this.context.session;
-    const tokens = await http.call<TokenResponse>("POST", "v1/auth/token", { username, password });
+    const { http } = this.context.session;
+    const tokens = await this.enter(password);
+    if (!tokens)
+      throw SecureMessagingError.of("Forbidden", "The password is wrong.");
     await http.call("POST", "v1/auth/logout", { refreshToken: tokens.refreshToken }, tokens.accessToken);
     await this.context.session.call("PATCH", "v1/me", { email });
   }
@@ -38,10 +41,36 @@ export class Account {
     await this.context.session.call("POST", "v1/me/password", { currentPassword: password, newPassword });
   }
 
-  /** Erases the account and everything that the server holds on it. The store of this device keeps what it has until it is wiped. */
-  async delete(password: string): Promise<void> {
-    await this.context.session.call("POST", "v1/me/delete", { password });
-    await this.context.session.end();
+  /**
+   * Erases the account and everything that the server holds on it. The store of this device keeps what it has until it is wiped.
+   * @param repeated Whether it may have been asked for before, so that the account may be gone already.
+   * @throws {@link SecureMessagingError} `Forbidden` when the password is another.
+   */
+  async delete(password: string, repeated = false): Promise<void> {
+    const { session } = this.context;
+    try {
+      await session.call("POST", "v1/me/delete", { password });
+    } catch (error) {
+      if (!repeated || !(error instanceof SecureMessagingError) || error.code !== "SignedOut")
+        throw error;
+      // The session is over: with the account, or for another reason.
+      const tokens = await this.enter(password);
+      if (tokens)
+        await session.http.call("POST", "v1/me/delete", { password }, tokens.accessToken);
+    }
+    await session.end();
+  }
+
+  /** Another session; undefined when name and password fit no account. */
+  private async enter(password: string): Promise<TokenResponse | undefined> {
+    const { http, username } = this.context.session;
+    try {
+      return await http.call<TokenResponse>("POST", "v1/auth/token", { username, password });
+    } catch (error) {
+      if (error instanceof SecureMessagingError && error.code === "Unauthenticated")
+        return undefined;
+      throw error;
+    }
   }
 
   /** Everything the server holds on this user. */

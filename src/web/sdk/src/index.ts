@@ -16,6 +16,4 @@ export { IndexedDbStore } from "./store/indexedDb.js";
 export { Emitter } from "./events.js";
 export type { Role, RoomKind } from "./wire.js";
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
-export type {
-  Conversation, NotificationPreferences, PendingSend, RoomMarks, SharedClient, SharedEvents, SharedMember, SharedStatus,
-} from "./tabs/shared.js";
+export type * from "./tabs/shared.js";

@@ -126,6 +126,42 @@ test("a leader that answers nobody is replaced, and finds out by its next write"
   await expect(frozen.write(new Map([["x", pack(1)]]))).rejects.toMatchObject({ code: "Conflict" });
 }, 30_000);
 
+test("what was refused is kept until somebody decides, a room that is over stays readable, and warnings stay until somebody has looked", async () => {
+  const { roomId } = await device("kept", 10);
+  const over = newId();
+  const store = await IndexedDbStore.open("kept");
+  const [refused, unwanted] = [newId(), newId()];
+  const failed = (id: string) => pack({ id, roomId, content: { type: "text", text: `refused ${id}` }, at: 1, error: { code: "Forbidden", message: "No.", retryable: false } });
+  await store.write(new Map([
+    [keys.failed(roomId, refused), failed(refused)], [keys.failed(roomId, unwanted), failed(unwanted)],
+    [`conversation/${roomId}`, pack({ id: roomId, kind: "group", name: "Lunch", members: [{ userId: me, username: "anna", role: "owner" }, { userId: ben, username: "ben", role: "member" }], mark: 0 })],
+    [keys.pin(ben), pack({ key: new Uint8Array(32), since: Date.now() - 1000, changed: true })],
+    [`conversation/${over}`, pack({ id: over, kind: "direct", members: [{ userId: ben, username: "ben", role: "member" }], mark: 0 })],
+    [keys.message(over, 7), pack({ seq: 7, id: newId(), from: { userId: ben, deviceId: newId() }, mine: false, at: 1, content: { type: "text", text: "bye" } })],
+  ]));
+  await store.close();
+  let tab = await open("kept");
+  const find = async (id: string) => (await tab.conversations()).find((conversation) => conversation.id === id);
+  expect(await tab.pending(roomId)).toMatchObject([{ state: "failed", error: "Forbidden" }, { state: "failed", error: "Forbidden" }]);
+  await Promise.all([tab.retry(roomId, refused), tab.retry(roomId, refused)]);
+  await tab.discard(roomId, unwanted);
+  expect(await tab.pending(roomId)).toMatchObject([{ id: refused, state: "waiting", text: `refused ${refused}` }]);
+  expect(await find(over)).toMatchObject({ title: "ben", unread: 1, last: { content: { text: "bye" } } });
+  expect((await find(over))!.role).toBeUndefined();
+  await expect(tab.send(over, "anybody there?")).rejects.toMatchObject({ retryable: true });
+  expect((await find(roomId))!.problem).toBe("identityChanged");
+  await tab.acknowledge(roomId);
+  expect((await find(roomId))!.problem).toBeUndefined();
+  await tab.deleteRoom(over);
+  await tab.close();
+  tab = await open("kept");
+  expect(await find(over)).toBeUndefined();
+  expect((await find(roomId))!.problem).toBeUndefined();
+  expect(await tab.pending(roomId)).toMatchObject([{ id: refused, state: "waiting" }]);
+  await tab.signOut({ wipe: true });
+  expect(tab.status.state).toBe("signedOut");
+}, 30_000);
+
 test("a tab of an earlier version gives way and says so", async () => {
   const { roomId } = await device("versions", 10);
   const old = await open("versions");

@@ -172,7 +172,7 @@ const calls: Calls = {
   }),
   deleteAccount: async (host, [password], call) => {
     if (!(call.repeated && !host.isSignedIn))
-      await host.client.account.delete(password);
+      await host.client.account.delete(password, call.repeated);
     await host.wipe();
   },
   dataHeld: (host) => host.client.account.dataHeld(),

@@ -12,6 +12,8 @@ export interface ConversationRecord {
   kind: RoomKind;
   name?: string;
   members: WireMember[];
+  /** When this device first saw it. */
+  since?: number;
   /** How far this user has read here; the receipt follows. */
   mark: number;
   /** What went wrong and nobody has looked at. */
@@ -28,6 +30,8 @@ interface Known {
   /** The farthest message that `unread` and `last` take into account. */
   counted: number;
   readUpTo: number;
+  /** Counts arrivals: the server's times are whole minutes. */
+  arrival: number;
 }
 
 const recordKey = (id: string) => `conversation/${id}`;
@@ -42,6 +46,7 @@ const mostUnread = 1000;
 export class Conversations {
   private readonly known = new Map<string, Known>();
   private readonly turn = new Mutex();
+  private arrivals = 0;
   /** When identity keys changed, by user. */
   private readonly changedKeys = new Map<string, number>();
 
@@ -89,7 +94,7 @@ export class Conversations {
       if (known)
         known.room = room;
       else
-        await this.know({ id: room.id, kind: room.kind, ...(room.name === undefined ? {} : { name: room.name }), members: [], mark: 0 }, room, true);
+        await this.know({ id: room.id, kind: room.kind, ...(room.name === undefined ? {} : { name: room.name }), members: [], since: Date.now(), mark: 0 }, room, true);
       const { record, readUpTo } = this.known.get(room.id)!;
       if (record.members.length === 0)
         void this.learnMembers(room).catch(() => undefined);
@@ -128,9 +133,8 @@ export class Conversations {
   }
 
   list(): Conversation[] {
-    const all = [...this.known.values()].map((known): [Conversation, number] => [this.describe(known), known.last?.at.getTime() ?? Infinity]);
-    // A room in which nothing was said yet is a new one.
-    return all.sort(([a, at], [b, bt]) => (bt === at ? 0 : bt - at) || (b.last?.seq ?? 0) - (a.last?.seq ?? 0) || (a.id < b.id ? -1 : 1)).map(([conversation]) => conversation);
+    const active = ({ last, record }: Known) => last?.at.getTime() ?? record.since ?? 0;
+    return [...this.known.values()].sort((a, b) => active(b) - active(a) || b.arrival - a.arrival || (a.record.id < b.record.id ? -1 : 1)).map((known) => this.describe(known));
   }
 
   members(roomId: string): WireMember[] {
@@ -220,7 +224,7 @@ export class Conversations {
   private async know(record: ConversationRecord, room: Room | undefined, isNew = false): Promise<void> {
     const readUpTo = Math.max(record.mark, await read<number>(this.store, keys.read(record.id, this.client.userId)) ?? 0);
     const newest = (await this.history(record.id, { limit: 10 }));
-    const known: Known = { record, room, last: newest.findLast(isShown), unread: 0, counted: newest.at(-1)?.seq ?? 0, readUpTo };
+    const known: Known = { record, room, last: newest.findLast(isShown), unread: 0, counted: newest.at(-1)?.seq ?? 0, readUpTo, arrival: 0 };
     known.unread = await this.count(known);
     this.known.set(record.id, known);
     if (isNew)
@@ -238,8 +242,10 @@ export class Conversations {
     const known = this.known.get(roomId);
     if (known && message.seq > known.counted) {
       known.counted = message.seq;
-      if (isShown(message))
+      if (isShown(message)) {
         known.last = message;
+        known.arrival = ++this.arrivals;
+      }
       if (isUnread(message) && message.seq > known.readUpTo)
         known.unread++;
     }

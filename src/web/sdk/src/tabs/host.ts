@@ -3,13 +3,16 @@ import { SecureMessagingError } from "../errors.js";
 import type { Room } from "../room.js";
 import type { IndexedDbStore } from "../store/indexedDb.js";
 import { keys, read, type Store } from "../store/store.js";
-import { Mutex } from "../timing.js";
+import { Mutex, sleep } from "../timing.js";
 import { Conversations } from "./conversations.js";
 import { LentStore } from "./lent.js";
 import type { SharedEvents, SharedStatus } from "./shared.js";
 
 /** Told to all tabs. @internal */
 export type Tell = <K extends keyof SharedEvents>(name: K, event: SharedEvents[K]) => void;
+
+/** So long the server is waited for when somebody signs out. */
+const goodbyeMs = 5_000;
 
 /** What the leader has and the other tabs ask for: the store and, while somebody is signed in, the client. @internal */
 export class Host {
@@ -71,11 +74,17 @@ export class Host {
 
   signOut(wipe: boolean): Promise<void> {
     return this.turn.run(async () => {
-      await this.signedIn?.client.signOut().catch((error: unknown) => {
-        // Without a connection the session ends here alone; the server forgets it in time.
-        if (!wipe || !(error instanceof SecureMessagingError))
-          throw error;
-      });
+      const { signedIn } = this;
+      if (signedIn) {
+        const answered = new AbortController();
+        await Promise.race([
+          signedIn.client.signOut(), sleep(goodbyeMs, answered.signal).then(() => Promise.reject(SecureMessagingError.unreachable())),
+        ]).catch((error: unknown) => {
+          // Without a connection the session ends here alone; the server forgets it in time.
+          if (!wipe || !(error instanceof SecureMessagingError))
+            throw error;
+        }).finally(() => answered.abort(new Error("done")));
+      }
       await this.drop();
       if (wipe)
         await this.erase();

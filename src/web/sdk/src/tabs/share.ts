@@ -46,6 +46,8 @@ export class Share {
   private readonly running = new Set<string>();
   private readonly closing = new AbortController();
   private readonly opened = defer<void>();
+  private readonly over = defer<void>();
+  private isOver = false;
   /** Whose calls are answered: the newest leader's that was heard of. */
   private term = 0;
   private host: Host | undefined;
@@ -96,11 +98,10 @@ export class Share {
     this.failAll(closed());
     this.lead?.resolve();
     await this.over.promise;
+    this.isOver = true;
     this.channel.close();
     this.inbox.close();
   }
-
-  private readonly over = defer<void>();
 
   /** Waits for the lock, leads, and waits again. */
   private async run(): Promise<void> {
@@ -292,7 +293,8 @@ export class Share {
   }
 
   private say(word: Word): void {
-    this.channel.postMessage({ v: this.version, ...word });
+    if (!this.isOver)
+      this.channel.postMessage({ v: this.version, ...word });
   }
 
   /** Counts by its own clock's ticks: a tab that was itself asleep has not waited. */

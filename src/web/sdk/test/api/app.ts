@@ -2,6 +2,7 @@
 import {
   IndexedDbStore, MemoryStore, SecureMessaging, SecureMessagingError, type IdentityChange, type Message, type Role, type Room, type Store,
 } from "@secure-messaging/sdk";
+import { openSharedClient, type Conversation, type SharedClient } from "@secure-messaging/sdk/browser";
 import { FileStore } from "@secure-messaging/sdk/node";
 
 export async function app(inBrowser: boolean): Promise<void> {
@@ -27,8 +28,19 @@ export async function app(inBrowser: boolean): Promise<void> {
   }
   for (const device of await client.devices.list())
     if (!device.approved)
-      await client.devices.approve(device.id, device.code);
+      console.log(await client.devices.approve(device.id, device.code));
   console.log(await client.safetyNumber("ben"), await room.code(), (await room.reads()).get(client.userId));
+  await client.close();
+}
+
+export async function tab(): Promise<void> {
+  const client: SharedClient = await openSharedClient({ url: "https://example.org" });
+  client.on("status", ({ state, leader }) => console.log(state, leader));
+  const all: Conversation[] = await client.conversations();
+  const id = await client.send(all[0]!.id, "hello", { replyTo: all[0]!.last!.id });
+  console.log(id, (await client.history(all[0]!.id, { limit: 20 }))[0]?.at.getTime());
+  if (client.status.toConfirm)
+    await client.confirmDevice("00000 00000 00000 00000 00000 00000");
   await client.close();
 }
 
