@@ -46,6 +46,7 @@ export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: 
   let day: number | undefined;
   let previous: BubbleRow | undefined;
   let divided = false;
+  let name: string | undefined;
   const startDay = (at: number): void => {
     const key = dayKey(at);
     // A server's clock may go back; days are not begun twice for that.
@@ -73,6 +74,10 @@ export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: 
       previous = undefined;
     }
     if (message.content.type === "name") {
+      // The name is told anew to whoever comes later; that is no event for the others.
+      if (message.content.name === name)
+        continue;
+      ({ name } = message.content);
       rows.push({ type: "name", key: keyOf(message), message });
       previous = undefined;
       continue;
