@@ -11,7 +11,7 @@ export function Code({ label, code }: { label: string; code: string }) {
         <span className="small muted grow">{label}</span>
         <IconButton icon="copy" small label={strings.common.copy} onClick={() => void navigator.clipboard.writeText(code).then(() => toasts.show(strings.common.copied), toasts.fail)} />
       </div>
-      <div className="digits mono" dir="ltr">{code.split(/\s+/).map((group, index) => <span key={index}>{group}{" "}</span>)}</div>
+      <div className="digits mono" dir="ltr" role="group" aria-label={label}>{code.split(/\s+/).map((group, index) => <span key={index}>{group}{" "}</span>)}</div>
     </div>
   );
 }
