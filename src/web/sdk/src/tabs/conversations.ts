@@ -144,8 +144,11 @@ export class Conversations {
   /** Asks the server who is in the room, and remembers it. */
   async learnMembers(room: Room): Promise<WireMember[]> {
     const members = (await room.members.list()).map(({ userId, username, role }) => ({ userId, username, role }));
-    await this.turn.run(() => this.keep(room.id, { members }));
-    this.changed(room.id);
+    // Whoever asks when something has changed must not be told by that that something has changed.
+    if (JSON.stringify(members) !== JSON.stringify(this.members(room.id))) {
+      await this.turn.run(() => this.keep(room.id, { members }));
+      this.changed(room.id);
+    }
     return members;
   }
 

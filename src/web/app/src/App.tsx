@@ -1,0 +1,103 @@
+import { lazy, Suspense, useEffect } from "react";
+import { Empty } from "./components/Empty.js";
+import { Spinner } from "./components/Button.js";
+import { Toasts } from "./components/Toasts.js";
+import { go, useRoute, type Route } from "./routes.js";
+import { Gate } from "./screens/account/Gate.js";
+import { Chat } from "./screens/chat/Chat.js";
+import { Sidebar } from "./screens/list/Sidebar.js";
+import { useCell } from "./state/cell.js";
+import { useApp, useStatus } from "./state/context.js";
+import { strings } from "./strings.js";
+import { nameOf } from "./text.js";
+import { update } from "./worker.js";
+
+const Waiting = lazy(() => import("./screens/account/Waiting.js").then((module) => ({ default: module.Waiting })));
+const NewConversation = lazy(() => import("./screens/start/NewConversation.js").then((module) => ({ default: module.NewConversation })));
+const RoomDetails = lazy(() => import("./screens/room/RoomDetails.js").then((module) => ({ default: module.RoomDetails })));
+const Settings = lazy(() => import("./screens/settings/Settings.js").then((module) => ({ default: module.Settings })));
+
+export function App() {
+  const { state } = useStatus();
+  useNotices();
+  return (
+    <>
+      <Suspense fallback={<Loading />}>{state === "signedOut" ? <Gate /> : state === "waiting" ? <Waiting /> : <Main />}</Suspense>
+      <Toasts />
+    </>
+  );
+}
+
+/** The list and what is open beside it; on a narrow screen one of the two. */
+function Main() {
+  const route = useRoute();
+  const app = useApp();
+  const { username = "" } = useStatus();
+  const conversations = useCell(app.conversations);
+  const roomId = route.at === "room" ? route.roomId : undefined;
+  const room = conversations?.find(({ id }) => id === roomId);
+  const unread = conversations?.filter((each) => each.unread > 0).length ?? 0;
+  const place = room ? nameOf(room.title) : undefined;
+
+  useEffect(() => {
+    document.title = strings.title(unread, place);
+    void (unread > 0 ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.())?.catch(() => undefined);
+  }, [unread, place]);
+
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open], [role=menu]"))
+        up(route);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [route]);
+
+  return (
+    <div className={`app at-${route.at} ${route.at === "room" && route.details ? "with-details" : ""}`}>
+      <Sidebar current={roomId} />
+      <main className="stage">
+        <Suspense fallback={<Loading />}>
+          {route.at === "settings" ? <Settings page={route.page} />
+            : route.at === "new" ? <NewConversation group={route.group} />
+              : room ? <Chat key={room.id} conversation={room} />
+                : route.at === "room" && conversations === undefined ? <Loading />
+                  : route.at === "room" ? <Empty icon="chat" title={strings.chat.gone} text={strings.chat.goneText} />
+                    : conversations?.length === 0 ? <Empty icon="lock" title={strings.list.welcome(username)} text={strings.list.welcomeText} />
+                      : <Empty icon="chat" title={strings.list.pick} text={strings.list.pickText} />}
+        </Suspense>
+      </main>
+      {room && route.at === "room" && route.details && (
+        <aside className="details" aria-label={strings.room.title}><Suspense fallback={<Loading />}><RoomDetails key={room.id} conversation={room} /></Suspense></aside>
+      )}
+    </div>
+  );
+}
+
+/** Esc leads one step out. */
+function up(route: Route): void {
+  if (route.at === "room" && route.details)
+    go({ at: "room", roomId: route.roomId, details: false });
+  else if (route.at === "settings" && route.page && matchMedia("(max-width: 760px)").matches)
+    go({ at: "settings" });
+  else if (route.at === "new" || route.at === "settings")
+    go({ at: "list" });
+}
+
+/** What is told wherever one is. */
+function useNotices(): void {
+  const { toasts, changedPeople } = useApp();
+  const newer = useCell(update);
+  const changed = useCell(changedPeople);
+  const last = changed.at(-1);
+  useEffect(() => {
+    if (newer)
+      toasts.show(strings.boot.update, { stay: true, action: { label: strings.boot.reload, run: newer } });
+  }, [toasts, newer]);
+  useEffect(() => {
+    if (last !== undefined)
+      toasts.show(strings.problems.changedToast(last), { tone: "bad" });
+  }, [toasts, last]);
+}
+
+const Loading = () => <div className="centre"><Spinner label={strings.common.loading} /></div>;

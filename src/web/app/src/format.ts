@@ -1,0 +1,70 @@
+import { strings } from "./strings.js";
+
+/** Times are written as the reader's browser does, in the language of the app. */
+const locale = navigator.languages.find((language) => language.startsWith(strings.language)) ?? strings.language;
+
+const time = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat(locale, { weekday: "long" });
+const shortWeekday = new Intl.DateTimeFormat(locale, { weekday: "short" });
+const shortDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const shortDate = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
+const longDay = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
+const longDate = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
+const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
+const number = new Intl.NumberFormat(locale);
+
+type When = Date | number | string;
+const dateOf = (when: When): Date => new Date(when);
+const midnight = (date: Date): number => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+const daysAgo = (date: Date): number => Math.round((midnight(new Date()) - midnight(date)) / 86_400_000);
+
+export const clock = (when: When): string => time.format(dateOf(when));
+export const fullTime = (when: When): string => full.format(dateOf(when));
+export const count = (value: number): string => number.format(value);
+
+/** A day, in the reader's time zone: names the day that a message belongs to. */
+export const dayKey = (when: When): number => midnight(dateOf(when));
+
+/** Above the messages of a day. */
+export function day(when: When): string {
+  const date = dateOf(when);
+  const ago = daysAgo(date);
+  if (ago === 0)
+    return strings.time.today;
+  if (ago === 1)
+    return strings.time.yesterday;
+  if (ago > 1 && ago < 7)
+    return weekday.format(date);
+  return date.getFullYear() === new Date().getFullYear() ? longDay.format(date) : longDate.format(date);
+}
+
+/** In a list, where there is little room. */
+export function brief(when: When): string {
+  const date = dateOf(when);
+  const ago = daysAgo(date);
+  if (ago === 0)
+    return clock(date);
+  if (ago === 1)
+    return strings.time.yesterday;
+  if (ago > 1 && ago < 7)
+    return shortWeekday.format(date);
+  return date.getFullYear() === new Date().getFullYear() ? shortDay.format(date) : shortDate.format(date);
+}
+
+/** A calendar date as the server writes it, `yyyy-mm-dd`, which belongs to no time zone. */
+export function calendarDate(text: string): string {
+  const [year, month, dayOfMonth] = text.slice(0, 10).split("-").map(Number);
+  return year && month && dayOfMonth ? longDate.format(new Date(year, month - 1, dayOfMonth)) : text;
+}
+
+/** A time that is known to the hour. */
+export const hour = (when: When): string => strings.time.dateAt(shortDate.format(dateOf(when)), clock(when));
+
+/** A span of time that somebody has chosen from a list. */
+export function duration(seconds: number): string {
+  const { units } = strings.time;
+  for (const [size, unit] of [[604_800, units.week], [86_400, units.day], [3_600, units.hour], [60, units.minute]] as const)
+    if (seconds >= size && seconds % size === 0)
+      return unit(seconds / size);
+  return units.minute(Math.ceil(seconds / 60));
+}

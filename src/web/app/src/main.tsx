@@ -1,0 +1,24 @@
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/layout.css";
+import "./styles/list.css";
+import "./styles/chat.css";
+import "./styles/panels.css";
+import "./styles/account.css";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Boot } from "./Boot.js";
+import { strings } from "./strings.js";
+import { installWorker } from "./worker.js";
+import "./theme.js";
+
+document.documentElement.lang = strings.language;
+document.documentElement.dir = strings.direction;
+createRoot(document.getElementById("root")!).render(<StrictMode><Boot /></StrictMode>);
+
+if (import.meta.env.PROD)
+  installWorker();
+
+// A newer version has replaced the files that this page was made of.
+window.addEventListener("vite:preloadError", () => location.reload());

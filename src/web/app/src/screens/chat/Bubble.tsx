@@ -1,0 +1,122 @@
+import { memo } from "react";
+import { Avatar } from "../../components/Avatar.js";
+import { IconButton } from "../../components/Button.js";
+import { Icon } from "../../components/Icon.js";
+import { SafeText } from "../../components/SafeText.js";
+import { clock, fullTime } from "../../format.js";
+import type { Message } from "../../sdk.js";
+import { strings } from "../../strings.js";
+import { isBlank, isEmojiOnly } from "../../text.js";
+import type { BubbleRow } from "./rows.js";
+import { Reactions } from "./Reactions.js";
+import { gist } from "./words.js";
+
+/** What a bubble can ask for. */
+export interface BubbleActions {
+  me: string;
+  nameOf(userId: string | undefined): string;
+  find(id: string): Message | undefined;
+  jump(id: string): void;
+  react(message: Message, emoji: string, on: boolean): void;
+  /** Opens the menu of a message at an element or point. */
+  menu(message: Message, anchor: HTMLElement | { x: number; y: number }): void;
+  pickReaction(message: Message, anchor: HTMLElement): void;
+  reply(message: Message): void;
+  retry(id: string): void;
+  discard(id: string): void;
+}
+
+/** Rows are made anew for each change; what is drawn of most has not changed. */
+const same = (a: Props, b: Props): boolean =>
+  a.group === b.group && a.lit === b.lit && a.canWrite === b.canWrite && a.actions === b.actions
+  && (Object.keys({ ...a.row, ...b.row }) as (keyof BubbleRow)[]).every((key) => Object.is(a.row[key], b.row[key]));
+
+interface Props { row: BubbleRow; group: boolean; lit: boolean; canWrite: boolean; actions: BubbleActions }
+
+/** One message. */
+export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions }: Props) {
+  const { message, outgoing, mine, first, last, stamped, state } = row;
+  const who = mine ? strings.common.you : actions.nameOf(row.userId);
+  const content = message?.content;
+  const text = message ? (content?.type === "text" || content?.type === "reply" ? content.text : undefined) : outgoing?.text;
+  const replyTo = content?.type === "reply" ? content.to : outgoing?.replyTo;
+  const emoji = text !== undefined && !message?.deleted && replyTo === undefined && isEmojiOnly(text);
+  const label = strings.chat.person(who, message ? gist(message) : text ?? "", clock(row.at));
+  const act = message && canWrite && !message.deleted;
+  return (
+    <article className={`message ${mine ? "mine" : "theirs"} ${first ? "first" : ""} ${last ? "last" : ""} ${lit ? "lit" : ""}`} data-row={row.key} tabIndex={-1} aria-label={label}
+      onContextMenu={(event) => {
+        // A selection has the browser's own menu.
+        if (message && getSelection()?.isCollapsed !== false && !(event.target instanceof HTMLAnchorElement)) {
+          event.preventDefault();
+          actions.menu(message, { x: event.clientX, y: event.clientY });
+        }
+      }}
+      onKeyDown={(event) => {
+        if (message && event.target === event.currentTarget && (event.key === "Enter" || event.key === " ")) {
+          event.preventDefault();
+          actions.menu(message, event.currentTarget);
+        }
+      }}>
+      {group && !mine && <div className="face">{last && <Avatar name={who} size="s" />}</div>}
+      <div className="column">
+        {group && !mine && first && <div className="sender"><bdi>{who}</bdi></div>}
+        <div className="bubble-line">
+          <div className={`bubble ${emoji ? "emoji" : ""} ${message?.deleted || (message && text === undefined) ? "dim" : ""}`}>
+            {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} actions={actions} />}
+            <Body message={message} text={text} mine={mine} />
+            {(stamped || (message?.edited && !message.deleted)) && (
+              <span className="stamp">
+                {message?.edited && !message.deleted && <span>{strings.chat.edited}</span>}
+                {stamped && <time dateTime={new Date(row.at).toISOString()} title={fullTime(row.at)}>{clock(row.at)}</time>}
+                {stamped && state && <State state={state} />}
+              </span>
+            )}
+          </div>
+          {act && (
+            <div className="tools">
+              <IconButton icon="smile" small tabIndex={-1} label={strings.chat.react} onClick={(event) => actions.pickReaction(message, event.currentTarget)} />
+              <IconButton icon="reply" small tabIndex={-1} label={strings.chat.reply} onClick={() => actions.reply(message)} />
+              <IconButton icon="more" small tabIndex={-1} label={strings.chat.actions} onClick={(event) => actions.menu(message, event.currentTarget)} />
+            </div>
+          )}
+        </div>
+        {message?.reactions && !message.deleted && <Reactions message={message} canWrite={canWrite} actions={actions} />}
+        {message?.retracted && !message.deleted && <div className="aside"><Icon name="info" size="small" />{strings.chat.retracted}</div>}
+        {outgoing?.state === "failed" && outgoing.id !== undefined && (
+          <div className="aside bad" role="alert">
+            <Icon name="warning" size="small" /><span>{strings.chat.failed}</span>
+            <button type="button" onClick={() => actions.retry(outgoing.id!)}>{strings.chat.tryAgain}</button>
+            <button type="button" onClick={() => actions.discard(outgoing.id!)}>{strings.chat.discard}</button>
+          </div>
+        )}
+      </div>
+    </article>
+  );
+}, same);
+
+function Body({ message, text, mine }: { message: Message | undefined; text: string | undefined; mine: boolean }) {
+  const { chat } = strings;
+  if (message?.deleted)
+    return <Dim icon="trash" text={mine ? chat.ownDeleted : chat.deleted} />;
+  if (text !== undefined)
+    return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} />;
+  return <Dim icon="warning" text={message?.content.type === "custom" ? chat.custom : message?.content.type === "malformed" ? chat.malformed : chat.unreadable} />;
+}
+
+const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string }) => <div className="text dimmed"><Icon name={icon} size="small" /><span>{text}</span></div>;
+
+function Quote({ id, actions }: { id: string; actions: BubbleActions }) {
+  const target = actions.find(id);
+  return (
+    <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(id)}>
+      {target && <strong><bdi>{target.mine ? strings.common.you : actions.nameOf(target.from?.userId)}</bdi></strong>}
+      <span dir="auto">{target ? gist(target) : strings.chat.replyGone}</span>
+    </button>
+  );
+}
+
+function State({ state }: { state: NonNullable<BubbleRow["state"]> }) {
+  const icon = state === "waiting" ? "clock" : state === "failed" ? "warning" : state === "sent" ? "check" : "checks";
+  return <span className={`state ${state}`} role="img" aria-label={strings.chat.states[state]} title={strings.chat.states[state]}><Icon name={icon} size="small" /></span>;
+}

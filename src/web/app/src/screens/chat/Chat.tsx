@@ -1,0 +1,115 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Ask } from "../../components/Dialog.js";
+import { Empty } from "../../components/Empty.js";
+import { Spinner } from "../../components/Button.js";
+import { go } from "../../routes.js";
+import type { Conversation, Message } from "../../sdk.js";
+import { useCell } from "../../state/cell.js";
+import { useApp, useStatus } from "../../state/context.js";
+import { useLoad } from "../../state/useLoad.js";
+import { strings } from "../../strings.js";
+import type { BubbleActions } from "./Bubble.js";
+import { ChatHeader } from "./ChatHeader.js";
+import { Composer, type Aim, type ComposerHandle } from "./Composer.js";
+import { MessageInfo } from "./MessageInfo.js";
+import { MessageMenu, type Choice } from "./MessageMenu.js";
+import { RoomBanner } from "./RoomBanner.js";
+import { Timeline } from "./Timeline.js";
+import { useReading } from "./useReading.js";
+import { wordsOf } from "./words.js";
+
+/** One conversation. A new one is a new component: nothing of the last one stays. */
+export function Chat({ conversation }: { conversation: Conversation }) {
+  const { id, kind, role, unread } = conversation;
+  const app = useApp();
+  const me = useStatus().userId ?? "";
+  const room = useMemo(() => app.room(id), [app, id]);
+  const view = useCell(room.view);
+  const names = useCell(app.names);
+  const members = useLoad(() => app.learnMembers(id), id);
+  const typists = useCell(app.typing)[id] ?? [];
+  const composer = useRef<ComposerHandle>(null);
+  const [aim, setAim] = useState<Aim>();
+  const [choice, setChoice] = useState<Choice>();
+  const [info, setInfo] = useState<Message>();
+  const [deleting, setDeleting] = useState<Message>();
+  const [target, setTarget] = useState<{ id: string }>();
+  const [atBottom, setAtBottom] = useState(true);
+  const [unreadFrom, setUnreadFrom] = useState<number>();
+  const unreadAtOpen = useRef(unread);
+  const group = kind === "group";
+  const canWrite = role !== undefined;
+
+  useEffect(() => {
+    void room.refresh();
+    // On a phone the keyboard would cover what there is to read.
+    if (matchMedia("(hover: hover)").matches)
+      composer.current?.focus();
+  }, [room]);
+
+  // Where the unread begin is found once, when the history is there.
+  useEffect(() => {
+    if (!view.loaded || unreadAtOpen.current === 0)
+      return;
+    const theirs = view.messages.filter((message) => !message.mine);
+    setUnreadFrom(theirs.at(-Math.min(unreadAtOpen.current, theirs.length))?.seq);
+    unreadAtOpen.current = 0;
+  }, [view]);
+
+  useReading(id, view, atBottom, unread);
+
+  // Whoever's message has come types no longer.
+  const newest = view.messages.at(-1);
+  useEffect(() => {
+    if (newest?.from)
+      app.stopTyping(id, newest.from.userId);
+  }, [app, id, newest]);
+
+  const nameOf = useCallback((userId: string | undefined) => {
+    if (userId === me)
+      return strings.common.you;
+    return names.get(userId ?? "") ?? (kind === "direct" ? conversation.title : strings.common.formerMember);
+  }, [names, me, kind, conversation.title]);
+
+  const messages = useRef(view.messages);
+  messages.current = view.messages;
+  const { toasts } = app;
+  const actions = useMemo<BubbleActions>(() => ({
+    me, nameOf,
+    find: (messageId) => messages.current.find((message) => message.id === messageId),
+    jump: (messageId) => setTarget({ id: messageId }),
+    react: (message, emoji, on) => void room.react(message, emoji, on).catch(toasts.fail),
+    menu: (message, anchor) => setChoice({ message, anchor }),
+    pickReaction: (message, anchor) => setChoice({ message, anchor, only: "reactions" }),
+    reply: (message) => setAim({ kind: "reply", to: message }),
+    retry: (sendId) => void app.client.retry(id, sendId).catch(toasts.fail),
+    discard: (sendId) => void app.client.discard(id, sendId).catch(toasts.fail),
+  }), [app, id, me, nameOf, room, toasts]);
+
+  const editLast = (): void => {
+    const last = view.messages.findLast((message) => message.mine && wordsOf(message) !== undefined);
+    if (last)
+      setAim({ kind: "edit", message: last });
+  };
+
+  return (
+    <section className="chat" aria-label={conversation.title}>
+      <ChatHeader conversation={conversation} members={members.value} typing={typists.map((typist) => typist.username)} />
+      <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />
+      {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
+        : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={strings.chat.empty} text={strings.chat.emptyText} /></div>
+          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={Math.max(0, (members.value?.length ?? (group ? 0 : 2)) - 1)} unreadFrom={unreadFrom} actions={actions}
+            target={target} onTargetMissing={() => toasts.show(strings.chat.notFound)} onBottom={setAtBottom} onEscape={() => composer.current?.focus()} />}
+      <div className="typing" aria-live="polite">{typists.length > 0 && <><Dots /><span>{strings.chat.typing(typists.map((typist) => typist.username))}</span></>}</div>
+      {canWrite
+        ? <Composer ref={composer} roomId={id} aim={aim} nameOf={nameOf} onAim={setAim} onSend={(text, replyTo) => room.send(text, replyTo)} onEdit={(message, text) => room.edit(message, text)} onEditLast={editLast} />
+        : <div className="ended muted">{strings.chat.ended}</div>}
+      {choice && <MessageMenu choice={choice} canWrite={canWrite} me={me} onClose={() => setChoice(undefined)} onReact={actions.react} onReply={actions.reply}
+        onEdit={(message) => setAim({ kind: "edit", message })} onDelete={setDeleting} onInfo={setInfo} onCopied={() => toasts.show(strings.common.copied)} />}
+      {info && <MessageInfo message={info} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
+      {deleting && <Ask title={strings.chat.deleteTitle} text={strings.chat.deleteText} action={strings.chat.deleteAction} bad onClose={() => setDeleting(undefined)} onDo={() => room.remove(deleting)} />}
+    </section>
+  );
+}
+
+const Dots = () => <span className="dots" aria-hidden="true"><i /><i /><i /></span>;

@@ -1,0 +1,186 @@
+import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type Ref } from "react";
+import { IconButton } from "../../components/Button.js";
+import { Icon } from "../../components/Icon.js";
+import type { Message } from "../../sdk.js";
+import { useApp } from "../../state/context.js";
+import { strings } from "../../strings.js";
+import { gist, wordsOf } from "./words.js";
+
+/** What the composer works on, apart from a new message. */
+export type Aim = { kind: "reply"; to: Message } | { kind: "edit"; message: Message } | undefined;
+
+export interface ComposerHandle { focus(): void }
+
+interface Props {
+  roomId: string;
+  aim: Aim;
+  nameOf(userId: string | undefined): string;
+  onAim(aim: Aim): void;
+  /** Takes a text at once; rejects when it could not be kept. */
+  onSend(text: string, replyTo: string | undefined): Promise<void>;
+  onEdit(message: Message, text: string): Promise<void>;
+  /** Wants to edit the newest own message. */
+  onEditLast(): void;
+  ref?: Ref<ComposerHandle>;
+}
+
+/** A content has 32,255 bytes at most, and its JSON some around the text. */
+const maxBytes = 31_900;
+const draftAfterMs = 300;
+const typingEveryMs = 2_500;
+const encoder = new TextEncoder();
+const sizeOf = (text: string): number => encoder.encode(JSON.stringify(text)).length;
+
+/** Where one writes. What stands in it outlives the tab: as the draft, until the outbox has it. */
+export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLast, ref }: Props) {
+  const { client, toasts } = useApp();
+  const area = useRef<HTMLTextAreaElement>(null);
+  const [text, setText] = useState("");
+  const loaded = useRef(false);
+  const unsaved = useRef<{ timer: ReturnType<typeof setTimeout>; text: string }>(undefined);
+  /** Sends that the outbox has not taken yet: until then they stand in the draft. */
+  const taken = useRef<string[]>([]);
+  const kept = useRef<string>(undefined);
+  const typed = useRef(0);
+  const tooLong = text.length > maxBytes / 6 && sizeOf(text) > maxBytes;
+
+  useImperativeHandle(ref, () => ({ focus: () => area.current?.focus() }), []);
+
+  const flush = useCallback(() => {
+    const waiting = unsaved.current;
+    if (!waiting)
+      return;
+    clearTimeout(waiting.timer);
+    unsaved.current = undefined;
+    void client.setDraft(roomId, waiting.text).catch(() => undefined);
+  }, [client, roomId]);
+
+  const saveDraft = useCallback((draft: string, afterMs = draftAfterMs) => {
+    const whole = [...taken.current, draft].filter((part) => part !== "").join("\n");
+    clearTimeout(unsaved.current?.timer);
+    unsaved.current = { text: whole, timer: setTimeout(flush, afterMs) };
+  }, [flush]);
+
+  useEffect(() => {
+    let left = false;
+    void client.draft(roomId).then((draft) => {
+      if (!left && !loaded.current) {
+        loaded.current = true;
+        setText((now) => now === "" ? draft : now);
+      }
+    }, () => undefined);
+    window.addEventListener("pagehide", flush);
+    return () => {
+      left = true;
+      window.removeEventListener("pagehide", flush);
+      flush();
+    };
+  }, [client, roomId, flush]);
+
+  // What is edited takes the place of the draft, and the draft comes back.
+  useEffect(() => {
+    if (aim?.kind === "edit") {
+      kept.current ??= area.current?.value ?? "";
+      setText(wordsOf(aim.message) ?? "");
+    } else if (kept.current !== undefined) {
+      setText(kept.current);
+      kept.current = undefined;
+    }
+  }, [aim]);
+
+  useEffect(() => {
+    if (aim)
+      area.current?.focus();
+  }, [aim]);
+
+  // Where the style sheet cannot (field-sizing), this lets the area grow with its text.
+  useLayoutEffect(() => {
+    const element = area.current!;
+    if (CSS.supports("field-sizing", "content"))
+      return;
+    element.style.height = "auto";
+    element.style.height = `${element.scrollHeight}px`;
+  }, [text]);
+
+  const change = (value: string): void => {
+    loaded.current = true;
+    setText(value);
+    if (aim?.kind === "edit")
+      return;
+    saveDraft(value);
+    if (value.trim() !== "" && Date.now() - typed.current > typingEveryMs) {
+      typed.current = Date.now();
+      void client.typing(roomId).catch(() => undefined);
+    }
+  };
+
+  const submit = (): void => {
+    const words = text.trim();
+    if (words === "" || tooLong)
+      return;
+    if (aim?.kind === "edit") {
+      const { message } = aim;
+      onAim(undefined);
+      if (wordsOf(message) !== words)
+        onEdit(message, words).catch(toasts.fail);
+      return;
+    }
+    const replyTo = aim?.kind === "reply" ? aim.to.id : undefined;
+    setText("");
+    onAim(undefined);
+    taken.current.push(words);
+    onSend(words, replyTo).then(() => true, (error: unknown) => {
+      toasts.fail(error);
+      // Not even kept on this device: it goes back to where it was written.
+      setText((now) => now === "" ? words : `${words}\n${now}`);
+      return false;
+    }).then((sent) => {
+      taken.current = taken.current.filter((other) => other !== words);
+      const now = area.current?.value ?? "";
+      saveDraft(sent ? now : now === "" ? words : now, 0);
+    });
+  };
+
+  const cancel = (): void => onAim(undefined);
+  const target = aim?.kind === "reply" ? aim.to : aim?.message;
+  return (
+    <form className="composer" onSubmit={(event) => {
+      event.preventDefault();
+      submit();
+    }}>
+      {aim && target && (
+        <div className="aim">
+          <Icon name={aim.kind === "reply" ? "reply" : "edit"} size="small" />
+          <div className="grow">
+            <strong>{aim.kind === "edit" ? strings.chat.editing : strings.chat.replyTo(target.mine ? strings.common.you : nameOf(target.from?.userId))}</strong>
+            <div className="ellipsis muted small" dir="auto">{gist(target)}</div>
+          </div>
+          <IconButton icon="close" small label={aim.kind === "reply" ? strings.chat.cancelReply : strings.chat.cancelEdit} onClick={cancel} />
+        </div>
+      )}
+      {tooLong && <div className="too-long" role="alert">{strings.chat.tooLong}</div>}
+      <div className="write">
+        <textarea ref={area} rows={1} dir="auto" value={text} aria-label={strings.chat.write} placeholder={strings.chat.placeholder} title={strings.chat.sendKeys}
+          aria-keyshortcuts="Enter" enterKeyHint="send" autoComplete="off" spellCheck onChange={(event) => change(event.target.value)} onBlur={flush} onKeyDown={(event) => {
+            // While a word is being composed, Enter belongs to the input method.
+            if (event.nativeEvent.isComposing || event.keyCode === 229)
+              return;
+            if (event.key === "Enter" && !event.shiftKey) {
+              event.preventDefault();
+              submit();
+            } else if (event.key === "Escape" && aim) {
+              event.preventDefault();
+              event.stopPropagation();
+              cancel();
+            } else if (event.key === "ArrowUp" && text === "" && !aim) {
+              event.preventDefault();
+              onEditLast();
+            }
+          }} />
+        <button type="submit" className="send" aria-label={aim?.kind === "edit" ? strings.common.save : strings.chat.send} title={strings.chat.send} disabled={text.trim() === "" || tooLong}>
+          <Icon name={aim?.kind === "edit" ? "check" : "send"} />
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,31 @@
+import { Avatar } from "../../components/Avatar.js";
+import { Button } from "../../components/Button.js";
+import { Dialog } from "../../components/Dialog.js";
+import { fullTime } from "../../format.js";
+import type { Message, RoomMarks } from "../../sdk.js";
+import { strings } from "../../strings.js";
+
+/** When a message was stored, and who says to have read it. */
+export function MessageInfo({ message, marks, me, nameOf, onClose }: { message: Message; marks: RoomMarks; me: string; nameOf(userId: string | undefined): string; onClose(): void }) {
+  const readers = Object.entries(marks.read).filter(([userId, upTo]) => userId !== me && userId !== message.from?.userId && upTo >= message.seq).map(([userId]) => userId);
+  return (
+    <Dialog title={strings.chat.infoTitle} onClose={onClose}>
+      <div className="body">
+        <h2>{strings.chat.infoTitle}</h2>
+        <div>
+          <div className="small muted">{strings.chat.sentAt}</div>
+          <div>{fullTime(message.at)}</div>
+          <div className="small muted">{strings.chat.sentAtHint}</div>
+        </div>
+        <div className="stack tight">
+          <div className="small muted">{strings.chat.readBy}</div>
+          {readers.length === 0 && <div>{strings.chat.readByNobody}</div>}
+          <ul className="stack tight">
+            {readers.map((userId) => <li key={userId} className="line"><Avatar name={nameOf(userId)} size="s" /><bdi>{nameOf(userId)}</bdi></li>)}
+          </ul>
+        </div>
+        <div className="actions"><Button onClick={onClose}>{strings.common.close}</Button></div>
+      </div>
+    </Dialog>
+  );
+}

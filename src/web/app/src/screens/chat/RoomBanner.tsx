@@ -1,0 +1,27 @@
+import { Button, Note } from "../../components/Button.js";
+import type { Conversation } from "../../sdk.js";
+import { useAttempt, useClient } from "../../state/context.js";
+import { strings } from "../../strings.js";
+
+/** What is wrong with a conversation; stays until it is right again or somebody has looked. */
+export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare(): void }) {
+  const client = useClient();
+  const attempt = useAttempt();
+  const { problem } = room;
+  if (!problem)
+    return null;
+  const grave = problem === "identityChanged" || problem === "rosterMismatch" || problem === "logRewound";
+  return (
+    <div className="room-banner" role="status">
+      <Note tone="warn" icon={grave ? "warning" : "info"}>
+        <p>{strings.problems[problem]}</p>
+        {grave && (
+          <div className="line wrap banner-actions">
+            {problem !== "logRewound" && <Button look="soft" compact onClick={onCompare}>{strings.problems.compare}</Button>}
+            <Button look="bare" compact onClick={() => attempt(() => client.acknowledge(room.id))}>{problem === "identityChanged" ? strings.problems.seen : strings.problems.understood}</Button>
+          </div>
+        )}
+      </Note>
+    </div>
+  );
+}

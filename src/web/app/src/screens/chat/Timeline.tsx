@@ -1,0 +1,235 @@
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { Virtualizer, type VirtualizerHandle } from "virtua";
+import { Spinner } from "../../components/Button.js";
+import { Icon } from "../../components/Icon.js";
+import { count, day } from "../../format.js";
+import type { Message } from "../../sdk.js";
+import type { RoomStore, RoomView } from "../../state/room.js";
+import { strings } from "../../strings.js";
+import { nameOf } from "../../text.js";
+import { Bubble, type BubbleActions } from "./Bubble.js";
+import { rowsOf, type Row } from "./rows.js";
+import { gist } from "./words.js";
+
+interface Props {
+  room: RoomStore;
+  view: RoomView;
+  group: boolean;
+  canWrite: boolean;
+  me: string;
+  others: number;
+  /** The first unread place when the room was opened. */
+  unreadFrom: number | undefined;
+  actions: BubbleActions;
+  /** A message to scroll to; another object each time. */
+  target: { id: string } | undefined;
+  onTargetMissing(): void;
+  /** Whether the newest message is on the screen. */
+  onBottom(atBottom: boolean): void;
+  onEscape(): void;
+}
+
+const nearBottom = 60;
+const nearTop = 900;
+
+/** The messages: only those near the screen are in the document, however many there are. */
+export function Timeline({ room, view, group, canWrite, me, others, unreadFrom, actions, target, onTargetMissing, onBottom, onEscape }: Props) {
+  const rows = useMemo(() => rowsOf(view, (message) => room.keyOf(message), me, others, unreadFrom), [view, room, me, others, unreadFrom]);
+  const list = useRef<VirtualizerHandle>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const stuck = useRef(true);
+  const placed = useRef(false);
+  const [below, setBelow] = useState(0);
+  const [away, setAway] = useState(false);
+  const [lit, setLit] = useState<string>();
+  const before = useRef<{ first?: number; last?: string; length: number }>({ length: 0 });
+
+  const firstSeq = view.messages[0]?.seq;
+  const lastKey = rows.at(-1)?.key;
+  const prepended = before.current.first !== undefined && firstSeq !== undefined && firstSeq < before.current.first;
+
+  const toBottom = useCallback(() => {
+    list.current?.scrollToIndex(before.current.length - 1, { align: "end" });
+  }, []);
+
+  useLayoutEffect(() => {
+    const old = before.current;
+    before.current = { ...(firstSeq === undefined ? {} : { first: firstSeq }), ...(lastKey === undefined ? {} : { last: lastKey }), length: rows.length };
+    if (rows.length === 0)
+      return;
+    if (!placed.current) {
+      placed.current = true;
+      const unread = rows.findIndex((row) => row.type === "unread");
+      if (unread > 0 && unread < rows.length - 3) {
+        stuck.current = false;
+        list.current?.scrollToIndex(unread, { align: "start", offset: -40 });
+      } else {
+        toBottom();
+      }
+      return;
+    }
+    const last = rows.at(-1)!;
+    const isNew = lastKey !== old.last;
+    if (isNew && last.type === "bubble" && last.outgoing)
+      stuck.current = true;
+    if (stuck.current)
+      toBottom();
+    else if (isNew)
+      setBelow((n) => n + 1);
+  }, [rows, firstSeq, lastKey, toBottom]);
+
+  // The composer grows, the keyboard of a phone opens: the newest message stays where it was.
+  useEffect(() => {
+    const observer = new ResizeObserver(() => {
+      if (stuck.current)
+        toBottom();
+    });
+    observer.observe(box.current!);
+    return () => observer.disconnect();
+  }, [toBottom]);
+
+  const onScroll = useCallback((offset: number) => {
+    const handle = list.current;
+    if (!handle || !placed.current)
+      return;
+    const left = handle.scrollSize - offset - handle.viewportSize;
+    const atBottom = left < nearBottom;
+    setAway(left > handle.viewportSize);
+    if (atBottom !== stuck.current) {
+      stuck.current = atBottom;
+      onBottom(atBottom);
+    }
+    if (atBottom)
+      setBelow(0);
+    if (offset < nearTop)
+      void room.loadOlder();
+    const from = seqAt(rows, handle.findItemIndex(offset), 1);
+    const to = seqAt(rows, handle.findItemIndex(offset + handle.viewportSize), -1);
+    if (from !== undefined && to !== undefined)
+      room.setVisible(from, to);
+  }, [room, rows, onBottom]);
+
+  // A screen that is not full has nothing to scroll.
+  useEffect(() => {
+    const handle = list.current;
+    if (view.loaded && !view.atStart && !view.loadingOlder && handle && handle.scrollSize <= handle.viewportSize + nearTop)
+      void room.loadOlder();
+  }, [view, room]);
+
+  useEffect(() => {
+    if (!target)
+      return;
+    let stopped = false;
+    void (async () => {
+      for (let tries = 0; tries < 100 && !stopped; tries++) {
+        const found = rowsOf(room.view.get(), (message) => room.keyOf(message), me, others, unreadFrom).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
+        if (found >= 0) {
+          await new Promise((resolve) => requestAnimationFrame(resolve));
+          stuck.current = false;
+          list.current?.scrollToIndex(found, { align: "center" });
+          setLit(target.id);
+          setTimeout(() => setLit(undefined), 1_600);
+          return;
+        }
+        if (room.view.get().atStart)
+          break;
+        await room.loadOlder();
+      }
+      if (!stopped)
+        onTargetMissing();
+    })();
+    return () => {
+      stopped = true;
+    };
+    // Only another target is a reason to jump.
+  }, [target]);
+
+  const onKeyDown = (event: KeyboardEvent<HTMLDivElement>): void => {
+    if (event.key === "Escape") {
+      onEscape();
+      return;
+    }
+    const step = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
+    if (step === 0 || event.altKey || event.ctrlKey || event.metaKey)
+      return;
+    const focused = event.target instanceof HTMLElement ? event.target.closest<HTMLElement>("[data-row]") : null;
+    const from = focused ? rows.findIndex((row) => row.key === focused.dataset.row) : rows.length;
+    for (let index = from + step; index >= 0 && index < rows.length; index += step) {
+      if (rows[index]!.type !== "bubble")
+        continue;
+      event.preventDefault();
+      list.current?.scrollToIndex(index, { align: "nearest" });
+      requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-row="${CSS.escape(rows[index]!.key)}"]`)?.focus({ preventScroll: true }));
+      return;
+    }
+    if (step > 0)
+      onEscape();
+  };
+
+  return (
+    <div className="timeline-box">
+      <div ref={box} className="timeline" role="group" aria-label={strings.chat.messages} tabIndex={0} onKeyDown={onKeyDown}>
+        <div className="filler" />
+        {view.loadingOlder && <div className="loading-older"><Spinner small label={strings.chat.loadingOlder} /></div>}
+        <Virtualizer ref={list} data={rows} shift={prepended} onScroll={onScroll} bufferSize={600} scrollRef={box}>
+          {(row) => <RowView key={row.key} row={row} group={group} lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit} canWrite={canWrite} actions={actions} />}
+        </Virtualizer>
+      </div>
+      <Jump show={below > 0 || away} below={below} onClick={() => {
+        setBelow(0);
+        stuck.current = true;
+        toBottom();
+        onBottom(true);
+      }} />
+      <Announcer messages={view.messages} actions={actions} />
+    </div>
+  );
+}
+
+function seqAt(rows: Row[], index: number, step: number): number | undefined {
+  for (let i = Math.min(Math.max(index, 0), rows.length - 1); i >= 0 && i < rows.length; i += step) {
+    const row = rows[i]!;
+    if (row.type === "bubble" && row.message)
+      return row.message.seq;
+  }
+  return undefined;
+}
+
+function RowView({ row, group, lit, canWrite, actions }: { row: Row; group: boolean; lit: boolean; canWrite: boolean; actions: BubbleActions }) {
+  switch (row.type) {
+    case "bubble":
+      return <Bubble row={row} group={group} lit={lit} canWrite={canWrite} actions={actions} />;
+    case "day":
+      return <div className="day" role="separator"><span>{day(row.at)}</span></div>;
+    case "unread":
+      return <div className="day unread" role="separator"><span>{strings.chat.newMessages}</span></div>;
+    case "start":
+      return <div className="beginning"><Icon name="lock" size="small" />{strings.chat.beginning}</div>;
+    case "name": {
+      const { content, mine, from } = row.message;
+      return <div className="event"><bdi>{strings.chat.named(mine ? strings.common.you : actions.nameOf(from?.userId), content.type === "name" ? nameOf(content.name) : "")}</bdi></div>;
+    }
+  }
+}
+
+function Jump({ show, below, onClick }: { show: boolean; below: number; onClick(): void }) {
+  return show && (
+    <button type="button" className="jump" aria-label={below > 0 ? strings.chat.newBelow(below) : strings.chat.newest} title={strings.chat.newest} onClick={onClick}>
+      <Icon name="down" />{below > 0 && <span className="badge">{count(below)}</span>}
+    </button>
+  );
+}
+
+/** Reads new messages out to screen readers; the list itself does not, because scrolling changes what is in it. */
+function Announcer({ messages, actions }: { messages: readonly Message[]; actions: BubbleActions }) {
+  const [said, setSaid] = useState("");
+  const newest = useRef<number>(undefined);
+  useEffect(() => {
+    const last = messages.at(-1);
+    if (newest.current !== undefined && last && last.seq > newest.current && !last.mine)
+      setSaid(strings.chat.incoming(actions.nameOf(last.from?.userId), gist(last)));
+    if (last)
+      newest.current = last.seq;
+  }, [messages, actions]);
+  return <div className="visually-hidden" role="log" aria-live="polite">{said}</div>;
+}

@@ -1,0 +1,101 @@
+import type { Message } from "../../sdk.js";
+import { dayKey } from "../../format.js";
+import type { Outgoing, RoomView } from "../../state/room.js";
+
+/** How far an own message has come. */
+export type SendState = "waiting" | "failed" | "sent" | "delivered" | "read";
+
+/** A message, or a send on its way, as one bubble. */
+export interface BubbleRow {
+  type: "bubble";
+  key: string;
+  mine: boolean;
+  userId?: string;
+  at: number;
+  message?: Message;
+  outgoing?: Outgoing;
+  /** First and last of a run of one sender within a few minutes. */
+  first: boolean;
+  last: boolean;
+  /** Whether it tells its time: of a run within one minute only the last does. */
+  stamped: boolean;
+  state?: SendState;
+}
+
+export type Row =
+  | BubbleRow
+  | { type: "day"; key: string; at: number }
+  | { type: "unread"; key: string }
+  | { type: "name"; key: string; message: Message }
+  | { type: "start"; key: string };
+
+const runMs = 5 * 60_000;
+const minute = (at: number): number => Math.floor(at / 60_000);
+
+/**
+ * What stands on the screen, from top to bottom.
+ * @param me This user's id.
+ * @param others How many other members there are: a message is read when all of them have read it.
+ * @param unreadFrom The first place in the log that was unread when the room was opened.
+ */
+export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: string, others: number, unreadFrom: number | undefined): Row[] {
+  const rows: Row[] = [];
+  if (view.atStart)
+    rows.push({ type: "start", key: "start" });
+  const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => userId === me ? [] : upTo);
+  let day: number | undefined;
+  let previous: BubbleRow | undefined;
+  let divided = false;
+  let name: string | undefined;
+  const startDay = (at: number): void => {
+    const key = dayKey(at);
+    // A server's clock may go back; days are not begun twice for that.
+    if (day === undefined || key > day) {
+      day = key;
+      rows.push({ type: "day", key: `d${key}`, at });
+      previous = undefined;
+    }
+  };
+  const push = (row: Omit<BubbleRow, "first" | "last" | "stamped" | "type">): void => {
+    const joins = previous !== undefined && previous.mine === row.mine && previous.userId === row.userId && row.at - previous.at < runMs;
+    if (joins) {
+      previous!.last = false;
+      previous!.stamped = minute(previous!.at) !== minute(row.at) || previous!.state !== row.state || row.state === "failed";
+    }
+    previous = { ...row, type: "bubble", first: !joins, last: true, stamped: true };
+    rows.push(previous);
+  };
+  for (const message of view.messages) {
+    const at = message.at.getTime();
+    startDay(at);
+    if (!divided && unreadFrom !== undefined && message.seq >= unreadFrom && !message.mine) {
+      divided = true;
+      rows.push({ type: "unread", key: "unread" });
+      previous = undefined;
+    }
+    if (message.content.type === "name") {
+      // The name is told anew to whoever comes later; that is no event for the others.
+      if (message.content.name === name)
+        continue;
+      ({ name } = message.content);
+      rows.push({ type: "name", key: keyOf(message), message });
+      previous = undefined;
+      continue;
+    }
+    push({
+      key: keyOf(message), mine: message.mine, at, message, ...(message.from ? { userId: message.from.userId } : {}),
+      ...(message.mine ? { state: stateOf(message.seq, reads, others, view.marks.delivered) } : {}),
+    });
+  }
+  for (const outgoing of view.outgoing) {
+    startDay(outgoing.at);
+    push({ key: outgoing.key, mine: true, at: outgoing.at, outgoing, state: outgoing.state, userId: me });
+  }
+  return rows;
+}
+
+function stateOf(seq: number, reads: number[], others: number, delivered: number | undefined): SendState {
+  if (others > 0 && reads.filter((upTo) => upTo >= seq).length >= others)
+    return "read";
+  return delivered !== undefined && delivered >= seq ? "delivered" : "sent";
+}

@@ -1,0 +1,24 @@
+import { useEffect } from "react";
+import type { RoomView } from "../../state/room.js";
+import { useClient } from "../../state/context.js";
+
+/** Tells the others what has been read: only what stood on a screen that somebody looks at. */
+export function useReading(roomId: string, view: RoomView, atBottom: boolean, unread: number): void {
+  const client = useClient();
+  const newest = view.messages.at(-1)?.seq;
+  useEffect(() => {
+    if (newest === undefined || !atBottom)
+      return undefined;
+    const tell = (): void => {
+      if (document.visibilityState === "visible" && document.hasFocus() && unread > 0)
+        void client.markRead(roomId, newest).catch(() => undefined);
+    };
+    tell();
+    document.addEventListener("visibilitychange", tell);
+    window.addEventListener("focus", tell);
+    return () => {
+      document.removeEventListener("visibilitychange", tell);
+      window.removeEventListener("focus", tell);
+    };
+  }, [client, roomId, newest, atBottom, unread]);
+}

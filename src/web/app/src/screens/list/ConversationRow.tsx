@@ -1,0 +1,44 @@
+import { memo } from "react";
+import { Avatar } from "../../components/Avatar.js";
+import { Icon } from "../../components/Icon.js";
+import { brief, count } from "../../format.js";
+import { hrefOf } from "../../routes.js";
+import type { Conversation } from "../../sdk.js";
+import { useCell } from "../../state/cell.js";
+import { useApp } from "../../state/context.js";
+import { strings } from "../../strings.js";
+import { nameOf } from "../../text.js";
+import { gist } from "../chat/words.js";
+
+const text = strings.list;
+
+/** One line of the list: who, what was said last, when, and how much is unread. */
+export const ConversationRow = memo(function ConversationRow({ conversation, current }: { conversation: Conversation; current: boolean }) {
+  const app = useApp();
+  const { id, kind, title, last, unread, role, problem, timeToLiveSeconds } = conversation;
+  const names = useCell(app.names);
+  const typing = useCell(app.typing)[id]?.length ? text.typing : undefined;
+  const group = kind === "group";
+  const who = last?.mine ? text.you : group ? names.get(last?.from?.userId ?? "") : undefined;
+  const isName = last?.content.type === "name";
+  const said = role === undefined ? text.left : last === undefined ? text.noMessages : gist(last);
+  const shown = nameOf(title);
+  return (
+    <a className={`conversation ${unread > 0 ? "unread" : ""}`} href={hrefOf({ at: "room", roomId: id, details: false })} aria-current={current ? "page" : undefined}>
+      <Avatar id={id} name={title} group={group} />
+      <div className="grow">
+        <div className="line tops">
+          <span className="name ellipsis grow"><bdi>{shown}</bdi></span>
+          {timeToLiveSeconds !== undefined && <Icon name="timer" size="small" />}
+          {last && <time className="small" dateTime={last.at.toISOString()}>{brief(last.at)}</time>}
+        </div>
+        <div className="line tops">
+          {typing ? <span className="said ellipsis grow typing-now">{typing}</span>
+            : <span className="said ellipsis grow">{who !== undefined && role !== undefined && !isName && <><bdi>{who}</bdi>: </>}<bdi>{said}</bdi></span>}
+          {problem && <span className="alarm" role="img" aria-label={text.problem} title={text.problem}><Icon name="warning" size="small" /></span>}
+          {unread > 0 && <span className="badge"><span aria-hidden="true">{count(unread)}</span><span className="visually-hidden">{text.unread(unread)}</span></span>}
+        </div>
+      </div>
+    </a>
+  );
+});

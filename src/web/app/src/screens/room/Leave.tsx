@@ -1,0 +1,31 @@
+import { useState } from "react";
+import { Button } from "../../components/Button.js";
+import { Ask } from "../../components/Dialog.js";
+import { go } from "../../routes.js";
+import type { Conversation, SharedMember } from "../../sdk.js";
+import { useApp } from "../../state/context.js";
+import { strings } from "../../strings.js";
+
+const text = strings.room;
+
+/** The ways out of a conversation. */
+export function Leave({ room: { id, kind, role }, members }: { room: Conversation; members: SharedMember[] }) {
+  const { client } = useApp();
+  const [open, setOpen] = useState<"leave" | "delete">();
+  const group = kind === "group";
+  if (role === undefined)
+    return null;
+  const isLastOwner = group && role === "owner" && members.length > 1 && members.filter((member) => member.role === "owner").length === 1;
+  const done = (): void => go({ at: "list" }, { replace: true });
+  return (
+    <section className="section">
+      <div className="line wrap">
+        <Button look="bad" icon="door" disabled={isLastOwner} onClick={() => setOpen("leave")}>{group ? text.leave : text.leaveDirect}</Button>
+        {group && role === "owner" && <Button look="bad" icon="trash" onClick={() => setOpen("delete")}>{text.delete}</Button>}
+      </div>
+      {isLastOwner && <p className="muted small">{text.leaveOwner}</p>}
+      {open === "leave" && <Ask title={text.leaveTitle} text={text.leaveText} action={group ? text.leave : text.leaveDirect} bad special={{ Conflict: text.leaveOwner }} onClose={() => setOpen(undefined)} onDo={() => client.leave(id).then(done)} />}
+      {open === "delete" && <Ask title={text.deleteTitle} text={text.deleteText} action={text.delete} bad onClose={() => setOpen(undefined)} onDo={() => client.deleteRoom(id).then(done)} />}
+    </section>
+  );
+}

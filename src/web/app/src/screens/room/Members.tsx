@@ -1,0 +1,82 @@
+import { useState } from "react";
+import { Avatar } from "../../components/Avatar.js";
+import { Button, IconButton } from "../../components/Button.js";
+import { Ask } from "../../components/Dialog.js";
+import { Field } from "../../components/Field.js";
+import { Menu, MenuItem } from "../../components/Menu.js";
+import { go } from "../../routes.js";
+import type { Conversation, Role, SharedMember } from "../../sdk.js";
+import { useApp, useStatus } from "../../state/context.js";
+import { strings } from "../../strings.js";
+
+const text = strings.room;
+const rank: Record<Role, number> = { owner: 0, admin: 1, member: 2 };
+
+/** Who is in it, and what this user may do about it. The server has the last word. */
+export function Members({ room, members, onChanged, onSafety }: { room: Conversation; members: SharedMember[]; onChanged(): void; onSafety(username: string): void }) {
+  const { client, toasts } = useApp();
+  const { userId: me } = useStatus();
+  const [menu, setMenu] = useState<{ member: SharedMember; anchor: HTMLElement }>();
+  const [adding, setAdding] = useState(false);
+  const [removing, setRemoving] = useState<SharedMember>();
+  const { id, role } = room;
+  const group = room.kind === "group";
+  const rules = group && (role === "owner" || role === "admin");
+  const sorted = [...members].sort((a, b) => rank[a.role] - rank[b.role] || a.username.localeCompare(b.username));
+  const may = (member: SharedMember): boolean => rules && (role === "owner" || member.role === "member");
+
+  const item = (work: () => void) => () => {
+    setMenu(undefined);
+    work();
+  };
+  const setRole = (member: SharedMember, next: Role) => item(() => void client.setRole(id, member.userId, next).then(onChanged, toasts.fail));
+  const write = (member: SharedMember) => item(() => void client.createDirect(member.username).then((roomId) => go({ at: "room", roomId, details: false }), toasts.fail));
+  return (
+    <section className="section">
+      <div className="line"><h2 className="grow">{group ? `${text.members} (${members.length})` : text.members}</h2>{rules && <Button compact icon="plus" onClick={() => setAdding(true)}>{text.add}</Button>}</div>
+      <ul className="card plain">
+        {sorted.map((member) => (
+          <li key={member.userId} className="entry">
+            <Avatar name={member.username} size="s" />
+            <div className="grow">
+              <div>{member.username}{member.userId === me && <span className="muted"> ({text.you})</span>}</div>
+              <div className="muted small">{member.devices > 0 ? text.devices(member.devices) : ""}</div>
+            </div>
+            {group && member.role !== "member" && <span className="tag">{text.roles[member.role]}</span>}
+            {member.userId !== me && <IconButton icon="more" label={text.memberMenu(member.username)} aria-haspopup="menu" onClick={(event) => setMenu({ member, anchor: event.currentTarget })} />}
+          </li>
+        ))}
+      </ul>
+      {menu && (
+        <Menu label={text.memberMenu(menu.member.username)} anchor={menu.anchor} onClose={() => setMenu(undefined)}>
+          {group && <MenuItem icon="chat" onSelect={write(menu.member)}>{text.message}</MenuItem>}
+          <MenuItem icon="shield" onSelect={item(() => onSafety(menu.member.username))}>{text.safety}</MenuItem>
+          {may(menu.member) && (
+            <>
+              <hr />
+              {role === "owner" && menu.member.role !== "owner" && <MenuItem icon="person" onSelect={setRole(menu.member, "owner")}>{text.makeOwner}</MenuItem>}
+              {menu.member.role !== "admin" && <MenuItem icon="person" onSelect={setRole(menu.member, "admin")}>{text.makeAdmin}</MenuItem>}
+              {menu.member.role !== "member" && <MenuItem icon="person" onSelect={setRole(menu.member, "member")}>{text.makeMember}</MenuItem>}
+              <MenuItem icon="door" bad onSelect={item(() => setRemoving(menu.member))}>{text.removeMember}</MenuItem>
+            </>
+          )}
+        </Menu>
+      )}
+      {adding && <Add roomId={id} onClose={() => setAdding(false)} onDone={onChanged} />}
+      {removing && <Ask title={text.removeTitle(removing.username)} text={text.removeText} action={text.removeMember} bad onClose={() => setRemoving(undefined)} onDo={() => client.removeMember(id, removing.userId).then(onChanged)} />}
+    </section>
+  );
+}
+
+function Add({ roomId, onDone, onClose }: { roomId: string; onDone(): void; onClose(): void }) {
+  const { client } = useApp();
+  const [name, setName] = useState("");
+  const clean = name.trim().replace(/^@/, "").toLowerCase();
+  const { start } = strings;
+  return (
+    <Ask title={text.add} text={text.addText} action={text.addAction} ready={clean !== ""} special={{ NotFound: start.nobody, Invalid: start.nobody, Conflict: text.addedAlready, NotReady: start.notReadyYet }} onClose={onClose}
+      onDo={() => client.addMember(roomId, clean).then(onDone)}>
+      <Field label={start.username} value={name} onChange={setName} hint={start.usernameHint} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={33} autoFocus required />
+    </Ask>
+  );
+}

@@ -1,0 +1,25 @@
+import { Switch } from "../../components/Field.js";
+import { hrefOf } from "../../routes.js";
+import { useNotifications } from "../../state/useNotifications.js";
+import { strings } from "../../strings.js";
+
+/** The one setting that is wanted here; the others are with all notification settings. */
+export function RoomNotifications({ roomId }: { roomId: string }) {
+  const { loaded, change } = useNotifications();
+  const { value } = loaded;
+  if (!value)
+    return null;
+  const own = value.rooms[roomId];
+  const mute = (muted: boolean): void => {
+    // Nothing else is set for this room: then it is as everywhere again.
+    const { muted: _, ...rest } = { ...value.everywhere, ...own };
+    change(!muted && JSON.stringify(rest) === JSON.stringify({ ...value.everywhere, muted: undefined }) ? undefined : { ...rest, muted }, roomId);
+  };
+  return (
+    <section className="section">
+      <h2>{strings.room.notifications}</h2>
+      <div className="card"><Switch label={strings.room.mute} on={(own ?? value.everywhere).muted} onChange={mute} /></div>
+      <a className="small" href={hrefOf({ at: "settings", page: "notifications" })}>{strings.settings.notifications}</a>
+    </section>
+  );
+}

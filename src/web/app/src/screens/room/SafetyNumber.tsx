@@ -1,0 +1,31 @@
+import { Button, Note, Spinner } from "../../components/Button.js";
+import { Code } from "../../components/Code.js";
+import { Dialog } from "../../components/Dialog.js";
+import { Qr } from "../../components/Qr.js";
+import { codeOf, sentence } from "../../errors.js";
+import { useClient } from "../../state/context.js";
+import { useLoad } from "../../state/useLoad.js";
+import { strings } from "../../strings.js";
+
+const text = strings.room;
+
+/** Digits that two people compare, to know that nobody stands between them. */
+export function SafetyNumber({ username, onClose }: { username: string; onClose(): void }) {
+  const client = useClient();
+  const { value, error } = useLoad(() => client.safetyNumber(username), username);
+  return (
+    <Dialog title={text.safetyTitle(username)} onClose={onClose}>
+      <div className="body">
+        <h2>{text.safetyTitle(username)}</h2>
+        {value !== undefined ? (
+          <>
+            <Qr text={value.replace(/\s/g, "")} label={text.safetyQr(username)} />
+            <Code label={text.safety} code={value} />
+            <p className="muted small">{text.safetyText(username)}</p>
+          </>
+        ) : error !== undefined ? <Note tone="warn" icon="warning">{codeOf(error) === "NotFound" || codeOf(error) === "NotReady" ? text.safetyNone : sentence(error)}</Note> : <Spinner label={strings.common.loading} />}
+        <div className="actions"><Button onClick={onClose}>{strings.common.close}</Button></div>
+      </div>
+    </Dialog>
+  );
+}

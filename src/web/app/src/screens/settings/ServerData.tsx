@@ -1,0 +1,72 @@
+import { useMemo, useState } from "react";
+import { Button } from "../../components/Button.js";
+import { Icon } from "../../components/Icon.js";
+import { save } from "../../download.js";
+import { useApp, useStatus } from "../../state/context.js";
+import { useLoad } from "../../state/useLoad.js";
+import { strings } from "../../strings.js";
+import { Held } from "./Held.js";
+import { Online } from "./Online.js";
+
+const text = strings.data;
+
+interface Described { purpose?: string; precision?: string; timeToLive?: string }
+
+/** Everything that the server holds on this user, and all that it ever stores on anybody. */
+export function ServerData() {
+  const { client } = useApp();
+  const { username = "" } = useStatus();
+  const held = useLoad(() => client.dataHeld());
+  const inventory = useLoad(() => client.dataInventory());
+  return (
+    <>
+      <p className="muted">{text.text}</p>
+      <section className="section full">
+        <div className="line wrap"><h2 className="grow">{text.held}</h2>
+          {held.value !== undefined && <Button compact icon="download" onClick={() => save(`server-data-${username}.json`, JSON.stringify(held.value, undefined, 2))}>{text.download}</Button>}
+        </div>
+        <Online from={held}>{(value) => <Held value={value} />}</Online>
+      </section>
+      <section className="section full">
+        <h2>{text.inventory}</h2>
+        <p className="muted">{text.inventoryText}</p>
+        <Online from={inventory}>{(value) => <Inventory value={value} />}</Online>
+      </section>
+    </>
+  );
+}
+
+const groupNames: Record<string, string> = { columns: text.columns, logs: text.logs, logProperties: text.logs, metrics: text.metrics, metricLabels: text.metrics };
+
+function Inventory({ value }: { value: unknown }) {
+  const [search, setSearch] = useState("");
+  const groups = useMemo(() => Object.entries(isRecord(value) ? value : {}).flatMap(([name, entries]): [string, [string, Described][]][] =>
+    isRecord(entries) ? [[name, Object.entries(entries).filter((entry): entry is [string, Described] => isRecord(entry[1]))]] : []).filter(([, entries]) => entries.length > 0), [value]);
+  const wanted = search.trim().toLowerCase();
+  const matching = groups.map(([name, entries]): [string, [string, Described][]] => [name, entries.filter((entry) => JSON.stringify(entry).toLowerCase().includes(wanted))]).filter(([, entries]) => entries.length > 0);
+  return (
+    <div className="held">
+      <input className="input" type="search" aria-label={text.search} placeholder={text.search} value={search} onChange={(event) => setSearch(event.target.value)} />
+      {matching.length === 0 && <p className="muted" role="status">{text.none}</p>}
+      {matching.map(([name, entries]) => (
+        <details key={name} open={wanted !== "" || undefined}>
+          <summary><Icon name="next" size="small" /><span className="grow">{groupNames[name] ?? name}</span><span className="muted small">{text.entries(entries.length)}</span></summary>
+          <div className="inside">
+            <table className="table inventory">
+              <thead><tr><th scope="col">{text.what}</th><th scope="col">{text.purpose}</th><th scope="col">{text.precision}</th><th scope="col">{text.kept}</th></tr></thead>
+              <tbody>
+                {entries.map(([what, { purpose, precision, timeToLive }]) => (
+                  <tr key={what}>
+                    <td className="mono">{what}</td><td data-label={`${text.purpose}:`}>{purpose ?? text.noPurpose}</td><td data-label={`${text.precision}:`}>{precision ?? text.empty}</td><td data-label={`${text.kept}:`}>{timeToLive ?? text.empty}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </details>
+      ))}
+    </div>
+  );
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,0 +1,6 @@
+/* The names of the SDK that the app uses. */
+export type { DeviceInfo, ErrorCode, Message, Role, SessionInfo } from "@secure-messaging/sdk";
+export type {
+  Conversation, NotificationPreferences, PendingSend, RoomMarks, SharedClient, SharedEvents, SharedMember, SharedStatus,
+} from "@secure-messaging/sdk";
+export { openSharedClient } from "@secure-messaging/sdk";

@@ -1,0 +1,112 @@
+import type { Conversation, SharedClient, SharedStatus } from "../sdk.js";
+import { Cell, coalesce } from "./cell.js";
+import { RoomStore } from "./room.js";
+import { Toasts } from "./toasts.js";
+
+/** Somebody who types, until when that is believed. */
+export interface Typist { userId: string; username: string; until: number }
+
+const typingLastsMs = 5_000;
+const roomsKept = 8;
+
+/** Everything that the screens share, above the client that all tabs share. */
+export class AppState {
+  readonly status: Cell<SharedStatus>;
+  /** Undefined until they are read. */
+  readonly conversations = new Cell<readonly Conversation[] | undefined>(undefined);
+  readonly typing = new Cell<Readonly<Record<string, readonly Typist[]>>>({});
+  /** Usernames by user id, as far as this tab has met them. */
+  readonly names = new Cell<ReadonlyMap<string, string>>(new Map());
+  /** People whose identity key has changed while this tab was open. */
+  readonly changedPeople = new Cell<readonly string[]>([]);
+  readonly toasts = new Toasts();
+
+  private readonly rooms = new Map<string, RoomStore>();
+  private readonly membersAsked = new Set<string>();
+
+  constructor(readonly client: SharedClient) {
+    this.status = new Cell(client.status);
+    client.on("status", (status) => {
+      const before = this.status.get();
+      this.status.set(status);
+      if (status.state !== "ready" || status.userId !== before.userId)
+        this.forget();
+      if (status.state === "ready" && before.state !== "ready")
+        void this.refresh();
+    });
+    client.on("conversations", () => void this.refresh());
+    client.on("room", ({ roomId }) => {
+      void this.rooms.get(roomId)?.refresh();
+      void this.refresh();
+    });
+    client.on("typing", (event) => this.onTyping(event.roomId, event.userId, event.username));
+    client.on("identityChanged", ({ username }) => this.changedPeople.set([...this.changedPeople.get().filter((other) => other !== username), username]));
+    client.on("warning", (warning) => console.warn("warning", warning.kind, warning.roomId ?? ""));
+    if (client.status.state === "ready")
+      void this.refresh();
+  }
+
+  /** Reads the list again. */
+  readonly refresh = coalesce(async () => {
+    const conversations = await this.client.conversations();
+    this.conversations.set([...conversations].sort((a, b) => lastActivity(b) - lastActivity(a)));
+    for (const { id, kind, last } of conversations)
+      if (kind === "group" && last?.from && !this.names.get().has(last.from.userId) && !this.membersAsked.has(id)) {
+        this.membersAsked.add(id);
+        void this.learnMembers(id).catch(() => undefined);
+      }
+  }, 80);
+
+  /** What is held of a room; the ones that were looked at last stay. */
+  room(roomId: string): RoomStore {
+    const room = this.rooms.get(roomId) ?? new RoomStore(this.client, roomId);
+    this.rooms.delete(roomId);
+    this.rooms.set(roomId, room);
+    for (const id of this.rooms.keys()) {
+      if (this.rooms.size <= roomsKept)
+        break;
+      this.rooms.delete(id);
+    }
+    return room;
+  }
+
+  /** Asks who is in a room, and remembers their names. */
+  async learnMembers(roomId: string) {
+    const members = await this.client.members(roomId);
+    const names = new Map(this.names.get());
+    for (const { userId, username } of members)
+      names.set(userId, username);
+    if (names.size > this.names.get().size)
+      this.names.set(names);
+    return members;
+  }
+
+  private onTyping(roomId: string, userId: string, username: string): void {
+    const now = Date.now();
+    const others = (this.typing.get()[roomId] ?? []).filter((typist) => typist.userId !== userId && typist.until > now);
+    this.typing.set({ ...this.typing.get(), [roomId]: [...others, { userId, username, until: now + typingLastsMs }] });
+    setTimeout(() => {
+      const left = (this.typing.get()[roomId] ?? []).filter((typist) => typist.until > Date.now());
+      if (left.length !== this.typing.get()[roomId]?.length)
+        this.typing.set({ ...this.typing.get(), [roomId]: left });
+    }, typingLastsMs + 50);
+  }
+
+  /** Nobody types any more once their message is there. */
+  stopTyping(roomId: string, userId: string): void {
+    const typists = this.typing.get()[roomId];
+    if (typists?.some((typist) => typist.userId === userId))
+      this.typing.set({ ...this.typing.get(), [roomId]: typists.filter((typist) => typist.userId !== userId) });
+  }
+
+  private forget(): void {
+    this.rooms.clear();
+    this.membersAsked.clear();
+    this.conversations.set(undefined);
+    this.names.set(new Map());
+    this.changedPeople.set([]);
+  }
+}
+
+/** Conversations without a message yet are the newest: somebody has just begun them. */
+const lastActivity = (conversation: Conversation): number => conversation.last ? new Date(conversation.last.at).getTime() : Number.MAX_SAFE_INTEGER;

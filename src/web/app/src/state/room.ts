@@ -1,0 +1,241 @@
+import type { Message } from "@secure-messaging/sdk";
+import type { PendingSend, RoomMarks, SharedClient } from "../sdk.js";
+import { Cell, coalesce } from "./cell.js";
+
+/** A send of this tab that the outbox has not confirmed yet: shown at once. */
+interface Echo { key: string; id?: string; text: string; replyTo?: string; at: number }
+
+/** Own changes of messages that have not come back in the log yet: shown at once. */
+interface Overlay { text?: string; deleted?: boolean; reactions?: Record<string, boolean>; before: Message }
+
+/** A message that is on its way, as it is shown. */
+export interface Outgoing { key: string; id?: string; text: string; replyTo?: string; at: number; state: "waiting" | "failed"; error?: string }
+
+/** What is shown of a room. Replaced as a whole. */
+export interface RoomView {
+  loaded: boolean;
+  /** A run of the history without a hole, oldest first. */
+  messages: readonly Message[];
+  /** Whether the run begins where this device's history begins. */
+  atStart: boolean;
+  loadingOlder: boolean;
+  outgoing: readonly Outgoing[];
+  marks: RoomMarks;
+}
+
+const pageSize = 60;
+const catchUpSize = 200;
+
+/** The part of a room's history that this tab looks at, kept up with the device's store. */
+export class RoomStore {
+  readonly view = new Cell<RoomView>({ loaded: false, messages: [], atStart: false, loadingOlder: false, outgoing: [], marks: { read: {} } });
+
+  private messages: Message[] = [];
+  private pending: PendingSend[] = [];
+  private echoes: Echo[] = [];
+  private overlays = new Map<string, Overlay>();
+  private atStart = false;
+  private loadingOlder = false;
+  private loaded = false;
+  private marks: RoomMarks = { read: {} };
+  private nextEcho = 1;
+  /** What lies before this place was read before the last change and may have changed with it. */
+  private staleBefore = 0;
+  private visible = { from: 0, to: 0 };
+
+  constructor(private readonly client: SharedClient, readonly roomId: string) {}
+
+  /** Reads again what is shown. */
+  readonly refresh = coalesce(async () => {
+    // In this order: what has left the outbox by then is in the history that is read afterwards.
+    const known = new Set(this.echoes.flatMap((echo) => echo.id ?? []));
+    const pending = await this.client.pending(this.roomId);
+    let page = await this.client.history(this.roomId, { limit: pageSize });
+    const newest = this.messages.at(-1)?.seq;
+    let complete = page.length < pageSize;
+    while (newest !== undefined && !complete && page[0]!.seq > newest) {
+      const older = await this.client.history(this.roomId, { before: page[0]!.seq, limit: catchUpSize });
+      complete = older.length < catchUpSize;
+      page = [...older, ...page];
+    }
+    this.marks = await this.client.marks(this.roomId);
+    const first = page[0]?.seq ?? 0;
+    this.merge(complete ? 0 : first, Infinity, page);
+    if (complete)
+      this.atStart = true;
+    this.staleBefore = Math.max(this.staleBefore, complete ? 0 : first);
+    this.pending = pending;
+    const there = new Set([...pending.map((send) => send.id), ...this.messages.filter((message) => message.mine).map((message) => message.id)]);
+    this.echoes = this.echoes.filter((echo) => echo.id === undefined || (!there.has(echo.id) && !known.has(echo.id)));
+    this.loaded = true;
+    this.publish();
+    await this.refreshVisible();
+  });
+
+  /** Reads on into the past. */
+  async loadOlder(): Promise<void> {
+    const first = this.messages[0];
+    if (this.loadingOlder || this.atStart || !this.loaded || !first)
+      return;
+    this.loadingOlder = true;
+    try {
+      const page = await this.client.history(this.roomId, { before: first.seq, limit: pageSize * 2 });
+      if (page.length < pageSize * 2)
+        this.atStart = true;
+      this.messages = [...page.filter((message) => message.seq < first.seq), ...this.messages];
+    } finally {
+      this.loadingOlder = false;
+      this.publish();
+    }
+  }
+
+  /** Says which places are on the screen: they are kept up first. */
+  setVisible(from: number, to: number): void {
+    this.visible = { from, to };
+    if (from < this.staleBefore)
+      void this.refreshVisible();
+  }
+
+  /** Resolves when the outbox has it; until then, and after, it is shown. Rejects when it was not taken. */
+  async send(text: string, replyTo?: string): Promise<void> {
+    const echo: Echo = { key: `e${this.nextEcho++}`, text, ...(replyTo === undefined ? {} : { replyTo }), at: Date.now() };
+    this.echoes = [...this.echoes, echo];
+    this.publish();
+    try {
+      const id = await this.client.send(this.roomId, text, replyTo === undefined ? undefined : { replyTo });
+      echo.id = id;
+      void this.refresh();
+    } catch (error) {
+      this.echoes = this.echoes.filter((other) => other !== echo);
+      this.publish();
+      throw error;
+    }
+  }
+
+  edit(message: Message, text: string): Promise<void> {
+    return this.overlay(message, { text }, () => this.client.edit(this.roomId, message.id, text));
+  }
+
+  remove(message: Message): Promise<void> {
+    return this.overlay(message, { deleted: true }, () => this.client.remove(this.roomId, message.id));
+  }
+
+  react(message: Message, emoji: string, on: boolean): Promise<void> {
+    const reactions = { ...this.overlays.get(idOf(message))?.reactions, [emoji]: on };
+    return this.overlay(message, { reactions }, () => this.client.react(this.roomId, message.id, emoji, on));
+  }
+
+  /** The key under which a message is drawn: one's own keeps that of its echo, so that it does not move. */
+  private readonly keys = new Map<string, string>();
+
+  keyOf(message: Message): string {
+    return message.mine ? this.keys.get(message.id) ?? `o${message.id}` : `s${message.seq}`;
+  }
+
+  private async overlay(message: Message, change: Partial<Overlay>, work: () => Promise<void>): Promise<void> {
+    const id = idOf(message);
+    const before = this.messages.find((each) => idOf(each) === id) ?? message;
+    this.overlays.set(id, { ...this.overlays.get(id), ...change, before });
+    this.publish();
+    try {
+      await work();
+    } catch (error) {
+      this.overlays.delete(id);
+      this.publish();
+      throw error;
+    }
+  }
+
+  private async refreshVisible(): Promise<void> {
+    const { from, to } = this.visible;
+    if (from >= this.staleBefore || to <= 0)
+      return;
+    const until = Math.min(to + 1, this.staleBefore);
+    const shown = this.place(until) - this.place(from);
+    const page = shown === 0 ? [] : await this.client.history(this.roomId, { before: until, limit: shown });
+    if (page.length > 0) {
+      this.merge(page[0]!.seq, until, page);
+      this.publish();
+    }
+  }
+
+  /** Puts what was read in the place of what is held from there up to there. What has not changed stays the same object. */
+  private merge(from: number, until: number, page: Message[]): void {
+    const begin = this.place(from);
+    const end = this.place(until);
+    const held = new Map(this.messages.slice(begin, end).map((message) => [message.seq, message]));
+    const fresh = page.map((message) => {
+      const old = held.get(message.seq);
+      return old && JSON.stringify(old) === JSON.stringify(message) ? old : message;
+    });
+    const next = [...this.messages.slice(0, begin), ...fresh, ...this.messages.slice(end)];
+    for (const message of fresh) {
+      const overlay = this.overlays.get(idOf(message));
+      if (overlay && JSON.stringify(overlay.before) !== JSON.stringify(message))
+        this.overlays.delete(idOf(message));
+    }
+    this.messages = next;
+  }
+
+  /** The index of the first message from there on. */
+  private place(seq: number): number {
+    let low = 0;
+    let high = this.messages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.messages[middle]!.seq < seq)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return low;
+  }
+
+  private publish(): void {
+    const ids = new Set(this.messages.filter((message) => message.mine).map((message) => message.id));
+    for (const echo of this.echoes)
+      if (echo.id !== undefined)
+        this.keys.set(echo.id, echo.key);
+    const pending = this.pending.filter((send) => !ids.has(send.id)).map((send): Outgoing => ({ ...send, key: this.keys.get(send.id) ?? `o${send.id}` }));
+    const queued = new Set(pending.map((send) => send.id));
+    const echoes = this.echoes.filter((echo) => echo.id === undefined || (!ids.has(echo.id) && !queued.has(echo.id)))
+      .map((echo): Outgoing => ({ ...echo, state: "waiting" }));
+    this.view.set({
+      loaded: this.loaded, atStart: this.atStart, loadingOlder: this.loadingOlder, marks: this.marks,
+      messages: this.overlays.size === 0 ? this.messages : this.messages.map((message) => this.overlaid(message)),
+      outgoing: [...pending, ...echoes],
+    });
+  }
+
+  private overlaid(message: Message): Message {
+    const overlay = this.overlays.get(idOf(message));
+    if (!overlay)
+      return message;
+    const { content } = message;
+    const next: Message = { ...message };
+    if (overlay.deleted)
+      next.deleted = true;
+    else if (overlay.text !== undefined && (content.type === "text" || content.type === "reply"))
+      Object.assign(next, { edited: true, content: { ...content, text: overlay.text } });
+    if (overlay.reactions)
+      next.reactions = withOwn(message.reactions ?? {}, overlay.reactions, this.client.status.userId ?? "");
+    return next;
+  }
+}
+
+function withOwn(reactions: Record<string, string[]>, own: Record<string, boolean>, userId: string): Record<string, string[]> {
+  const all = new Map(Object.entries(reactions));
+  for (const [emoji, on] of Object.entries(own)) {
+    const users = (all.get(emoji) ?? []).filter((user) => user !== userId);
+    if (on)
+      users.push(userId);
+    if (users.length > 0)
+      all.set(emoji, users);
+    else
+      all.delete(emoji);
+  }
+  return Object.fromEntries(all);
+}
+
+/** Ids are told apart by their authors: somebody else's client could repeat one. */
+const idOf = (message: Message): string => `${message.from?.userId ?? ""}/${message.id}`;

@@ -1,0 +1,44 @@
+import { Cell } from "./state/cell.js";
+
+export const themes = ["system", "light", "dark"] as const;
+export type Theme = typeof themes[number];
+
+const stored = (): Theme => {
+  try {
+    const value = localStorage.getItem("theme");
+    return value === "light" || value === "dark" ? value : "system";
+  } catch {
+    return "system";
+  }
+};
+
+/** Which theme was chosen. `theme.js` sets it before the first paint. */
+export const theme = new Cell<Theme>(stored());
+
+export function setTheme(value: Theme): void {
+  theme.set(value);
+  apply(value);
+  try {
+    if (value === "system")
+      localStorage.removeItem("theme");
+    else
+      localStorage.setItem("theme", value);
+  } catch {
+    // Storage is blocked: the choice lasts as long as the page.
+  }
+}
+
+function apply(value: Theme): void {
+  if (value === "system")
+    delete document.documentElement.dataset.theme;
+  else
+    document.documentElement.dataset.theme = value;
+}
+
+// Another tab of the same browser has chosen.
+window.addEventListener("storage", (event) => {
+  if (event.key === "theme") {
+    theme.set(stored());
+    apply(theme.get());
+  }
+});

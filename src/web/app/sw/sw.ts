@@ -1,0 +1,69 @@
+/*
+ * Two jobs: the app opens without a network, and a push wakes somebody up. A push carries nothing, so what it shows says nothing.
+ * No message, key or token ever passes through here: only files of the app are answered from the cache.
+ */
+const worker = self as unknown as ServiceWorkerGlobalScope;
+
+/** Put in by the build, see vite.config.ts. */
+declare const PUSH_TITLE: string;
+declare const PUSH_BODY: string;
+
+/** Put in by the build: every file of the app, whose names change with their content. */
+const files = "__FILES__" as unknown as string[];
+
+const prefix = "app-";
+/** Put in by the build: names these very bytes of all files together. */
+const version = `${prefix}__VERSION__`;
+
+worker.addEventListener("install", (event) => {
+  // Past the HTTP cache: a stale page with new scripts would be a broken app.
+  event.waitUntil(caches.open(version).then((cache) => cache.addAll(files.map((file) => new Request(file, { cache: "reload" })))));
+});
+
+worker.addEventListener("activate", (event) => {
+  event.waitUntil((async () => {
+    for (const name of await caches.keys())
+      if (name.startsWith(prefix) && name !== version)
+        await caches.delete(name);
+    await worker.clients.claim();
+  })());
+});
+
+worker.addEventListener("message", (event) => {
+  if (event.data === "activate")
+    void worker.skipWaiting();
+});
+
+worker.addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  if (event.request.method !== "GET" || url.origin !== worker.location.origin)
+    return;
+  const isPage = event.request.mode === "navigate" && url.pathname === "/";
+  if (isPage || files.includes(url.pathname))
+    event.respondWith(fromCache(isPage ? "/" : url.pathname, event.request));
+});
+
+async function fromCache(path: string, request: Request): Promise<Response> {
+  const cache = await caches.open(version);
+  return await cache.match(path) ?? fetch(request);
+}
+
+worker.addEventListener("push", (event) => {
+  event.waitUntil((async () => {
+    const windows = await worker.clients.matchAll({ type: "window" });
+    if (windows.some((window) => window.visibilityState === "visible" && window.focused))
+      return;
+    await worker.registration.showNotification(PUSH_TITLE, { body: PUSH_BODY, icon: "/icon.svg", tag: "wake-up" });
+  })());
+});
+
+worker.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil((async () => {
+    const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+    if (windows[0])
+      await windows[0].focus();
+    else
+      await worker.clients.openWindow("/");
+  })());
+});

@@ -1,0 +1,43 @@
+import { expect, password, Person, test } from "./people.js";
+
+test("a second device is let in by two codes, reads what comes from then on, and is revoked", async ({ person, browser, server }) => {
+  const [anna, ben] = [await person("anna"), await person("ben")];
+  await anna.startWith(ben.name);
+  await anna.write("before the second device");
+  await ben.open(anna.name);
+  await ben.sees("before the second device");
+
+  const context = await browser.newContext();
+  const second = new Person(await context.newPage(), anna.name);
+  await second.page.goto(server.url);
+  await second.page.getByRole("button", { name: "Sign in" }).click();
+  await second.page.getByLabel("Username or e-mail").fill(anna.name);
+  await second.page.getByLabel("Password", { exact: true }).fill(password);
+  await second.page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await expect(second.page.getByRole("heading", { name: "Approve this device" })).toBeVisible();
+  const code = await second.page.getByRole("group", { name: "Code of this device" }).innerText();
+
+  await anna.page.goto(`${server.url}/#/settings/devices`);
+  await anna.page.getByRole("button", { name: "Approve" }).click();
+  const dialog = anna.page.getByRole("dialog");
+  await dialog.getByLabel("Code on the new device").fill("00000 ".repeat(6));
+  await dialog.getByRole("button", { name: "Approve" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("not the code of that device");
+  await dialog.getByLabel("Code on the new device").fill(code);
+  await dialog.getByRole("button", { name: "Approve" }).click();
+  const answer = await dialog.getByRole("group", { name: "Code" }).innerText();
+  await dialog.getByRole("button", { name: "Done" }).click();
+
+  await second.page.getByLabel("Code from your other device").fill(answer);
+  await second.page.getByRole("button", { name: "Confirm" }).click();
+  await second.open(ben.name);
+  await ben.write("to both of your devices");
+  await second.sees("to both of your devices");
+  await expect(second.log.getByText("before the second device")).toHaveCount(0);
+
+  await anna.page.getByRole("button", { name: "What to do with this device" }).click();
+  await anna.page.getByRole("menuitem", { name: "Revoke" }).click();
+  await anna.page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  await expect(second.page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+  await context.close();
+});

@@ -1,0 +1,27 @@
+import { expect, test } from "./people.js";
+
+test("a group is founded, named, and goes on without whoever is removed", async ({ person }) => {
+  const [anna, ben, cleo] = [await person("anna"), await person("ben"), await person("cleo")];
+  await anna.page.getByRole("button", { name: "New conversation" }).click();
+  await anna.page.getByRole("radio", { name: "Group" }).check();
+  await anna.page.getByLabel("Name of the group").fill("Weekend");
+  for (const { name } of [ben, cleo]) {
+    await anna.page.getByLabel("Exact username").fill(name);
+    await anna.page.getByRole("button", { name: "Add", exact: true }).click();
+  }
+  await anna.page.getByRole("button", { name: "Create group" }).click();
+  await anna.write("Hello both");
+  await ben.open("Weekend");
+  await ben.sees("Hello both");
+  await cleo.open("Weekend");
+  await cleo.sees("Hello both");
+
+  await anna.page.getByRole("button", { name: "Details" }).click();
+  await anna.page.getByRole("button", { name: `What to do with ${cleo.name}` }).click();
+  await anna.page.getByRole("menuitem", { name: "Remove from group" }).click();
+  await anna.page.getByRole("dialog").getByRole("button", { name: "Remove from group" }).click();
+  await expect(cleo.page.getByText("You are no longer in this conversation")).toBeVisible();
+  await anna.write("Only we two");
+  await ben.sees("Only we two");
+  await expect(cleo.log.getByText("Only we two")).toHaveCount(0);
+});

@@ -1,0 +1,66 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const dll = process.env.APP_TESTS_SERVER ?? fileURLToPath(new URL("../../../src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll", import.meta.url));
+
+/** The app as it was built last, so that a change of it needs no build of the server. */
+const app = fileURLToPath(new URL("../../../src/web/app/dist", import.meta.url));
+
+const freePort = (): Promise<number> => new Promise((resolve, reject) => {
+  const probe = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
+    const { port } = probe.address() as { port: number };
+    probe.close(() => resolve(port));
+  });
+});
+
+/** A server of its own, with its own data. Can be killed and started again on the same port. */
+export class Server {
+  private process: ChildProcess | undefined;
+  private log = "";
+  private readonly folder = mkdtempSync(join(tmpdir(), "sm-app-"));
+
+  private constructor(private readonly port: number) {}
+
+  static async start(): Promise<Server> {
+    const server = new Server(await freePort());
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<void> {
+    const child = this.process = spawn("dotnet", [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url=", `--Web:Root=${app}`], { stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.on("data", (chunk: Buffer) => {
+        this.log = (this.log + chunk.toString()).slice(-4_000);
+      });
+    for (const until = Date.now() + 60_000; Date.now() < until;) {
+      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok)
+        return;
+      if (child.exitCode !== null)
+        break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`The server did not start: ${this.log}`);
+  }
+
+  async kill(): Promise<void> {
+    const child = this.process!;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    if (this.process?.exitCode === null && this.process.signalCode === null)
+      await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
