@@ -80,7 +80,7 @@ function up(route: Route): void {
     go({ at: "room", roomId: route.roomId, details: false });
   else if (route.at === "settings" && route.page && matchMedia("(max-width: 760px)").matches)
     go({ at: "settings" });
-  else if (route.at === "new" || route.at === "settings")
+  else if (route.at === "new" || route.at === "settings" || matchMedia("(max-width: 760px)").matches)
     go({ at: "list" });
 }
 
