@@ -36,7 +36,7 @@ internal static class Examples
         new TicketResponse("c2luZ2xlLXVzZS10aWNrZXQ", 30),
         new KeySet([new PublicKey("EC", "P-256", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "2026-05-04", "sig", "ES256")]),
         new Profile(AnnaId, "anna", "anna@example.org", Day, "user"),
-        new UpdateProfileRequest("anna@example.com"),
+        new UpdateProfileRequest("anna@example.com", "a long enough password"),
         new ChangePasswordRequest("a long enough password", "another long password"),
         new DeleteAccountRequest("a long enough password"),
         new SessionSummary(SessionId, Day.AddHours(9), null, Current: true),
