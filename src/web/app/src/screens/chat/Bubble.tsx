@@ -52,6 +52,11 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           actions.menu(message, { x: event.clientX, y: event.clientY });
         }
       }}
+      onClick={(event) => {
+        // Where nothing hovers, a tap opens the menu.
+        if (message && matchMedia("(hover: none)").matches && getSelection()?.isCollapsed !== false && event.target instanceof Element && event.target.closest(".bubble") && !event.target.closest("a, button"))
+          actions.menu(message, { x: event.clientX, y: event.clientY });
+      }}
       onKeyDown={(event) => {
         if (message && event.target === event.currentTarget && (event.key === "Enter" || event.key === " ")) {
           event.preventDefault();
