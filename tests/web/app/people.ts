@@ -3,6 +3,9 @@ import { Server } from "./server.js";
 
 export const password = "a long enough password";
 
+/** A window in which a long conversation is in the document as a whole. */
+export const tall = { viewport: { width: 1280, height: 4_000 } };
+
 /** Somebody with a browser of their own. What the page complains about fails the test. */
 export class Person {
   readonly log: Locator;
@@ -39,6 +42,11 @@ export class Person {
     await this.box.press("Enter");
   }
 
+  /** The texts of the messages that are in the document, from top to bottom. */
+  history(): Promise<string[]> {
+    return this.log.locator("article .text:not(.dimmed)").allInnerTexts();
+  }
+
   async sees(text: string): Promise<void> {
     await expect(this.log.getByText(text)).toBeVisible();
   }
@@ -48,7 +56,7 @@ let serial = 0;
 
 interface Fixtures {
   /** Signs somebody up in a browser of their own. The name gets a number, so that tests do not meet. */
-  person(name: string, options?: BrowserContextOptions): Promise<Person>;
+  person(name: string, options?: BrowserContextOptions & { url?: string }): Promise<Person>;
 }
 
 export const test = base.extend<Fixtures, { server: Server }>({
@@ -60,7 +68,7 @@ export const test = base.extend<Fixtures, { server: Server }>({
   person: async ({ browser, server }, use) => {
     const complaints: string[] = [];
     const contexts: { close(): Promise<void> }[] = [];
-    await use(async (name, options) => {
+    await use(async (name, { url = server.url, ...options } = {}) => {
       const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
       contexts.push(context);
       const page = await context.newPage();
@@ -71,7 +79,7 @@ export const test = base.extend<Fixtures, { server: Server }>({
           complaints.push(message.text());
       });
       const person = new Person(page, `${name}${++serial}`);
-      await person.signUp(server.url);
+      await person.signUp(url);
       return person;
     });
     for (const context of contexts)

@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 
 const dll = process.env.APP_TESTS_SERVER ?? fileURLToPath(new URL("../../../src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll", import.meta.url));
 
-/** The app as it was built last, so that a change of it needs no build of the server. */
-const app = fileURLToPath(new URL("../../../src/web/app/dist", import.meta.url));
+/** A folder with another build of the app than the one in the server: after a change of it the server need not be built. */
+const app = process.env.APP_TESTS_ROOT;
 
 const freePort = (): Promise<number> => new Promise((resolve, reject) => {
   const probe = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
@@ -23,10 +23,10 @@ export class Server {
   private log = "";
   private readonly folder = mkdtempSync(join(tmpdir(), "sm-app-"));
 
-  private constructor(private readonly port: number) {}
+  private constructor(private readonly port: number, private readonly settings: string[]) {}
 
-  static async start(): Promise<Server> {
-    const server = new Server(await freePort());
+  static async start(...settings: string[]): Promise<Server> {
+    const server = new Server(await freePort(), settings);
     await server.start();
     return server;
   }
@@ -36,7 +36,7 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const child = this.process = spawn("dotnet", [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url=", `--Web:Root=${app}`], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = this.process = spawn("dotnet", [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url=", ...(app ? [`--Web:Root=${app}`] : []), ...this.settings], { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout!, child.stderr!])
       stream.on("data", (chunk: Buffer) => {
         this.log = (this.log + chunk.toString()).slice(-4_000);

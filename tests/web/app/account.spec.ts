@@ -1,0 +1,100 @@
+import { readFile } from "node:fs/promises";
+import type { Download, Page } from "@playwright/test";
+import { expect, password, test } from "./people.js";
+
+const read = async (download: Download): Promise<string> => readFile(await download.path(), "utf8");
+
+const signIn = async (page: Page, url: string, name: string, secret: string): Promise<void> => {
+  await page.goto(url);
+  const form = page.getByRole("heading", { name: "Welcome back" });
+  if (!await form.or(page.getByRole("heading", { name: "Create your account" })).first().isVisible() || !await form.isVisible())
+    await page.getByRole("button", { name: "Sign in" }).first().click();
+  await page.getByLabel("Username or e-mail").fill(name);
+  await page.getByLabel("Password", { exact: true }).fill(secret);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+};
+
+test("e-mail and password are changed with the password only, and other sessions end", async ({ person, browser, server }) => {
+  const anna = await person("anna");
+  const { page } = anna;
+  await page.goto(`${server.url}/#/settings/profile`);
+  await page.getByRole("button", { name: "Change e-mail" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("New e-mail address").fill(`new-${anna.name}@example.org`);
+  await dialog.getByLabel("Current password", { exact: true }).fill("not the password");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog.getByText("The current password is not right.")).toBeVisible();
+  await dialog.getByLabel("Current password", { exact: true }).fill(password);
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText(`new-${anna.name}@example.org`)).toBeVisible();
+
+  const context = await browser.newContext();
+  const other = await context.newPage();
+  await signIn(other, server.url, `new-${anna.name}@example.org`, password);
+  await expect(other.getByRole("heading", { name: "Approve this device" })).toBeVisible();
+  await page.goto(`${server.url}/#/settings/sessions`);
+  await page.getByRole("button", { name: "End", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End", exact: true }).click();
+  await expect(other.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+  await expect(page.getByText("Ended", { exact: true })).toBeVisible();
+
+  await signIn(other, server.url, anna.name, password);
+  await expect(other.getByRole("heading", { name: "Approve this device" })).toBeVisible();
+  await page.goto(`${server.url}/#/settings/profile`);
+  await page.getByRole("button", { name: "Change password" }).click();
+  await dialog.getByLabel("Current password", { exact: true }).fill(password);
+  await dialog.getByLabel("New password", { exact: true }).fill("quite another password");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(other.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+  await signIn(other, server.url, anna.name, password);
+  await expect(other.getByText("Username and password do not belong together")).toBeVisible();
+  await signIn(other, server.url, anna.name, "quite another password");
+  await expect(other.getByRole("heading", { name: "Approve this device" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Change password" })).toBeVisible();
+  await context.close();
+});
+
+test("everything is exported in the clear, what the server knows is shown and holds no message, and an account is deleted", async ({ person, server }) => {
+  const [anna, ben] = [await person("anna"), await person("ben")];
+  await anna.startWith(ben.name);
+  await anna.write("words that only we two know");
+  await ben.open(anna.name);
+  await ben.sees("words that only we two know");
+  const { page } = anna;
+
+  await page.goto(`${server.url}/#/settings/profile`);
+  let download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Export", exact: true }).click();
+  expect((await download).suggestedFilename()).toBe(`securemessaging-${anna.name}.json`);
+  const exported = await read(await download);
+  expect(JSON.parse(exported)).toEqual(expect.any(Object));
+  for (const part of ["words that only we two know", anna.name, `${anna.name}@example.org`])
+    expect(exported).toContain(part);
+
+  await page.goto(`${server.url}/#/settings/data`);
+  download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download as JSON" }).click();
+  const held = await read(await download);
+  expect(JSON.parse(held)).toEqual(expect.any(Object));
+  expect(held).toContain(`${anna.name}@example.org`);
+  expect(held).not.toContain("words that only we two know");
+  const list = page.getByRole("searchbox", { name: "Search the list" });
+  await list.fill("email");
+  await expect(page.getByRole("table").last()).toContainText(/e-?mail/i);
+  await list.fill("no such thing at all");
+  await expect(page.getByText("Nothing on the list matches.")).toBeVisible();
+
+  await page.goto(`${server.url}/#/settings/profile`);
+  await page.getByRole("button", { name: "Delete account" }).click();
+  const dialog = page.getByRole("dialog");
+  const sure = dialog.getByRole("button", { name: "Delete for ever" });
+  await dialog.getByLabel("Current password", { exact: true }).fill(password);
+  await expect(sure).toBeDisabled();
+  await dialog.getByLabel("To be sure").fill(anna.name);
+  await sure.click();
+  await expect(page.getByRole("button", { name: "Sign in" }).first()).toBeVisible();
+  await signIn(page, server.url, anna.name, password);
+  await expect(page.getByText("Username and password do not belong together")).toBeVisible();
+  // The other one's copy is theirs; writing to nobody does not break the app.
+  await ben.sees("words that only we two know");
+});

@@ -1,0 +1,51 @@
+import { expect, tall, test } from "./people.js";
+
+test("a server that is killed twice in the middle of a conversation loses nothing, doubles nothing and turns nothing round", async ({ person, server }) => {
+  const [anna, ben] = [await person("anna", tall), await person("ben", tall)];
+  await anna.startWith(ben.name);
+  await anna.write("first");
+  await ben.open(anna.name);
+  await ben.sees("first");
+
+  const each = 15;
+  const said = async (who: typeof anna, name: string): Promise<void> => {
+    for (let n = 0; n < each; n++)
+      await who.write(`${name} ${n}.`);
+  };
+  const talk = Promise.all([said(anna, "anna"), said(ben, "ben")]);
+  await anna.sees("anna 3.");
+  await server.kill();
+  await talk;
+  await server.start();
+  await ben.sees("anna 14.");
+  await anna.write("once more");
+  await server.kill();
+  await server.start();
+  await ben.sees("once more");
+
+  const all = ["first", "once more", ...["anna", "ben"].flatMap((name) => Array.from({ length: each }, (_, n) => `${name} ${n}.`))].sort();
+  for (const who of [anna, ben]) {
+    await expect.poll(async () => (await who.history()).sort(), { timeout: 60_000 }).toEqual(all);
+    await expect(who.log.getByRole("img", { name: "Waiting to be sent" })).toHaveCount(0);
+  }
+  expect(await anna.history()).toEqual(await ben.history());
+  const own = (await ben.history()).filter((text) => text.startsWith("anna"));
+  expect(own).toEqual(Array.from({ length: each }, (_, n) => `anna ${n}.`));
+});
+
+test("a reload right after Enter loses nothing", async ({ person }) => {
+  const [anna, ben] = [await person("anna", tall), await person("ben", tall)];
+  await anna.startWith(ben.name);
+  await ben.open(anna.name);
+  for (let n = 0; n < 5; n++) {
+    await anna.write(`just before ${n}.`);
+    await anna.page.reload();
+    await expect(anna.box).toBeVisible();
+    // What the outbox had not taken stands in the field as it was written.
+    await expect.poll(async () => [...await anna.history(), await anna.box.inputValue()]).toContain(`just before ${n}.`);
+    if (await anna.box.inputValue() !== "")
+      await anna.box.press("Enter");
+    await anna.sees(`just before ${n}.`);
+    await expect(ben.log.getByText(`just before ${n}.`)).toHaveCount(1);
+  }
+});

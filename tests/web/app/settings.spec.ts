@@ -1,0 +1,53 @@
+import type { Page } from "@playwright/test";
+import { expect, test } from "./people.js";
+
+/** Does something and waits until the server has stored it. */
+async function stored(page: Page, work: () => Promise<unknown>): Promise<void> {
+  const answer = page.waitForResponse((response) => response.url().includes("/notifications") && response.request().method() !== "GET");
+  await work();
+  expect((await answer).ok()).toBe(true);
+}
+
+test("notification settings, for all conversations and for one, survive a reload", async ({ person, server }) => {
+  const [anna, ben] = [await person("anna"), await person("ben")];
+  await anna.startWith(ben.name);
+  const { page } = anna;
+  await page.goto(`${server.url}/#/settings/notifications`);
+  const everywhere = page.locator("section").filter({ has: page.getByRole("heading", { name: "All conversations" }) }).last();
+  await stored(page, () => everywhere.getByRole("switch", { name: "Mute everything" }).click());
+  await stored(page, () => everywhere.getByRole("switch", { name: "Quiet hours" }).click());
+  await stored(page, () => everywhere.getByLabel("From").fill("21:30"));
+  await stored(page, () => everywhere.getByRole("radio", { name: "High" }).check({ force: true }));
+  await page.getByRole("button", { name: `Notifications of ${ben.name}` }).click();
+  await stored(page, () => page.getByRole("dialog").getByRole("switch", { name: "Mute this conversation" }).click());
+  await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
+
+  await page.reload();
+  await expect(everywhere.getByRole("switch", { name: "Mute everything" })).toBeChecked();
+  await expect(everywhere.getByLabel("From")).toHaveValue("21:30");
+  await expect(everywhere.getByLabel("Until")).toHaveValue("07:00");
+  await expect(everywhere.getByRole("radio", { name: "High" })).toBeChecked();
+  await page.getByRole("button", { name: `Notifications of ${ben.name}` }).click();
+  const dialog = page.getByRole("dialog");
+  const muted = await dialog.getByRole("switch", { name: "Mute this conversation" }).getAttribute("aria-checked");
+  await stored(page, () => dialog.getByRole("button", { name: "Use the settings for all" }).click());
+  await dialog.getByRole("button", { name: "Done" }).click();
+  await expect(page.getByText("As for all")).toBeVisible();
+  expect(muted).not.toBeNull();
+});
+
+test("a browser that may not notify, and one whose push service refuses, are told so", async ({ person, server }) => {
+  const denied = await person("anna");
+  await denied.page.goto(`${server.url}/#/settings/notifications`);
+  await expect(denied.page.getByText("Your browser blocks notifications from this page")).toBeVisible();
+  await expect(denied.page.getByRole("switch", { name: "Notify me in this browser" })).toBeDisabled();
+
+  const allowed = await person("ben", { permissions: ["notifications"] });
+  await allowed.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await allowed.page.goto(`${server.url}/#/settings/notifications`);
+  const push = allowed.page.getByRole("switch", { name: "Notify me in this browser" });
+  await push.click();
+  await expect(allowed.page.getByText("Your browser's push service refused")).toBeVisible();
+  await expect(push).not.toBeChecked();
+  await expect(push).toBeEnabled();
+});
