@@ -101,8 +101,9 @@ internal static partial class ServerApp
 
         var app = builder.Build();
         Prepare(app);
-        app.UsePlatform();
+        // Before what refuses every path without an endpoint: the app's files are none.
         app.UseWeb();
+        app.UsePlatform();
         app.UseChat();
         app.UseOrigins();
         app.UseAddressLimits();
