@@ -5,7 +5,7 @@ import { Server } from "./server.js";
 const messages = 10_000;
 
 test("10,000 messages that came while one was away: caught up without a gap, scrolled without jank", async ({ person }) => {
-  test.setTimeout(150_000);
+  test.setTimeout(240_000);
   const server = await Server.start("--RateLimits:Enabled=false");
   const ben = await SecureMessaging.signUp({ url: server.url, username: "ben", email: "ben@example.org", password });
   const joined = new Promise<Room>((resolve) => ben.on("room", resolve));
@@ -25,7 +25,7 @@ test("10,000 messages that came while one was away: caught up without a gap, scr
   began = Date.now();
   await page.goto(server.url);
   await anna.open("ben");
-  await expect(page.getByText(`number ${messages - 1}.`).last()).toBeVisible({ timeout: 100_000 });
+  await expect(page.getByText(`number ${messages - 1}.`).last()).toBeVisible({ timeout: 180_000 });
   const catchingUp = Date.now() - began;
 
   const seen = await page.evaluate(async () => {
