@@ -3,7 +3,7 @@ import { expect, test } from "./people.js";
 
 /** Does something and waits until the server has stored it. */
 async function stored(page: Page, work: () => Promise<unknown>): Promise<void> {
-  const answer = page.waitForResponse((response) => response.url().includes("/notifications") && response.request().method() !== "GET");
+  const answer = page.waitForResponse((response) => response.url().includes("/v1/me/settings") && response.request().method() !== "GET");
   await work();
   expect((await answer).ok()).toBe(true);
 }
