@@ -101,8 +101,8 @@ internal static partial class ServerApp
 
         var app = builder.Build();
         Prepare(app);
-        app.UsePlatform();
         app.UseWeb();
+        app.UsePlatform();
         app.UseChat();
         app.UseOrigins();
         app.UseAddressLimits();
