@@ -1,4 +1,5 @@
 import { lazy, Suspense, useEffect } from "react";
+import { Guard } from "./components/Guard.js";
 import { Empty } from "./components/Empty.js";
 import { Spinner } from "./components/Button.js";
 import { Toasts } from "./components/Toasts.js";
@@ -60,7 +61,7 @@ function Main() {
         <Suspense fallback={<Loading />}>
           {route.at === "settings" ? <Settings page={route.page} />
             : route.at === "new" ? <NewConversation group={route.group} />
-              : room ? <Chat key={room.id} conversation={room} />
+              : room ? <Guard key={room.id}><Chat conversation={room} /></Guard>
                 : route.at === "room" && conversations === undefined ? <Loading />
                   : route.at === "room" ? <Empty icon="chat" title={strings.chat.gone} text={strings.chat.goneText} />
                     : conversations?.length === 0 ? <Empty icon="lock" title={strings.list.welcome(username)} text={strings.list.welcomeText} />
@@ -68,7 +69,7 @@ function Main() {
         </Suspense>
       </main>
       {room && route.at === "room" && route.details && (
-        <aside className="details" aria-label={strings.room.title}><Suspense fallback={<Loading />}><RoomDetails key={room.id} conversation={room} /></Suspense></aside>
+        <aside className="details" aria-label={strings.room.title}><Suspense fallback={<Loading />}><Guard key={room.id}><RoomDetails conversation={room} /></Guard></Suspense></aside>
       )}
     </div>
   );
@@ -80,7 +81,7 @@ function up(route: Route): void {
     go({ at: "room", roomId: route.roomId, details: false });
   else if (route.at === "settings" && route.page && matchMedia("(max-width: 760px)").matches)
     go({ at: "settings" });
-  else if (route.at === "new" || route.at === "settings")
+  else if (route.at === "new" || route.at === "settings" || matchMedia("(max-width: 760px)").matches)
     go({ at: "list" });
 }
 

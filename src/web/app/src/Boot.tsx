@@ -1,9 +1,8 @@
-import { Component, useEffect, useState, type ReactNode } from "react";
+import { useEffect, useState } from "react";
 import { App } from "./App.js";
-import { Button } from "./components/Button.js";
-import { Empty } from "./components/Empty.js";
 import { Spinner } from "./components/Button.js";
-import type { IconName } from "./components/Icon.js";
+import { Guard, Stop } from "./components/Guard.js";
+import { codeOf } from "./errors.js";
 import { openSharedClient } from "./sdk.js";
 import { AppState } from "./state/app.js";
 import { AppProvider } from "./state/context.js";
@@ -20,13 +19,13 @@ const lacking = (): boolean => !("indexedDB" in window) || !navigator.locks || !
 /** Opens this browser's device, or says why that cannot be. */
 export function Boot() {
   const [app, setApp] = useState<AppState>();
-  const [failed, setFailed] = useState(false);
+  const [failed, setFailed] = useState<"failed" | "outdated">();
   const unfit = !isSecureContext ? "insecure" : lacking() ? "old" : undefined;
   useEffect(() => {
     if (!unfit)
       open().then(setApp, (error: unknown) => {
         console.error(error);
-        setFailed(true);
+        setFailed(codeOf(error) === "Conflict" ? "outdated" : "failed");
       });
   }, [unfit]);
   if (unfit === "insecure")
@@ -34,25 +33,8 @@ export function Boot() {
   if (unfit === "old")
     return <Stop icon="warning" title={text.oldTitle} words={text.old} />;
   if (failed)
-    return <Stop icon="warning" title={text.failedTitle} words={text.failed} reload />;
+    return <Stop icon="warning" title={text[`${failed}Title`]} words={text[failed]} reload />;
   if (!app)
     return <div className="centre boot"><Spinner label={strings.common.loading} /></div>;
   return <AppProvider value={app}><Guard><App /></Guard></AppProvider>;
-}
-
-const Stop = ({ icon, title, words, reload }: { icon: IconName; title: string; words: string; reload?: boolean }) => (
-  <main className="centre boot"><Empty icon={icon} title={title} text={words}>{reload && <Button look="main" onClick={() => location.reload()}>{text.reload}</Button>}</Empty></main>
-);
-
-/** A screen that throws leaves a way on. */
-export class Guard extends Component<{ children: ReactNode }, { failed: boolean }> {
-  override state = { failed: false };
-
-  static getDerivedStateFromError(): { failed: boolean } {
-    return { failed: true };
-  }
-
-  override render() {
-    return this.state.failed ? <Stop icon="warning" title={text.crashedTitle} words={text.crashed} reload /> : this.props.children;
-  }
 }

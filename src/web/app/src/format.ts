@@ -14,7 +14,15 @@ const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "sh
 const number = new Intl.NumberFormat(locale);
 
 type When = Date | number | string;
-const dateOf = (when: When): Date => new Date(when);
+
+/** The server's word: whatever it says, the screen must not fail over it. */
+function dateOf(when: When): Date {
+  const date = new Date(when);
+  return Number.isNaN(date.getTime()) ? new Date(0) : date;
+}
+
+/** For machines, as in `<time datetime>`. */
+export const iso = (when: When): string => dateOf(when).toISOString();
 const midnight = (date: Date): number => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
 const daysAgo = (date: Date): number => Math.round((midnight(new Date()) - midnight(date)) / 86_400_000);
 

@@ -49,6 +49,7 @@ export const strings = {
     old: "It lacks something that the app needs to keep your keys. Please update it, or use a current Firefox, Chrome, Edge or Safari.",
     failedTitle: "The app could not open its store",
     failed: "Your browser refused to open what the app keeps on this device. Private windows and full disks do that. Free some space or use a normal window, then reload.",
+    outdatedTitle: "There is a newer version", outdated: "Another tab of this browser runs a newer version of the app. Reload to use it here, too.",
     crashedTitle: "This screen has failed",
     crashed: "Nothing is lost: what you have sent and received is stored on this device. Reload to go on.",
     reload: "Reload",

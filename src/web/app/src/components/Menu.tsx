@@ -62,8 +62,12 @@ export function Menu({ label, anchor, onClose, children }: { label: string; anch
       }
     }}>
       {children}
-    </div>, document.body);
+    </div>, landmarkOf(anchor));
 }
+
+/** In the part of the page that it belongs to, so that it is read there; in a dialog nothing else could be reached. */
+const landmarkOf = (anchor: Anchor): Element =>
+  (anchor instanceof HTMLElement ? anchor.closest("dialog, aside, nav, main") : document.querySelector("main")) ?? document.body;
 
 export function MenuItem({ icon, bad, onSelect, children }: { icon: IconName; bad?: boolean; onSelect(): void; children: ReactNode }) {
   return (

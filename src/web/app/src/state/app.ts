@@ -109,4 +109,4 @@ export class AppState {
 }
 
 /** Conversations without a message yet are the newest: somebody has just begun them. */
-const lastActivity = (conversation: Conversation): number => conversation.last ? new Date(conversation.last.at).getTime() : Number.MAX_SAFE_INTEGER;
+const lastActivity = (conversation: Conversation): number => conversation.last ? conversation.last.at.getTime() || 0 : Number.MAX_SAFE_INTEGER;

@@ -107,16 +107,23 @@ export class Host {
 
   /** Looks again at how things stand. */
   async refreshStatus(): Promise<void> {
-    const client = this.signedIn?.client;
-    if (!client) {
-      const username = await read<{ username: string }>(this.store, keys.session);
-      this.replaceStatus({ state: "signedOut", connected: false, unsent: 0, ...(username ? { username: username.username } : {}) });
+    const { signedIn } = this;
+    const known = signedIn ? undefined : await read<{ username: string }>(this.store, keys.session);
+    const isApproved = signedIn?.client.devices.isApproved ?? false;
+    const deviceCode = signedIn && !isApproved ? await signedIn.client.devices.currentCode() : undefined;
+    // Somebody came or went meanwhile: what was found out is about another, and must not stand after what is right.
+    if (signedIn !== this.signedIn) {
+      await this.refreshStatus();
       return;
     }
-    const isApproved = client.devices.isApproved;
+    if (!signedIn) {
+      this.replaceStatus({ state: "signedOut", connected: false, unsent: 0, ...(known ? { username: known.username } : {}) });
+      return;
+    }
+    const { client } = signedIn;
     this.replaceStatus({
       state: isApproved ? "ready" : "waiting", userId: client.userId, username: client.username, deviceId: client.devices.currentId, connected: client.isConnected,
-      unsent: client.unsent, ...(isApproved ? {} : { deviceCode: await client.devices.currentCode(), toConfirm: client.devices.isOffered }),
+      unsent: client.unsent, ...(deviceCode === undefined ? {} : { deviceCode, toConfirm: client.devices.isOffered }),
     });
   }
 

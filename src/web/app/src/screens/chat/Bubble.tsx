@@ -3,7 +3,7 @@ import { Avatar } from "../../components/Avatar.js";
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
 import { SafeText } from "../../components/SafeText.js";
-import { clock, fullTime } from "../../format.js";
+import { clock, fullTime, iso } from "../../format.js";
 import type { Message } from "../../sdk.js";
 import { strings } from "../../strings.js";
 import { isBlank, isEmojiOnly } from "../../text.js";
@@ -52,6 +52,11 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           actions.menu(message, { x: event.clientX, y: event.clientY });
         }
       }}
+      onClick={(event) => {
+        // Where nothing hovers, a tap opens the menu.
+        if (message && matchMedia("(hover: none)").matches && getSelection()?.isCollapsed !== false && event.target instanceof Element && event.target.closest(".bubble") && !event.target.closest("a, button"))
+          actions.menu(message, { x: event.clientX, y: event.clientY });
+      }}
       onKeyDown={(event) => {
         if (message && event.target === event.currentTarget && (event.key === "Enter" || event.key === " ")) {
           event.preventDefault();
@@ -68,7 +73,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
             {(stamped || (message?.edited && !message.deleted)) && (
               <span className="stamp">
                 {message?.edited && !message.deleted && <span>{strings.chat.edited}</span>}
-                {stamped && <time dateTime={new Date(row.at).toISOString()} title={fullTime(row.at)}>{clock(row.at)}</time>}
+                {stamped && <time dateTime={iso(row.at)} title={fullTime(row.at)}>{clock(row.at)}</time>}
                 {stamped && state && <State state={state} />}
               </span>
             )}

@@ -66,7 +66,7 @@ export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: 
     rows.push(previous);
   };
   for (const message of view.messages) {
-    const at = message.at.getTime();
+    const at = message.at.getTime() || 0;
     startDay(at);
     if (!divided && unreadFrom !== undefined && message.seq >= unreadFrom && !message.mine) {
       divided = true;

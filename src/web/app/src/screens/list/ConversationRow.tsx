@@ -1,7 +1,7 @@
 import { memo } from "react";
 import { Avatar } from "../../components/Avatar.js";
 import { Icon } from "../../components/Icon.js";
-import { brief, count } from "../../format.js";
+import { brief, count, iso } from "../../format.js";
 import { hrefOf } from "../../routes.js";
 import type { Conversation } from "../../sdk.js";
 import { useCell } from "../../state/cell.js";
@@ -30,7 +30,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
         <div className="line tops">
           <span className="name ellipsis grow"><bdi>{shown}</bdi></span>
           {timeToLiveSeconds !== undefined && <Icon name="timer" size="small" />}
-          {last && <time className="small" dateTime={last.at.toISOString()}>{brief(last.at)}</time>}
+          {last && <time className="small" dateTime={iso(last.at)}>{brief(last.at)}</time>}
         </div>
         <div className="line tops">
           {typing ? <span className="said ellipsis grow typing-now">{typing}</span>

@@ -47,15 +47,17 @@ export function Devices() {
       <Online from={devices}>{(all) => (
         <ul className="card plain">
           {all.map((device, index) => (
-            <li key={device.id} className="entry">
+            <li key={device.id} className="entry wraps">
               <span className="round"><Icon name="device" /></span>
               <div className="grow">
                 <div className="line wrap"><strong>{device.current ? text.this : text.name(index + 1)}</strong>{!device.approved && <span className="tag warn">{text.waiting}</span>}</div>
                 <div className="muted small">{text.registered(calendarDate(device.createdOn))}, {text.seen(calendarDate(device.seenOn))}</div>
                 <div className="muted small mono" dir="ltr"><span className="visually-hidden">{text.code} </span>{device.code}</div>
               </div>
-              {!device.approved && !device.current && <Button look="main" compact onClick={() => setOpen({ what: "approve", device })}>{text.approve}</Button>}
-              {!device.current && <IconButton icon="more" label={text.menu} aria-haspopup="menu" onClick={(event) => setMenu({ device, anchor: event.currentTarget })} />}
+              <div className="line entry-actions">
+                {!device.approved && !device.current && <Button look="main" compact onClick={() => setOpen({ what: "approve", device })}>{text.approve}</Button>}
+                {!device.current && <IconButton icon="more" label={text.menu} aria-haspopup="menu" onClick={(event) => setMenu({ device, anchor: event.currentTarget })} />}
+              </div>
             </li>
           ))}
         </ul>

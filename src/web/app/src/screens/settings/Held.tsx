@@ -13,7 +13,9 @@ const isFields = (value: unknown): value is Fields => typeof value === "object" 
 
 /** Shows whatever JSON the server hands out: nothing is left away, because that is the promise. */
 export function Held({ value }: { value: unknown }) {
-  const entries = isFields(value) ? Object.entries(value) : [["", value] as const];
+  const outer: (readonly [string, unknown])[] = isFields(value) ? Object.entries(value) : [["", value]];
+  // A folder of nothing but lists is opened: its lists are what one looks for.
+  const entries = outer.flatMap(([name, each]) => isFields(each) && Object.values(each).length > 0 && Object.values(each).every(Array.isArray) ? Object.entries(each) : [[name, each] as const]);
   const plain = entries.filter(([, each]) => !isFields(each) && !Array.isArray(each));
   const nested = entries.filter(([, each]) => isFields(each) || Array.isArray(each));
   return (

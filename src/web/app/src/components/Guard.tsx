@@ -1,0 +1,25 @@
+import { Component, type ReactNode } from "react";
+import { strings } from "../strings.js";
+import { Button } from "./Button.js";
+import { Empty } from "./Empty.js";
+import type { IconName } from "./Icon.js";
+
+const text = strings.boot;
+
+/** It cannot go on here: why, and the way on. */
+export const Stop = ({ icon, title, words, reload }: { icon: IconName; title: string; words: string; reload?: boolean }) => (
+  <div className="centre boot"><Empty icon={icon} title={title} text={words}>{reload && <Button look="main" onClick={() => location.reload()}>{text.reload}</Button>}</Empty></div>
+);
+
+/** What throws in here takes nothing else down. */
+export class Guard extends Component<{ children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+
+  static getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+
+  override render() {
+    return this.state.failed ? <Stop icon="warning" title={text.crashedTitle} words={text.crashed} reload /> : this.props.children;
+  }
+}
