@@ -16,6 +16,10 @@ public sealed class AccountApi
         _rest.SendAsync<Profile>(HttpMethod.Get, "v1/me", null, cancellationToken);
 
     /// <summary>Changes the e-mail address.</summary>
+    /// <param name="email">The new one.</param>
+    /// <param name="password">The password in force: one can sign in with the address.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    /// <exception cref="SecureMessagingException"><see cref="ErrorCode.Forbidden"/>: the password is wrong. <see cref="ErrorCode.Conflict"/>: another account has the address.</exception>
     public Task UpdateEmailAsync(string email, string password, CancellationToken cancellationToken = default) =>
         _rest.SendAsync(HttpMethod.Patch, "v1/me", new UpdateProfileRequest(email, password), cancellationToken);
 

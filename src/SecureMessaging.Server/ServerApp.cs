@@ -101,7 +101,6 @@ internal static partial class ServerApp
 
         var app = builder.Build();
         Prepare(app);
-        // Before what refuses every path without an endpoint: the app's files are none.
         app.UseWeb();
         app.UsePlatform();
         app.UseChat();

@@ -29,8 +29,8 @@ internal static partial class AccountEndpoints
     internal static async Task<Ok<Profile>> GetProfileAsync(Caller caller, UserStore users, CancellationToken cancellationToken) =>
         TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
 
-    [EndpointName("updateProfile"), EndpointSummary("Changes the caller's account.")]
-    [Refuses(ErrorCode.Conflict)]
+    [EndpointName("updateProfile"), EndpointSummary("Changes the caller's e-mail address, which takes the password.")]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<Ok<Profile>> UpdateProfileAsync(
         UpdateProfileRequest request, Caller caller, AccountRules rules, PasswordCheck check, Database database, UserStore users, CancellationToken cancellationToken)
     {

@@ -26,6 +26,9 @@ internal enum BusMessageKind : byte
 
     /// <summary>A user's device should look after something; ephemeral.</summary>
     Nudge = 6,
+
+    /// <summary>What was committed, sealed by <see cref="BusSeal"/>.</summary>
+    Entries = 7,
 }
 
 /// <summary>
@@ -50,6 +53,13 @@ internal static class BusMessage
             rest = rest[HeadLength..];
         }
 
+        return message;
+    }
+
+    public static byte[] Entries(Guid node, ReadOnlySpan<byte> sealedEntries)
+    {
+        var message = Create(BusMessageKind.Entries, node, sealedEntries.Length);
+        sealedEntries.CopyTo(message.AsSpan(HeaderLength));
         return message;
     }
 
@@ -111,7 +121,7 @@ internal static class BusMessage
         body = message[HeaderLength..];
         return kind switch
         {
-            BusMessageKind.Ping => true,
+            BusMessageKind.Ping or BusMessageKind.Entries => true,
             BusMessageKind.Heads => body.Length % HeadLength == 0,
             BusMessageKind.Joined => body.Length == HeadLength + 16,
             BusMessageKind.RoomDeleted => body.Length == 16,

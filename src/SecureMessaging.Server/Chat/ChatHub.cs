@@ -13,7 +13,10 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
 {
     private const int MaxMalformedCalls = 20;
 
-    private Caller Caller => Caller.From(Context.User);
+    // Read from the token once, when the connection was let in.
+    private Caller Caller => Context.Items.TryGetValue(typeof(ChatConnection), out var item) && item is ChatConnection connection
+        ? new Caller(connection.UserId, connection.SessionId)
+        : Caller.From(Context.User);
 
     public Task<SendAck> Send(SendRequest request) => writer.SendAsync(Caller, request, Context.ConnectionAborted);
 

@@ -20,16 +20,23 @@ namespace SecureMessaging.Server.Chat;
 internal readonly record struct BusHint(BusMessageKind Kind, Guid Id, Guid UserId = default, long Seq = 0, SessionEndReason Reason = default);
 
 /// <summary>
-/// Tells the other nodes, through Redis, that logs have grown, and hears it from them. Only ever a hurry-up: what is lost here, <see cref="LogSweep"/> finds
+/// Hands what was committed here to the other nodes, through Redis, and hears from them. Only ever a hurry-up: what is lost here, <see cref="LogSweep"/> finds
 /// in the database.
 /// </summary>
 /// <remarks>
-/// Publishing never waits and is bounded: heads of one room are coalesced, and while Redis does not answer nothing is published at all. The bus is taken as
+/// Publishing never waits and is bounded: what does not fit is told by heads alone, one a room, and while Redis does not answer nothing is published at all. The bus is taken as
 /// healthy for as long as this node hears its own pings, which a dead, paused, partitioned or half-subscribed Redis all fail alike.
 /// </remarks>
 internal sealed partial class NodeBus : BackgroundService
 {
     private const int MaxQueued = 10_000;
+
+    /// <summary>Bytes of entries that may wait to be published, and that go into one message.</summary>
+    private const int MaxQueuedBytes = 4 * 1024 * 1024;
+    private const int MaxMessageBytes = 128 * 1024;
+
+    /// <summary>How long a node waits for what another has just committed, before it reads it from the database.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan PingPeriod = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(1300);
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromSeconds(1);
@@ -37,7 +44,9 @@ internal sealed partial class NodeBus : BackgroundService
     private readonly Guid node = Guid.NewGuid();
     private readonly ConcurrentDictionary<Guid, long> heads = new();
     private readonly Channel<byte[]> others = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<CommittedEntries> committed = Channel.CreateBounded<CommittedEntries>(new BoundedChannelOptions(MaxQueued) { SingleReader = true });
     private readonly SemaphoreSlim wake = new(0, 1);
+    private readonly BusSeal seal;
     private readonly ChatConnections connections;
     private readonly RoomTails tails;
     private readonly TimeProvider time;
@@ -45,13 +54,15 @@ internal sealed partial class NodeBus : BackgroundService
     private readonly ConfigurationOptions? settings;
     private readonly RedisChannel channel;
     private long heardAt;
+    private long committedBytes;
     private volatile bool healthy;
 
     public NodeBus(
         IConfiguration configuration, IOptions<BusOptions> options, CommitFeed feed, SessionEvents sessionEvents, RoomEvents roomEvents, DeviceEvents deviceEvents,
-        ChatConnections connections, RoomTails tails, TimeProvider time, ILogger<NodeBus> logger)
+        ChatConnections connections, RoomTails tails, ServerSecret secret, TimeProvider time, ILogger<NodeBus> logger)
     {
         (this.connections, this.tails, this.time, this.logger) = (connections, tails, time, logger);
+        seal = new BusSeal(secret, node);
         if (configuration.GetConnectionString("Redis") is { } given && !string.IsNullOrWhiteSpace(given))
             settings = RedisSettings.Parse(given, "secure-messaging");
         channel = RedisChannel.Literal($"{options.Value.ChannelPrefix}:nodes");
@@ -101,7 +112,8 @@ internal sealed partial class NodeBus : BackgroundService
             {
                 var redis = await ConnectionMultiplexer.ConnectAsync(settings);
                 // Kept by the multiplexer and made again at every reconnect, also when it could not be made now.
-                await redis.GetSubscriber().SubscribeAsync(channel, (_, value) => Receive(value), CommandFlags.FireAndForget);
+                // One message at a time: a log that arrives in order need not be read from the database.
+                (await redis.GetSubscriber().SubscribeAsync(channel, CommandFlags.FireAndForget)).OnMessage(message => Receive(message.Message));
                 return redis;
             }
             catch (RedisException exception)
@@ -130,6 +142,7 @@ internal sealed partial class NodeBus : BackgroundService
             if (now == told || (told is null && !now && time.GetElapsedTime(started) < Silence))
                 continue;
             told = healthy = now;
+            tails.Grace = now ? Grace : TimeSpan.Zero;
             if (now)
             {
                 BusRestored(logger);
@@ -149,6 +162,7 @@ internal sealed partial class NodeBus : BackgroundService
         while (!stoppingToken.IsCancellationRequested)
         {
             await wake.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            PublishEntries(redis);
             var batch = new List<KeyValuePair<Guid, long>>();
             foreach (var head in heads)
             {
@@ -164,6 +178,33 @@ internal sealed partial class NodeBus : BackgroundService
         }
     }
 
+    private void PublishEntries(ConnectionMultiplexer redis)
+    {
+        var batch = new List<CommittedEntries>();
+        var bytes = 0;
+        while (committed.Reader.TryRead(out var next))
+        {
+            batch.Add(next);
+            bytes += Weigh(next);
+            if (bytes >= MaxMessageBytes)
+                Flush();
+        }
+
+        Flush();
+
+        void Flush()
+        {
+            if (batch.Count == 0)
+                return;
+            Interlocked.Add(ref committedBytes, -bytes);
+            Send(redis, BusMessage.Entries(node, seal.Seal(batch)));
+            batch.Clear();
+            bytes = 0;
+        }
+    }
+
+    private static int Weigh(CommittedEntries committed) => committed.Entries.Sum(entry => 200 + (entry.Ciphertext?.Length ?? 0));
+
     private void Send(ConnectionMultiplexer redis, byte[] message)
     {
         try
@@ -176,15 +217,21 @@ internal sealed partial class NodeBus : BackgroundService
         }
     }
 
-    private ValueTask Note(CommittedEntries committed)
+    private ValueTask Note(CommittedEntries entries)
     {
         if (!healthy)
             return ValueTask.CompletedTask;
-        heads.AddOrUpdate(committed.RoomId, static (_, seq) => seq, static (_, earlier, seq) => Math.Max(earlier, seq), committed.Entries[^1].Seq);
-        foreach (var entry in committed.Entries)
+        var bytes = Weigh(entries);
+        if (Interlocked.Add(ref committedBytes, bytes) > MaxQueuedBytes || !committed.Writer.TryWrite(entries))
+        {
+            Interlocked.Add(ref committedBytes, -bytes);
+            heads.AddOrUpdate(entries.RoomId, static (_, seq) => seq, static (_, earlier, seq) => Math.Max(earlier, seq), entries.Entries[^1].Seq);
+        }
+
+        foreach (var entry in entries.Entries)
         {
             if (entry is { Kind: EntryKind.MemberJoined, UserId: { } userId })
-                others.Writer.TryWrite(BusMessage.Joined(node, committed.RoomId, userId, entry.Seq));
+                others.Writer.TryWrite(BusMessage.Joined(node, entries.RoomId, userId, entry.Seq));
         }
 
         Wake();
@@ -244,6 +291,10 @@ internal sealed partial class NodeBus : BackgroundService
                 }
 
                 break;
+            case BusMessageKind.Entries when seal.TryOpen(sender, body, out var received):
+                foreach (var entries in received)
+                    tails.Offer(entries);
+                break;
             case BusMessageKind.Joined:
                 var (room, joinedSeq) = BusMessage.ReadHead(ref body);
                 Hinted?.Invoke(new BusHint(kind, room, new Guid(body), joinedSeq));
@@ -279,6 +330,7 @@ internal sealed partial class NodeBus : BackgroundService
     public override void Dispose()
     {
         wake.Dispose();
+        seal.Dispose();
         base.Dispose();
     }
 

@@ -26,7 +26,7 @@ internal sealed partial class RoomTails : BackgroundService
     public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, ServerMetrics metrics, TimeProvider time, ILogger<RoomTails> logger)
     {
         this.connections = connections;
-        shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(connections, log, fills, metrics, time, logger))];
+        shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(this, connections, log, metrics, time, logger))];
         feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries)));
         feed.Doubted += Recheck;
         roomEvents.Deleted += Delete;
@@ -44,6 +44,16 @@ internal sealed partial class RoomTails : BackgroundService
     {
         foreach (var roomId in connection.Close())
             ShardOf(roomId).Post(new Unsubscription(roomId, connection));
+    }
+
+    /// <summary>How long entries that are missing may take to arrive by themselves, before they are read.</summary>
+    public TimeSpan Grace { get; set; }
+
+    /// <summary>Gives a tail what another node has committed; what comes faster than it is delivered is read later.</summary>
+    public void Offer(CommittedEntries committed)
+    {
+        if (Has(committed.RoomId) && !ShardOf(committed.RoomId).TryPost(new Committed(committed.RoomId, committed.Entries)))
+            NoteHead(committed.RoomId, committed.Entries[^1].Seq);
     }
 
     /// <summary>Tells the tails how far logs go, so that they read what they have not been given.</summary>
@@ -86,6 +96,8 @@ internal sealed partial class RoomTails : BackgroundService
 
     private sealed record Filled(Guid RoomId, RoomTail Tail, IReadOnlyList<LogEntry>? Entries) : Work(RoomId);
 
+    private sealed record Due(Guid RoomId, RoomTail Tail) : Work(RoomId);
+
     private sealed record Head(Guid RoomId, long HeadSeq) : Work(RoomId);
 
     private sealed record Signaled(Guid RoomId, byte[] Content) : Work(RoomId);
@@ -103,7 +115,7 @@ internal sealed partial class RoomTails : BackgroundService
         public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    private sealed partial class Shard(ChatConnections connections, LogStore log, SemaphoreSlim fills, ServerMetrics metrics, TimeProvider time, ILogger logger) : IDisposable
+    private sealed partial class Shard(RoomTails all, ChatConnections connections, LogStore log, ServerMetrics metrics, TimeProvider time, ILogger logger) : IDisposable
     {
         // Changed by this shard alone; concurrent only so that the sweep may list the rooms.
         private readonly ConcurrentDictionary<Guid, RoomTail> tails = new();
@@ -126,6 +138,15 @@ internal sealed partial class RoomTails : BackgroundService
             // The node stops: nobody will take it, so nobody may wait for its place.
             if (!Post(item))
                 room.Release();
+        }
+
+        public bool TryPost(Committed item)
+        {
+            if (!room.Wait(0))
+                return false;
+            if (!Post(item))
+                room.Release();
+            return true;
         }
 
         public async Task RunAsync(CancellationToken stoppingToken)
@@ -178,6 +199,11 @@ internal sealed partial class RoomTails : BackgroundService
                     else if (filled.Entries is not null)
                         tail.FillNothing();
                     break;
+                case Due due when due.Tail == tail:
+                    tail.Filling = false;
+                    if (tail.HasGap)
+                        _ = FillAsync(tail, stoppingToken);
+                    return;
                 case Doubted:
                     tail?.Recheck();
                     break;
@@ -209,7 +235,14 @@ internal sealed partial class RoomTails : BackgroundService
             if (tail is { IsEmpty: true, HasGap: false })
                 tails.TryRemove(item.RoomId, out _);
             else if (tail is { HasGap: true, Filling: false })
-                _ = FillAsync(tail, stoppingToken);
+                _ = all.Grace > TimeSpan.Zero ? WaitAsync(tail, all.Grace, stoppingToken) : FillAsync(tail, stoppingToken);
+        }
+
+        private async Task WaitAsync(RoomTail tail, TimeSpan grace, CancellationToken stoppingToken)
+        {
+            tail.Filling = true;
+            await Task.Delay(grace, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Post(new Due(tail.RoomId, tail));
         }
 
         /// <summary>Reads what the tail lacks from the log. The same way serves a lost publish, a late subscription and a node that was away.</summary>
@@ -220,14 +253,14 @@ internal sealed partial class RoomTails : BackgroundService
             List<LogEntry>? entries = null;
             try
             {
-                await fills.WaitAsync(stoppingToken);
+                await all.fills.WaitAsync(stoppingToken);
                 try
                 {
                     entries = await log.ReadForTailAsync(tail.RoomId, delivered, stoppingToken);
                 }
                 finally
                 {
-                    fills.Release();
+                    all.fills.Release();
                 }
 
                 if (entries.Count > 0)

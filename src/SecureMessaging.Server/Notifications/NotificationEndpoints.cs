@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.OpenApi;
 
 namespace SecureMessaging.Server.Notifications;
 
@@ -12,7 +13,7 @@ internal static class NotificationEndpoints
 
     public static void Map(IEndpointRouteBuilder app)
     {
-        var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("me").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
+        var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("Me").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
         me.MapGet("settings", GetAsync);
         me.MapPut("settings", SetAsync);
         me.MapPut("settings/rooms/{roomId:guid}", SetRoomAsync);
@@ -21,6 +22,7 @@ internal static class NotificationEndpoints
         me.MapDelete("push", UnregisterAsync);
     }
 
+    [EndpointName("getSettings"), EndpointSummary("When messages may wake the caller's devices, and what Web Push needs.")]
     internal static async Task<Ok<AccountSettings>> GetAsync(
         Caller caller, SettingsStore settings, PushStore endpoints, PushSender sender, CancellationToken cancellationToken)
     {
@@ -29,6 +31,7 @@ internal static class NotificationEndpoints
         return TypedResults.Ok(new AccountSettings(everywhere, rooms, new PushStatus(sender.PublicKey, registered)));
     }
 
+    [EndpointName("changeSettings"), EndpointSummary("Sets when messages may wake the caller's devices, in every room that has no settings of its own.")]
     internal static async Task<NoContent> SetAsync(Caller caller, NotificationSettings request, SettingsStore settings, CancellationToken cancellationToken)
     {
         NotificationRules.Require(request);
@@ -36,6 +39,7 @@ internal static class NotificationEndpoints
         return TypedResults.NoContent();
     }
 
+    [EndpointName("changeSettingsOfRoom"), EndpointSummary("Sets it for one room, in place of the settings of everywhere.")]
     internal static async Task<NoContent> SetRoomAsync(
         Caller caller, Guid roomId, NotificationSettings request, SettingsStore settings, CancellationToken cancellationToken)
     {
@@ -44,12 +48,15 @@ internal static class NotificationEndpoints
         return TypedResults.NoContent();
     }
 
+    [EndpointName("resetSettingsOfRoom"), EndpointSummary("Lets the settings of everywhere hold in the room again.")]
     internal static async Task<NoContent> ResetRoomAsync(Caller caller, Guid roomId, SettingsStore settings, CancellationToken cancellationToken)
     {
         await settings.ResetRoomAsync(caller, roomId, cancellationToken);
         return TypedResults.NoContent();
     }
 
+    [EndpointName("registerPush"), EndpointSummary("Names where this session's browser is woken, by pushes without content.")]
+    [Refuses(ErrorCode.Forbidden)]
     internal static async Task<NoContent> RegisterAsync(
         Caller caller, RegisterPushRequest request, PushAddress addresses, PushStore endpoints, CancellationToken cancellationToken)
     {
@@ -57,6 +64,7 @@ internal static class NotificationEndpoints
         return TypedResults.NoContent();
     }
 
+    [EndpointName("unregisterPush"), EndpointSummary("Wakes this session's browser no more.")]
     internal static async Task<NoContent> UnregisterAsync(Caller caller, PushStore endpoints, CancellationToken cancellationToken)
     {
         await endpoints.RemoveAsync(caller, cancellationToken);

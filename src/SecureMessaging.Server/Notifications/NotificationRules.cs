@@ -8,7 +8,7 @@ namespace SecureMessaging.Server.Notifications;
 internal static class NotificationRules
 {
     public const int MinutesOfDay = 24 * 60;
-    private const int TimeZoneCharacters = 64;
+    public const int TimeZoneCharacters = 64;
 
     // No dots: the name becomes part of a path where the system keeps its time zones.
     private static readonly SearchValues<char> TimeZoneLetters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/");

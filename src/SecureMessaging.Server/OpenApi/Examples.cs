@@ -1,8 +1,10 @@
+using System.Buffers.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Privacy;
 
 namespace SecureMessaging.Server.OpenApi;
 
@@ -20,6 +22,15 @@ internal static class Examples
     private static readonly DateTime Minute = new(2026, 5, 4, 9, 30, 0, DateTimeKind.Utc);
     private static readonly byte[] Ciphertext = Bytes(24);
     private static readonly byte[] MlsMessage = [0, 1, 0, 2, .. Bytes(20)];
+    private static readonly string VapidKey = Base64Url.EncodeToString([4, .. Bytes(64)]);
+    private static readonly NotificationSettings Night = new(QuietFrom: 22 * 60, QuietUntil: 7 * 60, TimeZone: "Europe/Vienna");
+    private static readonly Dictionary<string, JsonElement> TicketHeld = new(StringComparer.Ordinal)
+    {
+        ["hash"] = JsonElement.Parse("\"held, not shown\""),
+        ["session_id"] = JsonElement.Parse($"\"{SessionId}\""),
+        ["expires_at"] = JsonElement.Parse("\"2026-05-04T09:30:00Z\""),
+    };
+
     private static readonly Device OwnDevice = new(
         DeviceId, Schemes.Mls10, Bytes(32), Bytes(32), Approved: true, Current: true, Day, Day, Bytes(12), Bytes(32), Bytes(64));
     private static readonly UserKeys Keys = new(BenId, "ben", Bytes(32), [new DeviceKeys(DeviceId, Bytes(32), Bytes(64))]);
@@ -40,6 +51,10 @@ internal static class Examples
         new ChangePasswordRequest("a long enough password", "another long password"),
         new DeleteAccountRequest("a long enough password"),
         new SessionSummary(SessionId, Day.AddHours(9), null, Current: true),
+        Night,
+        new AccountSettings(new NotificationSettings(), new Dictionary<Guid, NotificationSettings> { [RoomId] = Night }, new PushStatus(VapidKey, Registered: false)),
+        new PersonalData(Minute, new Dictionary<string, IReadOnlyList<IReadOnlyDictionary<string, JsonElement>>>(StringComparer.Ordinal) { ["tickets"] = [TicketHeld] }),
+        new RegisterPushRequest("https://push.example.net/send/c29tZXRoaW5nLWxvbmc"),
         new UserSummary(BenId, "ben"),
         new CreateRoomRequest(RoomKind.Group, ["ben"], Id: RoomId),
         new Room(RoomId, RoomKind.Group, null, Visible: false, null, Day, 0, RoomRole.Owner, 42, 1, 41, 1),

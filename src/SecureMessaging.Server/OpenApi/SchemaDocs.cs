@@ -4,6 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Notifications;
 
 namespace SecureMessaging.Server.OpenApi;
 
@@ -20,7 +21,7 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
     {
         var (name, password) = (Bytes(0, limits.NameBytes), Secret(0, limits.PasswordMaxCharacters));
         var (newPassword, timeToLive) = (Secret(limits.PasswordMinCharacters, limits.PasswordMaxCharacters), Range(limits.TimeToLiveMinSeconds, limits.TimeToLiveMaxSeconds));
-        var (email, handshake) = (Text(3, limits.EmailCharacters), Bytes(1, limits.HandshakeBytes));
+        var (email, handshake, minute) = (Text(3, limits.EmailCharacters), Bytes(1, limits.HandshakeBytes), Range(0, NotificationRules.MinutesOfDay - 1));
         bounds = new()
         {
             [(typeof(SignUpRequest), "username")] = Text(3, limits.UsernameCharacters, "^[A-Za-z0-9._-]+$"),
@@ -29,9 +30,14 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
             [(typeof(TokenRequest), "username")] = Text(1, limits.EmailCharacters),
             [(typeof(TokenRequest), "password")] = password,
             [(typeof(UpdateProfileRequest), "email")] = email,
+            [(typeof(UpdateProfileRequest), "password")] = password,
             [(typeof(ChangePasswordRequest), "currentPassword")] = password,
             [(typeof(ChangePasswordRequest), "newPassword")] = newPassword,
             [(typeof(DeleteAccountRequest), "password")] = password,
+            [(typeof(NotificationSettings), "quietFrom")] = minute,
+            [(typeof(NotificationSettings), "quietUntil")] = minute,
+            [(typeof(NotificationSettings), "timeZone")] = Text(1, NotificationRules.TimeZoneCharacters),
+            [(typeof(RegisterPushRequest), "endpoint")] = Text(1, limits.PushEndpointCharacters),
             [(typeof(CreateRoomRequest), "members")] = Items(0, limits.RoomMembers - 1),
             [(typeof(CreateRoomRequest), "name")] = name,
             [(typeof(CreateRoomRequest), "timeToLiveSeconds")] = timeToLive,
@@ -81,10 +87,10 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
         return Task.CompletedTask;
     }
 
-    /// <summary>Nulls are left out when writing and may be when reading. What has a default may be left out of requests alone.</summary>
+    /// <summary>Nulls are left out when writing and may be when reading. What has a default may be left out of requests alone, and of what travels both ways.</summary>
     private static HashSet<string> Required(JsonTypeInfo type)
     {
-        var request = type.Type.Name.EndsWith("Request", StringComparison.Ordinal);
+        var request = type.Type.Name.EndsWith("Request", StringComparison.Ordinal) || type.Type == typeof(NotificationSettings);
         return
         [
             .. type.Properties.Where(property => !property.IsGetNullable && Nullable.GetUnderlyingType(property.PropertyType) is null

@@ -14,10 +14,11 @@ internal static class PrivacyFeature
 
     public static void MapPrivacy(this IEndpointRouteBuilder app)
     {
-        var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("me").NeverStored();
-        me.MapGet("data", Disclose);
+        var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("Me").NeverStored();
+        me.MapGet("data", Disclose).Produces<PersonalData>();
     }
 
+    [EndpointName("getPersonalData"), EndpointSummary("Everything the server holds on the caller's account. One answer at a time.")]
     private static PushStreamHttpResult Disclose(Caller caller, Disclosures disclosures, CancellationToken cancellationToken) =>
         TypedResults.Stream(output => disclosures.WriteAsync(caller.UserId, output, cancellationToken), "application/json");
 }

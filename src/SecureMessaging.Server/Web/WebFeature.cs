@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
@@ -21,12 +23,21 @@ internal static class WebFeature
         builder.Services.AddOptions<WebOptions>().BindConfiguration(WebOptions.Section)
             .Validate(options => options.IsRootUsable, $"Web:Root takes a folder with an {WebFiles.Index}.").ValidateOnStart();
 
+    /// <summary>Chooses a file as the endpoint of the request; it is sent at the end of the pipeline, once limits have been counted. Before all that asks for an endpoint.</summary>
     public static void UseWeb(this WebApplication app)
     {
         var files = WebFiles.Read(app.Services.GetRequiredService<IOptions<WebOptions>>().Value);
         if (files.Count == 0)
             return;
-        app.Use((context, next) => IsRead(context) && files.TryGetValue(context.Request.Path.Value ?? "", out var file) ? SendAsync(context, file) : next(context));
+        var endpoints = files.ToFrozenDictionary(
+            file => file.Key, file => new Endpoint(context => SendAsync(context, file.Value), new EndpointMetadataCollection(new AllowAnonymousAttribute()), $"web {file.Key}"), StringComparer.Ordinal);
+        app.Use((context, next) =>
+        {
+            // What the API has at a path comes first.
+            if (context.GetEndpoint() is null && IsRead(context) && endpoints.TryGetValue(context.Request.Path.Value ?? "", out var endpoint))
+                context.SetEndpoint(endpoint);
+            return next(context);
+        });
     }
 
     private static bool IsRead(HttpContext context) =>

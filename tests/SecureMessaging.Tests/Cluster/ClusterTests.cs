@@ -162,7 +162,7 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
         await member.WaitAsync(room.Id, entries => entries.Length == 1);
 
         await using var forger = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
-        foreach (var forged in new[] { BusMessage.Joined(Guid.NewGuid(), room.Id, users[2].Id, ack.Seq), BusMessage.RoomDeleted(Guid.NewGuid(), room.Id), [], [255], new byte[20_000] })
+        foreach (var forged in new[] { BusMessage.Joined(Guid.NewGuid(), room.Id, users[2].Id, ack.Seq), BusMessage.RoomDeleted(Guid.NewGuid(), room.Id), BusMessage.Entries(Guid.NewGuid(), new byte[300]), BusMessage.Entries(Guid.NewGuid(), []), [], [255], new byte[20_000] })
             await forger.GetSubscriber().PublishAsync(RedisChannel.Literal("secure-messaging:nodes"), forged);
         await Task.Delay(1000);
         await writer.SendAsync(room.Id, [2]);

@@ -81,7 +81,6 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
 
     [Theory]
     [InlineData("/v1/no-such-thing")]
-    [InlineData("/v1/me")]
     [InlineData("/hubs/nothing")]
     [InlineData("/c/some-room")]
     [InlineData("/assets/")]
@@ -93,14 +92,21 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     public async Task No_other_path_is_answered_with_a_page(string path)
     {
         using var response = await server.Http.GetAsync(path);
-        await response.ReadErrorAsync(401, ErrorCode.Unauthenticated);
+        await response.ReadErrorAsync(404, ErrorCode.NotFound);
     }
 
     [Fact]
     public async Task The_api_answers_as_before()
     {
         await using var anna = await server.SignUpAsync();
+        await (await server.Http.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         await (await anna.Http.GetAsync("/v1/no-such-thing")).ReadErrorAsync(404, ErrorCode.NotFound);
+        foreach (var path in new[] { "/docs", "/llms.txt", "/playground", "/openapi/v1.json" })
+        {
+            using var document = await server.Http.GetAsync(path);
+            Assert.True(document.IsSuccessStatusCode, $"{path}: {document.StatusCode}");
+        }
+
         await (await anna.Http.GetAsync("/hubs/chat")).ReadErrorAsync(400, ErrorCode.Invalid);
         await (await anna.Http.PostAsync("/", null)).ReadErrorAsync(404, ErrorCode.NotFound);
         using var ready = await server.Http.GetAsync("/health/ready");
@@ -133,7 +139,7 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     public async Task There_may_be_none_and_a_wrong_folder_stops_the_start()
     {
         await using (var none = await shared.DedicatedAsync("--Web:Enabled=false"))
-            await (await none.Http.GetAsync("/")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
+            await (await none.Http.GetAsync("/")).ReadErrorAsync(404, ErrorCode.NotFound);
         await Assert.ThrowsAsync<Microsoft.Extensions.Options.OptionsValidationException>(async () =>
         {
             await using var never = await shared.DedicatedAsync($"--Web:Root={root.Combine("assets")}");

@@ -24,16 +24,11 @@ export class Account {
 
   /**
    * Gives the account another e-mail address.
-   * @param password Asked for because somebody else may sit at an open device; the server itself does not, so it is tried in a sign-in that ends at once.
-   * @throws {@link SecureMessagingError} `Forbidden` when it is another.
+   * @param password Asked for because one can sign in with the address, and somebody else may sit at an open device.
+   * @throws {@link SecureMessagingError} `Forbidden` when it is another, `Conflict` when another account has the address.
    */
   async changeEmail(password: string, email: string): Promise<void> {
-    const { http } = this.context.session;
-    const tokens = await this.enter(password);
-    if (!tokens)
-      throw SecureMessagingError.of("Forbidden", "The password is wrong.");
-    await http.call("POST", "v1/auth/logout", { refreshToken: tokens.refreshToken }, tokens.accessToken);
-    await this.context.session.call("PATCH", "v1/me", { email });
+    await this.context.session.call("PATCH", "v1/me", { email, password });
   }
 
   /** Gives the account another password and ends its other sessions. @throws {@link SecureMessagingError} `Forbidden` when the present one is another. */

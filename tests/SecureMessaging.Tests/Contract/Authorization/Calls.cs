@@ -34,12 +34,17 @@ internal static class Calls
         "mutation commit", "mutation propose", "mutation reportInvalidCommit",
     };
 
+    private const string PushEndpoint = "https://push.example.org/authorization";
+
     private static readonly Dictionary<string, Func<Cell, object>> Bodies = new(StringComparer.Ordinal)
     {
         ["POST /v1/auth/sign-up"] = _ => TestPeople.NewSignUp(),
         ["POST /v1/auth/token"] = cell => new TokenRequest(cell.Person.User.Username, cell.Person.User.Password),
         ["POST /v1/auth/refresh"] = cell => new RefreshRequest(cell.Grant.RefreshToken),
-        ["PATCH /v1/me"] = cell => new UpdateProfileRequest(cell.Person.User.Email),
+        ["PATCH /v1/me"] = cell => new UpdateProfileRequest(cell.Person.User.Email, cell.Person.User.Password),
+        ["PUT /v1/me/settings"] = _ => new NotificationSettings(Muted: true),
+        ["PUT /v1/me/settings/rooms/{roomId}"] = _ => new NotificationSettings(Muted: true),
+        ["PUT /v1/me/push"] = _ => new RegisterPushRequest(PushEndpoint),
         ["POST /v1/me/password"] = cell => new ChangePasswordRequest(cell.Person.User.Password, cell.Person.User.Password),
         ["POST /v1/me/delete"] = cell => new DeleteAccountRequest(cell.Person.User.Password),
         ["PUT /v1/me/identity"] = cell => new ReplaceIdentityRequest(cell.Device!.Id, Key(cell), Signature(cell)),
@@ -77,6 +82,9 @@ internal static class Calls
         ["mutation addMember.role"] = _ => "MEMBER",
         ["mutation rotateDevice.signatureKey"] = cell => Rotation(cell).SignatureKey,
         ["mutation rotateDevice.identitySignature"] = cell => cell.Rotated!.IdentitySignature,
+        ["mutation changeSettings.settings"] = _ => new { muted = true },
+        ["mutation changeSettingsOfRoom.settings"] = _ => new { muted = true },
+        ["mutation registerPush.endpoint"] = _ => PushEndpoint,
         ["ChatHub.Send.request"] = cell => Send(cell),
         ["ChatHub.SendBatch.requests"] = cell => new[] { Send(cell) },
         ["ChatHub.Sync.limit"] = _ => 10,
