@@ -26,14 +26,15 @@ internal sealed class Executor(
     /// <summary>Fields of one operation that may wait for the database at once.</summary>
     private const int MaxParallel = 4;
 
-    /// <summary>What any operation costs, whatever it asks for.</summary>
+    /// <summary>What any operation costs, whatever it asks for, and also one that is refused: to read a document is work.</summary>
     private const int BaseCost = 10;
 
     private readonly IValidationRule[] rules = [.. DocumentValidator.CoreRules, .. rules];
 
-    /// <summary>Throws an <see cref="ApiException"/> that says what is wrong with the document.</summary>
-    public PreparedOperation Prepare(OperationRequest request)
+    /// <summary>Throws an <see cref="ApiException"/> that says what is wrong with the document, or that the caller has asked for too much of late.</summary>
+    public PreparedOperation Prepare(OperationRequest request, GraphQLRequestInfo info)
     {
+        Spend(info, BaseCost);
         try
         {
             limits.CheckText(request.Query);
@@ -54,9 +55,11 @@ internal sealed class Executor(
     /// <summary>Throws an <see cref="ApiException"/> when the caller has asked for too much of late.</summary>
     public Task<ExecutionResult> ExecuteAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken)
     {
-        rates.GraphQL.Spend(info.Caller?.UserId ?? info.Address, BaseCost + prepared.Cost);
+        Spend(info, prepared.Cost);
         return RunAsync(prepared, info, cancellationToken);
     }
+
+    private void Spend(GraphQLRequestInfo info, int cost) => rates.GraphQL.Spend(info.Caller?.UserId ?? info.Address, cost);
 
     private Task<ExecutionResult> RunAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken) => executer.ExecuteAsync(new ExecutionOptions
     {

@@ -51,7 +51,8 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
         ExecutionResult result;
         try
         {
-            var prepared = executor.Prepare(request);
+            var info = Info(context);
+            var prepared = executor.Prepare(request, info);
             if (prepared.Type != OperationType.Query && HttpMethods.IsGet(context.Request.Method))
             {
                 context.Response.Headers.Allow = "POST";
@@ -61,7 +62,7 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
 
             if (prepared.Type == OperationType.Subscription)
                 throw ApiException.Invalid("Subscribe by WebSocket, with the subprotocol graphql-transport-ws.");
-            result = await executor.ExecuteAsync(prepared, Info(context), context.RequestAborted);
+            result = await executor.ExecuteAsync(prepared, info, context.RequestAborted);
         }
         catch (ApiException exception)
         {

@@ -7,7 +7,7 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
 
-/// <summary>Reads the JSON of requests, bounded before it is made into objects: depth, number of values, length of numbers, names given twice.</summary>
+/// <summary>Reads the JSON of requests, bounded before it is made into objects: depth, number of values, length of numbers, names given twice, text that is none.</summary>
 internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<GraphQLOptions> options)
 {
     private const int MaxDepth = 24;
@@ -84,8 +84,26 @@ internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<Graph
         {
             if (count > options.Value.MaxValues)
                 throw new ApiException(Protocol.ErrorCode.TooLarge, $"A request has {options.Value.MaxValues} JSON values at most.");
-            if (reader.TokenType == JsonTokenType.Number && (reader.HasValueSequence ? reader.ValueSequence.Length : reader.ValueSpan.Length) > MaxNumber)
+            if (reader.TokenType == JsonTokenType.Number && Length(reader) > MaxNumber)
                 throw ApiException.Invalid("A number is too long.");
+            if (reader.TokenType == JsonTokenType.String)
+                RequireText(reader);
         }
     }
+
+    /// <summary>JSON takes half a surrogate pair and bytes that are no UTF-8 for a string, and fails only when that is read.</summary>
+    private static void RequireText(in Utf8JsonReader reader)
+    {
+        var characters = ArrayPool<char>.Shared.Rent((int)Length(reader));
+        try
+        {
+            reader.CopyString(characters);
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(characters);
+        }
+    }
+
+    private static long Length(in Utf8JsonReader reader) => reader.HasValueSequence ? reader.ValueSequence.Length : reader.ValueSpan.Length;
 }

@@ -277,7 +277,7 @@ internal sealed partial class Socket : IDisposable
         {
             if (operations.Count > options.MaxOperations)
                 throw new ApiException(ErrorCode.RateLimited, $"{options.MaxOperations} operations may be under way on one socket.") { RetryAfterMs = 1000 };
-            var prepared = executor.Prepare(reader.Read(request));
+            var prepared = executor.Prepare(reader.Read(request), owner.Info);
             if (prepared.Type == OperationType.Subscription)
                 Track(FollowAsync(operation, prepared, owner.Info));
             else if (!calls.Writer.TryWrite((operation, prepared)))
@@ -285,7 +285,7 @@ internal sealed partial class Socket : IDisposable
         }
         catch (ApiException exception)
         {
-            await EndAsync(operation, Executor.Refuse(exception.ToBody()));
+            await EndAsync(operation, exception);
         }
     }
 

@@ -84,11 +84,11 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
         return (address.AddressFamily == AddressFamily.InterNetwork || GlobalUnicast.Contains(address)) && !Array.Exists(NotPublic, network => network.Contains(address));
     }
 
-    /// <summary>A name without a dot is one of the local network's, and so are those that end so.</summary>
+    /// <summary>A name without a dot is one of the local network's, and so are those that end so. An address in other digits becomes one only here.</summary>
     private static bool IsPublicName(string host)
     {
         var name = host.TrimEnd('.');
-        return name.Contains('.', StringComparison.Ordinal)
+        return name.Contains('.', StringComparison.Ordinal) && !IPAddress.TryParse(name, out _)
             && !Array.Exists([".local", ".localhost", ".internal", ".home.arpa"], suffix => name.EndsWith(suffix, StringComparison.OrdinalIgnoreCase));
     }
 }

@@ -8,6 +8,7 @@ internal sealed class WakeStates(TimeSpan interval)
 {
     public const int MaxSessions = 100_000;
     private const int MaxFailures = 5;
+    private const int MaxDoublings = 6;
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromHours(1);
 
@@ -64,7 +65,8 @@ internal sealed class WakeStates(TimeSpan interval)
             }
             else
             {
-                var delay = FirstDelay * (1 << state.Failures);
+                // Doubled no further than it counts: whoever is sent to all the time can fail for ever.
+                var delay = FirstDelay * (1 << Math.Min(state.Failures, MaxDoublings));
                 delay = answer.RetryAfter > delay ? answer.RetryAfter.Value : delay;
                 state.NotBefore = now + (delay < LongestDelay ? delay : LongestDelay);
                 // Then the next message begins anew.

@@ -17,29 +17,24 @@ internal sealed class Disclosures(PersonalDataStore data)
     private readonly ConcurrentDictionary<Guid, bool> accounts = new();
 
     /// <summary>Refuses, before anything is written, while the account's data is being read or too many others' is.</summary>
-    public async Task WriteAsync(Guid userId, Stream output, CancellationToken cancellationToken)
-    {
-        if (!accounts.TryAdd(userId, true))
-            throw new ApiException(ErrorCode.RateLimited, "The data of this account is being read already.") { RetryAfterMs = RetryAfterMs };
-        try
-        {
-            if (accounts.Count > AtOneTime)
-                throw new ApiException(ErrorCode.Overloaded, "The server is busy; ask again later.") { RetryAfterMs = RetryAfterMs };
-            await data.WriteAsync(userId, output, indented: false, cancellationToken);
-        }
-        finally
-        {
-            accounts.TryRemove(userId, out _);
-        }
-    }
+    public Task WriteAsync(Guid userId, Stream output, CancellationToken cancellationToken) =>
+        InTurnAsync(userId, () => data.WriteAsync(userId, output, indented: false, cancellationToken));
 
     public async Task<string> ReadAsync(Guid userId, CancellationToken cancellationToken)
+    {
+        var text = "";
+        // Whoever is refused costs no memory.
+        await InTurnAsync(userId, async () => text = await ReadTextAsync(userId, cancellationToken));
+        return text;
+    }
+
+    private async Task<string> ReadTextAsync(Guid userId, CancellationToken cancellationToken)
     {
         var text = new byte[TextBytes];
         using var output = new MemoryStream(text);
         try
         {
-            await WriteAsync(userId, output, cancellationToken);
+            await data.WriteAsync(userId, output, indented: false, cancellationToken);
         }
         catch (NotSupportedException exception)
         {
@@ -47,5 +42,21 @@ internal sealed class Disclosures(PersonalDataStore data)
         }
 
         return Encoding.UTF8.GetString(text, 0, (int)output.Position);
+    }
+
+    private async Task InTurnAsync(Guid userId, Func<Task> read)
+    {
+        if (!accounts.TryAdd(userId, true))
+            throw new ApiException(ErrorCode.RateLimited, "The data of this account is being read already.") { RetryAfterMs = RetryAfterMs };
+        try
+        {
+            if (accounts.Count > AtOneTime)
+                throw new ApiException(ErrorCode.Overloaded, "The server is busy; ask again later.") { RetryAfterMs = RetryAfterMs };
+            await read();
+        }
+        finally
+        {
+            accounts.TryRemove(userId, out _);
+        }
     }
 }

@@ -81,6 +81,9 @@ public abstract class GraphQLHostileTests(TestServer server)
         { "extensions that are text", """{"query":"{ __typename }","extensions":"x"}""" },
         { "an operation name that is none", """{"query":"{ __typename }","operationName":1}""" },
         { "comments", """{"query":"{ __typename }"/* x */}""" },
+        { "half a surrogate pair for a query", """{"query":"\ud800"}""" },
+        { "half a surrogate pair for an operation", """{"query":"{ __typename }","operationName":"\udc00"}""" },
+        { "half a surrogate pair in variables", """{"query":"{ __typename }","variables":{"a":"x\ud800x"}}""" },
     };
 
     [Theory, MemberData(nameof(Bodies))]
@@ -92,6 +95,16 @@ public abstract class GraphQLHostileTests(TestServer server)
         Assert.InRange((int)response.StatusCode, 400, 499);
         await ReadAsync(response, response.StatusCode == HttpStatusCode.RequestEntityTooLarge ? ErrorCode.TooLarge : ErrorCode.Invalid);
         await LivesAsync();
+    }
+
+    [Fact]
+    public async Task Bytes_that_are_no_text_are_refused()
+    {
+        using var content = new ByteArrayContent([.. "{\"query\":\"{ __typename }"u8, 0xff, .. "\"}"u8]);
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        await ReadAsync(response, ErrorCode.Invalid);
     }
 
     [Fact]

@@ -77,6 +77,8 @@ public abstract class GraphQLSocketTests(TestServer server)
     [InlineData("{", 4400)]
     [InlineData("[]", 4400)]
     [InlineData("{}", 4400)]
+    [InlineData("""{"type":"\ud800"}""", 4400)]
+    [InlineData("""{"type":"subscribe","id":"1","payload":{"query":"\ud800"}}""", 4400)]
     [InlineData("""{"type":"nothing"}""", 4400)]
     [InlineData("""{"type":"subscribe"}""", 4400)]
     [InlineData("""{"type":"subscribe","id":"1"}""", 4400)]

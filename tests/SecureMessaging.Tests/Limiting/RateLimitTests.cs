@@ -187,6 +187,20 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
+    public async Task Operations_that_are_refused_are_counted()
+    {
+        await using var node = await server.DedicatedAsync([On, .. Rule("GraphQL", 50, 1)]);
+        await using var anna = await node.SignUpAsync();
+        await using var socket = await GraphQLTestSocket.ConnectAsync(node.Url, anna.Tokens.AccessToken);
+        for (var i = 0; i < 5; i++)
+            Assert.Equal("Invalid", await CodeAsync());
+        Assert.Equal("RateLimited", await CodeAsync());
+        Assert.Equal(ErrorCode.RateLimited, await anna.Http.RefusalAsync("{"));
+
+        async Task<string?> CodeAsync() => (await (await socket.SubscribeAsync("{")).ErrorAsync())[0].GetProperty("extensions").GetProperty("code").GetString();
+    }
+
+    [Fact]
     public async Task Only_a_known_proxy_is_believed_whom_it_speaks_for()
     {
         string[] rules = [On, .. Rule("RequestsOfAddress", 5, 1)];

@@ -137,6 +137,28 @@ public abstract class PushTests(TestServer shared)
     }
 
     [Fact]
+    public async Task An_endpoint_that_never_answers_well_stops_nobody_elses()
+    {
+        await using var world = await PushWorld.StartAsync(shared);
+        var (anna, ben) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"));
+        var room = await anna.CreateRoomAsync([ben]);
+        world.Service.Answer = context =>
+            context.Response.StatusCode = context.Request.Path == "/ben" ? StatusCodes.Status500InternalServerError : StatusCodes.Status201Created;
+        await world.SendAsync(anna, room);
+        // More often than a number of 32 bits can be doubled.
+        for (var i = 0; i < 33; i++)
+        {
+            await world.NextAsync("/ben");
+            await world.FenceAsync();
+            // What comes while nothing may be sent is why it is tried again.
+            anna.Use(await anna.SignInAsync());
+            await world.SendAsync(anna, room);
+            await world.FenceAsync();
+            world.Server.Time.Advance(TimeSpan.FromMinutes(61));
+        }
+    }
+
+    [Fact]
     public async Task A_redirect_is_not_followed()
     {
         await using var world = await PushWorld.StartAsync(shared);

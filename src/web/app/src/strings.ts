@@ -165,6 +165,8 @@ export const strings = {
     open: "Start conversation", groupName: "Name of the group", groupNameHint: "Encrypted: the server does not learn it.",
     people: "People", add: "Add", added: (name: string) => `${name} added`, removePerson: (name: string) => `Remove ${name}`,
     create: "Create group", nobody: "There is nobody of that name. Names must match exactly.",
+    nobodyAmong: "One of these names belongs to nobody. Names must match exactly; take out the one that is not right.",
+    notReadyAmong: "One of these people has not used an app with encryption yet. Ask them to sign in once, or begin without them.",
     yourself: "That is you. Enter somebody else's username.", twice: "This person is on the list already.",
     notReadyYet: "This person has not used an app with encryption yet. Ask them to sign in once.",
     groupEmpty: "Add the people for your group by their exact usernames. You can add more later.",
@@ -191,7 +193,7 @@ export const strings = {
     safetyQr: (name: string) => `Safety number with ${name} as a QR code`,
     safetyNone: "There is no safety number yet: this person has not used an app with encryption.",
     you: "you", security: "Security", encrypted: "End-to-end encrypted with MLS (RFC 9420).",
-    danger: "Leave", onlyAdmins: "Only owners and admins can change the group.",
+    danger: "Leave", onlyAdmins: "Only owners and admins can change this.",
   },
 
   settings: {

@@ -49,7 +49,7 @@ export class AppState {
   /** Reads the list again. */
   readonly refresh = coalesce(async () => {
     const conversations = await this.client.conversations();
-    this.conversations.set([...conversations].sort((a, b) => lastActivity(b) - lastActivity(a)));
+    this.conversations.set(conversations);
     for (const { id, kind, last } of conversations)
       if (kind === "group" && last?.from && !this.names.get().has(last.from.userId) && !this.membersAsked.has(id)) {
         this.membersAsked.add(id);
@@ -107,6 +107,3 @@ export class AppState {
     this.changedPeople.set([]);
   }
 }
-
-/** Conversations without a message yet are the newest: somebody has just begun them. */
-const lastActivity = (conversation: Conversation): number => conversation.last ? conversation.last.at.getTime() || 0 : Number.MAX_SAFE_INTEGER;

@@ -204,7 +204,7 @@ export class Conversations {
     const problem = this.problemOf(record, room);
     const others = record.members.filter((member) => member.userId !== this.client.userId).map((member) => member.username);
     return {
-      id: record.id, kind: record.kind, title: record.kind === "direct" ? others[0] ?? "" : record.name ?? others.join(", "), unread,
+      id: record.id, kind: record.kind, title: record.kind === "direct" ? others[0] ?? "" : record.name ?? others.join(", "), unread, memberCount: record.members.length,
       ...(room ? { role: room.role } : {}), ...(last ? { last } : {}), ...(problem ? { problem } : {}),
       ...(room?.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: room.timeToLiveSeconds }),
     };

@@ -30,6 +30,8 @@ export interface Conversation {
   /** This user's role; undefined when the user is no longer in it: then only its history is left. */
   role?: Role;
   unread: number;
+  /** How many are in it, this user included, as last heard; 0 until that is known. */
+  memberCount: number;
   /** The newest message that is shown. */
   last?: Message;
   timeToLiveSeconds?: number;

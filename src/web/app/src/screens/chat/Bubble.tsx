@@ -15,7 +15,6 @@ import { gist } from "./words.js";
 export interface BubbleActions {
   me: string;
   nameOf(userId: string | undefined): string;
-  find(id: string): Message | undefined;
   jump(id: string): void;
   react(message: Message, emoji: string, on: boolean): void;
   /** Opens the menu of a message at an element or point. */
@@ -68,7 +67,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
         {group && !mine && first && <div className="sender"><bdi>{who}</bdi></div>}
         <div className="bubble-line">
           <div className={`bubble ${emoji ? "emoji" : ""} ${message?.deleted || (message && text === undefined) ? "dim" : ""}`}>
-            {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} actions={actions} />}
+            {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} target={row.quoted} actions={actions} />}
             <Body message={message} text={text} mine={mine} />
             {(stamped || (message?.edited && !message.deleted)) && (
               <span className="stamp">
@@ -111,8 +110,7 @@ function Body({ message, text, mine }: { message: Message | undefined; text: str
 
 const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string }) => <div className="text dimmed"><Icon name={icon} size="small" /><span>{text}</span></div>;
 
-function Quote({ id, actions }: { id: string; actions: BubbleActions }) {
-  const target = actions.find(id);
+function Quote({ id, target, actions }: { id: string; target: Message | undefined; actions: BubbleActions }) {
   return (
     <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(id)}>
       {target && <strong><bdi>{target.mine ? strings.common.you : actions.nameOf(target.from?.userId)}</bdi></strong>}

@@ -20,13 +20,14 @@ import { wordsOf } from "./words.js";
 
 /** One conversation. A new one is a new component: nothing of the last one stays. */
 export function Chat({ conversation }: { conversation: Conversation }) {
-  const { id, kind, role, unread } = conversation;
+  const { id, kind, role, unread, memberCount } = conversation;
   const app = useApp();
   const me = useStatus().userId ?? "";
   const room = useMemo(() => app.room(id), [app, id]);
   const view = useCell(room.view);
   const names = useCell(app.names);
-  const members = useLoad(() => app.learnMembers(id), id);
+  // Whoever has come has a name, too.
+  useLoad(() => app.learnMembers(id), `${id} ${memberCount}`);
   const typists = useCell(app.typing)[id] ?? [];
   const composer = useRef<ComposerHandle>(null);
   const [aim, setAim] = useState<Aim>();
@@ -71,12 +72,9 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     return names.get(userId ?? "") ?? (kind === "direct" ? conversation.title : strings.common.formerMember);
   }, [names, me, kind, conversation.title]);
 
-  const messages = useRef(view.messages);
-  messages.current = view.messages;
   const { toasts } = app;
   const actions = useMemo<BubbleActions>(() => ({
     me, nameOf,
-    find: (messageId) => messages.current.find((message) => message.id === messageId),
     jump: (messageId) => setTarget({ id: messageId }),
     react: (message, emoji, on) => void room.react(message, emoji, on).catch(toasts.fail),
     menu: (message, anchor) => setChoice({ message, anchor }),
@@ -94,11 +92,11 @@ export function Chat({ conversation }: { conversation: Conversation }) {
 
   return (
     <section className="chat" aria-label={conversation.title}>
-      <ChatHeader conversation={conversation} members={members.value} typing={typists.map((typist) => typist.username)} />
+      <ChatHeader conversation={conversation} typing={typists.map((typist) => typist.username)} />
       <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />
       {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
         : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={strings.chat.empty} text={strings.chat.emptyText} /></div>
-          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={Math.max(0, (members.value?.length ?? (group ? 0 : 2)) - 1)} unreadFrom={unreadFrom} actions={actions}
+          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={Math.max(0, (memberCount || (group ? 0 : 2)) - 1)} unreadFrom={unreadFrom} actions={actions}
             target={target} onTargetMissing={() => toasts.show(strings.chat.notFound)} onBottom={setAtBottom} onEscape={() => composer.current?.focus()} />}
       <div className="typing" aria-live="polite">{typists.length > 0 && <><Dots /><span>{strings.chat.typing(typists.map((typist) => typist.username))}</span></>}</div>
       {canWrite

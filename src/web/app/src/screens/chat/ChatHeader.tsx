@@ -3,14 +3,14 @@ import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
 import { duration } from "../../format.js";
 import { go, hrefOf } from "../../routes.js";
-import type { Conversation, SharedMember } from "../../sdk.js";
+import type { Conversation } from "../../sdk.js";
 import { strings } from "../../strings.js";
 import { nameOf } from "../../text.js";
 
-export function ChatHeader({ conversation, members, typing }: { conversation: Conversation; members: SharedMember[] | undefined; typing: string[] }) {
-  const { id, kind, title, timeToLiveSeconds } = conversation;
+export function ChatHeader({ conversation, typing }: { conversation: Conversation; typing: string[] }) {
+  const { id, kind, title, timeToLiveSeconds, memberCount } = conversation;
   const group = kind === "group";
-  const under = typing.length > 0 ? strings.chat.typing(typing) : group && members ? strings.chat.members(members.length) : strings.chat.direct;
+  const under = typing.length > 0 ? strings.chat.typing(typing) : group && memberCount > 0 ? strings.chat.members(memberCount) : strings.chat.direct;
   return (
     <header className="bar">
       <IconButton icon="back" className="only-narrow" label={strings.common.back} onClick={() => go({ at: "list" })} />

@@ -135,8 +135,10 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
       setText((now) => now === "" ? words : `${words}\n${now}`);
       return false;
     }).then((sent) => {
-      taken.current = taken.current.filter((other) => other !== words);
-      const now = area.current?.value ?? "";
+      // One of them: the same may have been said twice.
+      taken.current.splice(taken.current.indexOf(words), 1);
+      // What is being edited is no draft.
+      const now = kept.current ?? area.current?.value ?? "";
       saveDraft(sent ? now : now === "" ? words : now, 0);
     });
   };

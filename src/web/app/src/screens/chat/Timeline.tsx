@@ -126,6 +126,7 @@ export function Timeline({ room, view, group, canWrite, me, others, unreadFrom, 
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
           stuck.current = false;
+          onBottom(false);
           list.current?.scrollToIndex(found, { align: "center" });
           setLit(target.id);
           setTimeout(() => setLit(undefined), 1_600);

@@ -14,6 +14,8 @@ export interface BubbleRow {
   at: number;
   message?: Message;
   outgoing?: Outgoing;
+  /** What it answers to, as it is now; undefined when it is not held. */
+  quoted?: Message;
   /** First and last of a run of one sender within a few minutes. */
   first: boolean;
   last: boolean;
@@ -43,6 +45,14 @@ export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: 
   if (view.atStart)
     rows.push({ type: "start", key: "start" });
   const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => userId === me ? [] : upTo);
+  const byId = new Map<string, Message>();
+  for (const message of view.messages)
+    if (!byId.has(message.id))
+      byId.set(message.id, message);
+  const quotedBy = (replyTo: string | undefined): Pick<BubbleRow, "quoted"> => {
+    const quoted = replyTo === undefined ? undefined : byId.get(replyTo);
+    return quoted ? { quoted } : {};
+  };
   let day: number | undefined;
   let previous: BubbleRow | undefined;
   let divided = false;
@@ -84,12 +94,13 @@ export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: 
     }
     push({
       key: keyOf(message), mine: message.mine, at, message, ...(message.from ? { userId: message.from.userId } : {}),
+      ...quotedBy(message.content.type === "reply" ? message.content.to : undefined),
       ...(message.mine ? { state: stateOf(message.seq, reads, others, view.marks.delivered) } : {}),
     });
   }
   for (const outgoing of view.outgoing) {
     startDay(outgoing.at);
-    push({ key: outgoing.key, mine: true, at: outgoing.at, outgoing, state: outgoing.state, userId: me });
+    push({ key: outgoing.key, mine: true, at: outgoing.at, outgoing, state: outgoing.state, userId: me, ...quotedBy(outgoing.replyTo) });
   }
   return rows;
 }

@@ -62,21 +62,22 @@ export function Members({ room, members, onChanged, onSafety }: { room: Conversa
           )}
         </Menu>
       )}
-      {adding && <Add roomId={id} onClose={() => setAdding(false)} onDone={onChanged} />}
+      {adding && <Add roomId={id} members={members} onClose={() => setAdding(false)} onDone={onChanged} />}
       {removing && <Ask title={text.removeTitle(removing.username)} text={text.removeText} action={text.removeMember} bad onClose={() => setRemoving(undefined)} onDo={() => client.removeMember(id, removing.userId).then(onChanged)} />}
     </section>
   );
 }
 
-function Add({ roomId, onDone, onClose }: { roomId: string; onDone(): void; onClose(): void }) {
+function Add({ roomId, members, onDone, onClose }: { roomId: string; members: SharedMember[]; onDone(): void; onClose(): void }) {
   const { client } = useApp();
   const [name, setName] = useState("");
   const clean = name.trim().replace(/^@/, "").toLowerCase();
   const { start } = strings;
+  const isThere = members.some((member) => member.username === clean);
   return (
-    <Ask title={text.add} text={text.addText} action={text.addAction} ready={clean !== ""} special={{ NotFound: start.nobody, Invalid: start.nobody, Conflict: text.addedAlready, NotReady: start.notReadyYet }} onClose={onClose}
+    <Ask title={text.add} text={text.addText} action={text.addAction} ready={clean !== "" && !isThere} special={{ NotFound: start.nobody, Invalid: start.nobody, Conflict: text.addedAlready, NotReady: start.notReadyYet }} onClose={onClose}
       onDo={() => client.addMember(roomId, clean).then(onDone)}>
-      <Field label={start.username} value={name} onChange={setName} hint={start.usernameHint} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={33} autoFocus required />
+      <Field label={start.username} value={name} onChange={setName} hint={start.usernameHint} wrong={isThere ? text.addedAlready : undefined} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={33} autoFocus required />
     </Ask>
   );
 }

@@ -9,6 +9,7 @@ import { strings } from "../../strings.js";
 
 const text = strings.start;
 const special = { NotFound: text.nobody, Invalid: text.nobody, NotReady: text.notReadyYet };
+const specialAmong = { NotFound: text.nobodyAmong, Invalid: text.nobodyAmong, NotReady: text.notReadyAmong };
 
 /** A conversation with one person, or a group. */
 export function NewConversation({ group }: { group: boolean }) {
@@ -106,7 +107,7 @@ function Group() {
         </ul>
       )}
       <div className="visually-hidden" role="status">{people.length > 0 && text.added(people.at(-1)!)}</div>
-      {work.error !== undefined && <Note tone="bad" icon="warning">{sentence(work.error, special)}</Note>}
+      {work.error !== undefined && <Note tone="bad" icon="warning">{sentence(work.error, people.length > 1 ? specialAmong : special)}</Note>}
       <div><Button look="main" icon="people" busy={work.busy} disabled={people.length === 0 && clean(name) === ""} onClick={create}>{text.create}</Button></div>
     </div>
   );
