@@ -7,7 +7,7 @@ namespace SecureMessaging.Load;
 /// <summary>The measurements, each of one subject.</summary>
 internal static class Measure
 {
-    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(700);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(400);
     private const int StormAtOnce = 512;
 
     /// <summary>Closed loop: so many clients, each with one send on its way at any time.</summary>
@@ -41,14 +41,14 @@ internal static class Measure
         using (var first = new Swarm(seed))
         {
             await first.ConnectAsync([.. subject.Seats(200, roomSize)], json: false, payloadBytes: 64, CancellationToken.None);
-            await Task.Delay(500);
+            await Task.Delay(300);
         }
 
-        await Task.Delay(1500);
+        await Task.Delay(1000);
         var empty = subject.ServerBytes();
         using var swarm = new Swarm(seed);
         await swarm.ConnectAsync(subject.Seats(connections, roomSize), json: false, payloadBytes: 64, CancellationToken.None);
-        await Task.Delay(TimeSpan.FromSeconds(2));
+        await Task.Delay(TimeSpan.FromSeconds(1));
         var before = await subject.ReadAsync();
         await Task.Delay(duration);
         var used = await subject.ReadAsync() - before;

@@ -8,12 +8,12 @@ internal sealed record Options
     public const string Usage = """
         SecureMessaging.Load              measures the server beside a bare SignalR hub and the limit of the store
           --quick              shorter runs, fewer connections, a shorter history
-          --modes a,b          only these of: idle, throughput, latency, cpu, storm, replay, store, json (default: all)
+          --modes a,b          only these of: idle, throughput, latency, cpu, storm, replay, store, json (default: all, quick: all but json)
           --subjects a,b       only these of: bare, postgres, sqlite, cluster (default: all; the bare hub is what ratios are of)
           --connections N      clients in all modes but idle (default: 1000)
           --payload BYTES      of an envelope (default: 512)
           --runs N             of each measurement, of which the median counts (default: 3)
-          --seconds N          each measurement takes (default: 10, quick: 2)
+          --seconds N          each measurement takes (default: 10, quick: 1)
           --seed N             repeats the choices of a run
           --json FILE          the report, one object a row
           --svg FILE           latency over load, as a plot
@@ -37,9 +37,9 @@ internal sealed record Options
     public string? Json { get; init; }
     public string? Svg { get; init; }
 
-    public TimeSpan Duration => TimeSpan.FromSeconds(Seconds ?? (Quick ? 2 : 10));
+    public TimeSpan Duration => TimeSpan.FromSeconds(Seconds ?? (Quick ? 1 : 10));
 
-    public bool Wants(string mode) => Modes.Length == 0 || Modes.Contains(mode);
+    public bool Wants(string mode) => Modes.Length == 0 ? !Quick || mode != "json" : Modes.Contains(mode);
 
     public bool WantsSubject(string subject) => Subjects.Length == 0 || Subjects.Contains(subject);
 
