@@ -62,7 +62,9 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
                 && (row.IsDBNull(9) || row.GetFieldValue<byte[]>(9).AsSpan().SequenceEqual(envelope.Ciphertext));
             return new AppendOutcome
             {
-                Status = same ? AppendStatus.Duplicate : AppendStatus.IdTaken, Seq = row.GetInt64(6), CreatedAt = DateTimeOffset.FromUnixTimeSeconds(row.GetInt64(7)).UtcDateTime,
+                Status = same ? AppendStatus.Duplicate : AppendStatus.IdTaken,
+                Seq = row.GetInt64(6),
+                CreatedAt = DateTimeOffset.FromUnixTimeSeconds(row.GetInt64(7)).UtcDateTime,
             };
         }
 
