@@ -34,7 +34,19 @@ internal sealed class Executor(
     /// <summary>Throws an <see cref="ApiException"/> that says what is wrong with the document, or that the caller has asked for too much of late.</summary>
     public PreparedOperation Prepare(OperationRequest request, GraphQLRequestInfo info)
     {
-        Spend(info, BaseCost);
+        try
+        {
+            return Read(request);
+        }
+        catch (ApiException)
+        {
+            Spend(info, BaseCost);
+            throw;
+        }
+    }
+
+    private PreparedOperation Read(OperationRequest request)
+    {
         try
         {
             limits.CheckText(request.Query);
@@ -55,7 +67,7 @@ internal sealed class Executor(
     /// <summary>Throws an <see cref="ApiException"/> when the caller has asked for too much of late.</summary>
     public Task<ExecutionResult> ExecuteAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken)
     {
-        Spend(info, prepared.Cost);
+        Spend(info, BaseCost + prepared.Cost);
         return RunAsync(prepared, info, cancellationToken);
     }
 

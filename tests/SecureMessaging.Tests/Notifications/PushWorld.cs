@@ -72,21 +72,18 @@ internal sealed class PushWorld : IAsyncDisposable
     /// <summary>Waits until everything that was to be pushed for what was sent up to now is pushed.</summary>
     public async Task FenceAsync()
     {
-        // What is looked up together is pushed in any order; what is sent after the first fence is looked up later.
-        await PassAsync();
-        await PassAsync();
-    }
-
-    private async Task PassAsync()
-    {
-        var path = $"/fence-{++fences}";
-        var (sender, woken) = (await Server.SignUpAsync(), await AddAsync(path));
+        var sender = await Server.SignUpAsync();
         users.Add(sender);
-        await SendAsync(sender, await sender.CreateRoomAsync([woken]));
-        for (var push = await Service.NextAsync(); push.Path != path; push = await Service.NextAsync())
+        // What is looked up together is pushed in any order; what is sent after the first is here is looked up later.
+        for (var i = 0; i < 2; i++)
         {
-            seen.Add(push);
-            early.Add(push);
+            var path = $"/fence-{++fences}";
+            await SendAsync(sender, await sender.CreateRoomAsync([await AddAsync(path)]));
+            for (var push = await Service.NextAsync(); push.Path != path; push = await Service.NextAsync())
+            {
+                seen.Add(push);
+                early.Add(push);
+            }
         }
     }
 
