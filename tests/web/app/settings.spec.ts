@@ -37,7 +37,8 @@ test("notification settings, for all conversations and for one, survive a reload
 });
 
 test("a browser that may not notify, and one whose push service refuses, are told so", async ({ person, server }) => {
-  const denied = await person("anna");
+  // Without any permission granted the browser refuses each; without a list it would ask.
+  const denied = await person("anna", { permissions: [] });
   await denied.page.goto(`${server.url}/#/settings/notifications`);
   await expect(denied.page.getByText("Your browser blocks notifications from this page")).toBeVisible();
   await expect(denied.page.getByRole("switch", { name: "Notify me in this browser" })).toBeDisabled();
