@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const dll = process.env.APP_TESTS_SERVER ?? fileURLToPath(new URL("../../../src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll", import.meta.url));
 
-/** A folder with another build of the app than the one in the server: after a change of it the server need not be built. */
+/** A folder with the app to serve instead of the one in the server, which may be older than the sources. */
 const app = process.env.APP_TESTS_ROOT;
 
 const freePort = (): Promise<number> => new Promise((resolve, reject) => {
@@ -16,6 +16,9 @@ const freePort = (): Promise<number> => new Promise((resolve, reject) => {
     probe.close(() => resolve(port));
   });
 });
+
+/** What may end a worker of Playwright without its fixtures being closed. */
+const ends = ["exit", "SIGINT", "SIGTERM", "SIGHUP"];
 
 /** A server of its own, with its own data. Can be killed and started again on the same port. */
 export class Server {
@@ -37,6 +40,10 @@ export class Server {
 
   async start(): Promise<void> {
     const child = this.process = spawn("dotnet", [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url=", ...(app ? [`--Web:Root=${app}`] : []), ...this.settings], { stdio: ["ignore", "pipe", "pipe"] });
+    const kill = (): void => void child.kill("SIGKILL");
+    for (const end of ends)
+      process.on(end, kill);
+    child.once("exit", () => ends.forEach((end) => process.off(end, kill)));
     for (const stream of [child.stdout!, child.stderr!])
       stream.on("data", (chunk: Buffer) => {
         this.log = (this.log + chunk.toString()).slice(-4_000);
