@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
@@ -43,7 +44,8 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
     /// <summary>The URL to push to. Null: it may not be pushed to (any more).</summary>
     public Uri? Read(string endpoint)
     {
-        if (!options.Value.Enabled || !Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
+        // A URI is of ASCII (RFC 3986 section 1.2.1), and so is what a browser's subscription says. Other characters could become digits and dots further on.
+        if (!options.Value.Enabled || !Ascii.IsValid(endpoint) || !Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
             return null;
         if (allowedOrigins.Contains(uri.GetLeftPart(UriPartial.Authority)))
             return uri;
@@ -84,7 +86,7 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
         return (address.AddressFamily == AddressFamily.InterNetwork || GlobalUnicast.Contains(address)) && !Array.Exists(NotPublic, network => network.Contains(address));
     }
 
-    /// <summary>A name without a dot is one of the local network's, and so are those that end so. An address in other digits becomes one only here.</summary>
+    /// <summary>A name without a dot is one of the local network's, and so are those that end so. With a dot at its end an address is none to the parser, but to the resolver.</summary>
     private static bool IsPublicName(string host)
     {
         var name = host.TrimEnd('.');

@@ -24,6 +24,8 @@ public sealed class PushAddressTests(SqliteServer server)
     [InlineData("https://a.localhost./1")]
     [InlineData("https://\u2460\u2461\u2466.0.0.1/1")]
     [InlineData("https://127\u30020\u30020\u30021/1")]
+    [InlineData("https://%31%32%37.0.0.1/1")]
+    [InlineData("https://127.0.0.1./1")]
     [InlineData("https://127.0.0.1/1")]
     [InlineData("https://2130706433/1")]
     [InlineData("https://0x7f.1/1")]
