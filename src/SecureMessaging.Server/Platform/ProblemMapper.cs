@@ -15,11 +15,11 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         // The framework's own refusals have a status that says more than the code: 408, 413, 415.
         if (exception is BadHttpRequestException { StatusCode: var status and >= 400 and < 500 })
         {
-            await WriteAsync(httpContext, Describe(status), status, cancellationToken);
+            await WriteAsync(httpContext, status == StatusCodes.Status400BadRequest ? Unreadable(exception) : Describe(status), status, cancellationToken);
             return true;
         }
 
-        var body = exception is BadHttpRequestException or JsonException ? Describe(StatusCodes.Status400BadRequest) : ApiException.Describe(exception);
+        var body = exception is BadHttpRequestException or JsonException ? Unreadable(exception) : ApiException.Describe(exception);
         if (body.Code == ErrorCode.Internal)
             Failed(logger, exception.GetType().Name, exception);
         await WriteAsync(httpContext, body, cancellationToken);
@@ -44,6 +44,10 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
 
     /// <summary>Answers with a body what the framework would answer with a bare status (401, 404, 405, 415 …).</summary>
     public static Task WriteBareStatusAsync(HttpContext context) => WriteAsync(context, Describe(context.Response.StatusCode), context.Response.StatusCode, default);
+
+    /// <summary>Says where in the JSON it went wrong. Its own words would name types of ours.</summary>
+    private static ErrorBody Unreadable(Exception exception) => (exception as JsonException ?? exception.InnerException as JsonException)?.Path is { Length: > 1 and <= 100 } path
+        ? new(ErrorCode.Invalid, $"The request could not be read at {path}.", false) : Describe(StatusCodes.Status400BadRequest);
 
     private static ErrorBody Describe(int status) => status switch
     {

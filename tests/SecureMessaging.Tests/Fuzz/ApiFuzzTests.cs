@@ -122,6 +122,8 @@ public abstract class ApiFuzzTests(TestServer server)
             return "tells of the inside";
         if (response.IsSuccessStatusCode && response.Content.Headers.ContentType?.MediaType is "text/html" or "text/css" or "text/javascript")
             return null;
+        if (request.Method == HttpMethod.Head)
+            return (int)response.StatusCode >= 500 ? "failed" : null;
         // What is no request, or no body that is awaited to its end, the web server refuses before anything of ours sees it.
         if (text.Length == 0 && response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.RequestUriTooLong or HttpStatusCode.RequestHeaderFieldsTooLarge)
             return null;

@@ -33,6 +33,20 @@ public sealed class HttpErrorTests(SqliteServer server)
         using var response = await server.Http.PostAsync("/v1/auth/token", content);
         await response.ReadErrorAsync(415, ErrorCode.Invalid);
     }
+
+    [Theory]
+    [InlineData("""{"username":7,"password":"b"}""", "$.username")]
+    [InlineData("""{"username":"a","password":"b","colour":"red"}""", "$.colour")]
+    [InlineData("""{"username":"a","password":""", "$.password")]
+    public async Task Where_a_body_is_wrong_is_said(string body, string place)
+    {
+        using var content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var response = await server.Http.PostAsync("/v1/auth/token", content);
+        var text = await response.Content.ReadAsStringAsync();
+        Assert.Equal(400, (int)response.StatusCode);
+        Assert.Contains($"could not be read at {place}.", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("System.", text, StringComparison.Ordinal);
+    }
 }
 
 /// <summary>A server that cannot start says why in one sentence.</summary>

@@ -154,6 +154,7 @@ export const strings = {
     rosterMismatch: "A member's app changed who can read this conversation against the list of members. This was put right. If you do not know why, ask who is in it.",
     broken: "This device cannot follow the encryption of this conversation. It has reported that and asks to be let in again; messages until then may be missing here.",
     out: "This device is not in the encrypted group at the moment. It is let in again as soon as another member is online.",
+    joining: "This device is not in the encrypted group of this conversation yet. It is let in as soon as a device that is in it is online; what was written before cannot be read here.",
     logRewound: "The server knows less of this conversation than this device: it seems to have been restored from an old backup. Messages may be missing for others.",
     compare: "Compare", seen: "I have checked it", understood: "Understood",
     changedToast: (name: string) => `The keys of ${name} have changed.`,

@@ -117,6 +117,18 @@ test("a call that an earlier leader has done is not done again", async () => {
   await vi.waitFor(() => expect(tab.status.unsent).toBe(2));
 });
 
+test("a send that a page names is sent once, whichever page asks again", async () => {
+  const { roomId } = await device("named", 10);
+  const [first, second] = [await open("named"), await open("named")];
+  const [one, two] = [newId(), newId()];
+  await Promise.all([
+    first.send(roomId, "one", { id: one }), second.send(roomId, "one", { id: one }), first.send(roomId, "two", { id: two }), second.send(roomId, "two", { id: two }),
+  ]);
+  await first.close();
+  expect(await second.send(roomId, "one", { id: one })).toBe(one);
+  expect((await second.pending(roomId)).map(({ id, text }) => [id, text])).toEqual([[one, "one"], [two, "two"]]);
+});
+
 test("a leader that answers nobody is replaced, and finds out by its next write", async () => {
   const { roomId } = await device("frozen", 10);
   const frozen = await IndexedDbStore.open("frozen");
@@ -151,7 +163,8 @@ test("what was refused is kept until somebody decides, a room that is over stays
   await expect(tab.send(over, "anybody there?")).rejects.toMatchObject({ retryable: true });
   expect((await find(roomId))!.problem).toBe("identityChanged");
   await tab.acknowledge(roomId);
-  expect((await find(roomId))!.problem).toBeUndefined();
+  // There is no group here to be in.
+  expect((await find(roomId))!.problem).toBe("joining");
   await tab.deleteRoom(over);
   await tab.close();
   tab = await open("kept");

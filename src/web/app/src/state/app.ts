@@ -2,6 +2,7 @@ import type { Conversation, SharedClient, SharedStatus } from "../sdk.js";
 import { Cell, coalesce } from "./cell.js";
 import { RoomStore } from "./room.js";
 import { Toasts } from "./toasts.js";
+import { Unsent } from "./unsent.js";
 
 /** Somebody who types, until when that is believed. */
 export interface Typist { userId: string; username: string; until: number }
@@ -20,12 +21,14 @@ export class AppState {
   /** People whose identity key has changed while this tab was open. */
   readonly changedPeople = new Cell<readonly string[]>([]);
   readonly toasts = new Toasts();
+  readonly unsent: Unsent;
 
   private readonly rooms = new Map<string, RoomStore>();
   private readonly membersAsked = new Set<string>();
 
   constructor(readonly client: SharedClient) {
     this.status = new Cell(client.status);
+    this.unsent = new Unsent(client);
     client.on("status", (status) => {
       const before = this.status.get();
       this.status.set(status);
@@ -33,6 +36,10 @@ export class AppState {
         this.forget();
       if (status.state === "ready" && before.state !== "ready")
         void this.refresh();
+      if (status.state === "signedOut")
+        this.unsent.clear();
+      else if (status.state === "ready" && (before.state !== "ready" || (status.leader && !before.leader)))
+        this.unsent.recover();
     });
     client.on("conversations", () => void this.refresh());
     client.on("room", ({ roomId }) => {
@@ -42,8 +49,10 @@ export class AppState {
     client.on("typing", (event) => this.onTyping(event.roomId, event.userId, event.username));
     client.on("identityChanged", ({ username }) => this.changedPeople.set([...this.changedPeople.get().filter((other) => other !== username), username]));
     client.on("warning", (warning) => console.warn("warning", warning.kind, warning.roomId ?? ""));
-    if (client.status.state === "ready")
+    if (client.status.state === "ready") {
+      this.unsent.recover();
       void this.refresh();
+    }
   }
 
   /** Reads the list again. */
@@ -59,7 +68,7 @@ export class AppState {
 
   /** What is held of a room; the ones that were looked at last stay. */
   room(roomId: string): RoomStore {
-    const room = this.rooms.get(roomId) ?? new RoomStore(this.client, roomId);
+    const room = this.rooms.get(roomId) ?? new RoomStore(this.client, this.unsent, roomId);
     this.rooms.delete(roomId);
     this.rooms.set(roomId, room);
     for (const id of this.rooms.keys()) {

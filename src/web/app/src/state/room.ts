@@ -1,15 +1,16 @@
 import type { Message } from "@secure-messaging/sdk";
 import type { PendingSend, RoomMarks, SharedClient } from "../sdk.js";
 import { Cell, coalesce } from "./cell.js";
+import type { Unsent } from "./unsent.js";
 
 /** A send of this tab that the outbox has not confirmed yet: shown at once. */
-interface Echo { key: string; id?: string; text: string; replyTo?: string; at: number }
+interface Echo { id: string; text: string; replyTo?: string; at: number; taken: boolean }
 
 /** Own changes of messages that have not come back in the log yet: shown at once. */
 interface Overlay { text?: string; deleted?: boolean; reactions?: Record<string, boolean>; before: Message }
 
 /** A message that is on its way, as it is shown. */
-export interface Outgoing { key: string; id?: string; text: string; replyTo?: string; at: number; state: "waiting" | "failed"; error?: string }
+export interface Outgoing { id: string; text: string; replyTo?: string; at: number; state: "waiting" | "failed"; error?: string }
 
 /** What is shown of a room. Replaced as a whole. */
 export interface RoomView {
@@ -38,17 +39,16 @@ export class RoomStore {
   private loadingOlder = false;
   private loaded = false;
   private marks: RoomMarks = { read: {} };
-  private nextEcho = 1;
   /** What lies before this place was read before the last change and may have changed with it. */
   private staleBefore = 0;
   private visible = { from: 0, to: 0 };
 
-  constructor(private readonly client: SharedClient, readonly roomId: string) {}
+  constructor(private readonly client: SharedClient, private readonly unsent: Unsent, readonly roomId: string) {}
 
   /** Reads again what is shown. */
   readonly refresh = coalesce(async () => {
     // In this order: what has left the outbox by then is in the history that is read afterwards.
-    const known = new Set(this.echoes.flatMap((echo) => echo.id ?? []));
+    const known = new Set(this.echoes.filter((echo) => echo.taken).map((echo) => echo.id));
     const pending = await this.client.pending(this.roomId);
     let page = await this.client.history(this.roomId, { limit: pageSize });
     const newest = this.messages.at(-1)?.seq;
@@ -66,7 +66,7 @@ export class RoomStore {
     this.staleBefore = Math.max(this.staleBefore, complete ? 0 : first);
     this.pending = pending;
     const there = new Set([...pending.map((send) => send.id), ...this.messages.filter((message) => message.mine).map((message) => message.id)]);
-    this.echoes = this.echoes.filter((echo) => echo.id === undefined || (!there.has(echo.id) && !known.has(echo.id)));
+    this.echoes = this.echoes.filter((echo) => !there.has(echo.id) && !known.has(echo.id));
     this.loaded = true;
     this.publish();
     await this.refreshVisible();
@@ -98,12 +98,13 @@ export class RoomStore {
 
   /** Resolves when the outbox has it; until then, and after, it is shown. Rejects when it was not taken. */
   async send(text: string, replyTo?: string): Promise<void> {
-    const echo: Echo = { key: `e${this.nextEcho++}`, text, ...(replyTo === undefined ? {} : { replyTo }), at: Date.now() };
+    const options = replyTo === undefined ? {} : { replyTo };
+    const echo: Echo = { id: crypto.randomUUID(), text, ...options, at: Date.now(), taken: false };
     this.echoes = [...this.echoes, echo];
     this.publish();
     try {
-      const id = await this.client.send(this.roomId, text, replyTo === undefined ? undefined : { replyTo });
-      echo.id = id;
+      await this.unsent.send(this.roomId, text, { id: echo.id, ...options });
+      echo.taken = true;
       void this.refresh();
     } catch (error) {
       this.echoes = this.echoes.filter((other) => other !== echo);
@@ -123,13 +124,6 @@ export class RoomStore {
   react(message: Message, emoji: string, on: boolean): Promise<void> {
     const reactions = { ...this.overlays.get(idOf(message))?.reactions, [emoji]: on };
     return this.overlay(message, { reactions }, () => this.client.react(this.roomId, message.id, emoji, on));
-  }
-
-  /** The key under which a message is drawn: one's own keeps that of its echo, so that it does not move. */
-  private readonly keys = new Map<string, string>();
-
-  keyOf(message: Message): string {
-    return message.mine ? this.keys.get(message.id) ?? `o${message.id}` : `s${message.seq}`;
   }
 
   private async overlay(message: Message, change: Partial<Overlay>, work: () => Promise<void>): Promise<void> {
@@ -193,13 +187,9 @@ export class RoomStore {
 
   private publish(): void {
     const ids = new Set(this.messages.filter((message) => message.mine).map((message) => message.id));
-    for (const echo of this.echoes)
-      if (echo.id !== undefined)
-        this.keys.set(echo.id, echo.key);
-    const pending = this.pending.filter((send) => !ids.has(send.id)).map((send): Outgoing => ({ ...send, key: this.keys.get(send.id) ?? `o${send.id}` }));
+    const pending = this.pending.filter((send) => !ids.has(send.id));
     const queued = new Set(pending.map((send) => send.id));
-    const echoes = this.echoes.filter((echo) => echo.id === undefined || (!ids.has(echo.id) && !queued.has(echo.id)))
-      .map((echo): Outgoing => ({ ...echo, state: "waiting" }));
+    const echoes = this.echoes.filter((echo) => !ids.has(echo.id) && !queued.has(echo.id)).map((echo): Outgoing => ({ ...echo, state: "waiting" }));
     this.view.set({
       loaded: this.loaded, atStart: this.atStart, loadingOlder: this.loadingOlder, marks: this.marks,
       messages: this.overlays.size === 0 ? this.messages : this.messages.map((message) => this.overlaid(message)),

@@ -78,10 +78,11 @@ const calls: Calls = {
     return all.sort((a, b) => a.at - b.at);
   },
   marks: (host, [roomId]) => host.conversations.marks(roomId),
-  send: (host, [roomId, text, options], { id, repeated }) => host.inOrder(roomId, async () => {
+  send: (host, [roomId, text, options], call) => host.inOrder(roomId, async () => {
     const room = await host.room(roomId);
-    await (options?.replyTo === undefined ? room.send(text, { id, repeated }) : room.reply(options.replyTo, text, { id, repeated }));
-    return id;
+    const named = options?.id === undefined ? { id: call.id, repeated: call.repeated } : { id: options.id, repeated: true };
+    await (options?.replyTo === undefined ? room.send(text, named) : room.reply(options.replyTo, text, named));
+    return named.id;
   }),
   edit: (host, [roomId, target, text], { id, repeated }) => host.inOrder(roomId, async () => {
     await (await host.room(roomId)).edit(target, text, { id, repeated });

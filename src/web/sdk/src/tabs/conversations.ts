@@ -217,7 +217,7 @@ export class Conversations {
       return "out";
     if (record.members.some(({ userId }) => userId !== this.client.userId && (this.changedKeys.get(userId) ?? 0) > (record.acknowledged ?? 0)))
       return "identityChanged";
-    return record.problem;
+    return record.problem ?? (room && !room.isReady ? "joining" : undefined);
   }
 
   /** Reads what there is to know of a room's messages. */

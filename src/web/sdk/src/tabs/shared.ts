@@ -35,8 +35,8 @@ export interface Conversation {
   /** The newest message that is shown. */
   last?: Message;
   timeToLiveSeconds?: number;
-  /** What is wrong with the group, for a warning that stays until it is right again. */
-  problem?: "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
+  /** What is wrong with the group, for a warning that stays until it is right again. `joining`: this device has not been let in yet. */
+  problem?: "joining" | "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
 }
 
 /** A person in a room. */
@@ -95,8 +95,11 @@ export interface SharedClient {
   history(roomId: string, options?: { before?: number; limit?: number }): Promise<Message[]>;
   pending(roomId: string): Promise<PendingSend[]>;
   marks(roomId: string): Promise<RoomMarks>;
-  /** Resolves once it is in the outbox. */
-  send(roomId: string, text: string, options?: { replyTo?: string }): Promise<string>;
+  /**
+   * Resolves with the message's id once it is in the outbox.
+   * @param options.id A UUID of version 4 that names the message, when the same send may be asked for again, as by a page that was left before this resolved: it is sent once.
+   */
+  send(roomId: string, text: string, options?: { replyTo?: string; id?: string }): Promise<string>;
   edit(roomId: string, id: string, text: string): Promise<void>;
   remove(roomId: string, id: string): Promise<void>;
   react(roomId: string, id: string, emoji: string, on: boolean): Promise<void>;

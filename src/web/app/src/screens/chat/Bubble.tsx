@@ -87,11 +87,11 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
         </div>
         {message?.reactions && !message.deleted && <Reactions message={message} canWrite={canWrite} actions={actions} />}
         {message?.retracted && !message.deleted && <div className="aside"><Icon name="info" size="small" />{strings.chat.retracted}</div>}
-        {outgoing?.state === "failed" && outgoing.id !== undefined && (
+        {outgoing?.state === "failed" && (
           <div className="aside bad" role="alert">
             <Icon name="warning" size="small" /><span>{strings.chat.failed}</span>
-            <button type="button" onClick={() => actions.retry(outgoing.id!)}>{strings.chat.tryAgain}</button>
-            <button type="button" onClick={() => actions.discard(outgoing.id!)}>{strings.chat.discard}</button>
+            <button type="button" onClick={() => actions.retry(outgoing.id)}>{strings.chat.tryAgain}</button>
+            <button type="button" onClick={() => actions.discard(outgoing.id)}>{strings.chat.discard}</button>
           </div>
         )}
       </div>

@@ -16,7 +16,7 @@ interface Props {
   aim: Aim;
   nameOf(userId: string | undefined): string;
   onAim(aim: Aim): void;
-  /** Takes a text at once; rejects when it could not be kept. */
+  /** Takes a text at once, and the draft away; rejects when it could not be kept. */
   onSend(text: string, replyTo: string | undefined): Promise<void>;
   onEdit(message: Message, text: string): Promise<void>;
   /** Wants to edit the newest own message. */
@@ -31,15 +31,13 @@ const typingEveryMs = 2_500;
 const encoder = new TextEncoder();
 const sizeOf = (text: string): number => encoder.encode(JSON.stringify(text)).length;
 
-/** Where one writes. What stands in it outlives the tab: as the draft, until the outbox has it. */
+/** Where one writes. What stands in it outlives the tab as the draft. */
 export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLast, ref }: Props) {
-  const { client, toasts } = useApp();
+  const { client, toasts, unsent } = useApp();
   const area = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState("");
   const loaded = useRef(false);
   const unsaved = useRef<{ timer: ReturnType<typeof setTimeout>; text: string }>(undefined);
-  /** Sends that the outbox has not taken yet: until then they stand in the draft. */
-  const taken = useRef<string[]>([]);
   const kept = useRef<string>(undefined);
   const typed = useRef(0);
   const tooLong = text.length > maxBytes / 6 && sizeOf(text) > maxBytes;
@@ -55,15 +53,15 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     void client.setDraft(roomId, waiting.text).catch(() => undefined);
   }, [client, roomId]);
 
-  const saveDraft = useCallback((draft: string, afterMs = draftAfterMs) => {
-    const whole = [...taken.current, draft].filter((part) => part !== "").join("\n");
+  const saveDraft = useCallback((draft: string) => {
     clearTimeout(unsaved.current?.timer);
-    unsaved.current = { text: whole, timer: setTimeout(flush, afterMs) };
+    unsaved.current = { text: draft, timer: setTimeout(flush, draftAfterMs) };
   }, [flush]);
 
   useEffect(() => {
     let left = false;
-    void client.draft(roomId).then((draft) => {
+    // What has been sent after all is no draft any more.
+    void unsent.recovered.then(() => client.draft(roomId)).then((draft) => {
       if (!left && !loaded.current) {
         loaded.current = true;
         setText((now) => now === "" ? draft : now);
@@ -75,7 +73,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
       window.removeEventListener("pagehide", flush);
       flush();
     };
-  }, [client, roomId, flush]);
+  }, [client, roomId, flush, unsent]);
 
   // What is edited takes the place of the draft, and the draft comes back.
   useEffect(() => {
@@ -128,18 +126,18 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     const replyTo = aim?.kind === "reply" ? aim.to.id : undefined;
     setText("");
     onAim(undefined);
-    taken.current.push(words);
-    onSend(words, replyTo).then(() => true, (error: unknown) => {
+    clearTimeout(unsaved.current?.timer);
+    unsaved.current = undefined;
+    onSend(words, replyTo).catch((error: unknown) => {
       toasts.fail(error);
-      // Not even kept on this device: it goes back to where it was written.
-      setText((now) => now === "" ? words : `${words}\n${now}`);
-      return false;
-    }).then((sent) => {
-      // One of them: the same may have been said twice.
-      taken.current.splice(taken.current.indexOf(words), 1);
-      // What is being edited is no draft.
+      // Not even kept on this device: it goes back to where it was written. What is being edited there is no draft.
       const now = kept.current ?? area.current?.value ?? "";
-      saveDraft(sent ? now : now === "" ? words : now, 0);
+      const back = now === "" ? words : `${words}\n${now}`;
+      if (kept.current === undefined)
+        setText(back);
+      else
+        kept.current = back;
+      saveDraft(back);
     });
   };
 

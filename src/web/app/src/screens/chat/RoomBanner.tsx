@@ -12,7 +12,7 @@ export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare(
     return null;
   const grave = problem === "identityChanged" || problem === "rosterMismatch" || problem === "logRewound";
   return (
-    <div className="room-banner" role="status">
+    <div className={`room-banner ${problem === "joining" ? "late" : ""}`} role="status">
       <Note tone="warn" icon={grave ? "warning" : "info"}>
         <p>{strings.problems[problem]}</p>
         {grave && (

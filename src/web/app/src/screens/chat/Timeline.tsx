@@ -34,7 +34,7 @@ const nearTop = 900;
 
 /** The messages: only those near the screen are in the document, however many there are. */
 export function Timeline({ room, view, group, canWrite, me, others, unreadFrom, actions, target, onTargetMissing, onBottom, onEscape }: Props) {
-  const rows = useMemo(() => rowsOf(view, (message) => room.keyOf(message), me, others, unreadFrom), [view, room, me, others, unreadFrom]);
+  const rows = useMemo(() => rowsOf(view, me, others, unreadFrom), [view, me, others, unreadFrom]);
   const list = useRef<VirtualizerHandle>(null);
   const box = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
@@ -122,7 +122,7 @@ export function Timeline({ room, view, group, canWrite, me, others, unreadFrom, 
     let stopped = false;
     void (async () => {
       for (let tries = 0; tries < 100 && !stopped; tries++) {
-        const found = rowsOf(room.view.get(), (message) => room.keyOf(message), me, others, unreadFrom).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
+        const found = rowsOf(room.view.get(), me, others, unreadFrom).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
           stuck.current = false;

@@ -40,7 +40,7 @@ const minute = (at: number): number => Math.floor(at / 60_000);
  * @param others How many other members there are: a message is read when all of them have read it.
  * @param unreadFrom The first place in the log that was unread when the room was opened.
  */
-export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: string, others: number, unreadFrom: number | undefined): Row[] {
+export function rowsOf(view: RoomView, me: string, others: number, unreadFrom: number | undefined): Row[] {
   const rows: Row[] = [];
   if (view.atStart)
     rows.push({ type: "start", key: "start" });
@@ -100,10 +100,13 @@ export function rowsOf(view: RoomView, keyOf: (message: Message) => string, me: 
   }
   for (const outgoing of view.outgoing) {
     startDay(outgoing.at);
-    push({ key: outgoing.key, mine: true, at: outgoing.at, outgoing, state: outgoing.state, userId: me, ...quotedBy(outgoing.replyTo) });
+    push({ key: `o${outgoing.id}`, mine: true, at: outgoing.at, outgoing, state: outgoing.state, userId: me, ...quotedBy(outgoing.replyTo) });
   }
   return rows;
 }
+
+/** One's own message keeps the key that it had on its way, so that it does not move. */
+const keyOf = (message: Message): string => message.mine ? `o${message.id}` : `s${message.seq}`;
 
 function stateOf(seq: number, reads: number[], others: number, delivered: number | undefined): SendState {
   if (others > 0 && reads.filter((upTo) => upTo >= seq).length >= others)

@@ -35,7 +35,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
         <div className="line tops">
           {typing ? <span className="said ellipsis grow typing-now">{typing}</span>
             : <span className="said ellipsis grow">{who !== undefined && role !== undefined && !isName && <><bdi>{who}</bdi>: </>}<bdi>{said}</bdi></span>}
-          {problem && <span className="alarm" role="img" aria-label={text.problem} title={text.problem}><Icon name="warning" size="small" /></span>}
+          {problem && problem !== "joining" && <span className="alarm" role="img" aria-label={text.problem} title={text.problem}><Icon name="warning" size="small" /></span>}
           {unread > 0 && <span className="badge"><span aria-hidden="true">{count(unread)}</span><span className="visually-hidden">{text.unread(unread)}</span></span>}
         </div>
       </div>

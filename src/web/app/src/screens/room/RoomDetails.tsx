@@ -102,7 +102,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
             <section className="section">
               <h2>{text.security}</h2>
               {code.value !== undefined ? <Code label={text.code} code={code.value} />
-                : code.error !== undefined ? <Note>{codeOf(code.error) === "NotReady" ? strings.problems.out : sentence(code.error)}</Note> : <Spinner label={strings.common.loading} />}
+                : code.error !== undefined ? <Note>{codeOf(code.error) === "NotReady" ? strings.problems[conversation.problem === "out" ? "out" : "joining"] : sentence(code.error)}</Note> : <Spinner label={strings.common.loading} />}
               <p className="muted small">{text.codeText}</p>
             </section>
           </>
