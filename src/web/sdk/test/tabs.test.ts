@@ -169,7 +169,7 @@ test("what was refused is kept until somebody decides, a room that is over stays
   await tab.close();
   tab = await open("kept");
   expect(await find(over)).toBeUndefined();
-  expect((await find(roomId))!.problem).toBeUndefined();
+  expect((await find(roomId))!.problem).toBe("joining");
   expect(await tab.pending(roomId)).toMatchObject([{ id: refused, state: "waiting" }]);
   await tab.signOut({ wipe: true });
   expect(tab.status.state).toBe("signedOut");
