@@ -60,9 +60,9 @@ internal sealed class Bench(Options options) : IAsyncDisposable
 
     private int IdleConnections => options.Quick ? 1000 : 10_000;
 
-    private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 2 : 20);
+    private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 1 : 20);
 
-    private TimeSpan WarmUp => TimeSpan.FromSeconds(options.Quick ? 12 : 60);
+    private TimeSpan WarmUp => TimeSpan.FromSeconds(options.Quick ? 8 : 60);
 
     private int History => options.Quick ? 20_000 : 1_000_000;
 
@@ -124,7 +124,7 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         if (options.Wants("cpu"))
         {
             await EachAsync(
-                "cpu", subject => Measure.OpenLoopAsync(subject, swarms[subject], $"open loop {LowRate}/s", size, LowRate, options.Duration * 2), row => row.CpuPerMessage);
+                "cpu", subject => Measure.OpenLoopAsync(subject, swarms[subject], $"open loop {LowRate}/s", size, LowRate, options.Quick ? options.Duration : options.Duration * 2), row => row.CpuPerMessage);
         }
     }
 

@@ -7,7 +7,7 @@ namespace SecureMessaging.Load;
 /// <summary>The measurements, each of one subject.</summary>
 internal static class Measure
 {
-    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(250);
     private const int StormAtOnce = 512;
 
     /// <summary>Closed loop: so many clients, each with one send on its way at any time.</summary>

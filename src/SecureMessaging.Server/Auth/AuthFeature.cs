@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Cors.Infrastructure;
@@ -86,6 +87,12 @@ internal static class AuthFeature
 
         var sessions = context.HttpContext.RequestServices.GetRequiredService<SessionStore>();
         if (await sessions.FindLiveAsync(sessionId, context.HttpContext.RequestAborted) is not { } session || session.UserId != userId)
+        {
             context.Fail("The session is over.");
+            return;
+        }
+
+        // The library's principal keeps the token and all that was read of it, as long as a connection lasts.
+        context.Principal = new ClaimsPrincipal(AccessTokens.Identity(new Caller(userId, sessionId), context.Principal.IsInRole(AccessTokens.AdminRole), context.Scheme.Name));
     }
 }

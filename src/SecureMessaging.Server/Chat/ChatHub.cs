@@ -13,14 +13,25 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
 {
     private const int MaxMalformedCalls = 20;
 
+    /// <summary>So long a send waits for its sender to read.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     // Read from the token once, when the connection was let in.
     private Caller Caller => Context.Items.TryGetValue(typeof(ChatConnection), out var item) && item is ChatConnection connection
         ? new Caller(connection.UserId, connection.SessionId)
         : Caller.From(Context.User);
 
-    public Task<SendAck> Send(SendRequest request) => writer.SendAsync(Caller, request, Context.ConnectionAborted);
+    public async Task<SendAck> Send(SendRequest request)
+    {
+        await PaceAsync();
+        return await writer.SendAsync(Caller, request, Context.ConnectionAborted);
+    }
 
-    public Task<SendResult[]> SendBatch(SendRequest[] requests) => writer.SendBatchAsync(Caller, requests, Context.ConnectionAborted);
+    public async Task<SendResult[]> SendBatch(SendRequest[] requests)
+    {
+        await PaceAsync();
+        return await writer.SendBatchAsync(Caller, requests, Context.ConnectionAborted);
+    }
 
     public Task<SendAck> Retract(Guid roomId, long seq) => log.RetractAsync(Caller, roomId, seq, Context.ConnectionAborted);
 
@@ -31,6 +42,14 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
     public Task Signal(Guid roomId, byte[] signal) => signals.SendAsync(Caller, roomId, signal, Context.ConnectionAborted);
 
     public Task MarkDelivered(Guid roomId, long seq) => log.MarkDeliveredAsync(Caller, roomId, seq, Context.ConnectionAborted);
+
+    /// <summary>
+    /// Acks outrun deliveries, so a large room could send faster than anybody reads, until all have to resync. Whoever is behind with reading sends more slowly.
+    /// </summary>
+    private Task PaceAsync() =>
+        Context.Items.TryGetValue(typeof(ChatConnection), out var item) && item is HubChatConnection connection && connection.CaughtUpAsync() is { IsCompleted: false } caughtUp
+            ? Task.WhenAny(caughtUp, Task.Delay(Patience, Context.ConnectionAborted))
+            : Task.CompletedTask;
 
     /// <summary>Where <see cref="StrictHubProtocol"/> sends calls that could not be read. Past a bound of them the connection is closed.</summary>
     public Task Malformed()

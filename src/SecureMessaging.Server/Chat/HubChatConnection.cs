@@ -15,14 +15,29 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
     private const int MaxPending = 64;
     private const int MaxPendingBytes = 1024 * 1024;
 
+    /// <summary>Bytes that wait for a reader who had better read before it sends.</summary>
+    private const int BehindBytes = MaxPendingBytes / 4;
+
     /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
     private static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
 
     private readonly Lock gate = new();
     private HashSet<Guid>? missed;
+    private TaskCompletionSource? caughtUp;
     private int pending;
     private int pendingBytes;
     private long stalledSince;
+
+    /// <summary>Completes when the client has taken most of what it was sent, or is gone.</summary>
+    public Task CaughtUpAsync()
+    {
+        lock (gate)
+        {
+            return pendingBytes < BehindBytes
+                ? Task.CompletedTask
+                : (caughtUp ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
 
     public override void Abort() => context.Abort();
 
@@ -102,6 +117,12 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
         {
             stalledSince = time.GetTimestamp();
             pendingBytes -= bytes;
+            if (pendingBytes < BehindBytes)
+            {
+                caughtUp?.SetResult();
+                caughtUp = null;
+            }
+
             if (--pending > 0 || missed is null)
                 return;
             var resync = missed;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text;
+using System.Text.Json;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
 
@@ -32,12 +33,21 @@ public abstract class SlowReaderTests(TestServer server)
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"800 sends beside 5 stalled readers: {sending.TotalMilliseconds:F0} ms; memory {(GC.GetTotalMemory(forceFullCollection: true) - before) >> 20} MiB, of which the test's own reader holds 24");
 
+        // A sender who does not read is heard nevertheless, after a while.
+        await Task.WhenAll(stalled.Select(socket => SendAsync(socket, new SendRequest(room.Id, Guid.NewGuid(), [1]))));
+        await reader.WaitAsync(room.Id, entries => entries.Length >= 800 + stalled.Count);
+        seq += stalled.Count;
+
         // On a machine so slow that they stood still for half a minute they have been cut off instead.
         if (watch.Elapsed < TimeSpan.FromSeconds(20))
             Assert.All(await Task.WhenAll(stalled.Select(socket => ReadsResyncAsync(socket, room.Id))), Assert.True);
         stalled.ForEach(socket => socket.Dispose());
         Assert.Equal(seq, (await reader.SyncAsync(room.Id, seq - 1)).HeadSeq);
     }
+
+    private static Task SendAsync(ClientWebSocket socket, SendRequest request) => socket.SendAsync(
+        Encoding.UTF8.GetBytes($$"""{"type":1,"invocationId":"1","target":"Send","arguments":[{{JsonSerializer.Serialize(request, Wire.Json)}}]}""" + "\u001e"),
+        WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
     private static async Task<bool> ReadsResyncAsync(ClientWebSocket socket, Guid roomId)
     {
