@@ -108,7 +108,7 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         // In big rooms a few senders keep every server busy; more would only queue.
         var senders = size < 1000 ? options.Connections : Math.Min(200, options.Connections);
         var throughput = await EachAsync(
-            $"rooms of {size}", subject => Measure.ThroughputAsync(subject, swarms[subject], $"rooms of {size}", size, senders, options.Duration), row => row.MessagesPerSecond,
+            $"rooms of {size}", subject => Measure.ThroughputAsync(subject, swarms[subject], $"rooms of {size}", size, senders, options.Duration), row => row.DeliveriesPerSecond,
             show: options.Wants("throughput"));
         if (size != RoomSizes[0])
             return;
@@ -152,7 +152,7 @@ internal sealed class Bench(Options options) : IAsyncDisposable
     {
         using var swarms = await SwarmsAsync(10, json: true);
         await EachAsync(
-            "json", subject => Measure.ThroughputAsync(subject, swarms[subject], "rooms of 10, JSON", 10, options.Connections, options.Duration), row => row.MessagesPerSecond);
+            "json", subject => Measure.ThroughputAsync(subject, swarms[subject], "rooms of 10, JSON", 10, options.Connections, options.Duration), row => row.DeliveriesPerSecond);
     }
 
     private async Task StoreAsync()

@@ -12,11 +12,11 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
     : ChatConnection(userId, sessionId)
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
-    private const int MaxPending = 64;
+    private const int MaxPending = 512;
     private const int MaxPendingBytes = 1024 * 1024;
 
-    /// <summary>Bytes that wait for a reader who had better read before it sends.</summary>
-    private const int BehindBytes = MaxPendingBytes / 4;
+    /// <summary>What part of that waits for a reader who had better read before it sends.</summary>
+    private const int Behind = 4;
 
     /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
     private static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
@@ -33,7 +33,7 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
     {
         lock (gate)
         {
-            return pendingBytes < BehindBytes
+            return !IsBehind
                 ? Task.CompletedTask
                 : (caughtUp ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
@@ -88,6 +88,8 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
         }
     }
 
+    private bool IsBehind => pending >= MaxPending / Behind || pendingBytes >= MaxPendingBytes / Behind;
+
     private bool IsFull => pending >= MaxPending || pendingBytes >= MaxPendingBytes;
 
     private void Write(SerializedHubMessage message, int bytes)
@@ -117,13 +119,14 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
         {
             stalledSince = time.GetTimestamp();
             pendingBytes -= bytes;
-            if (pendingBytes < BehindBytes)
+            pending--;
+            if (!IsBehind)
             {
                 caughtUp?.SetResult();
                 caughtUp = null;
             }
 
-            if (--pending > 0 || missed is null)
+            if (pending > 0 || missed is null)
                 return;
             var resync = missed;
             missed = null;
