@@ -46,10 +46,11 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
     /// <summary>
     /// Acks outrun deliveries, so a large room could send faster than anybody reads, until all have to resync. Whoever is behind with reading sends more slowly.
     /// </summary>
-    private Task PaceAsync() =>
-        Context.Items.TryGetValue(typeof(ChatConnection), out var item) && item is HubChatConnection connection && connection.CaughtUpAsync() is { IsCompleted: false } caughtUp
-            ? Task.WhenAny(caughtUp, Task.Delay(Patience, Context.ConnectionAborted))
-            : Task.CompletedTask;
+    private async Task PaceAsync()
+    {
+        if (Context.Items.TryGetValue(typeof(ChatConnection), out var item) && item is HubChatConnection connection && connection.CaughtUpAsync() is { IsCompleted: false } caughtUp)
+            await caughtUp.WaitAsync(Patience, Context.ConnectionAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
 
     /// <summary>Where <see cref="StrictHubProtocol"/> sends calls that could not be read. Past a bound of them the connection is closed.</summary>
     public Task Malformed()
