@@ -17,8 +17,9 @@ internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics,
         var caller = Caller.From(connection.User);
         var chat = new HubChatConnection(connection, caller.UserId, caller.SessionId, metrics, time);
         connection.Items[typeof(ChatConnection)] = chat;
-        // Nobody reads them any more, and the token among them would be kept as long as the connection.
-        connection.GetHttpContext()?.Request.Headers.Clear();
+        // Nobody reads it any more, and it would be kept as long as the connection.
+        if (connection.GetHttpContext() is { } context)
+            context.Request.Headers.Authorization = default;
         try
         {
             if (!await entrance.EnterAsync(chat, connection.ConnectionAborted))

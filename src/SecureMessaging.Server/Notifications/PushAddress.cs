@@ -25,6 +25,8 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
         }.Select(IPNetwork.Parse),
     ];
 
+    private static readonly SemaphoreSlim LookUps = new(4, 4);
+
     private static readonly IPNetwork GlobalUnicast = IPNetwork.Parse("2000::/3");
 
     private readonly HashSet<string> allowedOrigins = options.Value.AllowedOrigins.ToHashSet(StringComparer.Ordinal);
@@ -63,7 +65,7 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
     /// <exception cref="PushRefusedException">It is not.</exception>
     public async ValueTask<Stream> ConnectAsync(DnsEndPoint target, CancellationToken cancellationToken)
     {
-        var addresses = await Dns.GetHostAddressesAsync(target.Host, cancellationToken);
+        var addresses = await LookUpAsync(target.Host, cancellationToken);
         if (!allowedHosts.Contains((target.Host, target.Port)) && !Array.TrueForAll(addresses, IsPublic))
             throw new PushRefusedException();
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -77,6 +79,15 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
             socket.Dispose();
             throw;
         }
+    }
+
+    /// <summary>A look-up may hold a thread of the pool for as long as somebody's name server says nothing, even when nobody waits for it any more: few at a time.</summary>
+    private static async Task<IPAddress[]> LookUpAsync(string host, CancellationToken cancellationToken)
+    {
+        await LookUps.WaitAsync(cancellationToken);
+        var looking = Dns.GetHostAddressesAsync(host, CancellationToken.None);
+        _ = looking.ContinueWith(static ended => (LookUps.Release(), ended.Exception), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return await looking.WaitAsync(cancellationToken);
     }
 
     public static bool IsPublic(IPAddress address)

@@ -45,6 +45,7 @@ internal sealed class PushSender : IDisposable
             // Else a request would carry a trace id from here to there.
             ActivityHeadersPropagator = null,
             AutomaticDecompression = DecompressionMethods.None,
+            MaxResponseDrainSize = 0,
             MaxConnectionsPerServer = ConnectionsPerService,
             MaxResponseHeadersLength = MaxHeaderKiB,
             // Names are looked up anew every time that nobody was woken for a while.

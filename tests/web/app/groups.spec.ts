@@ -26,4 +26,14 @@ test("a group is founded, named, and goes on without whoever is removed", async 
   await anna.write("Only we two");
   await ben.sees("Only we two");
   await expect(cleo.log.getByText("Only we two")).toHaveCount(0);
+
+  await anna.page.getByRole("button", { name: "Add a person" }).click();
+  await anna.page.getByRole("dialog").getByLabel("Exact username").fill(cleo.name);
+  await anna.page.getByRole("dialog").getByRole("button", { name: "Add", exact: true }).click();
+  await expect(anna.page.getByRole("dialog")).toHaveCount(0);
+  await expect(cleo.page.getByText("You are no longer in this conversation")).toHaveCount(0);
+  await expect(cleo.page.getByText("not in the encrypted group of this conversation yet")).toHaveCount(0);
+  await anna.write("Three again");
+  await cleo.sees("Three again");
+  await expect(cleo.log.getByText("Only we two")).toHaveCount(0);
 });

@@ -49,3 +49,16 @@ test("whoever has lost the store to another changes nothing in it", async () => 
   expect(await third.get("a")).toEqual(bytes("three"));
   await third.close();
 });
+
+test("writes take effect in the order of their asking, and none that was asked for before everything was erased", async () => {
+  const store = await IndexedDbStore.open("order");
+  const long = new Uint8Array(1 << 20);
+  await Promise.all([store.write(new Map([["draft", long]])), store.write(new Map([["draft", null]]))]);
+  expect(await store.get("draft")).toBeUndefined();
+  const outcomes = await Promise.allSettled([store.write(new Map([["before", long]])), store.erase(), store.write(new Map([["after", bytes("x")]]))]);
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
+  expect(await store.list("")).toEqual([]);
+  await store.write(new Map([["later", bytes("y")]]));
+  expect(await store.get("later")).toEqual(bytes("y"));
+  await store.close();
+});

@@ -126,6 +126,8 @@ test("a send that a page names is sent once, whichever page asks again", async (
   ]);
   await first.close();
   expect(await second.send(roomId, "one", { id: one })).toBe(one);
+  const { share } = second as unknown as { share: Share };
+  await expect(share.ask({ id: newId(), userId: newId(), method: "send", args: [roomId, "as somebody else"], repeated: true })).rejects.toMatchObject({ code: "SignedOut" });
   expect((await second.pending(roomId)).map(({ id, text }) => [id, text])).toEqual([[one, "one"], [two, "two"]]);
 });
 

@@ -52,6 +52,8 @@ export class AppState {
     if (client.status.state === "ready") {
       this.unsent.recover();
       void this.refresh();
+    } else if (client.status.state === "signedOut") {
+      this.unsent.clear();
     }
   }
 

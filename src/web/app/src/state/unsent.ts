@@ -3,60 +3,110 @@ import { SecureMessagingError, type SharedClient } from "../sdk.js";
 interface Entry { id: string; userId: string; roomId: string; text: string; replyTo?: string; at: number }
 
 const prefix = "unsent/";
+const retryMs = 2_000;
+/** So long a draft waits for what was left: by then it is drawn that something is on its way. */
+const patienceMs = 1_000;
 
 /**
  * Sends between Enter and the outbox. Nothing that a page can wait for is sure to end when the page is left; what is written here is, because it is written at once. So a text
  * lies here, unencrypted, for the few milliseconds until the outbox has it, which knows by its id whether it has had it already.
  */
 export class Unsent {
-  /** Resolves when what was left by a page that is gone has been handed over. */
-  recovered: Promise<void> = Promise.resolve();
+  /** What is under way in a room: the next waits for it, so that nothing is overtaken. */
+  private readonly turns = new Map<string, Promise<unknown>>();
+  private recovery: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly client: SharedClient) {}
 
-  /** Resolves once the outbox has it, and the draft that it was is gone. */
-  async send(roomId: string, text: string, options: { id: string; replyTo?: string }): Promise<void> {
-    const key = `${prefix}${options.id}`;
+  /** Resolves when what a page that is gone had left has been handed over, or when that takes long. */
+  get recovered(): Promise<unknown> {
+    return Promise.race([this.recovery, sleep(patienceMs)]);
+  }
+
+  /** Resolves once the outbox has it, and the draft that it was is gone. Rejects when the outbox will not take it; while that is not known, it is asked again. */
+  send(roomId: string, text: string, options: { id: string; replyTo?: string }): Promise<void> {
+    const entry: Entry = { ...options, userId: this.client.status.userId ?? "", roomId, text, at: performance.timeOrigin + performance.now() };
     try {
-      const entry: Entry = { ...options, userId: this.client.status.userId ?? "", roomId, text, at: performance.timeOrigin + performance.now() };
-      localStorage.setItem(key, JSON.stringify(entry));
+      localStorage.setItem(prefix + entry.id, JSON.stringify(entry));
     } catch {
-      // Full, or turned off: only a reload in these milliseconds would have needed it.
+      // Full, or turned off: only a page that goes in these milliseconds would have needed it.
     }
-    try {
-      await Promise.all([this.client.send(roomId, text, options), this.client.setDraft(roomId, "")]);
-    } finally {
-      localStorage.removeItem(key);
-    }
+    const cleared = this.client.setDraft(roomId, "").catch(() => undefined);
+    return this.inTurn(roomId, async () => {
+      try {
+        await this.put(entry);
+        await cleared;
+      } catch (error) {
+        if (!isForLater(error))
+          forget(entry);
+        throw error;
+      }
+      forget(entry);
+    });
   }
 
   /** Hands over what a page that is gone has left. That page may be another tab that is not gone: each is sent once. */
   recover(): void {
-    this.recovered = this.recovered.then(() => this.handOver()).catch(() => undefined);
+    const { userId } = this.client.status;
+    this.recovery = Promise.all(left().map((entry) => {
+      if (entry.userId === userId)
+        return this.inTurn(entry.roomId, () => this.handOver(entry));
+      forget(entry);
+      return undefined;
+    })).catch(() => undefined);
   }
 
   /** What is left belongs to nobody who is here. */
   clear(): void {
-    for (const { id } of left())
-      localStorage.removeItem(`${prefix}${id}`);
+    left().forEach(forget);
   }
 
-  private async handOver(): Promise<void> {
-    for (const { id, userId, roomId, text, replyTo } of left()) {
-      if (userId !== this.client.status.userId)
-        continue;
+  private async handOver(entry: Entry): Promise<void> {
+    const { roomId, text } = entry;
+    if (localStorage.getItem(prefix + entry.id) === null)
+      return;
+    try {
+      await this.put(entry);
+      // What was kept while it was being written.
+      const draft = (await this.client.draft(roomId)).trim();
+      if (draft !== "" && text.startsWith(draft))
+        await this.client.setDraft(roomId, "");
+    } catch (error) {
+      if (isForLater(error))
+        return;
+      // Where it was written, for whoever looks.
+      if (await this.client.draft(roomId).catch(() => undefined) === "")
+        await this.client.setDraft(roomId, text).catch(() => undefined);
+    }
+    forget(entry);
+  }
+
+  private async put({ id, roomId, text, replyTo }: Entry): Promise<void> {
+    for (;;) {
       try {
         await this.client.send(roomId, text, { id, ...(replyTo === undefined ? {} : { replyTo }) });
-        if ((await this.client.draft(roomId)).trim() === text)
-          await this.client.setDraft(roomId, "");
+        return;
       } catch (error) {
-        if (error instanceof SecureMessagingError && error.retryable)
-          return;
+        if (!(error instanceof SecureMessagingError) || !error.retryable)
+          throw error;
       }
-      localStorage.removeItem(`${prefix}${id}`);
+      await sleep(retryMs);
     }
   }
+
+  private inTurn(roomId: string, work: () => Promise<void>): Promise<void> {
+    const turn = (this.turns.get(roomId) ?? Promise.resolve()).catch(() => undefined).then(work);
+    this.turns.set(roomId, turn);
+    return turn;
+  }
 }
+
+/** Nothing is wrong with the text: a tab of a newer version has taken over, or nobody is signed in. */
+const isForLater = (error: unknown): boolean => error instanceof SecureMessagingError && (error.code === "Conflict" || error.code === "SignedOut");
+
+const forget = ({ id }: Entry): void => localStorage.removeItem(prefix + id);
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** In the order of their writing. */
 function left(): Entry[] {

@@ -1,5 +1,6 @@
 import { concat, copy, randomBytes, utf8 } from "../bytes.js";
 import { SecureMessagingError } from "../errors.js";
+import { defer } from "../timing.js";
 import type { Changes, ListOptions, Store, WriteOptions } from "./store.js";
 
 const values = "values";
@@ -15,6 +16,8 @@ const format = 1;
 export class IndexedDbStore implements Store {
   /** Told when another has opened the store meanwhile. @internal */
   onLost: (() => void) | undefined;
+  /** When the transaction of the last write that was asked for has begun. */
+  private begun: Promise<void> = Promise.resolve();
 
   private constructor(private readonly database: IDBDatabase, private key: CryptoKey, /** @internal Grows with each opening. */ readonly turn: number, private readonly release: () => void) {}
 
@@ -85,31 +88,55 @@ export class IndexedDbStore implements Store {
 
   async write(changes: Changes, options: WriteOptions = {}): Promise<void> {
     // Sealed first: a transaction closes by itself while nothing is asked of it.
-    const sealed = await Promise.all([...changes].map(async ([key, value]) => [key, value && await this.seal(key, value)] as const));
-    await this.inTurn((transaction) => {
-      const store = transaction.objectStore(values);
-      for (const [key, value] of sealed) {
-        if (value === null)
-          store.delete(key);
-        else
-          store.put(value, key);
-      }
-    }, options.relaxed ? "relaxed" : "strict");
+    const { key: secret } = this;
+    const sealing = Promise.all([...changes].map(async ([key, value]) => [key, value && await this.seal(key, value)] as const));
+    const begun = this.nextToBegin();
+    let done: Promise<void>;
+    try {
+      const [sealed] = await Promise.all([sealing, begun.before]);
+      if (this.key !== secret)
+        throw SecureMessagingError.of("Unavailable", "The store was erased meanwhile.");
+      done = this.inTurn((transaction) => {
+        const store = transaction.objectStore(values);
+        for (const [key, value] of sealed) {
+          if (value === null)
+            store.delete(key);
+          else
+            store.put(value, key);
+        }
+      }, options.relaxed ? "relaxed" : "strict");
+    } finally {
+      begun.resolve();
+    }
+    await done;
   }
 
   /** Takes everything away, and the key that it was encrypted under. @internal */
   async erase(): Promise<void> {
-    const key = await newKey();
-    await this.inTurn((transaction) => {
-      transaction.objectStore(values).clear();
-      transaction.objectStore(secrets).put(key, "key");
-    });
-    this.key = key;
+    const begun = this.nextToBegin();
+    try {
+      const [key] = await Promise.all([newKey(), begun.before]);
+      await this.inTurn((transaction) => {
+        transaction.objectStore(values).clear();
+        transaction.objectStore(secrets).put(key, "key");
+      });
+      this.key = key;
+    } finally {
+      begun.resolve();
+    }
   }
 
   async close(): Promise<void> {
     this.database.close();
     this.release();
+  }
+
+  /** Writes take effect in the order in which they were asked for, however long each is sealed: a delete is sealed at once. */
+  private nextToBegin(): { before: Promise<void>; resolve(): void } {
+    const before = this.begun;
+    const { promise, resolve } = defer<void>();
+    this.begun = promise;
+    return { before, resolve };
   }
 
   /** A transaction that takes effect only while nobody else has opened the store since. */

@@ -12,6 +12,8 @@ import type { PendingSend, SharedClient, SharedMember } from "./shared.js";
 export interface Call {
   /** Drawn by the asking tab, the same however often it asks: it names what the call makes, so that it is made once. */
   id: string;
+  /** Who was signed in for the asking tab. For nobody else is it carried out. */
+  userId?: string;
   method: Method;
   args: unknown[];
   /** An earlier leader may have done it, or a part of it. */
@@ -31,6 +33,8 @@ const patienceMs = 30_000;
 export function perform(host: Host, call: Call): Promise<unknown> {
   if (!Object.hasOwn(calls, call.method) || !Array.isArray(call.args))
     return Promise.reject(SecureMessagingError.of("Invalid", "There is no such call."));
+  if (call.userId !== undefined && host.isSignedIn && host.client.userId !== call.userId)
+    return Promise.reject(SecureMessagingError.signedOut());
   const over = new AbortController();
   const work = (calls[call.method] as (host: Host, args: unknown[], call: Call) => Promise<unknown>)(host, call.args, call);
   return Promise.race([

@@ -12,7 +12,9 @@ export class Tab extends Emitter<SharedEvents> implements Listener {
   constructor() {
     super();
     for (const method of methods)
-      Object.defineProperty(this, method, { value: (...args: unknown[]) => this.share.ask({ id: newId(), method, args, repeated: false }) });
+      Object.defineProperty(this, method, { value: (...args: unknown[]) => this.share.ask({
+        id: newId(), method, args, repeated: false, ...(this.current.userId === undefined ? {} : { userId: this.current.userId }),
+      }) });
   }
 
   get status(): SharedStatus {
