@@ -85,10 +85,14 @@ test("a member who changes who can read against the list of members is warned of
       draft.setPending({ id, generation: 0, epoch: evil.epoch, commit: own.commit, welcomes: [], base: after.encodeBase(), ratchets: after.epochs.map((epoch) => [epoch, after.encodeRatchet(epoch)]) });
       return false;
     });
-    await context.session.call("POST", `v1/rooms/${room.id}/commits`, { id, epoch: evil.epoch, commit: Buffer.from(own.commit).toString("base64"), welcomes: [] });
+    const call = context.session.call.bind(context.session);
+    // What is left of the SDK in this client would put it right before the others have looked.
+    context.session.call = (method, path, body) => path.endsWith("/commits") ? new Promise(() => undefined) : call(method, path, body);
+    await call("POST", `v1/rooms/${room.id}/commits`, { id, epoch: evil.epoch, commit: Buffer.from(own.commit).toString("base64"), welcomes: [] });
 
     // Whoever was not thrown out sees it at once, and both can go on.
-    await expect(anna.page.getByText("against the list of members").or(cleo.page.getByText("against the list of members")).first()).toBeVisible();
+    const warned = () => Promise.all([anna, cleo].map((other) => other.page.getByText("against the list of members").count()));
+    await expect.poll(async () => Math.max(...await warned())).toBeGreaterThan(0);
     for (const other of [anna, cleo])
       await expect(other.page.getByText("not in the encrypted group")).toHaveCount(0);
     await anna.write("are we alone?");
