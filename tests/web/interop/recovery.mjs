@@ -154,6 +154,49 @@ await test("whichever write a process dies before, nothing is lost, doubled or e
   equal(deaths >= 10, true);
 });
 
+await test("a store that fails for a while holds sends up, and they go out by themselves", async () => {
+  const store = new MortalStore();
+  const a = await person({ store });
+  const b = await person();
+  const { id } = await a.rooms.create([b.username]);
+  const [roomA, roomB] = [await seenBy(a, id), await seenBy(b, id)];
+  // Each is on the device before it is encrypted, which is what fails.
+  store.budget = 2;
+  await Promise.all([roomA.send("one"), roomA.send("two")]);
+  await until("a write has failed", () => a.warnings.includes("outboxFailed"));
+  store.budget = Infinity;
+  await until("all is read", () => roomB.seen.length >= 2, 8_000);
+  equal([roomB.seen, a.unsent], [["one", "two"], 0]);
+});
+
+await test("a batch that is refused as a whole goes out one by one, in order, and only who is to blame stays behind", async () => {
+  const { clients: [client], rooms: [a, b] } = await roomOf(2);
+  const failed = [];
+  client.on("sendFailed", ({ id }) => failed.push(id));
+  const { hub } = inside(a);
+  const real = hub.sendBatch.bind(hub);
+  let calls = 0;
+  hub.sendBatch = async (requests) => {
+    // The first waits until the others lie behind it.
+    if (++calls === 1)
+      await sleep(300);
+    if (requests.length > 1 || requests[0].timeToLiveSeconds === 60)
+      throw new SecureMessagingError({ code: "Invalid", message: "No.", retryable: false });
+    // In between the server is busy.
+    if (calls === 4)
+      return [{ error: { code: "RateLimited", message: "Later.", retryable: true, retryAfterMs: 20 } }];
+    return real(requests);
+  };
+  const first = await a.send("0");
+  const sent = [first];
+  for (let n = 1; n <= 6; n++)
+    sent.push(await a.send(String(n), n === 3 ? { timeToLiveSeconds: 60 } : {}));
+  sent[3].stored.catch(() => undefined);
+  await until("all is read", () => b.seen.length >= 6);
+  equal(b.seen, ["0", "1", "2", "4", "5", "6"]);
+  equal(failed, [sent[3].id]);
+});
+
 await test("an answer that is lost stores nothing twice", async () => {
   const { rooms: [a, b] } = await roomOf(2);
   const { hub } = inside(a);

@@ -127,9 +127,12 @@ export class RoomCore {
   }
 
   /** Reads the log to its head. */
-  catchUp(): Promise<void> {
+  async catchUp(): Promise<void> {
     this.dirty = true;
-    return this.drain();
+    // A run that was just over when this was asked for has not looked.
+    do
+      await this.drain();
+    while (this.dirty && this.goesOn);
   }
 
   end(change: "left" | "deleted"): void {

@@ -194,7 +194,7 @@ export class Outbox {
     }
     if (!this.items.some((item) => item.roomId === roomId && item.acked === undefined))
       return;
-    this.pumps.set(roomId, this.pump(roomId).catch(() => undefined).finally(() => {
+    this.pumps.set(roomId, this.pump(roomId).finally(() => {
       this.pumps.delete(roomId);
       if (this.again.delete(roomId) && !this.context.closing.aborted)
         this.wake(roomId);
@@ -214,45 +214,59 @@ export class Outbox {
   }
 
   private async pump(roomId: string): Promise<void> {
+    const { closing } = this.context;
     const backoff = new Backoff();
-    for (;;) {
+    let atOnce = itemsPerBatch;
+    while (!closing.aborted) {
       this.again.delete(roomId);
       const core = this.coreOf(roomId);
-      if (!core || !core.isReady || this.context.closing.aborted)
-        return;
-      const batch = await this.prepare(core);
-      if (batch.length === 0)
+      if (!core?.isReady)
         return;
       let wait: number | undefined;
       try {
-        const error = await this.send(core, batch);
+        const batch = await this.prepare(core, atOnce);
+        if (batch.length === 0)
+          return;
+        const error = await this.trySend(core, batch);
+        if (error === "batchRefused") {
+          // Find out which item is to blame.
+          atOnce = 1;
+          continue;
+        }
         if (!error) {
           backoff.reset();
           continue;
         }
         wait = error.retryAfterMs;
       } catch (error) {
-        if (!(error instanceof SecureMessagingError) || error.code === "SignedOut")
-          throw error;
-        if (!error.retryable && error.code !== "Unauthenticated") {
-          // The batch as a whole was refused: find out which item is to blame.
-          if (batch.length > 1) {
-            for (const item of batch)
-              await this.send(core, [item]).catch((alone: unknown) => this.refused(core, item, alone));
-            continue;
-          }
-          await this.refused(core, batch[0]!, error);
-          continue;
-        }
-        wait = error.retryAfterMs;
+        if (error instanceof SecureMessagingError && error.code === "SignedOut")
+          return;
+        if (error instanceof SecureMessagingError)
+          wait = error.retryAfterMs;
+        else if (!closing.aborted)
+          this.context.warn({ kind: "outboxFailed", roomId, detail: error instanceof Error ? error.stack ?? error.message : String(error) });
       }
-      await backoff.wait(wait, this.context.closing);
+      await backoff.wait(wait, closing).catch(() => undefined);
+    }
+  }
+
+  /** Sends a batch, and settles what a definite no to the whole of it means. */
+  private async trySend(core: RoomCore, batch: Tracked[]): Promise<ErrorBody | "batchRefused" | undefined> {
+    try {
+      return await this.send(core, batch);
+    } catch (error) {
+      if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "Unauthenticated" || error.code === "SignedOut")
+        throw error;
+      if (batch.length > 1)
+        return "batchRefused";
+      await this.refused(core, batch[0]!, error);
+      return undefined;
     }
   }
 
   /** The next items, encrypted and stored, all for one epoch. */
-  private async prepare(core: RoomCore): Promise<Tracked[]> {
-    const waiting = this.items.filter((item) => item.roomId === core.id && item.acked === undefined).slice(0, itemsPerBatch);
+  private async prepare(core: RoomCore, atMost: number): Promise<Tracked[]> {
+    const waiting = this.items.filter((item) => item.roomId === core.id && item.acked === undefined).slice(0, atMost);
     const first = waiting[0];
     if (!first)
       return [];
