@@ -13,7 +13,11 @@ namespace SecureMessaging.Server.Chat;
 /// </summary>
 internal sealed partial class RoomTails : BackgroundService
 {
-    private const int QueueLength = 4096;
+    /// <summary>Entries that may wait for a shard. A writer that ran further ahead would acknowledge what nobody gets to see for long.</summary>
+    private const int MaxQueued = 1024;
+
+    /// <summary>The same of what other nodes have committed, which nobody waits for: past it the log is read.</summary>
+    private const int MaxOffered = 8192;
 
     /// <summary>Gaps read at one time. With Redis away every active room has one, and they must leave database connections to the sends.</summary>
     private const int MaxFills = 8;
@@ -82,8 +86,6 @@ internal sealed partial class RoomTails : BackgroundService
 
     public override void Dispose()
     {
-        foreach (var shard in shards)
-            shard.Dispose();
         fills.Dispose();
         base.Dispose();
     }
@@ -115,38 +117,57 @@ internal sealed partial class RoomTails : BackgroundService
         public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    private sealed partial class Shard(RoomTails all, ChatConnections connections, LogStore log, ServerMetrics metrics, TimeProvider time, ILogger logger) : IDisposable
+    private sealed partial class Shard(RoomTails all, ChatConnections connections, LogStore log, ServerMetrics metrics, TimeProvider time, ILogger logger)
     {
         // Changed by this shard alone; concurrent only so that the sweep may list the rooms.
         private readonly ConcurrentDictionary<Guid, RoomTail> tails = new();
 
         // Entries are bounded, which slows the writer down; the rest is small and bounded by the connections there are.
         private readonly Channel<Work> work = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
-        private readonly SemaphoreSlim room = new(QueueLength, QueueLength);
+        private readonly Lock gate = new();
+        private int queued;
+        private TaskCompletionSource? freed;
 
         public IEnumerable<Guid> Rooms => tails.Keys;
 
         public bool Has(Guid roomId) => tails.ContainsKey(roomId);
 
-        public void Dispose() => room.Dispose();
-
         public bool Post(Work item) => work.Writer.TryWrite(item);
 
         public async ValueTask PostAsync(Committed item)
         {
-            await room.WaitAsync();
-            // The node stops: nobody will take it, so nobody may wait for its place.
-            if (!Post(item))
-                room.Release();
+            while (!TryPost(item, MaxQueued, out var later))
+                await later;
         }
 
-        public bool TryPost(Committed item)
+        public bool TryPost(Committed item) => TryPost(item, MaxOffered, out _);
+
+        private bool TryPost(Committed item, int bound, out Task later)
         {
-            if (!room.Wait(0))
-                return false;
-            if (!Post(item))
-                room.Release();
-            return true;
+            lock (gate)
+            {
+                // What is larger than the bound goes in alone. When the node stops nobody takes it, so nobody may wait for its place.
+                if (queued > 0 && queued + item.Entries.Length > bound)
+                {
+                    later = (freed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+                    return false;
+                }
+
+                later = Task.CompletedTask;
+                if (Post(item))
+                    queued += item.Entries.Length;
+                return true;
+            }
+        }
+
+        private void Leave(Committed item)
+        {
+            lock (gate)
+            {
+                queued -= item.Entries.Length;
+                freed?.SetResult();
+                freed = null;
+            }
         }
 
         public async Task RunAsync(CancellationToken stoppingToken)
@@ -168,8 +189,8 @@ internal sealed partial class RoomTails : BackgroundService
                         subscribe.Done.TrySetException(exception);
                 }
 
-                if (item is Committed)
-                    room.Release();
+                if (item is Committed done)
+                    Leave(done);
             }
         }
 
