@@ -55,6 +55,8 @@ internal static partial class ServerApp
     private static async Task<int> ServeAsync(string[] args)
     {
         await using var app = Build(args);
+        // What starting leaves behind would stay in memory for as long as the server idles.
+        app.Lifetime.ApplicationStarted.Register(() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
         await app.RunAsync();
         return 0;
     }

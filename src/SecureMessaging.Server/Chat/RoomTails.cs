@@ -31,7 +31,7 @@ internal sealed partial class RoomTails : BackgroundService
     {
         this.connections = connections;
         shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(this, connections, log, metrics, time, logger))];
-        feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries)));
+        feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries, Elsewhere: false)));
         feed.Doubted += Recheck;
         roomEvents.Deleted += Delete;
     }
@@ -56,7 +56,7 @@ internal sealed partial class RoomTails : BackgroundService
     /// <summary>Gives a tail what another node has committed; what comes faster than it is delivered is read later.</summary>
     public void Offer(CommittedEntries committed)
     {
-        if (Has(committed.RoomId) && !ShardOf(committed.RoomId).TryPost(new Committed(committed.RoomId, committed.Entries)))
+        if (Has(committed.RoomId) && !ShardOf(committed.RoomId).TryOffer(new Committed(committed.RoomId, committed.Entries, Elsewhere: true)))
             NoteHead(committed.RoomId, committed.Entries[^1].Seq);
     }
 
@@ -94,7 +94,7 @@ internal sealed partial class RoomTails : BackgroundService
 
     private abstract record Work(Guid RoomId);
 
-    private sealed record Committed(Guid RoomId, LogEntry[] Entries) : Work(RoomId);
+    private sealed record Committed(Guid RoomId, LogEntry[] Entries, bool Elsewhere) : Work(RoomId);
 
     private sealed record Filled(Guid RoomId, RoomTail Tail, IReadOnlyList<LogEntry>? Entries) : Work(RoomId);
 
@@ -125,8 +125,11 @@ internal sealed partial class RoomTails : BackgroundService
         // Entries are bounded, which slows the writer down; the rest is small and bounded by the connections there are.
         private readonly Channel<Work> work = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
         private readonly Lock gate = new();
+
+        // Counted apart: what other nodes commit never waits, and would leave no place to what this node does.
         private int queued;
-        private TaskCompletionSource? freed;
+        private int offered;
+        private TaskCompletionSource? placesFreed;
 
         public IEnumerable<Guid> Rooms => tails.Keys;
 
@@ -136,37 +139,56 @@ internal sealed partial class RoomTails : BackgroundService
 
         public async ValueTask PostAsync(Committed item)
         {
-            while (!TryPost(item, MaxQueued, out var later))
-                await later;
+            while (!TryPost(item, out var placeFree))
+                await placeFree;
         }
 
-        public bool TryPost(Committed item) => TryPost(item, MaxOffered, out _);
-
-        private bool TryPost(Committed item, int bound, out Task later)
+        public bool TryOffer(Committed item)
         {
             lock (gate)
             {
-                // What is larger than the bound goes in alone. When the node stops nobody takes it, so nobody may wait for its place.
-                if (queued > 0 && queued + item.Entries.Length > bound)
+                if (offered > MaxOffered)
+                    return false;
+                if (Post(item))
+                    offered += item.Entries.Length;
+                return true;
+            }
+        }
+
+        /// <param name="item">What was committed here.</param>
+        /// <param name="placeFree">Completes when there may be a place, if there is none.</param>
+        private bool TryPost(Committed item, out Task placeFree)
+        {
+            lock (gate)
+            {
+                // What is larger than the bound goes in alone.
+                if (queued > 0 && queued + item.Entries.Length > MaxQueued)
                 {
-                    later = (freed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+                    placeFree = (placesFreed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
                     return false;
                 }
 
-                later = Task.CompletedTask;
+                placeFree = Task.CompletedTask;
+                // When the node stops nobody takes it, so nobody may wait for its place.
                 if (Post(item))
                     queued += item.Entries.Length;
                 return true;
             }
         }
 
-        private void Leave(Committed item)
+        private void FreePlace(Committed item)
         {
             lock (gate)
             {
+                if (item.Elsewhere)
+                {
+                    offered -= item.Entries.Length;
+                    return;
+                }
+
                 queued -= item.Entries.Length;
-                freed?.SetResult();
-                freed = null;
+                placesFreed?.SetResult();
+                placesFreed = null;
             }
         }
 
@@ -189,8 +211,8 @@ internal sealed partial class RoomTails : BackgroundService
                         subscribe.Done.TrySetException(exception);
                 }
 
-                if (item is Committed done)
-                    Leave(done);
+                if (item is Committed handled)
+                    FreePlace(handled);
             }
         }
 

@@ -179,7 +179,7 @@ internal sealed partial class LogWriter(
         }
         catch (TimeoutException exception)
         {
-            throw new ApiException(ErrorCode.Unavailable, "The database is slow to answer; the outcome is unknown. Sends are safe to repeat.", exception) { RetryAfterMs = 500 };
+            throw new ApiException(ErrorCode.Unavailable, "The server is slow to answer; the outcome is unknown. Sends are safe to repeat.", exception) { RetryAfterMs = 500 };
         }
     }
 
@@ -319,35 +319,32 @@ internal sealed partial class LogWriter(
 
     private void Publish(Envelope[] envelopes, AppendOutcome[] outcomes)
     {
-        var stored = new Dictionary<Guid, List<LogEntry>>();
-        for (var i = 0; i < envelopes.Length; i++)
+        try
         {
-            var envelope = envelopes[i];
-            // Stored by an attempt whose outcome was unknown, perhaps on a node that is no more: perhaps nobody was told.
-            if (outcomes[i].Status == AppendStatus.Duplicate)
-                feed.Doubt(envelope.RoomId);
-            if (outcomes[i].Status != AppendStatus.Stored)
-                continue;
-            if (!stored.TryGetValue(envelope.RoomId, out var entries))
-                stored.Add(envelope.RoomId, entries = []);
-            feed.NoteSent(envelope.RoomId, envelope.UserId);
-            entries.Add(new LogEntry(
-                outcomes[i].Seq, EntryKind.Message, outcomes[i].CreatedAt, envelope.Id, envelope.Ciphertext, envelope.Epoch,
-                outcomes[i].Visible ? envelope.UserId : null, ExpiresAt: outcomes[i].ExpiresAt));
-        }
+            var stored = new Dictionary<Guid, List<LogEntry>>();
+            for (var i = 0; i < envelopes.Length; i++)
+            {
+                var envelope = envelopes[i];
+                // Stored by an attempt whose outcome was unknown, perhaps on a node that is no more: perhaps nobody was told.
+                if (outcomes[i].Status == AppendStatus.Duplicate)
+                    feed.Doubt(envelope.RoomId);
+                if (outcomes[i].Status != AppendStatus.Stored)
+                    continue;
+                if (!stored.TryGetValue(envelope.RoomId, out var entries))
+                    stored.Add(envelope.RoomId, entries = []);
+                feed.NoteSent(envelope.RoomId, envelope.UserId);
+                entries.Add(new LogEntry(
+                    outcomes[i].Seq, EntryKind.Message, outcomes[i].CreatedAt, envelope.Id, envelope.Ciphertext, envelope.Epoch,
+                    outcomes[i].Visible ? envelope.UserId : null, ExpiresAt: outcomes[i].ExpiresAt));
+            }
 
-        foreach (var (roomId, entries) in stored)
-        {
-            try
-            {
+            foreach (var (roomId, entries) in stored)
                 feed.PublishAsync(roomId, [.. entries]).AsTask().GetAwaiter().GetResult();
-            }
-            catch (Exception exception)
-            {
-                // They are durable whoever was told, and the tails can read them.
-                PublishFailed(logger, exception);
-                feed.Doubt(roomId);
-            }
+        }
+        catch (Exception exception)
+        {
+            // Durable all the same, so their senders are told so. The sweep sees that the logs have gone on.
+            PublishFailed(logger, exception);
         }
     }
 

@@ -85,9 +85,19 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
     private static async Task<IPAddress[]> LookUpAsync(string host, CancellationToken cancellationToken)
     {
         await LookUps.WaitAsync(cancellationToken);
-        var looking = Dns.GetHostAddressesAsync(host, CancellationToken.None);
-        _ = looking.ContinueWith(static ended => (LookUps.Release(), ended.Exception), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        return await looking.WaitAsync(cancellationToken);
+        return await LookUpAndReleaseAsync(host).WaitAsync(cancellationToken);
+    }
+
+    private static async Task<IPAddress[]> LookUpAndReleaseAsync(string host)
+    {
+        try
+        {
+            return await Dns.GetHostAddressesAsync(host, CancellationToken.None);
+        }
+        finally
+        {
+            LookUps.Release();
+        }
     }
 
     public static bool IsPublic(IPAddress address)

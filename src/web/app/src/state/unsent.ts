@@ -4,6 +4,7 @@ interface Entry { id: string; userId: string; roomId: string; text: string; repl
 
 const prefix = "unsent/";
 const retryMs = 2_000;
+const attempts = 4;
 /** So long a draft waits for what was left: by then it is drawn that something is on its way. */
 const patienceMs = 1_000;
 
@@ -81,13 +82,17 @@ export class Unsent {
     forget(entry);
   }
 
-  private async put({ id, roomId, text, replyTo }: Entry): Promise<void> {
-    for (;;) {
+  private async put({ id, userId, roomId, text, replyTo }: Entry): Promise<void> {
+    for (let failures = 0; ;) {
+      // Meanwhile another may have signed in here.
+      if ((this.client.status.userId ?? "") !== userId)
+        throw new SecureMessagingError({ code: "SignedOut", message: "Whoever wrote this is signed in no more.", retryable: false });
       try {
         await this.client.send(roomId, text, { id, ...(replyTo === undefined ? {} : { replyTo }) });
         return;
       } catch (error) {
-        if (!(error instanceof SecureMessagingError) || !error.retryable)
+        // What goes wrong in this browser (a full disk, say) is told after some attempts; a leader that is gone is not.
+        if (!(error instanceof SecureMessagingError) || !error.retryable || (error.code === "Internal" && ++failures === attempts))
           throw error;
       }
       await sleep(retryMs);

@@ -320,10 +320,11 @@ export class Outbox {
       const body = readErrorBody(error);
       if (!body || body.retryable || body.code === "Unauthenticated")
         return body ?? { code: "Internal", message: "", retryable: true };
+      const { epoch } = item;
       await this.refused(core, item, new SecureMessagingError(body));
-      // What comes after it was encrypted for the same epoch; it must not overtake.
+      // What comes after it was encrypted for the same epoch; it must not overtake. A server that does not want the epoch that its own log has come to is asked with pauses.
       if (body.code === "EpochTooOld" || body.code === "WrongEpoch")
-        return undefined;
+        return core.group?.epoch === epoch ? { code: "Unavailable", message: "", retryable: true } : undefined;
     }
     return undefined;
   }

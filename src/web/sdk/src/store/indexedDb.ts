@@ -136,7 +136,7 @@ export class IndexedDbStore implements Store {
     const before = this.begun;
     const { promise, resolve } = defer<void>();
     this.begun = promise;
-    return { before, resolve };
+    return { before, resolve: () => void before.then(resolve) };
   }
 
   /** A transaction that takes effect only while nobody else has opened the store since. */
