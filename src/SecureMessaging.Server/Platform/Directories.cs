@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>Files that only the server's own account may read.</summary>
@@ -5,6 +7,9 @@ internal static class Directories
 {
     private const UnixFileMode OwnerOnlyDirectory = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode OwnerOnlyFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    /// <summary>EEXIST.</summary>
+    private const int FileExists = 17;
 
     public static void CreatePrivate(string path)
     {
@@ -27,6 +32,19 @@ internal static class Directories
             stream.Flush(flushToDisk: true);
         }
 
+        // On Unix File.Move looks whether the target exists and then renames over it, so two processes could both be first. A hard link cannot be made twice.
+        if (!OperatingSystem.IsWindows())
+        {
+            var linked = Link(temporary, path) == 0;
+            var exists = !linked && Marshal.GetLastPInvokeError() == FileExists;
+            if (linked || exists)
+            {
+                File.Delete(temporary);
+                return linked;
+            }
+        }
+
+        // Windows, or a file system without hard links.
         try
         {
             File.Move(temporary, path, overwrite: false);
@@ -38,4 +56,8 @@ internal static class Directories
             return false;
         }
     }
+
+    [DllImport("libc", EntryPoint = "link", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Link([MarshalAs(UnmanagedType.LPUTF8Str)] string existing, [MarshalAs(UnmanagedType.LPUTF8Str)] string added);
 }
