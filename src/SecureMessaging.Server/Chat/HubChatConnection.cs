@@ -13,7 +13,7 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
     private const int MaxPending = 512;
-    private const int MaxPendingBytes = 2 * 1024 * 1024;
+    private const int MaxPendingBytes = 1024 * 1024;
 
     /// <summary>What part of that waits for a reader who had better read before it sends.</summary>
     private const int Behind = 8;

@@ -13,8 +13,8 @@ namespace SecureMessaging.Server.Messages;
 /// committed goes into the next.
 /// </summary>
 /// <remarks>
-/// 1. Validate and enqueue, or refuse as <see cref="ErrorCode.Overloaded"/>. 2. Append the batch in one transaction. 3. After the commit, hand the entries to the feed,
-/// which waits while delivery is far behind; nothing that happens there can fail an ack. 4. Answer the senders: so nobody sends faster than is delivered.
+/// 1. Validate and enqueue, or refuse as <see cref="ErrorCode.Overloaded"/>. 2. Append the batch in one transaction. 3. After the commit, answer the senders.
+/// 4. Only then hand the entries to the feed, which waits while delivery is far behind; nothing that happens there can fail an ack.
 /// </remarks>
 internal sealed partial class LogWriter(
     IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates, ServerMetrics metrics,
@@ -258,13 +258,14 @@ internal sealed partial class LogWriter(
 
         metrics.Appended(envelopes.Length, time.GetElapsedTime(started));
         Count(outcomes);
-        Publish(envelopes, outcomes);
         var start = 0;
         foreach (var group in batch)
         {
             group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
             start += group.Envelopes.Length;
         }
+
+        Publish(envelopes, outcomes);
     }
 
     /// <summary>Finds the one envelope that sank its batch. After a failure that may be repeated, the rest of the group fails too, or it would overtake.</summary>
