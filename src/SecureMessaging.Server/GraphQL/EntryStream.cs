@@ -25,7 +25,10 @@ internal sealed class EntryStream(Caller caller, LogStore log, TailFeed feed) : 
 {
     private const int PageEntries = 200;
 
+    /// <summary>How far each room has been told of. Outlives a stay: runs of it may still be in the feed when a read finds the caller gone.</summary>
     private readonly Dictionary<Guid, long> cursors = [];
+
+    /// <summary>The rooms that the caller is in, as far as is known, and where the log of each begins.</summary>
     private readonly Dictionary<Guid, long> firstSeqs = [];
 
     /// <summary>Follows one room. Returns when the caller can read it no more.</summary>
@@ -33,7 +36,7 @@ internal sealed class EntryStream(Caller caller, LogStore log, TailFeed feed) : 
     {
         await foreach (var entries in BeginAsync([start], cancellationToken))
             yield return entries;
-        while (cursors.ContainsKey(start.RoomId))
+        while (firstSeqs.ContainsKey(start.RoomId))
         {
             await foreach (var entries in NextAsync(cancellationToken))
                 yield return entries;
@@ -71,23 +74,25 @@ internal sealed class EntryStream(Caller caller, LogStore log, TailFeed feed) : 
     {
         var next = await feed.TakeAsync(cancellationToken);
         // In a room that is not known the tail's joining came first, and a read after it found the caller gone again: what stood between is still the caller's.
-        var known = cursors.TryGetValue(next.RoomId, out var cursor);
-        if (next.Run is null || (known && next.Run.Entries[0].Seq > cursor + 1))
+        var known = firstSeqs.ContainsKey(next.RoomId);
+        if (next.Run is null || (known && next.Run.Entries[0].Seq > cursors[next.RoomId] + 1))
         {
             await foreach (var entries in CatchUpAsync(next.RoomId, cancellationToken))
                 yield return entries;
         }
 
-        if (next.Run is null || (known && !cursors.TryGetValue(next.RoomId, out cursor)))
+        if (next.Run is null || (known && !firstSeqs.ContainsKey(next.RoomId)))
             yield break;
-        if (next.Run.Entries.SkipWhile(entry => known && entry.Seq <= cursor).ToArray() is { Length: > 0 } run)
+        var cursor = cursors.GetValueOrDefault(next.RoomId);
+        if (next.Run.Entries.SkipWhile(entry => entry.Seq <= cursor).ToArray() is { Length: > 0 } run)
         {
             cursors[next.RoomId] = run[^1].Seq;
-            yield return new RoomEntries(next.RoomId, run, run[^1].Seq, firstSeqs.GetValueOrDefault(next.RoomId, run[0].Seq));
+            firstSeqs.TryAdd(next.RoomId, run[0].Seq);
+            yield return new RoomEntries(next.RoomId, run, run[^1].Seq, firstSeqs[next.RoomId]);
         }
     }
 
-    /// <summary>Reads the log after the cursor to its end. A room that cannot be read has no cursor afterwards.</summary>
+    /// <summary>Reads the log after the cursor to its end. A room that cannot be read is not known afterwards.</summary>
     private async IAsyncEnumerable<RoomEntries> CatchUpAsync(Guid roomId, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (var more = true; more;)
@@ -95,7 +100,6 @@ internal sealed class EntryStream(Caller caller, LogStore log, TailFeed feed) : 
             var cursor = cursors.GetValueOrDefault(roomId);
             if (await ReadAsync(roomId, cursor, cancellationToken) is not { } page)
             {
-                cursors.Remove(roomId);
                 firstSeqs.Remove(roomId);
                 yield break;
             }

@@ -85,6 +85,28 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
     }
 
     [Fact]
+    public async Task Stays_shorter_than_a_reading_are_told_once_and_in_order()
+    {
+        var users = await server.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([]);
+        var writer = await users[0].ConnectAsync();
+        await using var socket = await GraphQLTestSocket.ConnectAsync(server.Url, users[1].Tokens.AccessToken);
+        var subscription = await socket.SubscribeAsync(Rooms, new { after = Array.Empty<object>() });
+        for (var round = 0; round < 40; round++)
+        {
+            await AddAsync(users[0], room.Id, users[1].Username);
+            await writer.SendAsync(room.Id, [1]);
+            await RemoveAsync(users[0], room.Id, users[1].Id);
+        }
+
+        await AddAsync(users[0], room.Id, users[1].Username);
+        var last = (await writer.SendAsync(room.Id, [2])).Seq;
+        var seqs = (await subscription.EntriesAsync("entries", entries => entries.Any(entry => entry.GetProperty("seq").GetInt64() == last)))
+            .Select(entry => entry.GetProperty("seq").GetInt64()).ToArray();
+        Assert.Equal(seqs.Distinct().Order(), seqs);
+    }
+
+    [Fact]
     public async Task Removal_ends_the_room_right_behind_its_entry()
     {
         var users = await server.SignUpAsync(2);
