@@ -146,20 +146,24 @@ done
 passed=0
 failed=0
 executed=0
+findings="$work/findings" # what suites with failures said of them
+: >"$findings"
 add() { # name, seconds, passed, failed
   passed=$((passed + $3))
   failed=$((failed + $4))
   executed=$((executed + 1))
   printf '    %s: %d passed, %d failed, %d s\n' "$1" "$3" "$4" "$2"
+  (($4 == 0)) || { echo "in $1:"; grep -aE -A 15 '\[FAIL\]| FAIL |FAILED|VIOLATED|MISSED|✘|^ +[0-9]+\) ' "$work/$1.out" | head -n 100 || tail -n 40 "$work/$1.out"; } >>"$findings"
 }
 count() { sed -nE "s/.*<assembly [^>]* $1=\"([0-9]+)\".*/\1/p" "$2"; } # attribute, report
 
 xunit_suite() { # name, arguments for the runner
-  local name=$1 report="$work/$1.xml" status=0 ok=0 bad=0
+  local name=$1 output="$work/$1.out" report="$work/$1.xml" status=0 ok=0 bad=0
   shift
   say "$name (SECUREMESSAGING_TEST_SEED=$SECUREMESSAGING_TEST_SEED)"
   SECONDS=0
-  run dotnet "tests/$name/bin/$configuration/net10.0/$name.dll" -noLogo -noColor -failSkips -xml "$report" "$@" || status=$?
+  run bash -o pipefail -c 'output=$1; shift; "$@" 2>&1 | tee "$output"' suite "$output" \
+    dotnet "tests/$name/bin/$configuration/net10.0/$name.dll" -noLogo -noColor -failSkips -xml "$report" "$@" || status=$?
   if [[ -s $report ]]; then
     ok=$(count passed "$report")
     bad=$(($(count failed "$report") + $(count errors "$report") + $(count skipped "$report")))
@@ -194,6 +198,10 @@ if (($# == 0)); then
 fi
 
 ((executed > 0)) || failed=1
+if [[ -s $findings ]]; then
+  say "what failed, once more"
+  cat "$findings"
+fi
 echo
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -4,11 +4,12 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 passed=0
 failed=0
-count() { # "N passed, N failed", or whatever else was the last line
+count() { # "N passed, N failed", or whatever else was the last line; of what
   if [[ $1 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
     passed=$((passed + BASH_REMATCH[1]))
     failed=$((failed + BASH_REMATCH[2]))
   else
+    echo "FAILED  ${2:-} ended with: $1"
     failed=$((failed + 1))
   fi
 }
@@ -16,13 +17,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 (cd src/web && npm ci --no-audit --no-fund --loglevel=error && npm run build --loglevel=error) || { echo "0 passed, 1 failed"; exit 1; }
-if (cd src/web/sdk && npx tsc -p test/api); then count '1 passed, 0 failed'; else count '0 passed, 1 failed'; fi
+if (cd src/web/sdk && npx tsc -p test/api); then count '1 passed, 0 failed'; else echo 'FAILED  tsc -p test/api'; count '0 passed, 1 failed'; fi
 (cd src/web/sdk && npx vitest run --reporter=dot --reporter=json --outputFile.json="$work/unit.json")
-count "$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(`${r.numPassedTests} passed, ${r.numTotalTests - r.numPassedTests} failed`)' "$work/unit.json")"
+count "$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(`${r.numPassedTests} passed, ${r.numTotalTests - r.numPassedTests} failed`)' "$work/unit.json")" 'the unit tests'
 for script in tests/web/*.sh; do
   [[ $script != tests/web/suite.sh && -x $script ]] || continue
   "$script" 2>&1 | tee "$work/output" | sed -u '$d'
-  count "$(tail -n 1 "$work/output")"
+  count "$(tail -n 1 "$work/output")" "$script"
 done
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -56,10 +56,7 @@ test("e-mail and password are changed with the password only, and other sessions
 
 test("everything is exported in the clear, what the server knows is shown and holds no message, and an account is deleted", async ({ person, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
-  await anna.startWith(ben.name);
-  await anna.write("words that only we two know");
-  await ben.open(anna.name);
-  await ben.sees("words that only we two know");
+  await anna.talkWith(ben, "words that only we two know");
   const { page } = anna;
 
   await page.goto(`${server.url}/#/settings/profile`);

@@ -2,10 +2,7 @@ import { expect, password, Person, test } from "./people.js";
 
 test("a second device is let in by two codes, reads what comes from then on, and is revoked", async ({ person, browser, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
-  await anna.startWith(ben.name);
-  await anna.write("before the second device");
-  await ben.open(anna.name);
-  await ben.sees("before the second device");
+  await anna.talkWith(ben, "before the second device");
 
   const context = await browser.newContext();
   const second = new Person(await context.newPage(), anna.name);

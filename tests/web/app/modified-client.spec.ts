@@ -106,10 +106,7 @@ test("a member who changes who can read against the list of members is warned of
 
 test("new keys of somebody are warned of until one has looked", async ({ person, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
-  await anna.startWith(ben.name);
-  await anna.write("before");
-  await ben.open(anna.name);
-  await ben.sees("before");
+  await anna.talkWith(ben, "before");
   await ben.page.goto(`${server.url}/#/settings/devices`);
   await ben.page.getByRole("button", { name: "Replace identity key" }).click();
   await ben.page.getByRole("dialog").getByRole("button", { name: "Replace identity key" }).click();

@@ -5,10 +5,7 @@ test("with the network gone the app opens, queues what is written and says so, a
   const wire = await Wire.to(server.url);
   const anna = await person("anna", { url: wire.url, ...tall });
   const ben = await person("ben", tall);
-  await anna.startWith(ben.name);
-  await anna.write("before");
-  await ben.open(anna.name);
-  await ben.sees("before");
+  await anna.talkWith(ben, "before");
   await anna.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
 
   wire.cut();

@@ -32,6 +32,14 @@ export class Person {
     await expect(this.box).toBeVisible();
   }
 
+  /** A conversation that both have open, with one message in it. */
+  async talkWith(other: Person, text: string): Promise<void> {
+    await this.startWith(other.name);
+    await this.write(text);
+    await other.open(this.name);
+    await other.sees(text);
+  }
+
   async open(title: string): Promise<void> {
     await this.page.getByRole("navigation", { name: "Conversations" }).getByRole("link").filter({ hasText: title }).click();
     await expect(this.box).toBeVisible();

@@ -2,10 +2,7 @@ import { expect, tall, test } from "./people.js";
 
 test("a server that is killed twice in the middle of a conversation loses nothing, doubles nothing and turns nothing round", async ({ person, server }) => {
   const [anna, ben] = [await person("anna", tall), await person("ben", tall)];
-  await anna.startWith(ben.name);
-  await anna.write("first");
-  await ben.open(anna.name);
-  await ben.sees("first");
+  await anna.talkWith(ben, "first");
 
   const each = 15;
   const said = async (who: typeof anna, name: string): Promise<void> => {

@@ -16,10 +16,7 @@ test("the first minute: sign up, name somebody, write, and be answered", async (
 
 test("a message is edited, reacted to, answered and deleted, for both", async ({ person }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
-  await anna.startWith(ben.name);
-  await anna.write("Tomorow at eight");
-  await ben.open(anna.name);
-  await ben.sees("Tomorow at eight");
+  await anna.talkWith(ben, "Tomorow at eight");
 
   await anna.box.press("ArrowUp");
   await anna.box.fill("Tomorrow at eight");
@@ -44,10 +41,7 @@ test("a message is edited, reacted to, answered and deleted, for both", async ({
 
 test("what is written without a server is shown, survives a reload and arrives once", async ({ person, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
-  await anna.startWith(ben.name);
-  await anna.write("before");
-  await ben.open(anna.name);
-  await ben.sees("before");
+  await anna.talkWith(ben, "before");
   await anna.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await server.kill();
   await anna.write("meanwhile");
