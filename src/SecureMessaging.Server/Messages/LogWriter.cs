@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
@@ -8,32 +7,27 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
 
-/// <summary>
-/// Group commit: the one writer of envelopes on this node. Sends wait in a bounded queue; whatever has gathered while the last batch was being
-/// committed goes into the next.
-/// </summary>
-/// <remarks>
-/// 1. Validate and enqueue, or refuse as <see cref="ErrorCode.Overloaded"/>. 2. Append the batch in one transaction. 3. After the commit, answer the senders.
-/// 4. Only then hand the entries to the feed, which waits while delivery is far behind; nothing that happens there can fail an ack.
-/// </remarks>
-internal sealed partial class LogWriter(
-    IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates, ServerMetrics metrics,
-    ILogger<LogWriter> logger)
-    : BackgroundService
+/// <summary>Every send comes through here: validated, or refused as <see cref="ErrorCode.Overloaded"/>, and queued for the <see cref="GroupCommit"/> of its room.</summary>
+internal sealed class LogWriter : BackgroundService
 {
-    /// <summary>From a commit to the socket is more than one turn of the thread pool: the tail's, the connection's, the socket's.</summary>
-    private const int Turns = 3;
-
-    /// <summary>Work that waits while every processor has more to do than a moment's.</summary>
-    private static readonly int BusyPool = 4 * Environment.ProcessorCount;
-    private static readonly TimeSpan MaxLinger = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4.5);
 
-    private readonly BlockingCollection<SendGroup> queue = new(options.Value.QueueLength);
-    private readonly ManualResetEventSlim caughtUp = new();
-
-    private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
+    private readonly GroupCommit[] writers;
+    private readonly OwnerProof ownerProof;
+    private readonly Limits limits;
+    private readonly MessagesOptions options;
+    private readonly RateLimits rates;
+    private readonly ServerMetrics metrics;
     private long queuedBytes;
+    private int queuedGroups;
+
+    public LogWriter(
+        IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates,
+        ServerMetrics metrics, ILogger<LogWriter> logger)
+    {
+        (this.ownerProof, this.limits, this.options, this.rates, this.metrics) = (ownerProof, limits, options.Value, rates, metrics);
+        writers = [.. Enumerable.Range(0, append.Writers).Select(_ => new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger))];
+    }
 
     public async Task<SendAck> SendAsync(Caller caller, SendRequest request, CancellationToken cancellationToken)
     {
@@ -84,40 +78,12 @@ internal sealed partial class LogWriter(
 
     // Not the stopping token: what was accepted is finished before the process ends.
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-
-    private void Run()
-    {
-        var batch = new List<SendGroup>();
-        foreach (var first in queue.GetConsumingEnumerable())
-        {
-            for (var carried = first; carried is not null;)
-            {
-                batch.Clear();
-                carried = Gather(batch, carried);
-                Write(batch);
-                AwaitDelivery();
-            }
-        }
-    }
-
-    /// <summary>
-    /// While the thread pool is behind, the next batch begins only when it has caught up with what this one set off. So more gathers for it, and the busier the
-    /// node, the fewer the messages that a room's entries go out in.
-    /// </summary>
-    private void AwaitDelivery()
-    {
-        for (var i = 0; i < Turns && ThreadPool.PendingWorkItemCount > BusyPool; i++)
-        {
-            caughtUp.Reset();
-            ThreadPool.UnsafeQueueUserWorkItem(static done => done.Set(), caughtUp, preferLocal: false);
-            caughtUp.Wait(MaxLinger);
-        }
-    }
+        Task.WhenAll(writers.Select(writer => Task.Factory.StartNew(writer.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        queue.CompleteAdding();
+        foreach (var writer in writers)
+            writer.Finish();
         if (ExecuteTask is { } running)
             await running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await base.StopAsync(cancellationToken);
@@ -125,8 +91,8 @@ internal sealed partial class LogWriter(
 
     public override void Dispose()
     {
-        queue.Dispose();
-        caughtUp.Dispose();
+        foreach (var writer in writers)
+            writer.Dispose();
         base.Dispose();
     }
 
@@ -156,208 +122,60 @@ internal sealed partial class LogWriter(
 
     private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, CancellationToken cancellationToken)
     {
-        var group = new SendGroup(envelopes);
-        if (Interlocked.Add(ref queuedBytes, group.Bytes) > options.Value.QueueBytes || !TryQueue(group))
+        // A room has one writer on the node, or nobody would know the order of one sender's sends.
+        SendGroup[] groups = envelopes.Length == 1 ? [new SendGroup(envelopes)] : [.. envelopes.GroupBy(envelope => WriterOf(envelope.RoomId)).Select(group => new SendGroup([.. group]))];
+        var bytes = groups.Sum(group => group.Bytes);
+        if (Interlocked.Add(ref queuedBytes, bytes) > options.QueueBytes | Interlocked.Add(ref queuedGroups, groups.Length) > options.QueueLength)
         {
-            Interlocked.Add(ref queuedBytes, -group.Bytes);
+            Interlocked.Add(ref queuedBytes, -bytes);
+            Interlocked.Add(ref queuedGroups, -groups.Length);
             metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
-            throw new ApiException(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
+            throw Overloaded();
         }
 
-        metrics.Queued(envelopes.Length);
-        return AwaitAsync(group, cancellationToken);
+        foreach (var group in groups)
+        {
+            metrics.Queued(group.Envelopes.Length);
+            if (WriterOf(group.Envelopes[0].RoomId).TryQueue(group))
+                continue;
+            Release(group);
+            metrics.Queued(-group.Envelopes.Length);
+            metrics.Sent(SendOutcome.Overloaded, group.Envelopes.Length);
+            group.Fail(Overloaded().ToBody());
+        }
+
+        return groups.Length == 1 ? AwaitAsync(groups[0].Completion.Task, cancellationToken) : JoinAsync(envelopes, groups, cancellationToken);
+    }
+
+    private static async Task<SendResult[]> JoinAsync(Envelope[] envelopes, SendGroup[] groups, CancellationToken cancellationToken)
+    {
+        var results = await AwaitAsync(Task.WhenAll(groups.Select(group => group.Completion.Task)), cancellationToken);
+        var byEnvelope = groups.Zip(results).SelectMany(pair => pair.First.Envelopes.Zip(pair.Second)).ToDictionary(pair => (pair.First.RoomId, pair.First.Id), pair => pair.Second);
+        return [.. envelopes.Select(envelope => byEnvelope[(envelope.RoomId, envelope.Id)])];
+    }
+
+    private GroupCommit WriterOf(Guid roomId) => writers[(uint)roomId.GetHashCode() % (uint)writers.Length];
+
+    private static ApiException Overloaded() => new(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
+
+    private void Release(SendGroup group)
+    {
+        Interlocked.Add(ref queuedBytes, -group.Bytes);
+        Interlocked.Decrement(ref queuedGroups);
     }
 
     /// <summary>
     /// Nobody waits longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.
     /// </summary>
-    private static async Task<SendResult[]> AwaitAsync(SendGroup group, CancellationToken cancellationToken)
+    private static async Task<T> AwaitAsync<T>(Task<T> outcome, CancellationToken cancellationToken)
     {
         try
         {
-            return await group.Completion.Task.WaitAsync(Patience, cancellationToken);
+            return await outcome.WaitAsync(Patience, cancellationToken);
         }
         catch (TimeoutException exception)
         {
             throw new ApiException(ErrorCode.Unavailable, "The server is slow to answer; the outcome is unknown. Sends are safe to repeat.", exception) { RetryAfterMs = 500 };
         }
     }
-
-    /// <summary>Takes what is queued, up to a batch. An id that the batch holds already waits for the next one, where it is found stored.</summary>
-    private SendGroup? Gather(List<SendGroup> batch, SendGroup? carried)
-    {
-        var count = 0;
-        batchIds.Clear();
-        while (carried is not null || queue.TryTake(out carried))
-        {
-            if (batch.Count > 0 && (count + carried.Envelopes.Length > options.Value.BatchLength || Holds(carried)))
-                return carried;
-            foreach (var envelope in carried.Envelopes)
-                batchIds.Add((envelope.RoomId, envelope.Id));
-            count += carried.Envelopes.Length;
-            Interlocked.Add(ref queuedBytes, -carried.Bytes);
-            batch.Add(carried);
-            carried = null;
-        }
-
-        return null;
-    }
-
-    private bool Holds(SendGroup group)
-    {
-        foreach (var envelope in group.Envelopes)
-        {
-            if (batchIds.Contains((envelope.RoomId, envelope.Id)))
-                return true;
-        }
-
-        return false;
-    }
-
-    private bool TryQueue(SendGroup group)
-    {
-        try
-        {
-            return queue.TryAdd(group);
-        }
-        catch (InvalidOperationException)
-        {
-            // The node stops and takes no more.
-            return false;
-        }
-    }
-
-    private void Write(List<SendGroup> batch)
-    {
-        Envelope[] envelopes = [.. batch.SelectMany(group => group.Envelopes)];
-        AppendOutcome[] outcomes;
-        var started = time.GetTimestamp();
-        metrics.Queued(-envelopes.Length);
-        try
-        {
-            outcomes = append.Append(envelopes, time.Now());
-        }
-        catch (ApiException exception)
-        {
-            // The database is away: nobody knows what became of the batch, and every sender may repeat.
-            metrics.Sent(SendOutcome.Failed, envelopes.Length);
-            BatchUnavailable(logger, envelopes.Length, exception.InnerException?.GetType().Name);
-            foreach (var group in batch)
-                group.Fail(exception.ToBody());
-            foreach (var roomId in envelopes.Select(envelope => envelope.RoomId).Distinct())
-                feed.Doubt(roomId);
-            return;
-        }
-        catch (Exception exception)
-        {
-            BatchRefused(logger, envelopes.Length, exception);
-            foreach (var group in batch)
-                WriteOneByOne(group);
-            return;
-        }
-
-        metrics.Appended(envelopes.Length, time.GetElapsedTime(started));
-        Count(outcomes);
-        var start = 0;
-        foreach (var group in batch)
-        {
-            group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
-            start += group.Envelopes.Length;
-        }
-
-        Publish(envelopes, outcomes);
-    }
-
-    /// <summary>Finds the one envelope that sank its batch. After a failure that may be repeated, the rest of the group fails too, or it would overtake.</summary>
-    private void WriteOneByOne(SendGroup group)
-    {
-        var results = new SendResult[group.Envelopes.Length];
-        ErrorBody? stopped = null;
-        for (var i = 0; i < results.Length; i++)
-        {
-            if (stopped is not null)
-            {
-                results[i] = new SendResult(null, stopped);
-                continue;
-            }
-
-            try
-            {
-                var outcome = append.Append([group.Envelopes[i]], time.Now());
-                Count(outcome);
-                results[i] = SendGroup.ToResult(group.Envelopes[i], outcome[0]);
-                Publish([group.Envelopes[i]], outcome);
-            }
-            catch (Exception exception)
-            {
-                var body = ApiException.Describe(exception);
-                feed.Doubt(group.Envelopes[i].RoomId);
-                metrics.Sent(SendOutcome.Failed);
-                results[i] = new SendResult(null, body);
-                if (body.Code == ErrorCode.Internal)
-                    EnvelopeRefused(logger, exception);
-                if (body.Retryable)
-                    stopped = body;
-            }
-        }
-
-        group.Completion.TrySetResult(results);
-    }
-
-    private void Count(AppendOutcome[] outcomes)
-    {
-        var (stored, duplicate) = (0, 0);
-        foreach (var outcome in outcomes)
-        {
-            stored += outcome.Status == AppendStatus.Stored ? 1 : 0;
-            duplicate += outcome.Status == AppendStatus.Duplicate ? 1 : 0;
-        }
-
-        metrics.Sent(SendOutcome.Stored, stored);
-        metrics.Sent(SendOutcome.Duplicate, duplicate);
-        metrics.Sent(SendOutcome.Refused, outcomes.Length - stored - duplicate);
-    }
-
-    private void Publish(Envelope[] envelopes, AppendOutcome[] outcomes)
-    {
-        try
-        {
-            var stored = new Dictionary<Guid, List<LogEntry>>();
-            for (var i = 0; i < envelopes.Length; i++)
-            {
-                var envelope = envelopes[i];
-                // Stored by an attempt whose outcome was unknown, perhaps on a node that is no more: perhaps nobody was told.
-                if (outcomes[i].Status == AppendStatus.Duplicate)
-                    feed.Doubt(envelope.RoomId);
-                if (outcomes[i].Status != AppendStatus.Stored)
-                    continue;
-                if (!stored.TryGetValue(envelope.RoomId, out var entries))
-                    stored.Add(envelope.RoomId, entries = []);
-                feed.NoteSent(envelope.RoomId, envelope.UserId);
-                entries.Add(new LogEntry(
-                    outcomes[i].Seq, EntryKind.Message, outcomes[i].CreatedAt, envelope.Id, envelope.Ciphertext, envelope.Epoch,
-                    outcomes[i].Visible ? envelope.UserId : null, ExpiresAt: outcomes[i].ExpiresAt));
-            }
-
-            foreach (var (roomId, entries) in stored)
-                feed.PublishAsync(roomId, [.. entries]).AsTask().GetAwaiter().GetResult();
-        }
-        catch (Exception exception)
-        {
-            // Durable all the same, so their senders are told so. The sweep sees that the logs have gone on.
-            PublishFailed(logger, exception);
-        }
-    }
-
-    [LoggerMessage(3000, LogLevel.Warning, "{Count} sends failed because the database did not answer ({ExceptionType})")]
-    private static partial void BatchUnavailable(ILogger logger, int count, string? exceptionType);
-
-    [LoggerMessage(3001, LogLevel.Error, "A batch of {Count} sends was refused; trying one by one")]
-    private static partial void BatchRefused(ILogger logger, int count, Exception exception);
-
-    [LoggerMessage(3002, LogLevel.Error, "A send was refused")]
-    private static partial void EnvelopeRefused(ILogger logger, Exception exception);
-
-    [LoggerMessage(3003, LogLevel.Error, "What was committed could not be handed on; it will be read")]
-    private static partial void PublishFailed(ILogger logger, Exception exception);
 }

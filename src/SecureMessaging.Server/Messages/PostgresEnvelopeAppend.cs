@@ -53,6 +53,9 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         order by c.ord
         """;
 
+    /// <remarks>So that the node delivers one batch while the other is being committed.</remarks>
+    public int Writers => 2;
+
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => database.Read(connection =>
     {
         using var reader = (DbDataReader)connection.ExecuteReader(Sql, new BatchParameters(batch, now), commandTimeout: Database.CommandTimeoutSeconds);

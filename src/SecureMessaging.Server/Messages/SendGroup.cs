@@ -3,7 +3,7 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
 
-/// <summary>The envelopes of one call, which stay together so that their order survives any failure, and the answer their sender waits for.</summary>
+/// <summary>The envelopes of one call that go the same way, which stay together so that their order survives any failure, and the answer their sender waits for.</summary>
 internal sealed class SendGroup(Envelope[] envelopes)
 {
     public Envelope[] Envelopes { get; } = envelopes;

@@ -23,6 +23,8 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
 
     private const string BumpSql = "update rooms set last_seq = @Seq where id = @RoomId";
 
+    public int Writers => 1;
+
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) =>
         database.WriteAsync(transaction => Task.FromResult(Append((SqliteTransaction)transaction, batch, now)), CancellationToken.None).GetAwaiter().GetResult();
 

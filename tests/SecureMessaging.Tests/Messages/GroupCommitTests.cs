@@ -28,6 +28,25 @@ public abstract class GroupCommitTests(TestServer shared)
     }
 
     [Fact]
+    public async Task A_batch_over_many_rooms_is_answered_in_its_order_and_stored_in_it_room_by_room()
+    {
+        await using var anna = await shared.SignUpAsync();
+        var rooms = new List<Guid>();
+        for (var i = 0; i < 8; i++)
+            rooms.Add((await anna.CreateRoomAsync([])).Id);
+        rooms.Add(Guid.NewGuid());
+        var hub = await anna.ConnectAsync(messagePack: true);
+        SendRequest[] requests = [.. Enumerable.Range(0, 63).Select(i => new SendRequest(rooms[i % rooms.Count], Guid.NewGuid(), [(byte)i]))];
+        var results = await hub.SendBatchAsync(requests);
+        Assert.Equal(
+            requests.Select((request, i) => i % rooms.Count == 8 ? null : new { request.RoomId, Id = request.ClientMessageId, Seq = 2L + (i / rooms.Count) }),
+            results.Select(result => result.Ack is { } ack ? new { ack.RoomId, Id = ack.ClientMessageId, ack.Seq } : null));
+        Assert.All(results.Where(result => result.Ack is null), result => Assert.Equal(ErrorCode.NotFound, result.Error!.Code));
+        foreach (var roomId in rooms.SkipLast(1))
+            Assert.Equal(requests.Where(request => request.RoomId == roomId).Select(request => request.ClientMessageId), (await hub.SyncAsync(roomId, 1)).Entries.Select(entry => entry.Id!.Value));
+    }
+
+    [Fact]
     public async Task An_unknown_outcome_converges_when_it_is_repeated()
     {
         await using var server = await shared.DedicatedAsync(Wrap(loseReplies: 3), []);
@@ -95,6 +114,8 @@ public abstract class GroupCommitTests(TestServer shared)
         public int LoseReplies { get; set; }
 
         public TimeSpan Delay { get; init; }
+
+        public int Writers => real.Writers;
 
         public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now)
         {

@@ -1,0 +1,244 @@
+using System.Collections.Concurrent;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Messages;
+
+/// <summary>
+/// Group commit: the one writer of envelopes to its share of the rooms on this node. Whatever has gathered while the last batch was being committed goes into the next.
+/// </summary>
+/// <remarks>
+/// 1. Append the batch in one transaction. 2. After the commit, answer the senders. 3. Only then hand the entries to the feed, which waits while delivery is far
+/// behind; nothing that happens there can fail an ack.
+/// </remarks>
+internal sealed partial class GroupCommit(
+    IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, Action<SendGroup> release, ServerMetrics metrics, ILogger logger) : IDisposable
+{
+    /// <summary>From a commit to the socket is more than one turn of the thread pool: the tail's, the connection's, the socket's.</summary>
+    private const int Turns = 3;
+
+    /// <summary>Work that waits while every processor has more to do than a moment's.</summary>
+    private static readonly int BusyPool = 4 * Environment.ProcessorCount;
+    private static readonly TimeSpan MaxLinger = TimeSpan.FromMilliseconds(50);
+
+    private readonly BlockingCollection<SendGroup> queue = [];
+    private readonly ManualResetEventSlim caughtUp = new();
+    private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
+
+    /// <summary>False when the node stops and takes no more.</summary>
+    public bool TryQueue(SendGroup group)
+    {
+        try
+        {
+            return queue.TryAdd(group);
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Takes no more, and ends when all is written.</summary>
+    public void Finish() => queue.CompleteAdding();
+
+    public void Dispose()
+    {
+        queue.Dispose();
+        caughtUp.Dispose();
+    }
+
+    /// <summary>Blocks: the writer has a thread of its own.</summary>
+    public void Run()
+    {
+        var batch = new List<SendGroup>();
+        foreach (var first in queue.GetConsumingEnumerable())
+        {
+            for (var carried = first; carried is not null;)
+            {
+                batch.Clear();
+                carried = Gather(batch, carried);
+                Write(batch);
+                AwaitDelivery();
+            }
+        }
+    }
+
+    /// <summary>
+    /// While the thread pool is behind, the next batch begins only when it has caught up with what this one set off. So more gathers for it, and the busier the
+    /// node, the fewer the messages that a room's entries go out in.
+    /// </summary>
+    private void AwaitDelivery()
+    {
+        for (var i = 0; i < Turns && ThreadPool.PendingWorkItemCount > BusyPool; i++)
+        {
+            caughtUp.Reset();
+            ThreadPool.UnsafeQueueUserWorkItem(static done => done.Set(), caughtUp, preferLocal: false);
+            caughtUp.Wait(MaxLinger);
+        }
+    }
+
+    /// <summary>Takes what is queued, up to a batch. An id that the batch holds already waits for the next one, where it is found stored.</summary>
+    private SendGroup? Gather(List<SendGroup> batch, SendGroup? carried)
+    {
+        var count = 0;
+        batchIds.Clear();
+        while (carried is not null || queue.TryTake(out carried))
+        {
+            if (batch.Count > 0 && (count + carried.Envelopes.Length > batchLength || Holds(carried)))
+                return carried;
+            foreach (var envelope in carried.Envelopes)
+                batchIds.Add((envelope.RoomId, envelope.Id));
+            count += carried.Envelopes.Length;
+            release(carried);
+            batch.Add(carried);
+            carried = null;
+        }
+
+        return null;
+    }
+
+    private bool Holds(SendGroup group)
+    {
+        foreach (var envelope in group.Envelopes)
+        {
+            if (batchIds.Contains((envelope.RoomId, envelope.Id)))
+                return true;
+        }
+
+        return false;
+    }
+
+    private void Write(List<SendGroup> batch)
+    {
+        Envelope[] envelopes = [.. batch.SelectMany(group => group.Envelopes)];
+        AppendOutcome[] outcomes;
+        var started = time.GetTimestamp();
+        metrics.Queued(-envelopes.Length);
+        try
+        {
+            outcomes = append.Append(envelopes, time.Now());
+        }
+        catch (ApiException exception)
+        {
+            // The database is away: nobody knows what became of the batch, and every sender may repeat.
+            metrics.Sent(SendOutcome.Failed, envelopes.Length);
+            BatchUnavailable(logger, envelopes.Length, exception.InnerException?.GetType().Name);
+            foreach (var group in batch)
+                group.Fail(exception.ToBody());
+            foreach (var roomId in envelopes.Select(envelope => envelope.RoomId).Distinct())
+                feed.Doubt(roomId);
+            return;
+        }
+        catch (Exception exception)
+        {
+            BatchRefused(logger, envelopes.Length, exception);
+            foreach (var group in batch)
+                WriteOneByOne(group);
+            return;
+        }
+
+        metrics.Appended(envelopes.Length, time.GetElapsedTime(started));
+        Count(outcomes);
+        var start = 0;
+        foreach (var group in batch)
+        {
+            group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
+            start += group.Envelopes.Length;
+        }
+
+        Publish(envelopes, outcomes);
+    }
+
+    /// <summary>Finds the one envelope that sank its batch. After a failure that may be repeated, the rest of the group fails too, or it would overtake.</summary>
+    private void WriteOneByOne(SendGroup group)
+    {
+        var results = new SendResult[group.Envelopes.Length];
+        ErrorBody? stopped = null;
+        for (var i = 0; i < results.Length; i++)
+        {
+            if (stopped is not null)
+            {
+                results[i] = new SendResult(null, stopped);
+                continue;
+            }
+
+            try
+            {
+                var outcome = append.Append([group.Envelopes[i]], time.Now());
+                Count(outcome);
+                results[i] = SendGroup.ToResult(group.Envelopes[i], outcome[0]);
+                Publish([group.Envelopes[i]], outcome);
+            }
+            catch (Exception exception)
+            {
+                var body = ApiException.Describe(exception);
+                feed.Doubt(group.Envelopes[i].RoomId);
+                metrics.Sent(SendOutcome.Failed);
+                results[i] = new SendResult(null, body);
+                if (body.Code == ErrorCode.Internal)
+                    EnvelopeRefused(logger, exception);
+                if (body.Retryable)
+                    stopped = body;
+            }
+        }
+
+        group.Completion.TrySetResult(results);
+    }
+
+    private void Count(AppendOutcome[] outcomes)
+    {
+        var (stored, duplicate) = (0, 0);
+        foreach (var outcome in outcomes)
+        {
+            stored += outcome.Status == AppendStatus.Stored ? 1 : 0;
+            duplicate += outcome.Status == AppendStatus.Duplicate ? 1 : 0;
+        }
+
+        metrics.Sent(SendOutcome.Stored, stored);
+        metrics.Sent(SendOutcome.Duplicate, duplicate);
+        metrics.Sent(SendOutcome.Refused, outcomes.Length - stored - duplicate);
+    }
+
+    private void Publish(Envelope[] envelopes, AppendOutcome[] outcomes)
+    {
+        try
+        {
+            var stored = new Dictionary<Guid, List<LogEntry>>();
+            for (var i = 0; i < envelopes.Length; i++)
+            {
+                var envelope = envelopes[i];
+                // Stored by an attempt whose outcome was unknown, perhaps on a node that is no more: perhaps nobody was told.
+                if (outcomes[i].Status == AppendStatus.Duplicate)
+                    feed.Doubt(envelope.RoomId);
+                if (outcomes[i].Status != AppendStatus.Stored)
+                    continue;
+                if (!stored.TryGetValue(envelope.RoomId, out var entries))
+                    stored.Add(envelope.RoomId, entries = []);
+                feed.NoteSent(envelope.RoomId, envelope.UserId);
+                entries.Add(new LogEntry(
+                    outcomes[i].Seq, EntryKind.Message, outcomes[i].CreatedAt, envelope.Id, envelope.Ciphertext, envelope.Epoch,
+                    outcomes[i].Visible ? envelope.UserId : null, ExpiresAt: outcomes[i].ExpiresAt));
+            }
+
+            foreach (var (roomId, entries) in stored)
+                feed.PublishAsync(roomId, [.. entries]).AsTask().GetAwaiter().GetResult();
+        }
+        catch (Exception exception)
+        {
+            // Durable all the same, so their senders are told so. The sweep sees that the logs have gone on.
+            PublishFailed(logger, exception);
+        }
+    }
+
+    [LoggerMessage(3000, LogLevel.Warning, "{Count} sends failed because the database did not answer ({ExceptionType})")]
+    private static partial void BatchUnavailable(ILogger logger, int count, string? exceptionType);
+
+    [LoggerMessage(3001, LogLevel.Error, "A batch of {Count} sends was refused; trying one by one")]
+    private static partial void BatchRefused(ILogger logger, int count, Exception exception);
+
+    [LoggerMessage(3002, LogLevel.Error, "A send was refused")]
+    private static partial void EnvelopeRefused(ILogger logger, Exception exception);
+
+    [LoggerMessage(3003, LogLevel.Error, "What was committed could not be handed on; it will be read")]
+    private static partial void PublishFailed(ILogger logger, Exception exception);
+}
