@@ -50,6 +50,19 @@ run() { # runs in a group of its own and waits; the exit status is the command's
   wait "$started" && return 0 || return $?
 }
 
+# As run, and what the command prints goes to a file too. Not by a pipe, which anything that the command leaves behind would hold open.
+run_logged() { # file, command
+  local output=$1 command status=0
+  shift
+  : >"$output"
+  start "$@" >"$output" 2>&1
+  command=$started
+  start tail -n +1 -f --pid="$command" "$output"
+  wait "$command" || status=$?
+  wait "$started" || true
+  return "$status"
+}
+
 # 1. What the tests need from the system.
 as_root() { if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi; }
 postgres_bin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true; }
@@ -153,7 +166,14 @@ add() { # name, seconds, passed, failed
   failed=$((failed + $4))
   executed=$((executed + 1))
   printf '    %s: %d passed, %d failed, %d s\n' "$1" "$3" "$4" "$2"
-  (($4 == 0)) || { echo "in $1:"; grep -aE -A 15 '\[FAIL\]| FAIL |FAILED|VIOLATED|MISSED|✘|^ +[0-9]+\) ' "$work/$1.out" | head -n 100 || tail -n 40 "$work/$1.out"; } >>"$findings"
+  (($4 == 0)) || find_failures "$1" "$work/$1.out" >>"$findings"
+}
+find_failures() { # name, output
+  local marks='\[FAIL\]| FAIL |FAILED|VIOLATED|MISSED|✘|^ +[0-9]+\) '
+  echo "in $1:"
+  grep -aE "$marks" "$2" || tail -n 40 "$2"
+  echo
+  grep -aE -A 15 "$marks" "$2" | sed -n 1,150p || true
 }
 count() { sed -nE "s/.*<assembly [^>]* $1=\"([0-9]+)\".*/\1/p" "$2"; } # attribute, report
 
@@ -162,8 +182,7 @@ xunit_suite() { # name, arguments for the runner
   shift
   say "$name (SECUREMESSAGING_TEST_SEED=$SECUREMESSAGING_TEST_SEED)"
   SECONDS=0
-  run bash -o pipefail -c 'output=$1; shift; "$@" 2>&1 | tee "$output"' suite "$output" \
-    dotnet "tests/$name/bin/$configuration/net10.0/$name.dll" -noLogo -noColor -failSkips -xml "$report" "$@" || status=$?
+  run_logged "$output" dotnet "tests/$name/bin/$configuration/net10.0/$name.dll" -noLogo -noColor -failSkips -xml "$report" "$@" || status=$?
   if [[ -s $report ]]; then
     ok=$(count passed "$report")
     bad=$(($(count failed "$report") + $(count errors "$report") + $(count skipped "$report")))
@@ -177,7 +196,7 @@ script_suite() { # folder
   local name=$1 output="$work/$1.out" status=0 ok=0 bad=0
   say "$name"
   SECONDS=0
-  run bash -o pipefail -c '"$1" 2>&1 | tee "$2"' suite "tests/$name/suite.sh" "$output" || status=$?
+  run_logged "$output" "tests/$name/suite.sh" || status=$?
   if [[ $(tail -n 1 "$output") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
     ok=${BASH_REMATCH[1]}
     bad=${BASH_REMATCH[2]}

@@ -67,7 +67,7 @@ public interface IChatHub
 
     /// <summary>
     /// Stores up to <see cref="Limits.BatchSends"/> envelopes in order. Each succeeds or fails alone, but after one that failed and may be repeated
-    /// every later one fails so too: repeating them keeps their order.
+    /// every later one of the same room fails so too: repeating them keeps their order.
     /// </summary>
     Task<SendResult[]> SendBatch(SendRequest[] requests);
 

@@ -120,7 +120,7 @@ internal static class Campaign
         Console.WriteLine($"{rows.Sum(row => (long)row.Acked)} sends acknowledged in {rows.Count} rounds");
         foreach (var row in rows.Where(row => !row.Passed))
         {
-            Console.WriteLine($"FAILED  {row.Fault} on {row.Engine}: {row.Error}");
+            Console.WriteLine($"{(row.NotPossibleHere ? "" : "FAILED  ")}{row.Fault} on {row.Engine}: {row.Error}");
             foreach (var violation in row.Violations.Concat(row.Missed))
                 Console.WriteLine($"    {violation}");
         }

@@ -10,8 +10,8 @@ namespace SecureMessaging.Client;
 /// </summary>
 /// <remarks>
 /// Order: one batch is in flight at a time, and it holds the oldest pending sends. This relies on the contract of <see cref="IChatHub.SendBatch"/>: after
-/// an item that failed and may be repeated, every later one failed so too. So that item and all after it stay, and are sent again in their order; with a server
-/// that stored a later one of the same room all the same, the two would have changed places for good.
+/// an item that failed and may be repeated, every later one of the same room failed so too. So that item and all after it stay, and are sent again in their order (what was
+/// stored for another room is answered as a duplicate); with a server that stored a later one of the same room all the same, the two would have changed places for good.
 /// </remarks>
 internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOptions options, ILogger logger)
 {

@@ -13,7 +13,7 @@ namespace SecureMessaging.Server.Chat;
 /// </summary>
 internal sealed partial class RoomTails : BackgroundService
 {
-    /// <summary>Entries that may wait for a shard. A writer that ran further ahead would acknowledge what nobody gets to see for long.</summary>
+    /// <summary>Entries that may wait for a shard before a writer does. One that ran further ahead would acknowledge what nobody gets to see for long.</summary>
     private const int MaxQueued = 1024;
 
     /// <summary>The same of what other nodes have committed, which nobody waits for: past it the log is read.</summary>
@@ -161,8 +161,8 @@ internal sealed partial class RoomTails : BackgroundService
         {
             lock (gate)
             {
-                // What is larger than the bound goes in alone.
-                if (queued > 0 && queued + item.Entries.Length > MaxQueued)
+                // Not the sum: a long run would wait as long as short ones take each place that comes free.
+                if (queued >= MaxQueued)
                 {
                     placeFree = (placesFreed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
                     return false;

@@ -79,7 +79,7 @@ internal sealed class RoomFields(RoomStore rooms, RosterStore roster, RoomReques
         mutation.Required<SendAckType>("send", "Stores one envelope. Answers once it is durable.").Costs(WriteCost)
             .Argument<NonNullGraphType<SendInput>>("input", "The envelope.")
             .ResolveAsync(async context => await writer.SendAsync(context.Caller(), context.GetArgument<SendRequest>("input"), context.CancellationToken));
-        mutation.Required<ListGraphType<NonNullGraphType<SendResultType>>>("sendBatch", "Stores several envelopes in order. Each succeeds or fails alone, but after one that failed and may be repeated every later one fails so too.")
+        mutation.Required<ListGraphType<NonNullGraphType<SendResultType>>>("sendBatch", "Stores several envelopes in order. Each succeeds or fails alone, but after one that failed and may be repeated every later one of the same room fails so too.")
             .Costs(WriteCost)
             .Argument<NonNullGraphType<ListGraphType<NonNullGraphType<SendInput>>>>("inputs", "The envelopes.")
             .ResolveAsync(async context => await writer.SendBatchAsync(context.Caller(), context.GetArgument<SendRequest[]>("inputs"), context.CancellationToken));

@@ -153,6 +153,8 @@ internal sealed partial class GroupCommit(
     private void WriteOneByOne(SendGroup group)
     {
         var results = new SendResult[group.Envelopes.Length];
+        List<Envelope> tried = [];
+        List<AppendOutcome> outcomes = [];
         ErrorBody? stopped = null;
         for (var i = 0; i < results.Length; i++)
         {
@@ -167,7 +169,8 @@ internal sealed partial class GroupCommit(
                 var outcome = append.Append([group.Envelopes[i]], time.Now());
                 Count(outcome);
                 results[i] = SendGroup.ToResult(group.Envelopes[i], outcome[0]);
-                Publish([group.Envelopes[i]], outcome);
+                tried.Add(group.Envelopes[i]);
+                outcomes.Add(outcome[0]);
             }
             catch (Exception exception)
             {
@@ -183,6 +186,7 @@ internal sealed partial class GroupCommit(
         }
 
         group.Completion.TrySetResult(results);
+        Publish([.. tried], [.. outcomes]);
     }
 
     private void Count(AppendOutcome[] outcomes)

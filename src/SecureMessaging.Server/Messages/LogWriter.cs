@@ -40,7 +40,7 @@ internal sealed class LogWriter : BackgroundService
         };
     }
 
-    /// <summary>Each succeeds or fails alone; what is valid is stored in the order given.</summary>
+    /// <summary>Each succeeds or fails alone; what is valid is stored in the order given, room by room.</summary>
     public async Task<SendResult[]> SendBatchAsync(Caller caller, SendRequest[] requests, CancellationToken cancellationToken)
     {
         if (requests is null || requests.Length == 0 || requests.Length > limits.BatchSends)
@@ -78,12 +78,31 @@ internal sealed class LogWriter : BackgroundService
 
     // Not the stopping token: what was accepted is finished before the process ends.
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.WhenAll(writers.Select(writer => Task.Factory.StartNew(writer.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+        Task.WhenAll(writers.Select(writer => Task.Factory.StartNew(() => Run(writer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
+    private void Run(GroupCommit writer)
+    {
+        try
+        {
+            writer.Run();
+        }
+        catch
+        {
+            // A node of which some rooms can be written and some cannot is worse than none.
+            Finish();
+            throw;
+        }
+    }
+
+    private void Finish()
     {
         foreach (var writer in writers)
             writer.Finish();
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        Finish();
         if (ExecuteTask is { } running)
             await running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await base.StopAsync(cancellationToken);

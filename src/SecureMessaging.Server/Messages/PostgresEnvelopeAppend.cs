@@ -56,7 +56,7 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
     /// <remarks>So that the node delivers one batch while the other is being committed.</remarks>
     public int Writers => 2;
 
-    public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => database.Read(connection =>
+    public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => database.Run(connection =>
     {
         using var reader = (DbDataReader)connection.ExecuteReader(Sql, new BatchParameters(batch, now), commandTimeout: Database.CommandTimeoutSeconds);
         // Past the locked rooms. A failure of either statement surfaces in the reading.

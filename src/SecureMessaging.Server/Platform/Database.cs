@@ -38,17 +38,24 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
         }
     }
 
-    /// <summary>As <see cref="ReadAsync{T}"/>, for a thread that may block.</summary>
-    public T Read<T>(Func<DbConnection, T> read)
+    /// <summary>One statement or batch of them, which is its own transaction, for a thread that may block.</summary>
+    public T Run<T>(Func<DbConnection, T> run)
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            using var connection = Source.OpenConnection();
-            return read(connection);
-        }
-        catch (Exception exception) when (IsOutage(exception, CancellationToken.None))
-        {
-            throw Outage(exception);
+            try
+            {
+                using var connection = Source.OpenConnection();
+                return run(connection);
+            }
+            catch (Exception exception) when (attempt < MaxAttempts && IsConflict(exception))
+            {
+                // As in WriteAsync.
+            }
+            catch (Exception exception) when (IsOutage(exception, CancellationToken.None))
+            {
+                throw Outage(exception);
+            }
         }
     }
 

@@ -18,10 +18,12 @@ public sealed class RedisProcess : IAsyncDisposable
         var start = new ProcessStartInfo("redis-server", ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", Path.GetTempPath()])
         {
             RedirectStandardOutput = true,
+            RedirectStandardError = true,
             UseShellExecute = false,
         };
         process = Process.Start(start) ?? throw new InvalidOperationException("redis-server cannot be started; tests/run.sh installs it.");
         process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
         for (var attempt = 0; ; attempt++)
         {
             try

@@ -47,6 +47,26 @@ public abstract class GroupCommitTests(TestServer shared)
     }
 
     [Fact]
+    public async Task A_poisoned_send_holds_up_those_after_it_in_its_room()
+    {
+        await using var server = await shared.DedicatedAsync(Wrap(poisoned: 0xbad), []);
+        await using var anna = await server.SignUpAsync();
+        var rooms = new List<Guid>();
+        for (var i = 0; i < 8; i++)
+            rooms.Add((await anna.CreateRoomAsync([])).Id);
+        var hub = await anna.ConnectAsync(messagePack: true);
+        SendRequest[] requests = [.. Enumerable.Range(0, 48).Select(i => new SendRequest(rooms[i % 8], Guid.NewGuid(), BitConverter.GetBytes(i == 16 ? 0xbad : i)))];
+        var results = requests.Zip(await hub.SendBatchAsync(requests)).ToArray();
+        Assert.Contains(results, pair => pair.Second.Error is { Code: ErrorCode.Internal, Retryable: true });
+        foreach (var room in results.GroupBy(pair => pair.First.RoomId))
+        {
+            Assert.DoesNotContain(room.SkipWhile(pair => pair.Second.Ack is not null), pair => pair.Second.Ack is not null);
+            Assert.Equal(
+                room.Where(pair => pair.Second.Ack is not null).Select(pair => pair.First.ClientMessageId), (await hub.SyncAsync(room.Key, 1)).Entries.Select(entry => entry.Id!.Value));
+        }
+    }
+
+    [Fact]
     public async Task An_unknown_outcome_converges_when_it_is_repeated()
     {
         await using var server = await shared.DedicatedAsync(Wrap(loseReplies: 3), []);
@@ -111,7 +131,9 @@ public abstract class GroupCommitTests(TestServer shared)
     {
         public int? Poisoned { get; init; }
 
-        public int LoseReplies { get; set; }
+        private int loseReplies;
+
+        public int LoseReplies { init => loseReplies = value; }
 
         public TimeSpan Delay { get; init; }
 
@@ -123,7 +145,7 @@ public abstract class GroupCommitTests(TestServer shared)
             if (batch.Any(envelope => envelope.Ciphertext.Length == 4 && BitConverter.ToInt32(envelope.Ciphertext) == Poisoned))
                 throw new InvalidOperationException("poisoned");
             var outcomes = real.Append(batch, now);
-            return LoseReplies-- > 0 ? throw new ApiException(ErrorCode.Unavailable, "The reply was lost.") : outcomes;
+            return Interlocked.Decrement(ref loseReplies) >= 0 ? throw new ApiException(ErrorCode.Unavailable, "The reply was lost.") : outcomes;
         }
     }
 }
