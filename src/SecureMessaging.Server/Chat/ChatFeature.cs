@@ -78,6 +78,8 @@ internal static class ChatFeature
         app.MapHub<ChatHub>(Wire.HubPath, options =>
         {
             options.Transports = HttpTransportType.WebSockets;
+            // SignalR's own is 10 s; a reader is cut off by one bound, not by two.
+            options.TransportSendTimeout = HubChatConnection.MaxStall;
             options.CloseOnAuthenticationExpiration = true;
             options.AllowStatefulReconnects = false;
         });

@@ -19,7 +19,7 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
     private const int Behind = 8;
 
     /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
-    private static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
 
     private readonly Lock gate = new();
     private HashSet<Guid>? missed;
