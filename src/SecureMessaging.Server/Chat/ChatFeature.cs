@@ -78,8 +78,8 @@ internal static class ChatFeature
         app.MapHub<ChatHub>(Wire.HubPath, options =>
         {
             options.Transports = HttpTransportType.WebSockets;
-            // SignalR's own is 10 s; a reader is cut off by one bound, not by two.
-            options.TransportSendTimeout = HubChatConnection.MaxStall;
+            // A reader that takes nothing for this long is cut off; it will come back and sync.
+            options.TransportSendTimeout = TimeSpan.FromSeconds(30);
             options.CloseOnAuthenticationExpiration = true;
             options.AllowStatefulReconnects = false;
         });

@@ -8,14 +8,14 @@ namespace SecureMessaging.Server.Chat;
 /// SignalR's own lifetime manager, which also hands each connection to the tails: at connect it is subscribed to all rooms of its user, before its first
 /// call is handled.
 /// </summary>
-internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics, TimeProvider time, ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
+internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics, ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
     : DefaultHubLifetimeManager<ChatHub>(logger)
 {
     public override async Task OnConnectedAsync(HubConnectionContext connection)
     {
         await base.OnConnectedAsync(connection);
         var caller = Caller.From(connection.User);
-        var chat = new HubChatConnection(connection, caller.UserId, caller.SessionId, metrics, time);
+        var chat = new HubChatConnection(connection, caller.UserId, caller.SessionId, metrics);
         connection.Items[typeof(ChatConnection)] = chat;
         // Nobody reads it any more, and it would be kept as long as the connection.
         if (connection.GetHttpContext() is { } context)

@@ -8,7 +8,7 @@ namespace SecureMessaging.Server.Chat;
 /// A client of the hub. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
 /// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
 /// </summary>
-internal sealed class HubChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, ServerMetrics metrics, TimeProvider time)
+internal sealed class HubChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, ServerMetrics metrics)
     : ChatConnection(userId, sessionId)
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
@@ -18,15 +18,11 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
     /// <summary>What part of that waits for a reader who had better read before it sends.</summary>
     private const int Behind = 8;
 
-    /// <summary>A reader that takes nothing for this long is cut off; it will come back and sync.</summary>
-    public static readonly TimeSpan MaxStall = TimeSpan.FromSeconds(30);
-
     private readonly Lock gate = new();
     private HashSet<Guid>? missed;
     private TaskCompletionSource? caughtUp;
     private int pending;
     private int pendingBytes;
-    private long stalledSince;
 
     /// <summary>Completes when the client has taken most of what it was sent, or is gone.</summary>
     public Task CaughtUpAsync()
@@ -58,8 +54,6 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
             if (missed is not null || IsFull)
             {
                 (missed ??= []).Add(run.RoomId);
-                if (time.GetElapsedTime(stalledSince) > MaxStall)
-                    context.Abort();
                 return;
             }
 
@@ -97,8 +91,7 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
         var write = context.WriteAsync(message, CancellationToken.None);
         if (write.IsCompletedSuccessfully)
             return;
-        if (pending++ == 0)
-            stalledSince = time.GetTimestamp();
+        pending++;
         pendingBytes += bytes;
         _ = AwaitAsync(write, bytes);
     }
@@ -117,7 +110,6 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
 
         lock (gate)
         {
-            stalledSince = time.GetTimestamp();
             pendingBytes -= bytes;
             pending--;
             if (!IsBehind)

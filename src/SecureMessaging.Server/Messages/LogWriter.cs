@@ -143,7 +143,9 @@ internal sealed class LogWriter : BackgroundService
     {
         // A room has one writer on the node, or nobody would know the order of one sender's sends.
         SendGroup[] groups = envelopes.Length == 1 ? [new SendGroup(envelopes)] : [.. envelopes.GroupBy(envelope => WriterOf(envelope.RoomId)).Select(group => new SendGroup([.. group]))];
-        var bytes = groups.Sum(group => group.Bytes);
+        var bytes = 0L;
+        foreach (var group in groups)
+            bytes += group.Bytes;
         if (Interlocked.Add(ref queuedBytes, bytes) > options.QueueBytes | Interlocked.Add(ref queuedGroups, groups.Length) > options.QueueLength)
         {
             Interlocked.Add(ref queuedBytes, -bytes);

@@ -47,6 +47,19 @@ public abstract class SlowReaderTests(TestServer server)
         Assert.Equal(seq, (await reader.SyncAsync(room.Id, seq - 1)).HeadSeq);
     }
 
+    [Fact]
+    public async Task A_reader_that_takes_nothing_for_half_a_minute_is_cut_off()
+    {
+        var users = await server.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var writer = await users[0].ConnectAsync(messagePack: true);
+        using var stalled = await StalledSocket.OpenAsync(users[1], server.Url, Wire.HubPath);
+        for (var i = 0; i < 300; i++)
+            await writer.SendAsync(room.Id, new byte[30 * 1024]);
+        await Task.Delay(TimeSpan.FromSeconds(33));
+        await Assert.ThrowsAnyAsync<WebSocketException>(() => ReadsResyncAsync(stalled, room.Id));
+    }
+
     private static Task SendAsync(ClientWebSocket socket, SendRequest request) => socket.SendAsync(
         Encoding.UTF8.GetBytes($$"""{"type":1,"invocationId":"1","target":"Send","arguments":[{{JsonSerializer.Serialize(request, Wire.Json)}}]}""" + "\u001e"),
         WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
