@@ -1,5 +1,14 @@
 -- The schema that db/postgres leads to; a test compares. Written by pg_dump.
 
+CREATE FUNCTION public.delete_entries() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    delete from entries where room_id = old.id;
+    return null;
+end
+$$;
+
 CREATE TABLE public.commit_reports (
     room_id uuid NOT NULL,
     seq bigint NOT NULL,
@@ -281,6 +290,8 @@ CREATE INDEX welcome_recipients_welcome ON public.welcome_recipients USING btree
 
 CREATE INDEX welcomes_created ON public.welcomes USING btree (created_at);
 
+CREATE TRIGGER rooms_delete_entries AFTER DELETE ON public.rooms FOR EACH ROW EXECUTE FUNCTION public.delete_entries();
+
 ALTER TABLE ONLY public.commit_reports
     ADD CONSTRAINT commit_reports_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;
 
@@ -292,9 +303,6 @@ ALTER TABLE ONLY public.devices
 
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.entries
-    ADD CONSTRAINT entries_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.identity_keys
     ADD CONSTRAINT identity_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

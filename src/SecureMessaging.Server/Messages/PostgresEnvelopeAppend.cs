@@ -14,16 +14,17 @@ namespace SecureMessaging.Server.Messages;
 /// 2. In a second statement, whose snapshot is taken after the locks are held, check and insert everything. In one statement the checks
 ///    would see memberships as they were before waiting for the lock, and a removed member's send would slip in.
 /// Both travel together and form one implicit transaction, commit included.
+///
+/// The planner is left no choice that a batch of another length or a table that has grown could turn bad. A parameter within a select hides the length of its
+/// array: by it a new plan would look cheaper for every small batch, and planning takes longer than appending one envelope. A lateral join with a limit looks each
+/// envelope up by index: a join planned while the log was empty would go on reading all of it, until the next analyze.
 /// </remarks>
 internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppend
 {
     private static readonly string Sql = $"""
-        select id from rooms where id = any(@LockIds) order by id for no key update;
-        with input as materialized (
-            select * from unnest(@Ords, @RoomIds, @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive, @Generations)
-                as t(ord, room_id, user_id, id, owner_proof, ciphertext, epoch, ttl, generation)),
-        checked as materialized (
-            select i.ord, r.last_seq, coalesce(r.epoch, 0) as room_epoch, coalesce(r.visible, false) as visible, e.seq as old_seq, e.created_at as old_created_at,
+        select id from rooms where id = any((select @LockIds)::uuid[]) order by id for no key update;
+        with checked as materialized (
+            select i.*, r.last_seq, coalesce(r.epoch, 0) as room_epoch, coalesce(r.visible, false) as visible, e.seq as old_seq, e.created_at as old_created_at,
                 case when least(i.ttl, r.time_to_live) is not null then
                     date_trunc('minute', @Now + make_interval(secs => least(i.ttl, r.time_to_live)) + interval '59.999999 seconds') end as expires_at,
                 case when m.user_id is null then {(int)AppendStatus.NotMember}
@@ -35,22 +36,24 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
                      when i.epoch > r.epoch then {(int)AppendStatus.EpochAhead}
                      when i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} then {(int)AppendStatus.EpochTooOld}
                      else {(int)AppendStatus.Stored} end as status
-            from input i
-            left join rooms r on r.id = i.room_id
-            left join room_members m on m.room_id = i.room_id and m.user_id = i.user_id
-            left join entries e on e.room_id = i.room_id and e.id = i.id),
-        fresh as materialized (
-            select i.*, c.expires_at, c.visible, c.last_seq + row_number() over (partition by i.room_id order by i.ord) as seq
-            from input i join checked c on c.ord = i.ord where c.status = {(int)AppendStatus.Stored}),
+            from unnest(
+                (select @Ords), (select @RoomIds), (select @UserIds), (select @Ids), (select @Proofs), (select @Ciphertexts), (select @Epochs), (select @TimesToLive),
+                (select @Generations)) as i (ord, room_id, user_id, id, owner_proof, ciphertext, epoch, ttl, generation)
+            left join lateral (select * from rooms where id = i.room_id limit 1) r on true
+            left join lateral (select user_id from room_members where room_id = i.room_id and user_id = i.user_id limit 1) m on true
+            left join lateral (select * from entries where room_id = i.room_id and id = i.id limit 1) e on true),
+        numbered as materialized (
+            select *, case when status = {(int)AppendStatus.Stored}
+                then last_seq + count(*) filter (where status = {(int)AppendStatus.Stored}) over (partition by room_id order by ord) end as seq
+            from checked),
         inserted as (
             insert into entries (room_id, seq, kind, created_at, expires_at, id, owner_proof, ciphertext, epoch, sender_id)
             select room_id, seq, {(int)EntryKind.Message}, @CreatedAt, expires_at, id, owner_proof, ciphertext, epoch, case when visible then user_id end
-            from fresh),
+            from numbered where seq is not null),
         bumped as (
-            update rooms r set last_seq = f.last_seq from (select room_id, max(seq) as last_seq from fresh group by room_id) f where r.id = f.room_id)
-        select c.status, coalesce(f.seq, c.old_seq, 0) as seq, coalesce(c.old_created_at, @CreatedAt) as created_at, c.expires_at, c.room_epoch, c.visible
-        from checked c left join fresh f on f.ord = c.ord
-        order by c.ord
+            update rooms r set last_seq = n.last_seq from (select room_id, max(seq) as last_seq from numbered where seq is not null group by room_id) n where r.id = n.room_id)
+        select status, coalesce(seq, old_seq, 0) as seq, coalesce(old_created_at, @CreatedAt) as created_at, expires_at, room_epoch, visible
+        from numbered order by ord
         """;
 
     /// <remarks>So that the node delivers one batch while the other is being committed.</remarks>

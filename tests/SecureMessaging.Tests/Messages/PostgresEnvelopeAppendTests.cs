@@ -1,0 +1,88 @@
+using Dapper;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Messages;
+
+/// <summary>What the statement of the append costs Postgres, and what its schema does without a foreign key.</summary>
+public sealed class PostgresEnvelopeAppendTests(PostgresServer server)
+{
+    private const int Batches = 40;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(16)]
+    public async Task A_log_that_grows_from_nothing_is_never_read_through_and_its_append_not_planned_anew(int batchLength)
+    {
+        var connectionString = await TestPostgres.CreateDatabaseAsync();
+        try
+        {
+            await using (var migrating = new PostgresDatabase(connectionString))
+                migrating.Migrate(NullLogger.Instance);
+            // One session, so that its prepared statements can be asked for.
+            await using var database = new PostgresDatabase(new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = 1 }.ToString());
+            // Else an analyze in between would hide what is looked for.
+            await database.ExecuteAsync("alter table entries set (autovacuum_enabled = false); alter table rooms set (autovacuum_enabled = false);", null, CancellationToken.None);
+            var (roomId, userId) = (Guid.NewGuid(), Guid.NewGuid());
+            await database.ExecuteAsync(
+                """
+                insert into users (id, username, email, email_hash, password_hash, created_on, updated_on) values (@UserId, 'anna', '', '', '', now(), now());
+                insert into rooms (id, kind, visible, created_on) values (@RoomId, 0, false, now());
+                insert into room_members (room_id, user_id, role, joined_seq, delivered_seq) values (@RoomId, @UserId, 0, 1, 0);
+                """,
+                new { RoomId = roomId, UserId = userId },
+                CancellationToken.None);
+            var append = new PostgresEnvelopeAppend(database);
+            for (var i = 0; i < Batches; i++)
+            {
+                var outcomes = append.Append([.. Enumerable.Range(0, batchLength).Select(_ => new Envelope(roomId, userId, Guid.NewGuid(), new byte[16], [1], 0, null))], DateTime.UtcNow);
+                Assert.Equal(Enumerable.Range(1 + (i * batchLength), batchLength).Select(seq => (long)seq), outcomes.Select(outcome => outcome.Seq));
+            }
+
+            await database.ReadAsync(
+                async connection =>
+                {
+                    var (kept, anew) = await connection.QuerySingleAsync<(long, long)>(
+                        "select generic_plans, custom_plans from pg_prepared_statements where statement like '%insert into entries%'");
+                    // The first five are always custom.
+                    Assert.InRange(anew, 0, 5);
+                    Assert.InRange(kept, Batches / 2, Batches);
+                    await connection.ExecuteAsync("select pg_stat_force_next_flush()");
+                    Assert.Equal((0, Batches * batchLength), await connection.QuerySingleAsync<(long, long)>(
+                        "select seq_tup_read, n_tup_ins from pg_stat_user_tables where relname = 'entries'"));
+                    return true;
+                },
+                CancellationToken.None);
+        }
+        finally
+        {
+            await TestPostgres.DropDatabaseAsync(connectionString);
+        }
+    }
+
+    [Fact]
+    public async Task A_deleted_room_takes_along_what_was_appended_while_it_was_being_deleted()
+    {
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        await using var other = new NpgsqlConnection(server.PostgresConnection);
+        await other.OpenAsync();
+        await using var transaction = await other.BeginTransactionAsync();
+        await other.ExecuteAsync(
+            """
+            update rooms set last_seq = last_seq + 1 where id = @Id;
+            insert into entries (room_id, seq, kind, created_at) select id, last_seq, 0, now() from rooms where id = @Id
+            """,
+            new { room.Id },
+            transaction);
+        var deletion = anna.Http.DeleteAsync($"/v1/rooms/{room.Id}");
+        while (await server.ScalarAsync<long>("select count(*) from pg_locks where not granted and pid <> pg_backend_pid()") == 0)
+            Assert.False(deletion.IsCompleted);
+        await transaction.CommitAsync();
+        (await deletion).EnsureSuccessStatusCode();
+        Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from entries where room_id = @Id", new { room.Id }));
+    }
+}
