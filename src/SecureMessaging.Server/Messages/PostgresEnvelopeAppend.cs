@@ -16,13 +16,14 @@ namespace SecureMessaging.Server.Messages;
 /// Both travel together and form one implicit transaction, commit included.
 ///
 /// The planner is left no choice that a batch of another length or a table that has grown could turn bad. A parameter within a select hides the length of its
-/// array: by it a new plan would look cheaper for every small batch, and planning takes longer than appending one envelope. A lateral join with a limit looks each
+/// array: by it a new plan would look cheaper for every small batch, and planning takes longer than appending an envelope. A lateral join with a limit looks each
 /// envelope up by index: a join planned while the log was empty would go on reading all of it, until the next analyze.
 /// </remarks>
 internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppend
 {
     private static readonly string Sql = $"""
-        select id from rooms where id = any((select @LockIds)::uuid[]) order by id for no key update;
+        select r.id from (select id from unnest((select @LockIds)) as i (id) order by id) i
+        cross join lateral (select id from rooms where id = i.id for no key update) r;
         with checked as materialized (
             select i.*, r.last_seq, coalesce(r.epoch, 0) as room_epoch, coalesce(r.visible, false) as visible, e.seq as old_seq, e.created_at as old_created_at,
                 case when least(i.ttl, r.time_to_live) is not null then
@@ -36,9 +37,8 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
                      when i.epoch > r.epoch then {(int)AppendStatus.EpochAhead}
                      when i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} then {(int)AppendStatus.EpochTooOld}
                      else {(int)AppendStatus.Stored} end as status
-            from unnest(
-                (select @Ords), (select @RoomIds), (select @UserIds), (select @Ids), (select @Proofs), (select @Ciphertexts), (select @Epochs), (select @TimesToLive),
-                (select @Generations)) as i (ord, room_id, user_id, id, owner_proof, ciphertext, epoch, ttl, generation)
+            from unnest((select @RoomIds), @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive, @Generations)
+                with ordinality as i (room_id, user_id, id, owner_proof, ciphertext, epoch, ttl, generation, ord)
             left join lateral (select * from rooms where id = i.room_id limit 1) r on true
             left join lateral (select user_id from room_members where room_id = i.room_id and user_id = i.user_id limit 1) m on true
             left join lateral (select * from entries where room_id = i.room_id and id = i.id limit 1) e on true),
@@ -52,12 +52,11 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
             from numbered where seq is not null),
         bumped as (
             update rooms r set last_seq = n.last_seq from (select room_id, max(seq) as last_seq from numbered where seq is not null group by room_id) n where r.id = n.room_id)
-        select status, coalesce(seq, old_seq, 0) as seq, coalesce(old_created_at, @CreatedAt) as created_at, expires_at, room_epoch, visible
-        from numbered order by ord
+        select ord, status, coalesce(seq, old_seq, 0) as seq, coalesce(old_created_at, @CreatedAt) as created_at, expires_at, room_epoch, visible from numbered
         """;
 
     /// <remarks>So that the node delivers one batch while the other is being committed.</remarks>
-    public int Writers => 2;
+    public int Writers => PostgresDatabase.Threads;
 
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => database.Run(connection =>
     {
@@ -65,17 +64,17 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         // Past the locked rooms. A failure of either statement surfaces in the reading.
         reader.NextResult();
         var outcomes = new AppendOutcome[batch.Count];
-        for (var i = 0; i < outcomes.Length && reader.Read(); i++)
+        while (reader.Read())
         {
             // Read by type: a mapper would box every field of every row.
-            outcomes[i] = new AppendOutcome
+            outcomes[reader.GetInt64(0) - 1] = new AppendOutcome
             {
-                Status = (AppendStatus)reader.GetInt32(0),
-                Seq = reader.GetInt64(1),
-                CreatedAt = reader.GetDateTime(2),
-                ExpiresAt = reader.IsDBNull(3) ? null : reader.GetDateTime(3),
-                RoomEpoch = reader.GetInt64(4),
-                Visible = reader.GetBoolean(5),
+                Status = (AppendStatus)reader.GetInt32(1),
+                Seq = reader.GetInt64(2),
+                CreatedAt = reader.GetDateTime(3),
+                ExpiresAt = reader.IsDBNull(4) ? null : reader.GetDateTime(4),
+                RoomEpoch = reader.GetInt64(5),
+                Visible = reader.GetBoolean(6),
             };
         }
 
@@ -93,7 +92,6 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
                 parameters.Add(new NpgsqlParameter<T[]>(name, NpgsqlDbType.Array | type) { TypedValue = [.. batch.Select(column)] });
 
             parameters.Add(new NpgsqlParameter<Guid[]>("LockIds", NpgsqlDbType.Array | NpgsqlDbType.Uuid) { TypedValue = [.. batch.Select(e => e.RoomId).Distinct()] });
-            parameters.Add(new NpgsqlParameter<int[]>("Ords", NpgsqlDbType.Array | NpgsqlDbType.Integer) { TypedValue = [.. Enumerable.Range(0, batch.Count)] });
             Add("RoomIds", NpgsqlDbType.Uuid, e => e.RoomId);
             Add("UserIds", NpgsqlDbType.Uuid, e => e.UserId);
             Add("Ids", NpgsqlDbType.Uuid, e => e.Id);

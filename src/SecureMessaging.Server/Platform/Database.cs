@@ -45,7 +45,7 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
         {
             try
             {
-                using var connection = Source.OpenConnection();
+                using var connection = Open();
                 return run(connection);
             }
             catch (Exception exception) when (attempt < MaxAttempts && IsConflict(exception))
@@ -118,6 +118,8 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
 
     /// <summary>Whether the exception means that the database could not answer, as opposed to a refusal of this statement.</summary>
     protected abstract bool IsOutage(Exception exception);
+
+    protected virtual DbConnection Open() => Source.OpenConnection();
 
     protected virtual ValueTask<DbConnection> OpenAsync(CancellationToken cancellationToken) => Source.OpenConnectionAsync(cancellationToken);
 

@@ -10,6 +10,12 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
     // Any number; all nodes must agree on it.
     private const long MigrationLock = 0x5365_6375_7265_4D73;
 
+    /// <summary>Threads that may be in <see cref="Database.Run"/> at once.</summary>
+    public const int Threads = 2;
+
+    // A pool goes round all of its sessions. These few stay warm, with the plans and the memory of what they do over and over.
+    private readonly NpgsqlDataSource threads = CreateSource(connectionString, Threads);
+
     public override bool IsPostgres => true;
 
     public override bool IsUniqueViolation(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
@@ -66,7 +72,16 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
         return command.ExecuteScalar() is true;
     }
 
-    private static NpgsqlDataSource CreateSource(string connectionString)
+    public override async ValueTask DisposeAsync()
+    {
+        await threads.DisposeAsync();
+        await base.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    protected override DbConnection Open() => threads.OpenConnection();
+
+    private static NpgsqlDataSource CreateSource(string connectionString, int? connections = null)
     {
         var builder = Parse(connectionString);
         builder.ApplicationName = "secure-messaging";
@@ -80,6 +95,7 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
         // A database that answers nothing does not answer a cancellation either; waiting for it would only add to the wait.
         if (!Given(builder, connectionString, "Cancellation Timeout")) builder.CancellationTimeout = 250;
         if (!Given(builder, connectionString, "Maximum Pool Size")) builder.MaxPoolSize = 32;
+        if (connections is { } most) (builder.MinPoolSize, builder.MaxPoolSize) = (0, most);
         return NpgsqlDataSource.Create(builder);
     }
 
