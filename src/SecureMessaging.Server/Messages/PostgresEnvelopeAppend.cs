@@ -13,16 +13,17 @@ namespace SecureMessaging.Server.Messages;
 /// 1. Lock the rooms in the order of their ids, so that two nodes cannot deadlock.
 /// 2. In a second statement, whose snapshot is taken after the locks are held, check and insert everything. In one statement the checks
 ///    would see memberships as they were before waiting for the lock, and a removed member's send would slip in.
-/// Both travel together and form one implicit transaction, commit included.
+/// Both travel together and form one implicit transaction, commit included. A room that came to be between the two is not locked and may be gone again: only what
+/// could be bumped is inserted.
 ///
-/// The planner is left no choice that a batch of another length or a table that has grown could turn bad. A parameter within a select hides the length of its
-/// array: by it a new plan would look cheaper for every small batch, and planning takes longer than appending an envelope. A lateral join with a limit looks each
-/// envelope up by index: a join planned while the log was empty would go on reading all of it, until the next analyze.
+/// Each envelope is looked up by index, one after the other: the lateral joins and their limits leave the planner no other way, and the session
+/// (<see cref="PostgresDatabase"/>) keeps one plan that reads no table through. A plan made while the log was small would go on reading all of it until the next
+/// analyze, and making one anew takes longer than appending an envelope.
 /// </remarks>
 internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppend
 {
     private static readonly string Sql = $"""
-        select r.id from (select id from unnest((select @LockIds)) as i (id) order by id) i
+        select r.id from (select id from unnest(@LockIds) as i (id) order by id) i
         cross join lateral (select id from rooms where id = i.id for no key update) r;
         with checked as materialized (
             select i.*, r.last_seq, coalesce(r.epoch, 0) as room_epoch, coalesce(r.visible, false) as visible, e.seq as old_seq, e.created_at as old_created_at,
@@ -37,7 +38,7 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
                      when i.epoch > r.epoch then {(int)AppendStatus.EpochAhead}
                      when i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} then {(int)AppendStatus.EpochTooOld}
                      else {(int)AppendStatus.Stored} end as status
-            from unnest((select @RoomIds), @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive, @Generations)
+            from unnest(@RoomIds, @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive, @Generations)
                 with ordinality as i (room_id, user_id, id, owner_proof, ciphertext, epoch, ttl, generation, ord)
             left join lateral (select * from rooms where id = i.room_id limit 1) r on true
             left join lateral (select user_id from room_members where room_id = i.room_id and user_id = i.user_id limit 1) m on true
@@ -46,13 +47,16 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
             select *, case when status = {(int)AppendStatus.Stored}
                 then last_seq + count(*) filter (where status = {(int)AppendStatus.Stored}) over (partition by room_id order by ord) end as seq
             from checked),
+        bumped as (
+            update rooms r set last_seq = n.last_seq from (select room_id, max(seq) as last_seq from numbered where seq is not null group by room_id) n
+            where r.id = n.room_id returning r.id),
         inserted as (
             insert into entries (room_id, seq, kind, created_at, expires_at, id, owner_proof, ciphertext, epoch, sender_id)
             select room_id, seq, {(int)EntryKind.Message}, @CreatedAt, expires_at, id, owner_proof, ciphertext, epoch, case when visible then user_id end
-            from numbered where seq is not null),
-        bumped as (
-            update rooms r set last_seq = n.last_seq from (select room_id, max(seq) as last_seq from numbered where seq is not null group by room_id) n where r.id = n.room_id)
-        select ord, status, coalesce(seq, old_seq, 0) as seq, coalesce(old_created_at, @CreatedAt) as created_at, expires_at, room_epoch, visible from numbered
+            from numbered where seq is not null and room_id in (select id from bumped))
+        select ord, case when seq is not null and room_id not in (select id from bumped) then {(int)AppendStatus.NotMember} else status end,
+            coalesce(seq, old_seq, 0) as seq, coalesce(old_created_at, @CreatedAt) as created_at, expires_at, room_epoch, visible
+        from numbered
         """;
 
     /// <remarks>So that the node delivers one batch while the other is being committed.</remarks>

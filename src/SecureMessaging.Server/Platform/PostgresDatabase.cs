@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Dapper;
 using DbUp;
 using Npgsql;
 
@@ -13,8 +14,10 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
     /// <summary>Threads that may be in <see cref="Database.Run"/> at once.</summary>
     public const int Threads = 2;
 
-    // A pool goes round all of its sessions. These few stay warm, with the plans and the memory of what they do over and over.
-    private readonly NpgsqlDataSource threads = CreateSource(connectionString, Threads);
+    // A pool goes round all of its sessions. These few stay warm, with one plan for what they do over and over, and that by index however small the tables were.
+    private const string ThreadSettings = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off";
+
+    private readonly NpgsqlDataSource threads = CreateThreadSource(connectionString);
 
     public override bool IsPostgres => true;
 
@@ -81,7 +84,19 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
 
     protected override DbConnection Open() => threads.OpenConnection();
 
-    private static NpgsqlDataSource CreateSource(string connectionString, int? connections = null)
+    private static NpgsqlDataSource CreateSource(string connectionString) => NpgsqlDataSource.Create(Settings(connectionString));
+
+    private static NpgsqlDataSource CreateThreadSource(string connectionString)
+    {
+        var builder = new NpgsqlDataSourceBuilder(Settings(connectionString).ToString());
+        (builder.ConnectionStringBuilder.MinPoolSize, builder.ConnectionStringBuilder.MaxPoolSize) = (Threads, Threads);
+        builder.UsePhysicalConnectionInitializer(
+            connection => connection.Execute(ThreadSettings),
+            connection => connection.ExecuteAsync(ThreadSettings));
+        return builder.Build();
+    }
+
+    private static NpgsqlConnectionStringBuilder Settings(string connectionString)
     {
         var builder = Parse(connectionString);
         builder.ApplicationName = "secure-messaging";
@@ -95,8 +110,7 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
         // A database that answers nothing does not answer a cancellation either; waiting for it would only add to the wait.
         if (!Given(builder, connectionString, "Cancellation Timeout")) builder.CancellationTimeout = 250;
         if (!Given(builder, connectionString, "Maximum Pool Size")) builder.MaxPoolSize = 32;
-        if (connections is { } most) (builder.MinPoolSize, builder.MaxPoolSize) = (0, most);
-        return NpgsqlDataSource.Create(builder);
+        return builder;
     }
 
     private static NpgsqlConnectionStringBuilder Parse(string connectionString)
