@@ -320,6 +320,94 @@ await test("a device that cannot follow the others starts anew and is let in aga
   equal(rooms[3].seen.slice(-2), ["back", "welcome back"]);
 });
 
+await test("whoever was removed and added again while a device was away waits for the Welcome there, and sends for nothing older", async () => {
+  const [a, guest] = [await person(), await person()];
+  let store = new MortalStore();
+  const first = await person({ store });
+  const { id } = await a.rooms.create([first.username]);
+  const room = await seenBy(a, id);
+  const { epoch } = await seenBy(first, id);
+  await (await room.send("before")).stored;
+  await until("it is read", async () => (await first.rooms.get(id)).seen.length === 1);
+  store = store.heir();
+  open.delete(first);
+  await first.close();
+  await room.members.remove(first.username);
+  await (await room.send("not for all")).stored;
+  await room.members.add(guest.username);
+  const other = await seenBy(guest, id);
+  await room.members.add(first.username);
+  await (await room.send("after")).stored;
+  const back = watched(await SecureMessaging.resume({ store }));
+  const same = back.rooms.list()[0];
+  // Here nothing is known yet of what happened, and sends of the epoch that it was in would be taken.
+  equal([same.epoch, same.isReady, room.epoch <= epoch + 3], [epoch, true, true]);
+  const sent = await same.send("I am back");
+  const seen = [];
+  void (async () => {
+    for await (const message of same.messages({ after: 0 }))
+      seen.push(message.content.text ?? message.content.type);
+  })();
+  await sent.stored;
+  await until("all is read", () => [seen, room.seen, other.seen].every((texts) => texts.includes("I am back")));
+  equal(seen, ["before", "after", "I am back"]);
+  equal(other.seen, ["after", "I am back"]);
+  equal(room.seen, ["before", "not for all", "after", "I am back"]);
+  equal(back.warnings, []);
+});
+
+await test("nor does it wait in vain when the group stayed as it was", async () => {
+  const a = await person();
+  let store = new MortalStore();
+  const first = await person({ store });
+  const { id } = await a.rooms.create([first.username]);
+  const room = await seenBy(a, id);
+  const { epoch } = await seenBy(first, id);
+  store = store.heir();
+  open.delete(first);
+  await first.close();
+  // Nobody's client compares in between.
+  const { keeper } = a.rooms.open.get(id);
+  const kick = keeper.kick.bind(keeper);
+  keeper.kick = () => undefined;
+  await a.context.session.call("DELETE", `v1/rooms/${id}/members/${first.userId}`);
+  await a.context.session.call("POST", `v1/rooms/${id}/members`, { username: first.username, role: "member" });
+  keeper.kick = kick;
+  await (await room.send("still the same")).stored;
+  const back = watched(await SecureMessaging.resume({ store }));
+  await back.rooms.list()[0].send("so it is");
+  await until("it is read", () => room.seen.length === 2);
+  equal([room.epoch, room.seen, (await back.rooms.list()[0].history()).map(({ content }) => content.text)], [epoch, ["still the same", "so it is"], ["still the same", "so it is"]]);
+  equal(back.warnings, []);
+});
+
+await test("a Welcome that comes while a later part of the log is being read costs nothing of what lies between", async () => {
+  const { rooms: [room] } = await roomOf(2);
+  const newcomer = await person();
+  const { hub } = newcomer.context;
+  const fetch = newcomer.rooms.fetchWelcomes.bind(newcomer.rooms);
+  newcomer.rooms.fetchWelcomes = async () => undefined;
+  await room.members.add(newcomer.username);
+  for (const text of ["one", "two"])
+    await (await room.send(text)).stored;
+  const { core } = await newcomer.rooms.get(room.id);
+  await until("the log has been read past them", () => core.state.cursor >= room.core.state.cursor);
+  newcomer.rooms.received = () => undefined;
+  await (await room.send("three")).stored;
+  const sync = hub.sync.bind(hub);
+  let calls = 0;
+  hub.sync = async (...args) => {
+    const page = await sync(...args);
+    if (++calls === 1)
+      await fetch();
+    return page;
+  };
+  await core.catchUp();
+  const other = await seenBy(newcomer, room.id);
+  await until("all is read", () => other.seen.length === 3);
+  equal([calls > 0, other.seen], [true, ["one", "two", "three"]]);
+});
+
 await test("a Commit that takes out and lets in against the roster is put right, and said", async () => {
   const { clients: [a, b, c], rooms: [roomA, roomB, roomC] } = await roomOf(3);
   const stranger = await person();

@@ -132,6 +132,8 @@ try {
   await talk(messages * 0.1, [anna1, anna2, cleo1], async () => {
     await sleep(300);
     beforeRevocation.seq = entriesOf(database).at(-1).seq;
+    // What it has not read when it is revoked it never will.
+    await until(async () => (await cleo2.call("status", { room })).cursor >= beforeRevocation.seq);
     await cleo1.call("revoke", { device: cleo2.device });
   });
   const welcomes = database.query(`select 0, 0, 0, ${database.hex("message")} from welcomes`).map(([, , , hex]) => Buffer.from(hex, "hex"));

@@ -240,7 +240,11 @@ export class SecureMessaging extends Emitter<ClientEvents> {
         this.inBackground(() => this.refreshDevice());
         this.inBackground(() => this.followHeads());
       },
-      lost: () => this.emit("disconnected", undefined),
+      lost: () => {
+        this.followed++;
+        this.context.outbox.close();
+        this.emit("disconnected", undefined);
+      },
     };
   }
 
@@ -251,7 +255,9 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     const turn = ++this.followed;
     while (turn === this.followed) {
       await this.rooms.compare(await this.hub.heads());
-      this.context.outbox.wakeAll();
+      if (turn !== this.followed)
+        return;
+      this.context.outbox.open();
       await sleep(headsEveryMs * (0.75 + Math.random() / 2), this.closing.signal);
     }
   }

@@ -79,11 +79,8 @@ export class Rooms {
       // The answer may be older than a Welcome to come back. If it is not, reading the log will tell.
       if (!heads.some((head) => head.roomId === id) && !this.open.get(id)!.core.isWelcome)
         this.end(id, "left");
-    for (const head of heads) {
-      const known = await this.ensure(head.roomId);
-      if (known && (known.core.state.cursor ?? -1) !== head.headSeq)
-        void known.core.catchUp();
-    }
+    for (const head of heads)
+      (await this.ensure(head.roomId))?.core.compare(head);
   }
 
   /** @internal */

@@ -4,10 +4,10 @@ import { Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { welcomeReferences } from "../mls/messages.js";
 import { keys, read, type Changes, type WriteOptions } from "../store/store.js";
 import { Backoff, Mutex } from "../timing.js";
-import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomSummary } from "../wire.js";
+import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../wire.js";
 import type { Context } from "./context.js";
 import { Draft, loadGroup } from "./draft.js";
-import { acceptOwn, applyEntry, canFollow, enter, type OwnSend } from "./entries.js";
+import { acceptOwn, applyEntry, breakChain, canFollow, enter, type OwnSend } from "./entries.js";
 import type { Message, PendingCommit, RoomState, StoredWelcome } from "./records.js";
 
 /** What a room tells the rest of the client. */
@@ -42,6 +42,8 @@ export class RoomCore {
   private running: Promise<void> | undefined;
   private readonly turn = new Mutex();
   private ended = false;
+  /** The log goes on past a gap that has not been read over: this user may have been out of the room. */
+  private beforeGap = false;
   /** Resolves when nothing is left of a room that has ended; only then it may be opened again. */
   ending: Promise<void> = Promise.resolve();
 
@@ -102,7 +104,7 @@ export class RoomCore {
 
   /** Whether messages can be encrypted. */
   get isReady(): boolean {
-    return !this.ended && this.group !== undefined && this.group.epoch > 0;
+    return !this.ended && !this.beforeGap && !this.current.wasAway && this.group !== undefined && this.group.epoch > 0;
   }
 
   /** Runs alone, with a draft that is stored as a whole when `work` returns true. */
@@ -124,6 +126,29 @@ export class RoomCore {
       this.queue.push(...entries);
     }
     void this.drain();
+  }
+
+  /** What the server says of the log, when there is a connection again. */
+  compare({ headSeq, firstSeq }: RoomHead): void {
+    const { cursor } = this.current;
+    if (cursor === headSeq)
+      return;
+    this.beforeGap = cursor !== undefined && firstSeq > cursor + 1;
+    void this.catchUp();
+  }
+
+  /** This user was out of the room for a while, and the room is in this epoch now: has the group gone on without this device? */
+  settle({ epoch, generation }: RoomSummary): Promise<void> {
+    return this.exclusively(async (draft) => {
+      const { state, group } = draft;
+      if (!state.wasAway)
+        return false;
+      delete state.wasAway;
+      if (canFollow(draft) && (group!.generation < generation || (group!.generation === generation && group!.epoch < epoch)))
+        breakChain(draft, state.cursor ?? 0, this.listener);
+      draft.after.push(() => this.context.outbox.wake(this.id));
+      return true;
+    });
   }
 
   /** Reads the log to its head. */
@@ -270,9 +295,13 @@ export class RoomCore {
       if (page) {
         if (state.cursor !== undefined && page.headSeq < state.cursor)
           this.context.warn({ kind: "logRewound", roomId: this.id, detail: `The server's log ends at ${page.headSeq}; this device has read it to ${state.cursor}.` });
-        // What lies between has expired, or stems from before this user came.
-        if ((state.cursor ?? -1) < page.firstSeq - 1)
+        // What lies between has expired, or stems from before this user came, or from between two stays.
+        if ((state.cursor ?? -1) < page.firstSeq - 1) {
+          for (const own of state.cursor === undefined ? [] : this.context.outbox.ackedUpTo(this.id, page.firstSeq - 1))
+            await acceptOwn(this, draft, own, this.listener);
           state.cursor = page.firstSeq - 1;
+        }
+        draft.after.push(() => this.passedGap());
       }
       for (const entry of entries) {
         if (entry.seq <= (state.cursor ?? -1))
@@ -285,6 +314,13 @@ export class RoomCore {
       }
       // The log brings again what a power cut undoes, and decrypting again uses no key for anything else. What is encrypted after it is not written so.
     }, { relaxed: true });
+  }
+
+  private passedGap(): void {
+    if (!this.beforeGap)
+      return;
+    this.beforeGap = false;
+    this.context.outbox.wake(this.id);
   }
 
   /** Joins where the log has been already. Entries that came by before the Welcome was here are read again. */

@@ -11,7 +11,9 @@ import { isEncrypted, toMessage, type MessageRecord, type RoomState, type Sender
 /** What one entry of the log does. Everything in it may be hostile; nothing it holds makes this throw, only the store does. @internal */
 export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, listener: CoreListener): Promise<void> {
   const { state } = draft;
-  if (draft.welcome && draft.welcome.seq <= entry.seq)
+  // A Welcome for a place that has been passed waits until the log is read again from there.
+  const entered = draft.welcome !== undefined && draft.welcome.seq <= entry.seq && draft.welcome.seq >= (state.cursor ?? -1);
+  if (entered)
     await enter(core, draft, listener);
   // Read before, and now again with the group that was missing: only what needed it counts.
   const again = entry.seq <= state.high;
@@ -28,6 +30,12 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
     return;
   switch (entry.kind) {
     case "memberJoined":
+      if (entry.userId === core.context.session.userId && !entered && canFollow(draft)) {
+        state.wasAway = true;
+        core.context.outbox.encryptAnew(draft);
+      }
+      draft.after.push(() => listener.roster(), () => listener.reconcile("roster"));
+      break;
     case "memberLeft":
       draft.after.push(() => listener.roster(), () => listener.reconcile("roster"));
       break;
@@ -80,6 +88,7 @@ export async function enter(core: RoomCore, draft: Draft, listener: CoreListener
   draft.state.generation = welcome.generation;
   delete draft.state.broken;
   delete draft.state.out;
+  delete draft.state.wasAway;
   draft.setPending(undefined);
   // What this device had sent before it fell out of the group, and has not shown yet, stands before everything that it reads from here on.
   for (const own of core.context.outbox.ackedUpTo(core.id, welcome.seq))
@@ -109,6 +118,10 @@ async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, liste
     return;
   if (!header || header.contentType !== "application" || !equal(header.groupId, group.id)) {
     await unreadable(draft, entry, "not a message of this group", listener);
+    return;
+  }
+  if (header.epoch > group.epoch) {
+    breakChain(draft, entry.seq, listener);
     return;
   }
   let opened: { group: Group; sender: Leaf; plaintext: Uint8Array };
@@ -238,10 +251,10 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   if (!group || !canFollow(draft) || header.epoch < group.epoch)
     return;
   if (header.epoch > group.epoch) {
-    state.broken = { seq: entry.seq, why: "chain", since: Date.now() };
-    draft.after.push(() => listener.reconcile("broken"));
+    breakChain(draft, entry.seq, listener);
     return;
   }
+  delete state.wasAway;
   let next: Group | undefined;
   try {
     ({ group: next } = await group.applyCommit(entry.ciphertext!));
@@ -265,6 +278,13 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   draft.after.push(() => void core.context.people.seeLeaves(added).catch(() => undefined), () => core.context.outbox.wake(core.id));
   if (added.length + removed.length > 0)
     draft.after.push(() => listener.committed(added, removed));
+}
+
+/** The group went on without this device: a Commit that it needs is not in the log that it can read. @internal */
+export function breakChain(draft: Draft, seq: number, listener: CoreListener): void {
+  delete draft.state.wasAway;
+  draft.state.broken = { seq, why: "chain", since: Date.now() };
+  draft.after.push(() => listener.reconcile("broken"));
 }
 
 /** Each state is told, also when the next one follows at once. */

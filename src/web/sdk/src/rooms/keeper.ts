@@ -18,6 +18,8 @@ const attempts = 12;
 const turnMs = 700;
 /** How long a leaf with old keys is kept while there is no KeyPackage with the new ones. */
 const patienceMs = 15_000;
+/** How long a device that has missed a Commit waits for a Welcome before it starts anew. */
+const welcomeMs = 5_000;
 
 /**
  * Keeps a room's group and its people's devices the same. One mechanism for founding, for people and devices that come, go, or start anew, and after a reset: compare the leaves
@@ -104,6 +106,12 @@ export class Keeper {
         if (change)
           throw SecureMessagingError.of("NotReady", "This device has lost the room's group and waits to be let in again.");
         return;
+      }
+      if (this.core.state.wasAway) {
+        const summary = await this.context.session.call<RoomSummary>("GET", `v1/rooms/${this.core.id}`);
+        await this.core.catchUp();
+        await this.core.settle(summary);
+        continue;
       }
       const done = await this.commitDifference(change);
       if (done)
@@ -285,6 +293,12 @@ export class Keeper {
   /** The group cannot be followed any more. If that is the newest Commit's fault, the others will say so too; if not, this device starts anew. */
   private async mend(): Promise<void> {
     const broken = this.core.state.broken!;
+    // Whoever was removed and added again while this device was away has a Welcome on its way.
+    const patience = broken.why === "chain" ? broken.since + welcomeMs - Date.now() : 0;
+    if (patience > 0) {
+      this.kick(patience);
+      return;
+    }
     if (broken.why === "commit" && !broken.reported) {
       try {
         const report = await this.context.session.call<InvalidCommitReport>("POST", `v1/rooms/${this.core.id}/invalid-commits`, { seq: broken.seq });

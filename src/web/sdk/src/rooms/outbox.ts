@@ -61,6 +61,8 @@ export class Outbox {
   private readonly pumps = new Map<string, Promise<void>>();
   private readonly again = new Set<string>();
   private next = 1;
+  /** Whether the server has said on this connection how far the logs are. Before that a room may be another one than this device takes it for. */
+  private isOpen = false;
   /** What waits in a room is another. */
   onChanged: ((roomId: string) => void) | undefined;
   /** A send that the server has refused for good. */
@@ -201,9 +203,29 @@ export class Outbox {
     }));
   }
 
-  wakeAll(): void {
+  /** The server has said how far the logs are. */
+  open(): void {
+    this.isOpen = true;
     for (const roomId of new Set(this.items.map((item) => item.roomId)))
       this.wake(roomId);
+  }
+
+  /** There is no connection. */
+  close(): void {
+    this.isOpen = false;
+  }
+
+  /** This user was out of the room: whatever was encrypted before that is encrypted again. Should it have got through, its readers know it by its content's id. */
+  encryptAnew(draft: Draft): void {
+    for (const item of this.items)
+      if (item.roomId === draft.state.id && item.acked === undefined && item.ciphertext)
+        this.unseal(draft, item);
+  }
+
+  private unseal(draft: Draft, item: Tracked): void {
+    const fresh = bare({ ...item, clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined });
+    draft.put(keys.outbox(item.position), fresh);
+    draft.after.push(() => Object.assign(item, { clientMessageId: fresh.clientMessageId, ciphertext: undefined, epoch: undefined, generation: undefined }));
   }
 
   /** The room is over: its sends are refused. */
@@ -220,7 +242,7 @@ export class Outbox {
     while (!closing.aborted) {
       this.again.delete(roomId);
       const core = this.coreOf(roomId);
-      if (!core?.isReady)
+      if (!this.isOpen || !core?.isReady)
         return;
       let wait: number | undefined;
       try {
@@ -275,7 +297,7 @@ export class Outbox {
       const fresh = last < 0 ? waiting : waiting.slice(0, last);
       await core.exclusively(async (draft) => {
         let group = draft.group;
-        if (!group || !canFollow(draft))
+        if (!group || !canFollow(draft) || draft.state.wasAway)
           return false;
         let bytes = 0;
         const sealed: [Tracked, Uint8Array][] = [];
@@ -304,6 +326,8 @@ export class Outbox {
 
   /** Sends a batch. Returns the error that the rest must wait for, if there is one. */
   private async send(core: RoomCore, batch: Tracked[]): Promise<ErrorBody | undefined> {
+    if (!this.isOpen || !core.isReady)
+      throw SecureMessagingError.unreachable();
     const results = await this.context.hub.sendBatch(batch.map((item) => ({
       roomId: item.roomId, clientMessageId: item.clientMessageId, ciphertext: item.ciphertext, timeToLiveSeconds: item.timeToLiveSeconds ?? null, epoch: item.epoch,
     })));
@@ -359,9 +383,7 @@ export class Outbox {
     await core.exclusively(async (draft) => {
       if (!this.items.includes(item))
         return false;
-      const fresh = bare({ ...item, clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined });
-      draft.put(keys.outbox(item.position), fresh);
-      draft.after.push(() => Object.assign(item, { clientMessageId: fresh.clientMessageId, ciphertext: undefined, epoch: undefined, generation: undefined }));
+      this.unseal(draft, item);
       return true;
     });
   }

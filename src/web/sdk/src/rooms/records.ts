@@ -54,6 +54,8 @@ export interface RoomState {
   broken?: Broken;
   /** A Commit has taken this device's leaf out; it waits to be let in again. */
   out?: boolean;
+  /** This user was out of the room for a while. Until it is known whether the group went on meanwhile, nothing is encrypted for it. */
+  wasAway?: boolean;
 }
 
 /** @internal */
