@@ -17,7 +17,7 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     // Read from the token once, when the connection was let in.
-    private Caller Caller => Context.Items.TryGetValue(typeof(ChatConnection), out var item) && item is ChatConnection connection
+    private Caller Caller => Context.Features.Get<HubChatConnection>() is { } connection
         ? new Caller(connection.UserId, connection.SessionId)
         : Caller.From(Context.User);
 
@@ -48,7 +48,7 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
     /// </summary>
     private async Task PaceAsync()
     {
-        if (Context.Items.TryGetValue(typeof(ChatConnection), out var item) && item is HubChatConnection connection && connection.CaughtUpAsync() is { IsCompleted: false } caughtUp)
+        if (Context.Features.Get<HubChatConnection>()?.CaughtUpAsync() is { IsCompleted: false } caughtUp)
             await caughtUp.WaitAsync(Patience, Context.ConnectionAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

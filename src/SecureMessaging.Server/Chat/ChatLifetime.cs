@@ -16,7 +16,7 @@ internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics,
         await base.OnConnectedAsync(connection);
         var caller = Caller.From(connection.User);
         var chat = new HubChatConnection(connection, caller.UserId, caller.SessionId, metrics);
-        connection.Items[typeof(ChatConnection)] = chat;
+        connection.Features.Set(chat);
         // Nobody reads it any more, and it would be kept as long as the connection.
         if (connection.GetHttpContext() is { } context)
             context.Request.Headers.Authorization = default;
@@ -33,7 +33,7 @@ internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics,
 
     public override Task OnDisconnectedAsync(HubConnectionContext connection)
     {
-        if (connection.Items.TryGetValue(typeof(ChatConnection), out var item) && item is ChatConnection chat)
+        if (connection.Features.Get<HubChatConnection>() is { } chat)
             entrance.Leave(chat);
         return base.OnDisconnectedAsync(connection);
     }

@@ -116,6 +116,8 @@ internal static class LimitingFeature
 
         public Task WriteAsync()
         {
+            // It would be kept as long as a connection to the hub.
+            context.Features.Set<Charge>(null);
             if (shown.Count == 0)
                 return Task.CompletedTask;
             var (policies, states) = (new StringBuilder(), new StringBuilder());

@@ -12,33 +12,32 @@ internal sealed class ConnectionLimits(IOptions<ServerOptions> server) : IConfig
 {
     private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
     private readonly ConcurrentDictionary<Guid, int> open = new();
+    private int total;
 
     public void Configure(KestrelServerOptions options)
     {
         options.Limits.RequestHeadersTimeout = HeadersTimeout;
-        options.Limits.MaxConcurrentConnections = server.Value.MaxConnections;
-        options.Limits.MaxConcurrentUpgradedConnections = server.Value.MaxConnections;
         options.ConfigureEndpointDefaults(listen => listen.Use(next => connection => CountAsync(connection, next)));
     }
 
     private async Task CountAsync(ConnectionContext connection, ConnectionDelegate next)
     {
-        if (connection.RemoteEndPoint is not IPEndPoint peer)
-        {
-            await next(connection);
-            return;
-        }
-
-        var address = ClientAddress.Of(peer.Address);
+        // None, of a socket of this machine's file system: whoever can reach that is the operator's proxy.
+        var address = connection.RemoteEndPoint is IPEndPoint peer ? ClientAddress.Of(peer.Address) : Guid.Empty;
+        var all = Interlocked.Increment(ref total);
+        var ofAddress = open.AddOrUpdate(address, 1, static (_, count) => count + 1);
         try
         {
-            if (open.AddOrUpdate(address, 1, static (_, count) => count + 1) <= server.Value.MaxConnectionsPerAddress)
-                await next(connection);
-            else
+            if (all > server.Value.MaxConnections)
+                connection.Abort(new ConnectionAbortedException("Too many connections."));
+            else if (ofAddress > server.Value.MaxConnectionsPerAddress && address != Guid.Empty)
                 connection.Abort(new ConnectionAbortedException("Too many connections from one address."));
+            else
+                await next(connection);
         }
         finally
         {
+            Interlocked.Decrement(ref total);
             var left = open.AddOrUpdate(address, 0, static (_, count) => count - 1);
             if (left == 0)
                 open.TryRemove(KeyValuePair.Create(address, 0));

@@ -44,8 +44,9 @@ internal static class LogFeature
         var live = new LiveLog();
         configuration.WriteTo.Sink(live);
         builder.Services.AddSingleton(live);
-        builder.Logging.ClearProviders();
-        builder.Services.AddSerilog(configuration.CreateLogger(), dispose: true);
+        // Behind the framework's factory, which makes one logger a category. Serilog's own makes one each time it is asked: four for each connection, alive as long as it.
+        builder.Logging.ClearProviders().AddSerilog(configuration.CreateLogger(), dispose: true);
+        builder.Logging.Configure(options => options.ActivityTrackingOptions = ActivityTrackingOptions.None);
     }
 
     /// <summary>Takes out what the framework's scopes add to every line of a request: its path may name people.</summary>

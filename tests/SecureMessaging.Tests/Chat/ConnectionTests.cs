@@ -54,10 +54,12 @@ public sealed class ConnectionTests(SqliteServer server)
         }
     }
 
-    [Fact]
-    public async Task One_address_holds_no_more_than_its_share()
+    [Theory]
+    [InlineData("--Server:MaxConnectionsPerAddress=20")]
+    [InlineData("--Server:MaxConnections=20")]
+    public async Task One_address_and_all_together_hold_no_more_than_their_share(string limit)
     {
-        await using var own = await server.DedicatedAsync("--Server:MaxConnectionsPerAddress=20");
+        await using var own = await server.DedicatedAsync(limit);
         var clients = new List<TcpClient>();
         for (var i = 0; i < 60; i++)
         {
