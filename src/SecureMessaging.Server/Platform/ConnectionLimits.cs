@@ -22,15 +22,16 @@ internal sealed class ConnectionLimits(IOptions<ServerOptions> server) : IConfig
 
     private async Task CountAsync(ConnectionContext connection, ConnectionDelegate next)
     {
-        // None, of a socket of this machine's file system: whoever can reach that is the operator's proxy.
-        var address = connection.RemoteEndPoint is IPEndPoint peer ? ClientAddress.Of(peer.Address) : Guid.Empty;
+        // A socket of this machine's file system has none: whoever can reach that is the operator's proxy.
+        var peer = connection.RemoteEndPoint as IPEndPoint;
+        var address = ClientAddress.Of(peer?.Address);
         var all = Interlocked.Increment(ref total);
         var ofAddress = open.AddOrUpdate(address, 1, static (_, count) => count + 1);
         try
         {
             if (all > server.Value.MaxConnections)
                 connection.Abort(new ConnectionAbortedException("Too many connections."));
-            else if (ofAddress > server.Value.MaxConnectionsPerAddress && address != Guid.Empty)
+            else if (peer is not null && ofAddress > server.Value.MaxConnectionsPerAddress)
                 connection.Abort(new ConnectionAbortedException("Too many connections from one address."));
             else
                 await next(connection);

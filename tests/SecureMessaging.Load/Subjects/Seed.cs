@@ -29,8 +29,10 @@ internal sealed class Seed
 
     private const int RowsAtOnce = 5000;
     private const int HistoryBatch = 500;
-    private const int HistoryRoomSize = 2;
+
+    // Sizes that are not measured: a room size has people of its own.
     private const int OtherRoomSize = 3;
+    private const int HistoryRoomSize = 4;
     private readonly Dictionary<(int RoomSize, int Client), string> tokens = [];
 
     public string Token(int roomSize, int client) => tokens[(roomSize, client)];

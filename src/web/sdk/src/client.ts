@@ -86,7 +86,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     people.onIdentityChange = (change) => this.emit("identityChanged", change);
     this.context = outbox.context = {
       session, store, hub, device, outbox, people, keyPackages: new KeyPackages(device, session, store), closing: this.closing.signal,
-      heal: () => this.heal(), warn: (warning) => this.emit("warning", warning),
+      fetchWelcomes: () => this.rooms.fetchWelcomes(), heal: () => this.heal(), warn: (warning) => this.emit("warning", warning),
     };
     this.rooms = new Rooms(this.context);
     this.rooms.onRoom = (room) => this.emit("room", room);
@@ -236,6 +236,8 @@ export class SecureMessaging extends Emitter<ClientEvents> {
           this.inBackground(() => this.rooms.fetchWelcomes());
       },
       connected: () => {
+        // Of a connection that takes another's place nothing is known yet either.
+        this.context.outbox.close();
         this.emit("connected", undefined);
         this.inBackground(() => this.refreshDevice());
         this.inBackground(() => this.followHeads());
@@ -254,10 +256,12 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   private async followHeads(): Promise<void> {
     const turn = ++this.followed;
     while (turn === this.followed) {
-      await this.rooms.compare(await this.hub.heads());
+      const heads = await this.hub.heads();
       if (turn !== this.followed)
         return;
+      const compared = this.rooms.compare(heads);
       this.context.outbox.open();
+      await compared;
       await sleep(headsEveryMs * (0.75 + Math.random() / 2), this.closing.signal);
     }
   }

@@ -73,13 +73,20 @@ export class Rooms {
       await this.openRoom(key.slice(keys.rooms.length), undefined);
   }
 
-  /** @internal Reads on in every room whose log has grown. */
+  /** @internal Reads on in every room whose log has grown: at once in those that this device knows, then in those that it opens. */
   async compare(heads: RoomHead[]): Promise<void> {
     for (const id of [...this.open.keys()])
       // The answer may be older than a Welcome to come back. If it is not, reading the log will tell.
       if (!heads.some((head) => head.roomId === id) && !this.open.get(id)!.core.isWelcome)
         this.end(id, "left");
-    for (const head of heads)
+    const unknown = heads.filter((head) => {
+      const known = this.open.get(head.roomId);
+      if (!known || known.core.hasEnded)
+        return true;
+      known.core.compare(head);
+      return false;
+    });
+    for (const head of unknown)
       (await this.ensure(head.roomId))?.core.compare(head);
   }
 
@@ -180,7 +187,7 @@ export class Rooms {
     const keeper = new Keeper(this.context, core);
     opened = { core, keeper, room: new Room(this.context, core, keeper) };
     this.open.set(id, opened);
-    if (core.state.broken)
+    if (core.state.broken || core.state.wasAway)
       keeper.kick(1000);
     // A group that nobody has founded, because whoever created the room went away.
     if (!core.group)
@@ -204,7 +211,7 @@ export class Rooms {
       group: (group) => room().emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) }),
       committed: (added, removed) => opened().keeper.check(added, removed),
       reconcile: (cause) => {
-        if (cause === "broken")
+        if (cause === "broken" || cause === "away")
           opened().keeper.kick(Math.random() * 1000);
         else if (cause === "reset")
           opened().keeper.kick((opened().core.state.role === "member" ? 1500 : 100) + Math.random() * 1000);

@@ -69,6 +69,9 @@ export function groupIdOf(room: Uint8Array, generation: number): Bytes {
   return id;
 }
 
+/** Which group of its room, as its id tells; -1 of an id that was made otherwise. */
+export const generationOf = (groupId: Uint8Array): number => groupId.length === 20 ? new DataView(groupId.buffer, groupId.byteOffset).getUint32(16) : -1;
+
 export class Group {
   private constructor(private readonly state: ClientState) {}
 
@@ -117,8 +120,7 @@ export class Group {
   }
 
   get generation(): number {
-    const id = copy(this.state.groupContext.groupId);
-    return id.length === 20 ? new DataView(id.buffer).getUint32(16) : -1;
+    return generationOf(this.state.groupContext.groupId);
   }
 
   get epoch(): number {

@@ -17,6 +17,8 @@ export interface Context {
   outbox: Outbox;
   /** Aborted when the client is closed. */
   closing: AbortSignal;
+  /** Takes in the Welcomes that wait for this device. */
+  fetchWelcomes(): Promise<void>;
   /** The group of some room cannot be followed any more: start the device anew. */
   heal(): void;
   warn(warning: { kind: string; roomId?: string; detail?: string }): void;

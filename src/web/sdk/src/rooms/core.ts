@@ -24,7 +24,7 @@ export interface CoreListener {
   /** Another's Commit has changed who is in the group. The server cannot look into it, so members see whether it was right to. */
   committed(added: Leaf[], removed: Leaf[]): void;
   /** Whether the group's leaves should be compared with the devices. */
-  reconcile(cause: "roster" | "devices" | "reset" | "joined" | "broken"): void;
+  reconcile(cause: "roster" | "devices" | "reset" | "joined" | "away" | "broken"): void;
   ended(change: "left" | "deleted"): void;
 }
 
@@ -295,13 +295,14 @@ export class RoomCore {
       if (page) {
         if (state.cursor !== undefined && page.headSeq < state.cursor)
           this.context.warn({ kind: "logRewound", roomId: this.id, detail: `The server's log ends at ${page.headSeq}; this device has read it to ${state.cursor}.` });
-        // What lies between has expired, or stems from before this user came, or from between two stays.
+        if (state.cursor !== undefined && page.firstSeq > state.high + 1)
+          await this.passGap(draft, page.firstSeq);
+        // What lies between has expired, or stems from before this user came.
         if ((state.cursor ?? -1) < page.firstSeq - 1) {
-          for (const own of state.cursor === undefined ? [] : this.context.outbox.ackedUpTo(this.id, page.firstSeq - 1))
-            await acceptOwn(this, draft, own, this.listener);
           state.cursor = page.firstSeq - 1;
+          state.high = Math.max(state.high, state.cursor);
         }
-        draft.after.push(() => this.passedGap());
+        draft.after.push(() => this.gapPassed());
       }
       for (const entry of entries) {
         if (entry.seq <= (state.cursor ?? -1))
@@ -316,7 +317,18 @@ export class RoomCore {
     }, { relaxed: true });
   }
 
-  private passedGap(): void {
+  /** What lies between has expired, or this user was out of the room: then the group may have gone on without this device, and what it encrypts would be for an epoch of before. */
+  private async passGap(draft: Draft, firstSeq: number): Promise<void> {
+    for (const own of this.context.outbox.ackedUpTo(this.id, firstSeq - 1))
+      await acceptOwn(this, draft, own, this.listener);
+    this.context.outbox.encryptAnew(draft);
+    if (!canFollow(draft))
+      return;
+    draft.state.wasAway = true;
+    draft.after.push(() => this.listener.reconcile("away"));
+  }
+
+  private gapPassed(): void {
     if (!this.beforeGap)
       return;
     this.beforeGap = false;
@@ -325,14 +337,17 @@ export class RoomCore {
 
   /** Joins where the log has been already. Entries that came by before the Welcome was here are read again. */
   private async useWelcome(): Promise<void> {
-    const welcome = this.currentWelcome;
-    if (!welcome || this.current.cursor === undefined || welcome.seq > this.current.cursor)
+    if (!this.currentWelcome)
       return;
     await this.exclusively(async (draft) => {
+      const { welcome, state } = draft;
+      if (!welcome || state.cursor === undefined || welcome.seq > state.cursor)
+        return false;
       await enter(this, draft, this.listener);
-      draft.state.cursor = welcome.seq;
+      state.cursor = welcome.seq;
+      this.dirty = true;
+      return true;
     });
-    this.dirty = true;
   }
 
   private async adopt(draft: Draft, options: WriteOptions): Promise<void> {

@@ -1,6 +1,6 @@
 import { equal, idBytes, toHex } from "../bytes.js";
 import { decodeContent, type Content } from "../content.js";
-import { Group, groupIdOf, type Leaf } from "../mls/group.js";
+import { generationOf, Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { readHeader } from "../mls/messages.js";
 import { keys } from "../store/store.js";
 import type { LogEntry } from "../wire.js";
@@ -12,8 +12,7 @@ import { isEncrypted, toMessage, type MessageRecord, type RoomState, type Sender
 export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, listener: CoreListener): Promise<void> {
   const { state } = draft;
   // A Welcome for a place that has been passed waits until the log is read again from there.
-  const entered = draft.welcome !== undefined && draft.welcome.seq <= entry.seq && draft.welcome.seq >= (state.cursor ?? -1);
-  if (entered)
+  if (draft.welcome && draft.welcome.seq <= entry.seq && draft.welcome.seq >= (state.cursor ?? -1))
     await enter(core, draft, listener);
   // Read before, and now again with the group that was missing: only what needed it counts.
   const again = entry.seq <= state.high;
@@ -30,12 +29,6 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
     return;
   switch (entry.kind) {
     case "memberJoined":
-      if (entry.userId === core.context.session.userId && !entered && canFollow(draft)) {
-        state.wasAway = true;
-        core.context.outbox.encryptAnew(draft);
-      }
-      draft.after.push(() => listener.roster(), () => listener.reconcile("roster"));
-      break;
     case "memberLeft":
       draft.after.push(() => listener.roster(), () => listener.reconcile("roster"));
       break;
@@ -116,12 +109,12 @@ async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, liste
   // Without a group, or of an epoch that this device was not in: not for it. Nothing to show, and nothing lost if a Welcome comes yet.
   if (!group || !canFollow(draft) || (header && equal(header.groupId, group.id) && header.epoch < group.epoch && !group.epochs.includes(header.epoch)))
     return;
-  if (!header || header.contentType !== "application" || !equal(header.groupId, group.id)) {
-    await unreadable(draft, entry, "not a message of this group", listener);
+  if (header && isLater(header, group)) {
+    breakChain(draft, entry.seq, listener);
     return;
   }
-  if (header.epoch > group.epoch) {
-    breakChain(draft, entry.seq, listener);
+  if (!header || header.contentType !== "application" || !equal(header.groupId, group.id)) {
+    await unreadable(draft, entry, "not a message of this group", listener);
     return;
   }
   let opened: { group: Group; sender: Leaf; plaintext: Uint8Array };
@@ -279,6 +272,11 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   if (added.length + removed.length > 0)
     draft.after.push(() => listener.committed(added, removed));
 }
+
+/** Of an epoch that the group has not come to here, or of a group that the room has begun since. The server hands out neither before the entry that leads there. */
+const isLater = (header: { groupId: Uint8Array; epoch: number }, group: Group): boolean => equal(header.groupId, group.id)
+  ? header.epoch > group.epoch
+  : equal(header.groupId.subarray(0, 16), group.id.subarray(0, 16)) && generationOf(header.groupId) > group.generation;
 
 /** The group went on without this device: a Commit that it needs is not in the log that it can read. @internal */
 export function breakChain(draft: Draft, seq: number, listener: CoreListener): void {

@@ -293,11 +293,17 @@ export class Keeper {
   /** The group cannot be followed any more. If that is the newest Commit's fault, the others will say so too; if not, this device starts anew. */
   private async mend(): Promise<void> {
     const broken = this.core.state.broken!;
-    // Whoever was removed and added again while this device was away has a Welcome on its way.
-    const patience = broken.why === "chain" ? broken.since + welcomeMs - Date.now() : 0;
-    if (patience > 0) {
-      this.kick(patience);
-      return;
+    // Whoever was removed and added again while this device was away has a Welcome, or one on its way; starting anew would throw it away.
+    if (broken.why === "chain") {
+      const patience = broken.since + welcomeMs - Date.now();
+      if (patience > 0) {
+        this.kick(patience);
+        return;
+      }
+      await this.context.fetchWelcomes();
+      await this.core.catchUp();
+      if (!this.core.state.broken)
+        return;
     }
     if (broken.why === "commit" && !broken.reported) {
       try {

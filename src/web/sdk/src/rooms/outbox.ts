@@ -215,17 +215,21 @@ export class Outbox {
     this.isOpen = false;
   }
 
-  /** This user was out of the room: whatever was encrypted before that is encrypted again. Should it have got through, its readers know it by its content's id. */
+  /** This user may have been out of the room: whatever was encrypted before that is encrypted again. Should it have got through, its readers know it by its content's id. */
   encryptAnew(draft: Draft): void {
     for (const item of this.items)
-      if (item.roomId === draft.state.id && item.acked === undefined && item.ciphertext)
+      if (item.roomId === draft.state.id && item.acked === undefined && item.ciphertext && draft.changes.get(keys.outbox(item.position)) !== null)
         this.unseal(draft, item);
   }
 
   private unseal(draft: Draft, item: Tracked): void {
     const fresh = bare({ ...item, clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined });
     draft.put(keys.outbox(item.position), fresh);
-    draft.after.push(() => Object.assign(item, { clientMessageId: fresh.clientMessageId, ciphertext: undefined, epoch: undefined, generation: undefined }));
+    draft.after.push(() => {
+      // Unless its ack has come meanwhile: then the log brings it back under the old name.
+      if (item.acked === undefined)
+        Object.assign(item, { clientMessageId: fresh.clientMessageId, ciphertext: undefined, epoch: undefined, generation: undefined });
+    });
   }
 
   /** The room is over: its sends are refused. */
@@ -326,7 +330,8 @@ export class Outbox {
 
   /** Sends a batch. Returns the error that the rest must wait for, if there is one. */
   private async send(core: RoomCore, batch: Tracked[]): Promise<ErrorBody | undefined> {
-    if (!this.isOpen || !core.isReady)
+    // Things may have changed since it was prepared.
+    if (!this.isOpen || !core.isReady || batch.some((item) => !item.ciphertext))
       throw SecureMessagingError.unreachable();
     const results = await this.context.hub.sendBatch(batch.map((item) => ({
       roomId: item.roomId, clientMessageId: item.clientMessageId, ciphertext: item.ciphertext, timeToLiveSeconds: item.timeToLiveSeconds ?? null, epoch: item.epoch,
