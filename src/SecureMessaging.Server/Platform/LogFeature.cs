@@ -46,6 +46,7 @@ internal static class LogFeature
         builder.Services.AddSingleton(live);
         // Behind the framework's factory, which makes one logger a category. Serilog's own makes one each time it is asked: four for each connection, alive as long as it.
         builder.Logging.ClearProviders().AddSerilog(configuration.CreateLogger(), dispose: true);
+        // That factory would add the ids of a request's spans to each line, which Serilog does by itself.
         builder.Logging.Configure(options => options.ActivityTrackingOptions = ActivityTrackingOptions.None);
     }
 

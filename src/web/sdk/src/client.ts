@@ -11,6 +11,7 @@ import { Session } from "./net/session.js";
 import { Rooms } from "./rooms.js";
 import type { Room } from "./room.js";
 import type { Context } from "./rooms/context.js";
+import { Dispatcher } from "./rooms/dispatcher.js";
 import { Outbox } from "./rooms/outbox.js";
 import { keys, MemoryStore, pack, read, type Store } from "./store/store.js";
 import { Backoff, sleep } from "./timing.js";
@@ -84,8 +85,9 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     super();
     const people = new People(store);
     people.onIdentityChange = (change) => this.emit("identityChanged", change);
-    this.context = outbox.context = {
-      session, store, hub, device, outbox, people, keyPackages: new KeyPackages(device, session, store), closing: this.closing.signal,
+    const dispatcher = new Dispatcher((roomId) => this.rooms.core(roomId));
+    this.context = outbox.context = dispatcher.context = {
+      session, store, hub, device, outbox, dispatcher, people, keyPackages: new KeyPackages(device, session, store), closing: this.closing.signal,
       fetchWelcomes: () => this.rooms.fetchWelcomes(), heal: () => this.heal(), warn: (warning) => this.emit("warning", warning),
     };
     this.rooms = new Rooms(this.context);
@@ -146,10 +148,9 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     const device = await OwnDevice.load(session, store);
     const pushes = new PushesTo();
     const hub = new HubLink(session, pushes);
-    let client: SecureMessaging | undefined;
-    const outbox = new Outbox(store, (roomId) => client?.rooms.core(roomId));
+    const outbox = new Outbox(store);
     await outbox.load();
-    client = new SecureMessaging(session, store, device, hub, outbox, pushes);
+    const client = new SecureMessaging(session, store, device, hub, outbox, pushes);
     await client.rooms.load();
     return client;
   }
@@ -237,14 +238,14 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       },
       connected: () => {
         // Of a connection that takes another's place nothing is known yet either.
-        this.context.outbox.close();
+        this.context.dispatcher.close();
         this.emit("connected", undefined);
         this.inBackground(() => this.refreshDevice());
         this.inBackground(() => this.followHeads());
       },
       lost: () => {
         this.followed++;
-        this.context.outbox.close();
+        this.context.dispatcher.close();
         this.emit("disconnected", undefined);
       },
     };
@@ -260,7 +261,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       if (turn !== this.followed)
         return;
       const compared = this.rooms.compare(heads);
-      this.context.outbox.open();
+      this.context.dispatcher.open();
       await compared;
       await sleep(headsEveryMs * (0.75 + Math.random() / 2), this.closing.signal);
     }

@@ -79,13 +79,14 @@ export class Rooms {
       // The answer may be older than a Welcome to come back. If it is not, reading the log will tell.
       if (!heads.some((head) => head.roomId === id) && !this.open.get(id)!.core.isWelcome)
         this.end(id, "left");
-    const unknown = heads.filter((head) => {
+    const unknown: RoomHead[] = [];
+    for (const head of heads) {
       const known = this.open.get(head.roomId);
-      if (!known || known.core.hasEnded)
-        return true;
-      known.core.compare(head);
-      return false;
-    });
+      if (known && !known.core.hasEnded)
+        known.core.compare(head);
+      else
+        unknown.push(head);
+    }
     for (const head of unknown)
       (await this.ensure(head.roomId))?.core.compare(head);
   }

@@ -4,6 +4,7 @@ import type { People } from "../account/people.js";
 import type { HubLink } from "../net/hub.js";
 import type { Session } from "../net/session.js";
 import type { Store } from "../store/store.js";
+import type { Dispatcher } from "./dispatcher.js";
 import type { Outbox } from "./outbox.js";
 
 /** What rooms share. @internal */
@@ -15,6 +16,7 @@ export interface Context {
   keyPackages: KeyPackages;
   people: People;
   outbox: Outbox;
+  dispatcher: Dispatcher;
   /** Aborted when the client is closed. */
   closing: AbortSignal;
   /** Takes in the Welcomes that wait for this device. */

@@ -42,8 +42,8 @@ export class RoomCore {
   private running: Promise<void> | undefined;
   private readonly turn = new Mutex();
   private ended = false;
-  /** The log goes on past a gap that has not been read over: this user may have been out of the room. */
-  private beforeGap = false;
+  /** Where the server has said that the log begins. When that is past what has been read, this user may have been out of the room. */
+  private beginning = 0;
   /** Resolves when nothing is left of a room that has ended; only then it may be opened again. */
   ending: Promise<void> = Promise.resolve();
 
@@ -104,7 +104,7 @@ export class RoomCore {
 
   /** Whether messages can be encrypted. */
   get isReady(): boolean {
-    return !this.ended && !this.beforeGap && !this.current.wasAway && this.group !== undefined && this.group.epoch > 0;
+    return !this.ended && this.beginning <= (this.current.cursor ?? 0) + 1 && !this.current.wasAway && this.group !== undefined && this.group.epoch > 0;
   }
 
   /** Runs alone, with a draft that is stored as a whole when `work` returns true. */
@@ -130,11 +130,9 @@ export class RoomCore {
 
   /** What the server says of the log, when there is a connection again. */
   compare({ headSeq, firstSeq }: RoomHead): void {
-    const { cursor } = this.current;
-    if (cursor === headSeq)
-      return;
-    this.beforeGap = cursor !== undefined && firstSeq > cursor + 1;
-    void this.catchUp();
+    this.beginning = firstSeq;
+    if (this.current.cursor !== headSeq)
+      void this.catchUp();
   }
 
   /** This user was out of the room for a while, and the room is in this epoch now: has the group gone on without this device? */
@@ -146,7 +144,7 @@ export class RoomCore {
       delete state.wasAway;
       if (canFollow(draft) && (group!.generation < generation || (group!.generation === generation && group!.epoch < epoch)))
         breakChain(draft, state.cursor ?? 0, this.listener);
-      draft.after.push(() => this.context.outbox.wake(this.id));
+      draft.after.push(() => this.context.dispatcher.wake(this.id));
       return true;
     });
   }
@@ -301,8 +299,8 @@ export class RoomCore {
         if ((state.cursor ?? -1) < page.firstSeq - 1) {
           state.cursor = page.firstSeq - 1;
           state.high = Math.max(state.high, state.cursor);
+          draft.after.push(() => this.context.dispatcher.wake(this.id));
         }
-        draft.after.push(() => this.gapPassed());
       }
       for (const entry of entries) {
         if (entry.seq <= (state.cursor ?? -1))
@@ -326,13 +324,6 @@ export class RoomCore {
       return;
     draft.state.wasAway = true;
     draft.after.push(() => this.listener.reconcile("away"));
-  }
-
-  private gapPassed(): void {
-    if (!this.beforeGap)
-      return;
-    this.beforeGap = false;
-    this.context.outbox.wake(this.id);
   }
 
   /** Joins where the log has been already. Entries that came by before the Welcome was here are read again. */

@@ -89,7 +89,7 @@ export async function enter(core: RoomCore, draft: Draft, listener: CoreListener
   const joined = Group.restore(welcome.base, new Map([[welcome.epoch, welcome.ratchet]]));
   await draft.replaceGroup(known ? joined.inherit(known) : joined);
   tellGroup(draft, listener);
-  draft.after.push(() => core.context.outbox.wake(core.id), () => listener.reconcile("joined"));
+  draft.after.push(() => core.context.dispatcher.wake(core.id), () => listener.reconcile("joined"));
 }
 
 async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, listener: CoreListener): Promise<void> {
@@ -231,7 +231,7 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
     await draft.replaceGroup(draft.group ? draft.group.merge(after) : after);
     draft.setPending(undefined);
     tellGroup(draft, listener);
-    draft.after.push(() => core.context.outbox.wake(core.id));
+    draft.after.push(() => core.context.dispatcher.wake(core.id));
     return;
   }
   const header = readHeader(entry.ciphertext!);
@@ -268,7 +268,7 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   else
     state.out = true;
   tellGroup(draft, listener);
-  draft.after.push(() => void core.context.people.seeLeaves(added).catch(() => undefined), () => core.context.outbox.wake(core.id));
+  draft.after.push(() => void core.context.people.seeLeaves(added).catch(() => undefined), () => core.context.dispatcher.wake(core.id));
   if (added.length + removed.length > 0)
     draft.after.push(() => listener.committed(added, removed));
 }

@@ -1,13 +1,12 @@
 import { newId } from "../bytes.js";
 import { decodeContent, encodeContent, pad, type Content } from "../content.js";
-import { readErrorBody, SecureMessagingError, type ErrorBody } from "../errors.js";
+import { SecureMessagingError, type ErrorBody } from "../errors.js";
+import type { Group } from "../mls/group.js";
 import { keys, pack, read, unpack, type Store } from "../store/store.js";
-import { Backoff, defer, type Deferred } from "../timing.js";
-import { limits } from "../wire.js";
+import { defer, type Deferred } from "../timing.js";
 import type { Context } from "./context.js";
-import type { RoomCore } from "./core.js";
 import type { Draft } from "./draft.js";
-import { canFollow, type OwnSend } from "./entries.js";
+import type { OwnSend } from "./entries.js";
 
 /** A send from when the application asked for it until the log has brought it back. @internal */
 export interface OutboxItem {
@@ -46,30 +45,21 @@ export interface Stored {
   seq: number;
 }
 
-interface Tracked extends OutboxItem { stored: Deferred<Stored>; acked?: number; ackedAt?: number }
+/** An item in memory, with what only memory knows. @internal */
+export interface Tracked extends OutboxItem { stored: Deferred<Stored>; acked?: number; ackedAt?: number }
 
-const itemsPerBatch = 32;
-
-/**
- * Sends that have not come back in the log. An item is encrypted for one epoch, stored, and then sent with the same bytes and the same id until the server says yes or no:
- * so it is stored once. When the server says that its epoch is over, and the log up to its head does not hold it, it is encrypted anew under another id. A room's
- * items are sent in order, and those of an older epoch before any of a newer. @internal
- */
+/** Sends that have not come back in the log, and those that the server has refused, as this device keeps them. {@link Dispatcher} brings them to the server. @internal */
 export class Outbox {
   private readonly items: Tracked[] = [];
   private readonly failures: FailedItem[] = [];
-  private readonly pumps = new Map<string, Promise<void>>();
-  private readonly again = new Set<string>();
   private next = 1;
-  /** Whether the server has said on this connection how far the logs are. Before that a room may be another one than this device takes it for. */
-  private isOpen = false;
   /** What waits in a room is another. */
   onChanged: ((roomId: string) => void) | undefined;
   /** A send that the server has refused for good. */
   onFailed: ((failure: { roomId: string; id: string; error: SecureMessagingError }) => void) | undefined;
   context!: Context;
 
-  constructor(private readonly store: Store, private readonly coreOf: (roomId: string) => RoomCore | undefined) {}
+  constructor(private readonly store: Store) {}
 
   async load(): Promise<void> {
     for (const [, value] of await this.store.list(keys.outboxes)) {
@@ -138,7 +128,7 @@ export class Outbox {
     }
     if (failed)
       this.failures.splice(this.failures.indexOf(failed), 1);
-    this.wake(roomId);
+    this.context.dispatcher.wake(roomId);
     return { id: item.id, stored: tracked.stored.promise };
   }
 
@@ -149,6 +139,21 @@ export class Outbox {
   /** Sends of a room that have not come back, in their order. */
   waiting(roomId: string): OutboxItem[] {
     return this.items.filter((item) => item.roomId === roomId);
+  }
+
+  /** Those of them that the server has not said yes to. */
+  unsent(roomId: string): Tracked[] {
+    return this.items.filter((item) => item.roomId === roomId && item.acked === undefined);
+  }
+
+  /** Whether the log has not brought it back, and nobody has refused it. */
+  holds(item: Tracked): boolean {
+    return this.items.includes(item);
+  }
+
+  /** Rooms with sends that have not come back. */
+  rooms(): Set<string> {
+    return new Set(this.items.map((item) => item.roomId));
   }
 
   /** Sends of a room that the server has refused for good. */
@@ -188,41 +193,22 @@ export class Outbox {
     });
   }
 
-  /** There may be something to send, or a way to. */
-  wake(roomId: string): void {
-    if (this.pumps.has(roomId)) {
-      this.again.add(roomId);
-      return;
-    }
-    if (!this.items.some((item) => item.roomId === roomId && item.acked === undefined))
-      return;
-    this.pumps.set(roomId, this.pump(roomId).finally(() => {
-      this.pumps.delete(roomId);
-      if (this.again.delete(roomId) && !this.context.closing.aborted)
-        this.wake(roomId);
-    }));
-  }
-
-  /** The server has said how far the logs are. */
-  open(): void {
-    this.isOpen = true;
-    for (const roomId of new Set(this.items.map((item) => item.roomId)))
-      this.wake(roomId);
-  }
-
-  /** There is no connection. */
-  close(): void {
-    this.isOpen = false;
-  }
-
   /** This user may have been out of the room: whatever was encrypted before that is encrypted again. Should it have got through, its readers know it by its content's id. */
   encryptAnew(draft: Draft): void {
-    for (const item of this.items)
-      if (item.roomId === draft.state.id && item.acked === undefined && item.ciphertext && draft.changes.get(keys.outbox(item.position)) !== null)
+    for (const item of this.unsent(draft.state.id))
+      // Unless this same draft has just brought it back.
+      if (item.ciphertext && draft.changes.get(keys.outbox(item.position)) !== null)
         this.unseal(draft, item);
   }
 
-  private unseal(draft: Draft, item: Tracked): void {
+  /** It is encrypted, and keeps these bytes. */
+  seal(draft: Draft, item: Tracked, ciphertext: Uint8Array, { epoch, generation }: Group): void {
+    draft.put(keys.outbox(item.position), bare({ ...item, ciphertext, epoch, generation }));
+    draft.after.push(() => Object.assign(item, { ciphertext, epoch, generation }));
+  }
+
+  /** It will be encrypted again, under another id. */
+  unseal(draft: Draft, item: Tracked): void {
     const fresh = bare({ ...item, clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined });
     draft.put(keys.outbox(item.position), fresh);
     draft.after.push(() => {
@@ -239,161 +225,14 @@ export class Outbox {
       await this.fail(item, error);
   }
 
-  private async pump(roomId: string): Promise<void> {
-    const { closing } = this.context;
-    const backoff = new Backoff();
-    let atOnce = itemsPerBatch;
-    while (!closing.aborted) {
-      this.again.delete(roomId);
-      const core = this.coreOf(roomId);
-      if (!this.isOpen || !core?.isReady)
-        return;
-      let wait: number | undefined;
-      try {
-        const batch = await this.prepare(core, atOnce);
-        if (batch.length === 0)
-          return;
-        const error = await this.trySend(core, batch);
-        if (error === "batchRefused") {
-          // Find out which item is to blame.
-          atOnce = 1;
-          continue;
-        }
-        if (!error) {
-          backoff.reset();
-          continue;
-        }
-        wait = error.retryAfterMs;
-      } catch (error) {
-        if (error instanceof SecureMessagingError && error.code === "SignedOut")
-          return;
-        if (error instanceof SecureMessagingError)
-          wait = error.retryAfterMs;
-        else if (!closing.aborted)
-          this.context.warn({ kind: "outboxFailed", roomId, detail: error instanceof Error ? error.stack ?? error.message : String(error) });
-      }
-      await backoff.wait(wait, closing).catch(() => undefined);
-    }
-  }
-
-  /** Sends a batch, and settles what a definite no to the whole of it means. */
-  private async trySend(core: RoomCore, batch: Tracked[]): Promise<ErrorBody | "batchRefused" | undefined> {
-    try {
-      return await this.send(core, batch);
-    } catch (error) {
-      if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "Unauthenticated" || error.code === "SignedOut")
-        throw error;
-      if (batch.length > 1)
-        return "batchRefused";
-      await this.refused(core, batch[0]!, error);
-      return undefined;
-    }
-  }
-
-  /** The next items, encrypted and stored, all for one epoch. */
-  private async prepare(core: RoomCore, atMost: number): Promise<Tracked[]> {
-    const waiting = this.items.filter((item) => item.roomId === core.id && item.acked === undefined).slice(0, atMost);
-    const first = waiting[0];
-    if (!first)
-      return [];
-    if (!first.ciphertext) {
-      const last = waiting.findIndex((item) => item.ciphertext);
-      const fresh = last < 0 ? waiting : waiting.slice(0, last);
-      await core.exclusively(async (draft) => {
-        let group = draft.group;
-        if (!group || !canFollow(draft) || draft.state.wasAway)
-          return false;
-        let bytes = 0;
-        const sealed: [Tracked, Uint8Array][] = [];
-        for (const item of fresh) {
-          const padded = pad(encodeContent(item));
-          if (sealed.length > 0 && (bytes += padded.length + 512) > limits.batchBytes / 2)
-            break;
-          const result: { group: typeof group; message: Uint8Array } = await group.encrypt(padded);
-          group = result.group;
-          sealed.push([item, result.message]);
-        }
-        const { epoch, generation } = group;
-        draft.usedKeys(group, epoch);
-        for (const [item, ciphertext] of sealed)
-          draft.put(keys.outbox(item.position), bare({ ...item, ciphertext, epoch, generation }));
-        draft.after.push(() => {
-          for (const [item, ciphertext] of sealed)
-            Object.assign(item, { ciphertext, epoch, generation });
-        });
-        return true;
-      });
-    }
-    const ready = waiting.findIndex((item) => !item.ciphertext || item.epoch !== first.epoch || item.generation !== first.generation);
-    return ready < 0 ? waiting : waiting.slice(0, ready);
-  }
-
-  /** Sends a batch. Returns the error that the rest must wait for, if there is one. */
-  private async send(core: RoomCore, batch: Tracked[]): Promise<ErrorBody | undefined> {
-    // Things may have changed since it was prepared.
-    if (!this.isOpen || !core.isReady || batch.some((item) => !item.ciphertext))
-      throw SecureMessagingError.unreachable();
-    const results = await this.context.hub.sendBatch(batch.map((item) => ({
-      roomId: item.roomId, clientMessageId: item.clientMessageId, ciphertext: item.ciphertext, timeToLiveSeconds: item.timeToLiveSeconds ?? null, epoch: item.epoch,
-    })));
-    if (!Array.isArray(results) || results.length !== batch.length)
-      throw SecureMessagingError.unreachable();
-    for (const [i, item] of batch.entries()) {
-      const { ack, error } = results[i]!;
-      if (ack) {
-        if (ack.clientMessageId !== item.clientMessageId)
-          throw SecureMessagingError.unreachable();
-        await this.acked(core, item, ack.seq, ack.createdAt.getTime());
-        continue;
-      }
-      const body = readErrorBody(error);
-      if (!body || body.retryable || body.code === "Unauthenticated")
-        return body ?? { code: "Internal", message: "", retryable: true };
-      const { epoch } = item;
-      await this.refused(core, item, new SecureMessagingError(body));
-      // What comes after it was encrypted for the same epoch; it must not overtake. A server that does not want the epoch that its own log has come to is asked with pauses.
-      if (body.code === "EpochTooOld" || body.code === "WrongEpoch")
-        return core.group?.epoch === epoch ? { code: "Unavailable", message: "", retryable: true } : undefined;
-    }
-    return undefined;
-  }
-
-  private async acked(core: RoomCore, item: Tracked, seq: number, at: number): Promise<void> {
-    item.acked = seq;
-    item.ackedAt = at;
-    item.stored.resolve({ seq });
-    // Stored by an earlier attempt, at a place that the log has gone past.
-    if (core.isReady && (core.state.cursor ?? -1) >= seq)
-      await core.keepOwn(() => this.items.includes(item) ? { ...item, seq, at } : undefined);
-  }
-
   /** Sends that are stored at a place up to this one and have not come back, oldest first. */
   ackedUpTo(roomId: string, seq: number): OwnSend[] {
     return this.items.filter((item) => item.roomId === roomId && item.acked !== undefined && item.acked <= seq)
       .map((item) => ({ ...item, seq: item.acked!, at: item.ackedAt! })).sort((a, b) => a.seq - b.seq);
   }
 
-  /** The server's no is definite. One that is about the epoch means: look whether an earlier attempt got through, and if not, encrypt again. */
-  private async refused(core: RoomCore, item: Tracked, error: unknown): Promise<void> {
-    if (!(error instanceof SecureMessagingError) || error.retryable)
-      throw error;
-    const aboutEpoch = error.code === "EpochTooOld" || error.code === "WrongEpoch" || item.generation !== core.state.generation;
-    if (!aboutEpoch || core.hasEnded) {
-      await this.fail(item, error);
-      return;
-    }
-    await core.catchUp();
-    if (!this.items.includes(item))
-      return;
-    await core.exclusively(async (draft) => {
-      if (!this.items.includes(item))
-        return false;
-      this.unseal(draft, item);
-      return true;
-    });
-  }
-
-  private async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
+  /** The server has refused it for good, or it has no room any more. */
+  async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
     const changes = new Map<string, Uint8Array | null>([[keys.outbox(item.position), null]]);
     const { roomId, id, content, at, timeToLiveSeconds } = item;
     let failed: FailedItem | undefined;
