@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using Dapper;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Server;
@@ -114,14 +115,18 @@ internal sealed class Seed
 
     private static Guid SessionOf(int roomSize, int client) => Id(3, roomSize, client);
 
+    /// <summary>The same in each run, and as evenly spread as the random ids of real rooms: servers divide rooms by their ids.</summary>
     private static Guid Id(byte kind, int roomSize, int number)
     {
-        Span<byte> bytes = stackalloc byte[16];
-        bytes[0] = kind;
-        BinaryPrimitives.WriteInt32BigEndian(bytes[1..], roomSize);
-        bytes[6] = 0x40;
-        bytes[8] = 0x80;
-        BinaryPrimitives.WriteInt32BigEndian(bytes[12..], number);
-        return new Guid(bytes, bigEndian: true);
+        Span<byte> name = stackalloc byte[9];
+        name[0] = kind;
+        BinaryPrimitives.WriteInt32BigEndian(name[1..], roomSize);
+        BinaryPrimitives.WriteInt32BigEndian(name[5..], number);
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(name, hash);
+        // RFC 9562 section 5.8
+        hash[6] = (byte)(hash[6] & 0x0f | 0x80);
+        hash[8] = (byte)(hash[8] & 0x3f | 0x80);
+        return new Guid(hash[..16], bigEndian: true);
     }
 }
