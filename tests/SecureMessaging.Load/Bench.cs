@@ -166,13 +166,15 @@ internal sealed class Bench(Options options) : IAsyncDisposable
     private async Task StoreAsync(string engine, string[] settings, Child? process)
     {
         var appends = new List<Row>();
+        var singles = new List<Row>();
         var raws = new List<Row>();
         var limit = await StoreLimit.OpenAsync(settings, process, options.Payload);
         await using var closing = limit;
         for (var run = 1; run <= options.Runs; run++)
         {
             Progress.Show($"store: {engine}, run {run}");
-            appends.Add(await limit.AppendAsync($"store, {engine}", options.Duration));
+            appends.Add(await limit.AppendAsync($"store, {engine}", StoreLimit.Batch, options.Duration));
+            singles.Add(await limit.AppendAsync($"store, {engine}", 1, options.Duration));
             if (process is not null)
                 raws.Add(await limit.InsertAsync($"store, {engine}", options.Duration));
         }
@@ -182,6 +184,7 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         if (raw is not null)
             Add(raw with { RatioToStoreLimit = 1 });
         Add(append with { RatioToStoreLimit = append.MessagesPerSecond / raw?.MessagesPerSecond });
+        Add(Row.Median(singles, row => row.MessagesPerSecond));
     }
 
     /// <summary>Measures each subject in turn, several times over, and reports the medians beside the bare hub's.</summary>

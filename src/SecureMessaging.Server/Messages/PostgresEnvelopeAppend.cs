@@ -1,6 +1,3 @@
-using System.Data;
-using System.Data.Common;
-using Dapper;
 using Npgsql;
 using NpgsqlTypes;
 using SecureMessaging.Protocol;
@@ -8,104 +5,217 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
 
-/// <summary>A whole batch in one round trip.</summary>
+/// <summary>A whole batch in one statement, which is its own transaction.</summary>
 /// <remarks>
-/// 1. Lock the rooms in the order of their ids, so that two nodes cannot deadlock.
-/// 2. In a second statement, whose snapshot is taken after the locks are held, check and insert everything. In one statement the checks
-///    would see memberships as they were before waiting for the lock, and a removed member's send would slip in.
-/// Both travel together and form one implicit transaction, commit included. A room that came to be between the two is not locked and may be gone again: only what
-/// could be bumped is inserted.
+/// 1. Lock the rooms in the order of their ids, so that two nodes cannot deadlock, and then the memberships. A locked row is read as it is, not as it was when the
+///    statement began to wait: a removed member's send is refused, and no seq is given twice.
+/// 2. Check each envelope, number what is to be stored, raise the rooms' last_seq and insert.
+/// An id that is there already is a violation of the unique index, which undoes the statement; the next attempt looks for earlier ones. As repeats come in bursts
+/// (a lost connection, a killed node), all look for a while after one. So the usual envelope does not pay for it, and nobody can make others be undone often.
 ///
-/// Each envelope is looked up by index, one after the other: the lateral joins and their limits leave the planner no other way, and the session
+/// One statement and not two, of which the first would lock: Npgsql hands all but the first to the thread pool, behind whatever a busy node has queued there.
+/// The commonest batch by far, of one envelope, has a statement without the arrays, which starts in two thirds of the time.
+///
+/// Each envelope is looked up by index, one after the other: the lateral joins leave the planner no other way, and the session
 /// (<see cref="PostgresDatabase"/>) keeps one plan that reads no table through. A plan made while the log was small would go on reading all of it until the next
 /// analyze, and making one anew takes longer than appending an envelope.
 /// </remarks>
 internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppend
 {
-    private static readonly string Sql = $"""
-        select r.id from (select id from unnest(@LockIds) as i (id) order by id) i
-        cross join lateral (select id from rooms where id = i.id for no key update) r;
+    private const int MaxAttempts = 4;
+    private static readonly TimeSpan Burst = TimeSpan.FromMinutes(1);
+
+    // What the answer needs to know of the envelope i and its locked room r, and what becomes of it.
+    private static readonly string CheckSql = $"""
+            r.last_seq, r.epoch as room_epoch, r.visible, r.time_to_live, e.seq as old_seq, e.created_at as old_created_at,
+            case when m.user_id is null then {(int)AppendStatus.NotMember}
+                 when e.seq is not null then case
+                     when e.owner_proof = i.owner_proof and (e.ciphertext is null or e.ciphertext = i.ciphertext) then {(int)AppendStatus.Duplicate}
+                     else {(int)AppendStatus.IdTaken} end
+                 when r.scheme = '{Schemes.Mls10}' and i.generation = {Envelope.NoGeneration} then {(int)AppendStatus.NotMls}
+                 when r.scheme = '{Schemes.Mls10}' and i.generation <> r.generation then {(int)AppendStatus.EpochTooOld}
+                 when i.epoch > r.epoch then {(int)AppendStatus.EpochAhead}
+                 when i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} then {(int)AppendStatus.EpochTooOld}
+                 else {(int)AppendStatus.Stored} end as status
+        """;
+
+    private const string LookUpSql = """
+            left join lateral (select user_id from room_members where room_id = r.id and user_id = i.user_id for key share) m on true
+            left join lateral (select * from entries where $11 and room_id = r.id and id = i.id limit 1) e on true
+        """;
+
+    private const string ResultSql =
+        "ord, status, coalesce(last_seq, 0), coalesce(room_epoch, 0), coalesce(visible, false), time_to_live, coalesce(old_seq, 0), old_created_at";
+
+    private static readonly string OneSql = $"""
         with checked as materialized (
-            select i.*, r.last_seq, coalesce(r.epoch, 0) as room_epoch, coalesce(r.visible, false) as visible, e.seq as old_seq, e.created_at as old_created_at,
-                case when least(i.ttl, r.time_to_live) is not null then
-                    date_trunc('minute', @Now + make_interval(secs => least(i.ttl, r.time_to_live)) + interval '59.999999 seconds') end as expires_at,
-                case when m.user_id is null then {(int)AppendStatus.NotMember}
-                     when e.seq is not null then case
-                         when e.owner_proof = i.owner_proof and (e.ciphertext is null or e.ciphertext = i.ciphertext) then {(int)AppendStatus.Duplicate}
-                         else {(int)AppendStatus.IdTaken} end
-                     when r.scheme = '{Schemes.Mls10}' and i.generation = {Envelope.NoGeneration} then {(int)AppendStatus.NotMls}
-                     when r.scheme = '{Schemes.Mls10}' and i.generation <> r.generation then {(int)AppendStatus.EpochTooOld}
-                     when i.epoch > r.epoch then {(int)AppendStatus.EpochAhead}
-                     when i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} then {(int)AppendStatus.EpochTooOld}
-                     else {(int)AppendStatus.Stored} end as status
-            from unnest(@RoomIds, @UserIds, @Ids, @Proofs, @Ciphertexts, @Epochs, @TimesToLive, @Generations)
-                with ordinality as i (room_id, user_id, id, owner_proof, ciphertext, epoch, ttl, generation, ord)
-            left join lateral (select * from rooms where id = i.room_id limit 1) r on true
-            left join lateral (select user_id from room_members where room_id = i.room_id and user_id = i.user_id limit 1) m on true
-            left join lateral (select * from entries where room_id = i.room_id and id = i.id limit 1) e on true),
-        numbered as materialized (
-            select *, case when status = {(int)AppendStatus.Stored}
-                then last_seq + count(*) filter (where status = {(int)AppendStatus.Stored}) over (partition by room_id order by ord) end as seq
-            from checked),
-        bumped as (
-            update rooms r set last_seq = n.last_seq from (select room_id, max(seq) as last_seq from numbered where seq is not null group by room_id) n
-            where r.id = n.room_id returning r.id),
+            select 1 as ord,
+        {CheckSql}
+            from (select $2 as user_id, $3 as id, $4 as owner_proof, $5 as ciphertext, $6 as epoch, $8 as generation) i
+            left join lateral (select * from rooms where id = $1 for no key update) r on true
+        {LookUpSql}),
+        bumped as (update rooms r set last_seq = c.last_seq + 1 from checked c where r.id = $1 and c.status = {(int)AppendStatus.Stored}),
         inserted as (
             insert into entries (room_id, seq, kind, created_at, expires_at, id, owner_proof, ciphertext, epoch, sender_id)
-            select room_id, seq, {(int)EntryKind.Message}, @CreatedAt, expires_at, id, owner_proof, ciphertext, epoch, case when visible then user_id end
-            from numbered where seq is not null and room_id in (select id from bumped))
-        select ord, case when seq is not null and room_id not in (select id from bumped) then {(int)AppendStatus.NotMember} else status end,
-            coalesce(seq, old_seq, 0) as seq, coalesce(old_created_at, @CreatedAt) as created_at, expires_at, room_epoch, visible
-        from numbered
+            select $1, last_seq + 1, {(int)EntryKind.Message}, $10, {ExpirySql("$7")}, $3, $4, $5, $6, case when visible then $2 end
+            from checked where status = {(int)AppendStatus.Stored})
+        select {ResultSql} from checked
         """;
+
+    // Only what decides goes through the materialised parts, where it is copied; the rest is taken from the arrays in the end.
+    private static readonly string ManySql = $"""
+        with room as materialized (
+            select r.* from (select id from unnest($1) as i (id) order by id) i cross join lateral (select * from rooms where id = i.id for no key update) r),
+        checked as materialized (
+            select i.ord, i.nth, r.id as room_id,
+        {CheckSql}
+            from (
+                select ord, ($1)[($12)[ord]] as room_id, ($13)[ord] as nth, ($2)[ord] as user_id, ($3)[ord] as id, ($4)[ord] as owner_proof, ($5)[ord] as ciphertext,
+                    ($6)[ord] as epoch, ($8)[ord] as generation
+                from generate_series(1, cardinality($3)) as i (ord)) i
+            left join room r on r.id = i.room_id
+        {LookUpSql}),
+        refused as materialized (select ord, room_id from checked where status <> {(int)AppendStatus.Stored}),
+        bumped as (
+            update rooms r set last_seq = c.last_seq + c.stored
+            from (select room_id, last_seq, count(*) as stored from checked where status = {(int)AppendStatus.Stored} group by room_id, last_seq) c where r.id = c.room_id),
+        inserted as (
+            insert into entries (room_id, seq, kind, created_at, expires_at, id, owner_proof, ciphertext, epoch, sender_id)
+            select room_id, last_seq + nth - (select count(*) from refused r where r.room_id = c.room_id and r.ord < c.ord), {(int)EntryKind.Message}, $10,
+                {ExpirySql("($7)[ord]")}, ($3)[ord], ($4)[ord], ($5)[ord], ($6)[ord], case when visible then ($2)[ord] end
+            from checked c where status = {(int)AppendStatus.Stored})
+        select {ResultSql} from checked where nth = 1 or status <> {(int)AppendStatus.Stored}
+        """;
+
+    // Ticks; written by one writer for the others to see, sooner or later.
+    private long lookUntil;
 
     /// <remarks>So that the node delivers one batch while the other is being committed.</remarks>
     public int Writers => PostgresDatabase.Threads;
 
-    public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => database.Run(connection =>
+    public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now)
     {
-        using var reader = (DbDataReader)connection.ExecuteReader(Sql, new BatchParameters(batch, now), commandTimeout: Database.CommandTimeoutSeconds);
-        // Past the locked rooms. A failure of either statement surfaces in the reading.
-        reader.NextResult();
-        var outcomes = new AppendOutcome[batch.Count];
-        while (reader.Read())
+        // As exact as Postgres takes it, so that both sides come to the same expiry.
+        now = new DateTime(now.Ticks - (now.Ticks % TimeSpan.TicksPerMicrosecond), DateTimeKind.Utc);
+        for (var attempt = 1; ; attempt++)
         {
-            // Read by type: a mapper would box every field of every row.
-            outcomes[reader.GetInt64(0) - 1] = new AppendOutcome
+            try
             {
-                Status = (AppendStatus)reader.GetInt32(1),
-                Seq = reader.GetInt64(2),
-                CreatedAt = reader.GetDateTime(3),
-                ExpiresAt = reader.IsDBNull(4) ? null : reader.GetDateTime(4),
-                RoomEpoch = reader.GetInt64(5),
-                Visible = reader.GetBoolean(6),
+                var look = now.Ticks < Volatile.Read(ref lookUntil);
+                return database.Run(connection => Append((NpgsqlConnection)connection, batch, now, look));
+            }
+            catch (PostgresException exception) when (attempt < MaxAttempts && exception is { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "entries_id" })
+            {
+                Volatile.Write(ref lookUntil, now.Add(Burst).Ticks);
+            }
+        }
+    }
+
+    private static AppendOutcome[] Append(NpgsqlConnection connection, IReadOnlyList<Envelope> batch, DateTime now, bool look)
+    {
+        using var command = new NpgsqlCommand(batch.Count == 1 ? OneSql : ManySql, connection) { CommandTimeout = Database.CommandTimeoutSeconds };
+        int[]? roomOf = null;
+        if (batch.Count == 1)
+            AddOne(command.Parameters, batch[0], now, look);
+        else
+            roomOf = AddMany(command.Parameters, batch, now, look);
+        var outcomes = new AppendOutcome[batch.Count];
+        var rooms = new Room[batch.Count];
+        using (var reader = command.ExecuteReader())
+        {
+            // A room is told with its first envelope, an envelope if it was not plainly stored.
+            while (reader.Read())
+            {
+                var i = reader.GetInt32(0) - 1;
+                var room = rooms[roomOf?[i] - 1 ?? 0] = new Room(reader.GetInt64(2), reader.GetInt64(3), reader.GetBoolean(4), reader.IsDBNull(5) ? null : reader.GetInt32(5));
+                outcomes[i] = new AppendOutcome
+                {
+                    Status = (AppendStatus)reader.GetInt32(1),
+                    Seq = reader.GetInt64(6),
+                    CreatedAt = reader.IsDBNull(7) ? now.ToMinute() : reader.GetDateTime(7),
+                    RoomEpoch = room.Epoch,
+                    Visible = room.Visible,
+                };
+            }
+        }
+
+        for (var i = 0; i < outcomes.Length; i++)
+        {
+            if (outcomes[i].Status != AppendStatus.Stored)
+                continue;
+            ref var room = ref rooms[roomOf?[i] - 1 ?? 0];
+            outcomes[i] = new AppendOutcome
+            {
+                Status = AppendStatus.Stored,
+                Seq = ++room.LastSeq,
+                CreatedAt = now.ToMinute(),
+                ExpiresAt = LogStore.Expiry(now, batch[i].TimeToLive, room.TimeToLive),
+                RoomEpoch = room.Epoch,
+                Visible = room.Visible,
             };
         }
 
-        reader.NextResult();
         return outcomes;
-    });
+    }
 
-    /// <summary>The batch as one array a column.</summary>
-    private sealed class BatchParameters(IReadOnlyList<Envelope> batch, DateTime now) : SqlMapper.IDynamicParameters
+    private static string ExpirySql(string timeToLive) => $"""
+        case when least({timeToLive}, time_to_live) is not null then
+            date_trunc('minute', $9 + make_interval(secs => least({timeToLive}, time_to_live)) + interval '59.999999 seconds') end
+        """;
+
+    private static void AddOne(NpgsqlParameterCollection parameters, Envelope envelope, DateTime now, bool look)
     {
-        public void AddParameters(IDbCommand command, SqlMapper.Identity identity)
-        {
-            var parameters = ((NpgsqlCommand)command).Parameters;
-            void Add<T>(string name, NpgsqlDbType type, Func<Envelope, T> column) =>
-                parameters.Add(new NpgsqlParameter<T[]>(name, NpgsqlDbType.Array | type) { TypedValue = [.. batch.Select(column)] });
+        Add(parameters, NpgsqlDbType.Uuid, envelope.RoomId);
+        Add(parameters, NpgsqlDbType.Uuid, envelope.UserId);
+        Add(parameters, NpgsqlDbType.Uuid, envelope.Id);
+        Add(parameters, NpgsqlDbType.Bytea, envelope.OwnerProof);
+        Add(parameters, NpgsqlDbType.Bytea, envelope.Ciphertext);
+        Add(parameters, NpgsqlDbType.Bigint, envelope.Epoch);
+        Add(parameters, NpgsqlDbType.Integer, envelope.TimeToLive);
+        Add(parameters, NpgsqlDbType.Integer, envelope.Generation);
+        Add(parameters, NpgsqlDbType.TimestampTz, now);
+        Add(parameters, NpgsqlDbType.TimestampTz, now.ToMinute());
+        Add(parameters, NpgsqlDbType.Boolean, look);
+    }
 
-            parameters.Add(new NpgsqlParameter<Guid[]>("LockIds", NpgsqlDbType.Array | NpgsqlDbType.Uuid) { TypedValue = [.. batch.Select(e => e.RoomId).Distinct()] });
-            Add("RoomIds", NpgsqlDbType.Uuid, e => e.RoomId);
-            Add("UserIds", NpgsqlDbType.Uuid, e => e.UserId);
-            Add("Ids", NpgsqlDbType.Uuid, e => e.Id);
-            Add("Proofs", NpgsqlDbType.Bytea, e => e.OwnerProof);
-            Add("Ciphertexts", NpgsqlDbType.Bytea, e => e.Ciphertext);
-            Add("Epochs", NpgsqlDbType.Bigint, e => e.Epoch);
-            Add("TimesToLive", NpgsqlDbType.Integer, e => e.TimeToLive);
-            Add("Generations", NpgsqlDbType.Integer, e => e.Generation);
-            parameters.Add(new NpgsqlParameter<DateTime>("Now", NpgsqlDbType.TimestampTz) { TypedValue = now });
-            parameters.Add(new NpgsqlParameter<DateTime>("CreatedAt", NpgsqlDbType.TimestampTz) { TypedValue = now.ToMinute() });
+    /// <summary>One array a column. Returns which of the rooms each envelope is for, from 1.</summary>
+    private static int[] AddMany(NpgsqlParameterCollection parameters, IReadOnlyList<Envelope> batch, DateTime now, bool look)
+    {
+        var (roomOf, nth) = (new int[batch.Count], new int[batch.Count]);
+        var (rooms, counts) = (new Dictionary<Guid, int>(batch.Count), new int[batch.Count]);
+        for (var i = 0; i < roomOf.Length; i++)
+        {
+            if (!rooms.TryGetValue(batch[i].RoomId, out roomOf[i]))
+                rooms.Add(batch[i].RoomId, roomOf[i] = rooms.Count + 1);
+            nth[i] = ++counts[roomOf[i] - 1];
+        }
+
+        Add<Guid[]>(parameters, NpgsqlDbType.Array | NpgsqlDbType.Uuid, [.. rooms.Keys]);
+        AddColumn(NpgsqlDbType.Uuid, static envelope => envelope.UserId);
+        AddColumn(NpgsqlDbType.Uuid, static envelope => envelope.Id);
+        AddColumn(NpgsqlDbType.Bytea, static envelope => envelope.OwnerProof);
+        AddColumn(NpgsqlDbType.Bytea, static envelope => envelope.Ciphertext);
+        AddColumn(NpgsqlDbType.Bigint, static envelope => envelope.Epoch);
+        AddColumn(NpgsqlDbType.Integer, static envelope => envelope.TimeToLive);
+        AddColumn(NpgsqlDbType.Integer, static envelope => envelope.Generation);
+        Add(parameters, NpgsqlDbType.TimestampTz, now);
+        Add(parameters, NpgsqlDbType.TimestampTz, now.ToMinute());
+        Add(parameters, NpgsqlDbType.Boolean, look);
+        Add(parameters, NpgsqlDbType.Array | NpgsqlDbType.Integer, roomOf);
+        Add(parameters, NpgsqlDbType.Array | NpgsqlDbType.Integer, nth);
+        return roomOf;
+
+        void AddColumn<T>(NpgsqlDbType type, Func<Envelope, T> column)
+        {
+            var values = new T[batch.Count];
+            for (var i = 0; i < values.Length; i++)
+                values[i] = column(batch[i]);
+            Add(parameters, NpgsqlDbType.Array | type, values);
         }
     }
+
+    private static void Add<T>(NpgsqlParameterCollection parameters, NpgsqlDbType type, T value) =>
+        parameters.Add(new NpgsqlParameter<T> { NpgsqlDbType = type, TypedValue = value });
+
+    private record struct Room(long LastSeq, long Epoch, bool Visible, int? TimeToLive);
 }

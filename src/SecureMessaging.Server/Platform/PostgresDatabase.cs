@@ -90,6 +90,8 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
     {
         var builder = new NpgsqlDataSourceBuilder(Settings(connectionString).ToString());
         (builder.ConnectionStringBuilder.MinPoolSize, builder.ConnectionStringBuilder.MaxPoolSize) = (Threads, Threads);
+        // A batch in a few turns to the socket, each of which wakes the other side.
+        builder.ConnectionStringBuilder.WriteBufferSize = Math.Max(builder.ConnectionStringBuilder.WriteBufferSize, 64 * 1024);
         builder.UsePhysicalConnectionInitializer(
             connection => connection.Execute(ThreadSettings),
             connection => connection.ExecuteAsync(ThreadSettings));

@@ -12,10 +12,11 @@ namespace SecureMessaging.Load.Subjects;
 /// <summary>How fast envelopes can be appended when there is no network, no hub and nobody to deliver to: batches straight into the store, one after the other.</summary>
 internal sealed class StoreLimit : IAsyncDisposable
 {
-    private const int Batch = 256;
+    /// <summary>What gathers while a busy node commits.</summary>
+    public const int Batch = 256;
     private const int Rooms = 100;
     private const int RoomSize = 10;
-    private const int WarmUpBatches = 10;
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.5);
 
     /// <summary>The least that gives rows a place in their rooms: no membership, no deduplication, no expiry.</summary>
     private const string InsertSql = """
@@ -53,8 +54,8 @@ internal sealed class StoreLimit : IAsyncDisposable
     }
 
     /// <summary>By the server's own statement.</summary>
-    public Task<Row> AppendAsync(string subject, TimeSpan duration) =>
-        MeasureAsync(subject, $"append by {Batch}", duration, batch =>
+    public Task<Row> AppendAsync(string subject, int batchLength, TimeSpan duration) =>
+        MeasureAsync(subject, $"append by {batchLength}", batchLength, duration, batch =>
         {
             append.Append(batch, now);
             return Task.CompletedTask;
@@ -62,7 +63,7 @@ internal sealed class StoreLimit : IAsyncDisposable
 
     /// <summary>By a plain insert.</summary>
     public Task<Row> InsertAsync(string subject, TimeSpan duration) =>
-        MeasureAsync(subject, $"plain insert by {Batch}", duration, batch => database.WriteAsync(
+        MeasureAsync(subject, $"plain insert by {Batch}", Batch, duration, batch => database.WriteAsync(
             transaction => transaction.Connection!.ExecuteAsync(
                 InsertSql,
                 new { RoomIds = batch.Select(e => e.RoomId).ToArray(), Ids = batch.Select(e => e.Id).ToArray(), Ciphertexts = batch.Select(e => e.Ciphertext).ToArray() },
@@ -71,15 +72,15 @@ internal sealed class StoreLimit : IAsyncDisposable
 
     public ValueTask DisposeAsync() => app.DisposeAsync();
 
-    private async Task<Row> MeasureAsync(string subject, string mode, TimeSpan duration, Func<Envelope[], Task> write)
+    private async Task<Row> MeasureAsync(string subject, string mode, int batchLength, TimeSpan duration, Func<Envelope[], Task> write)
     {
-        for (var i = 0; i < WarmUpBatches; i++)
-            await write(Next());
+        for (var warmUp = Stopwatch.StartNew(); warmUp.Elapsed < WarmUp;)
+            await write(Next(batchLength));
         var (database, own) = (DatabaseCpu(), Usage.CpuMicroseconds(Environment.ProcessId));
         var rows = 0;
         var watch = Stopwatch.StartNew();
-        for (; watch.Elapsed < duration; rows += Batch)
-            await write(Next());
+        for (; watch.Elapsed < duration; rows += batchLength)
+            await write(Next(batchLength));
         return new Row(subject, mode)
         {
             MessagesPerSecond = rows / watch.Elapsed.TotalSeconds,
@@ -90,7 +91,7 @@ internal sealed class StoreLimit : IAsyncDisposable
 
     private double DatabaseCpu() => postgres is null ? 0 : Usage.CpuMicroseconds(postgres.Id, family: true);
 
-    private Envelope[] Next() => [.. Enumerable.Range(0, Batch).Select(_ =>
+    private Envelope[] Next(int batchLength) => [.. Enumerable.Range(0, batchLength).Select(_ =>
     {
         var client = random.Next(Rooms * RoomSize);
         Span<byte> id = stackalloc byte[16];

@@ -1,0 +1,205 @@
+using Dapper;
+using Npgsql;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Messages;
+
+/// <summary>What the append of each engine decides, for one envelope at a time and for all of them in one batch: the statements differ.</summary>
+public abstract class EnvelopeAppendTests(TestServer server)
+{
+    // Far ahead, so that retention takes nothing.
+    private protected static DateTime Now { get; } = new(2099, 3, 4, 5, 6, 7, 891, DateTimeKind.Utc);
+
+    private protected TestServer Server => server;
+
+    // Not the server's, which would remember what year it is here.
+    private protected IEnvelopeAppend Append { get; } = server.Database.IsPostgres ? new PostgresEnvelopeAppend(server.Database) : new SqliteEnvelopeAppend(server.Database);
+
+    private protected Guid Anna { get; } = Guid.NewGuid();
+
+    private protected Guid Ben { get; } = Guid.NewGuid();
+
+    private protected Guid SealedRoom { get; } = Guid.NewGuid();
+
+    private protected Guid VisibleRoom { get; } = Guid.NewGuid();
+
+    private protected Guid MlsRoom { get; } = Guid.NewGuid();
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(100)]
+    public async Task Each_envelope_is_judged_alone_and_what_is_stored_has_no_gaps(int batchLength)
+    {
+        await PlantAsync();
+        var first = Envelope(SealedRoom, Anna);
+        Assert.Equal((AppendStatus.Stored, 11L), Told(Append.Append([first], Now).Single()));
+        (Envelope Envelope, AppendStatus Status, long Seq)[] cases =
+        [
+            (Envelope(SealedRoom, Ben), AppendStatus.NotMember, 0),
+            (first, AppendStatus.Duplicate, 11),
+            (Envelope(SealedRoom, Anna), AppendStatus.Stored, 12),
+            (first with { Id = Guid.NewGuid(), Epoch = 6 }, AppendStatus.EpochAhead, 0),
+            (Envelope(MlsRoom, Anna) with { Epoch = 5 }, AppendStatus.NotMls, 0),
+            (Envelope(VisibleRoom, Ben), AppendStatus.Stored, 11),
+            (Envelope(SealedRoom, Anna) with { Epoch = 1 }, AppendStatus.EpochTooOld, 0),
+            (Envelope(SealedRoom, Anna) with { Epoch = 2 }, AppendStatus.Stored, 13),
+            (Envelope(Guid.NewGuid(), Anna), AppendStatus.NotMember, 0),
+            (Envelope(MlsRoom, Anna) with { Epoch = 5, Generation = 6 }, AppendStatus.EpochTooOld, 0),
+            (Envelope(MlsRoom, Anna) with { Epoch = 5, Generation = 7 }, AppendStatus.Stored, 11),
+            (Envelope(VisibleRoom, Anna) with { TimeToLive = 60 }, AppendStatus.Stored, 12),
+            (Envelope(VisibleRoom, Anna) with { TimeToLive = 6000 }, AppendStatus.Stored, 13),
+            (Envelope(SealedRoom, Anna) with { TimeToLive = 52 }, AppendStatus.Stored, 14),
+        ];
+        var outcomes = Run(cases.Select(item => item.Envelope), batchLength);
+        Assert.Equal(cases.Select(item => (item.Status, item.Seq)), outcomes.Select(Told));
+        Assert.All(outcomes.Where(outcome => outcome.Status is AppendStatus.Stored or AppendStatus.Duplicate), outcome => Assert.Equal(Now.ToMinute(), outcome.CreatedAt));
+        Assert.Equal(5, outcomes[3].RoomEpoch);
+        // Rounded up to the minute; the room of an hour shortens what asks for more.
+        Assert.Equal([null, At(6, 7), At(5, 8), At(6, 7), At(5, 7)], new[] { 2, 5, 11, 12, 13 }.Select(i => outcomes[i].ExpiresAt));
+
+        // Another's id, and the owner's with other bytes; the owner's again with the same.
+        (Envelope Envelope, AppendStatus Status, long Seq)[] repeats =
+        [
+            (cases[2].Envelope with { OwnerProof = [2, .. new byte[15]] }, AppendStatus.IdTaken, 12),
+            (cases[5].Envelope with { Ciphertext = [9] }, AppendStatus.IdTaken, 11),
+            (Envelope(SealedRoom, Anna), AppendStatus.Stored, 15),
+            (cases[7].Envelope, AppendStatus.Duplicate, 13),
+            (Envelope(VisibleRoom, Ben), AppendStatus.Stored, 14),
+        ];
+        Assert.Equal(repeats.Select(item => (item.Status, item.Seq)), Run(repeats.Select(item => item.Envelope), batchLength).Select(Told));
+
+        (Envelope Envelope, long Seq)[] sent = [(first, 11), .. cases.Concat(repeats).Where(item => item.Status == AppendStatus.Stored).Select(item => (item.Envelope, item.Seq))];
+        var rows = new List<Row>();
+        foreach (var roomId in new[] { SealedRoom, VisibleRoom, MlsRoom })
+            rows.AddRange(await server.RowsAsync<Row>("select * from entries where room_id = @RoomId", new { RoomId = roomId }));
+        Assert.Equal(sent.Select(item => (item.Envelope.RoomId, item.Seq)).ToHashSet(), rows.Select(row => (row.RoomId, row.Seq)).ToHashSet());
+        foreach (var (envelope, seq) in sent)
+        {
+            var row = rows.Single(row => row.Id == envelope.Id);
+            Assert.Equal((envelope.RoomId, seq, envelope.Epoch), (row.RoomId, row.Seq, row.Epoch));
+            Assert.Equal(envelope.RoomId == VisibleRoom ? envelope.UserId : null, row.SenderId);
+            Assert.Equal(envelope.OwnerProof, row.OwnerProof);
+            Assert.Equal(envelope.Ciphertext, row.Ciphertext);
+        }
+
+        foreach (var (outcome, envelope) in outcomes.Zip(cases.Select(item => item.Envelope)).Where(pair => pair.First.Status == AppendStatus.Stored))
+            Assert.Equal(outcome.ExpiresAt, rows.Single(row => row.Id == envelope.Id).ExpiresAt);
+        foreach (var (roomId, head) in new[] { (SealedRoom, 15L), (VisibleRoom, 14L), (MlsRoom, 11L) })
+            Assert.Equal(head, await HeadAsync(roomId));
+    }
+
+    [Fact]
+    public async Task Nothing_is_allocated_for_a_batch_that_is_refused_as_a_whole()
+    {
+        await PlantAsync();
+        Assert.All(Append.Append([Envelope(SealedRoom, Ben), Envelope(SealedRoom, Ben)], Now), outcome => Assert.Equal(AppendStatus.NotMember, outcome.Status));
+        Assert.All(Append.Append([Envelope(SealedRoom, Ben)], Now), outcome => Assert.Equal(AppendStatus.NotMember, outcome.Status));
+        Assert.Equal(10, await HeadAsync(SealedRoom));
+    }
+
+    private protected static Envelope Envelope(Guid roomId, Guid userId) => new(roomId, userId, Guid.NewGuid(), [1, .. new byte[15]], Guid.NewGuid().ToByteArray(), 5, null);
+
+    private protected static (AppendStatus Status, long Seq) Told(AppendOutcome outcome) =>
+        (outcome.Status, outcome.Status is AppendStatus.Stored or AppendStatus.Duplicate or AppendStatus.IdTaken ? outcome.Seq : 0);
+
+    private AppendOutcome[] Run(IEnumerable<Envelope> envelopes, int batchLength) =>
+        [.. envelopes.Chunk(batchLength).SelectMany(chunk => Append.Append(chunk, Now))];
+
+    private static DateTime At(int hour, int minute) => new(2099, 3, 4, hour, minute, 0, DateTimeKind.Utc);
+
+    private protected Task<long> HeadAsync(Guid roomId) => server.ScalarAsync<long>("select last_seq from rooms where id = @Id", new { Id = roomId });
+
+    /// <summary>Anna is in all three rooms, Ben in the visible one. All have ten entries, none of which is there any more.</summary>
+    private protected async Task PlantAsync()
+    {
+        foreach (var userId in new[] { Anna, Ben })
+        {
+            await server.Database.ExecuteAsync(
+                "insert into users (id, username, email, email_hash, password_hash, created_on, updated_on) values (@Id, @Name, @Hash, @Hash, '', @Now, @Now)",
+                new { Id = userId, Name = userId.ToString(), Hash = userId.ToByteArray(), Now }, CancellationToken.None);
+        }
+
+        foreach (var (roomId, visible, timeToLive, scheme, users) in new (Guid, bool, int?, string, Guid[])[]
+        {
+            (SealedRoom, false, null, "opaque", [Anna]), (VisibleRoom, true, 3600, "opaque", [Anna, Ben]), (MlsRoom, false, null, "mls10", [Anna]),
+        })
+        {
+            await server.Database.ExecuteAsync(
+                """
+                insert into rooms (id, kind, visible, time_to_live, epoch, last_seq, first_seq, created_on, scheme, generation)
+                values (@Id, 0, @Visible, @TimeToLive, 5, 10, 11, @Now, @Scheme, 7)
+                """,
+                new { Id = roomId, Visible = visible, TimeToLive = timeToLive, Now, Scheme = scheme }, CancellationToken.None);
+            foreach (var userId in users)
+            {
+                await server.Database.ExecuteAsync(
+                    "insert into room_members (room_id, user_id, role, joined_seq, delivered_seq) values (@RoomId, @UserId, 0, 1, 0)",
+                    new { RoomId = roomId, UserId = userId }, CancellationToken.None);
+            }
+        }
+    }
+
+    private sealed record Row
+    {
+        public Guid RoomId { get; init; }
+        public long Seq { get; init; }
+        public Guid Id { get; init; }
+        public byte[] OwnerProof { get; init; } = [];
+        public byte[] Ciphertext { get; init; } = [];
+        public long Epoch { get; init; }
+        public Guid? SenderId { get; init; }
+        public DateTime? ExpiresAt { get; init; }
+    }
+}
+
+public sealed class EnvelopeAppendTestsOnSqlite(SqliteServer server) : EnvelopeAppendTests(server);
+
+public sealed class EnvelopeAppendTestsOnPostgres(PostgresServer server) : EnvelopeAppendTests(server)
+{
+    /// <summary>What another node does in a room while an append of this one waits for it, in batches of one and of several.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task What_happened_while_the_append_waited_for_the_room_counts(int batchLength)
+    {
+        await PlantAsync();
+        var (removed, repeated, taken, other) = (Envelope(VisibleRoom, Ben), Envelope(VisibleRoom, Anna), Envelope(VisibleRoom, Anna), Envelope(VisibleRoom, Anna));
+        Envelope[] envelopes = [removed, repeated, taken, other];
+        var outcomes = new List<AppendOutcome>();
+        foreach (var batch in envelopes.Chunk(batchLength))
+        {
+            await using var connection = new NpgsqlConnection(Server.PostgresConnection);
+            await connection.OpenAsync();
+            await using var transaction = await connection.BeginTransactionAsync();
+            await connection.ExecuteAsync(
+                """
+                update rooms set last_seq = last_seq + 3, epoch = 6 where id = @RoomId;
+                delete from room_members where room_id = @RoomId and user_id = @Ben;
+                insert into entries (room_id, seq, kind, created_at, id, owner_proof, ciphertext)
+                select @RoomId, r.last_seq - 2 + i.n, 0, now(), i.id, i.proof, i.ciphertext from rooms r,
+                    (values (0, @RepeatedId, @Proof, @Same), (1, @TakenId, @Proof, '\x09'::bytea), (2, null, null, null)) as i (n, id, proof, ciphertext)
+                where r.id = @RoomId and not exists (select from entries where room_id = @RoomId and id = i.id)
+                """,
+                new { RoomId = VisibleRoom, Ben, RepeatedId = repeated.Id, TakenId = taken.Id, Proof = repeated.OwnerProof, Same = repeated.Ciphertext },
+                transaction);
+            var append = Task.Run(() => Append.Append(batch, Now));
+            while (await Server.ScalarAsync<long>("select count(*) from pg_stat_activity where @Pid = any(pg_blocking_pids(pid))", new { Pid = connection.ProcessID }) == 0)
+            {
+                Assert.False(append.IsCompleted);
+                await Task.Delay(10);
+            }
+
+            await transaction.CommitAsync();
+            outcomes.AddRange(await append);
+        }
+
+        Assert.Equal([AppendStatus.NotMember, AppendStatus.Duplicate, AppendStatus.IdTaken, AppendStatus.Stored], outcomes.Select(outcome => outcome.Status));
+        Assert.Equal(6, outcomes[3].RoomEpoch);
+        // The last one, after what the other node wrote before it.
+        Assert.Equal(outcomes[3].Seq, await HeadAsync(VisibleRoom));
+        Assert.Equal(10 + (3 * envelopes.Chunk(batchLength).Count()) + 1, outcomes[3].Seq);
+    }
+}
