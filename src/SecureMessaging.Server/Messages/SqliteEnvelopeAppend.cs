@@ -5,10 +5,10 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Messages;
 
 /// <summary>A whole batch in one transaction of the one writer there is; statements in a loop cost little inside the process.</summary>
-internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
+internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend, IDisposable
 {
-    private const string CheckSql = """
-        select r.last_seq, r.epoch, r.visible, r.time_to_live, r.scheme, r.generation, e.seq as old_seq, e.created_at as old_created_at,
+    private const string CheckSql = $"""
+        select r.last_seq, r.epoch, r.visible, r.time_to_live, r.scheme = '{Schemes.Mls10}' as mls, r.generation, e.seq as old_seq, e.created_at as old_created_at,
             e.owner_proof as old_proof, e.ciphertext as old_ciphertext
         from rooms r
         join room_members m on m.room_id = r.id and m.user_id = @UserId
@@ -23,17 +23,23 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
 
     private const string BumpSql = "update rooms set last_seq = @Seq where id = @RoomId";
 
+    private Statements? statements;
+
     public int Writers => 1;
 
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) =>
         database.WriteAsync(transaction => Task.FromResult(Append((SqliteTransaction)transaction, batch, now)), CancellationToken.None).GetAwaiter().GetResult();
 
-    private static AppendOutcome[] Append(SqliteTransaction transaction, IReadOnlyList<Envelope> batch, DateTime now)
+    private AppendOutcome[] Append(SqliteTransaction transaction, IReadOnlyList<Envelope> batch, DateTime now)
     {
-        using var check = new Statement(transaction, CheckSql, "@UserId", "@RoomId", "@Id");
-        using var insert = new Statement(
-            transaction, InsertSql, "@RoomId", "@Seq", "@Kind", "@CreatedAt", "@ExpiresAt", "@Id", "@OwnerProof", "@Ciphertext", "@Epoch", "@SenderId");
-        using var bump = new Statement(transaction, BumpSql, "@Seq", "@RoomId");
+        // The connection is the same until something has gone wrong.
+        if (statements is null || statements.Connection != transaction.Connection)
+        {
+            statements?.Dispose();
+            statements = new Statements(transaction.Connection!);
+        }
+
+        var (check, insert, bump) = statements.In(transaction);
         var heads = new Dictionary<Guid, long>();
         var outcomes = new AppendOutcome[batch.Count];
         for (var i = 0; i < outcomes.Length; i++)
@@ -53,6 +59,8 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
         return outcomes;
     }
 
+    public void Dispose() => statements?.Dispose();
+
     private static AppendOutcome Check(Statement check, Envelope envelope, Dictionary<Guid, long> heads, DateTime now)
     {
         using var row = check.Query(Blob(envelope.UserId), Blob(envelope.RoomId), Blob(envelope.Id));
@@ -71,7 +79,7 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
         }
 
         var (epoch, visible) = (row.GetInt64(1), row.GetBoolean(2));
-        if (row.GetString(4) == Schemes.Mls10 && envelope.Generation != row.GetInt32(5))
+        if (row.GetBoolean(4) && envelope.Generation != row.GetInt32(5))
         {
             return envelope.Generation == Envelope.NoGeneration
                 ? new AppendOutcome { Status = AppendStatus.NotMls }
@@ -95,17 +103,42 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend
 
     private static long Seconds(DateTime time) => new DateTimeOffset(time).ToUnixTimeSeconds();
 
-    /// <summary>Prepared once for a batch; only its values change.</summary>
+    /// <summary>Prepared once for a connection.</summary>
+    private sealed class Statements(SqliteConnection connection) : IDisposable
+    {
+        private readonly Statement check = new(connection, CheckSql, "@UserId", "@RoomId", "@Id");
+        private readonly Statement insert = new(
+            connection, InsertSql, "@RoomId", "@Seq", "@Kind", "@CreatedAt", "@ExpiresAt", "@Id", "@OwnerProof", "@Ciphertext", "@Epoch", "@SenderId");
+
+        private readonly Statement bump = new(connection, BumpSql, "@Seq", "@RoomId");
+
+        public SqliteConnection Connection => connection;
+
+        public (Statement Check, Statement Insert, Statement Bump) In(SqliteTransaction transaction) => (check.In(transaction), insert.In(transaction), bump.In(transaction));
+
+        public void Dispose()
+        {
+            check.Dispose();
+            insert.Dispose();
+            bump.Dispose();
+        }
+    }
+
     private sealed class Statement : IDisposable
     {
         private readonly SqliteCommand command;
 
-        public Statement(SqliteTransaction transaction, string sql, params string[] parameters)
+        public Statement(SqliteConnection connection, string sql, params string[] parameters)
         {
-            command = new SqliteCommand(sql, transaction.Connection, transaction) { CommandTimeout = Database.CommandTimeoutSeconds };
+            command = new SqliteCommand(sql, connection) { CommandTimeout = Database.CommandTimeoutSeconds };
             foreach (var name in parameters)
                 command.Parameters.Add(new SqliteParameter { ParameterName = name });
-            command.Prepare();
+        }
+
+        public Statement In(SqliteTransaction transaction)
+        {
+            command.Transaction = transaction;
+            return this;
         }
 
         public SqliteDataReader Query(params ReadOnlySpan<object> values)

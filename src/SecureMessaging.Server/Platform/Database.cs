@@ -66,11 +66,7 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
             try
             {
                 await using var connection = await OpenAsync(cancellationToken);
-                await using var transaction = await BeginAsync(connection, cancellationToken);
-                var result = await write(transaction);
-                // Past this point the outcome must be learned, whatever the caller does.
-                await transaction.CommitAsync(CancellationToken.None);
-                return result;
+                return await TransactAsync(connection, write, cancellationToken);
             }
             catch (Exception exception) when (attempt < MaxAttempts && IsConflict(exception))
             {
@@ -123,6 +119,15 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
 
     protected virtual ValueTask<DbConnection> OpenAsync(CancellationToken cancellationToken) => Source.OpenConnectionAsync(cancellationToken);
 
+    protected async Task<T> TransactAsync<T>(DbConnection connection, Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
+    {
+        await using var transaction = await BeginAsync(connection, cancellationToken);
+        var result = await write(transaction);
+        // Past this point the outcome must be learned, whatever the caller does.
+        await transaction.CommitAsync(CancellationToken.None);
+        return result;
+    }
+
     protected virtual ValueTask<DbTransaction> BeginAsync(DbConnection connection, CancellationToken cancellationToken) =>
         connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
 
@@ -132,10 +137,10 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
         GC.SuppressFinalize(this);
     }
 
-    private bool IsOutage(Exception exception, CancellationToken cancellationToken) =>
+    protected bool IsOutage(Exception exception, CancellationToken cancellationToken) =>
         exception is not ApiException && !cancellationToken.IsCancellationRequested && IsOutage(exception);
 
-    private static ApiException Outage(Exception exception) =>
+    protected static ApiException Outage(Exception exception) =>
         new(ErrorCode.Unavailable, "The database did not answer. Try again; sends are safe to repeat.", exception) { RetryAfterMs = 500 };
 }
 
