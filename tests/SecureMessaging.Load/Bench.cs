@@ -58,9 +58,9 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         Scratch.Delete(directory);
     }
 
-    private int IdleConnections => options.Quick ? 1000 : 10_000;
+    private int IdleConnections => options.Quick ? 4000 : 10_000;
 
-    private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 1 : 20);
+    private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 2 : 20);
 
     private TimeSpan WarmUp => TimeSpan.FromSeconds(options.Quick ? 8 : 60);
 
@@ -114,7 +114,7 @@ internal sealed class Bench(Options options) : IAsyncDisposable
             return;
         if (options.Wants("latency") && (throughput.GetValueOrDefault("bare hub") ?? throughput.Values.FirstOrDefault())?.MessagesPerSecond is { } most)
         {
-            var quarter = Math.Round(most / 4);
+            var quarter = options.Rate ?? Math.Round(most / 4);
             await EachAsync(
                 "latency", subject => Measure.OpenLoopAsync(subject, swarms[subject], $"open loop {quarter:0}/s", size, quarter, options.Duration), row => row.P99Ms);
             if (options.Svg is not null)
@@ -128,11 +128,13 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         }
     }
 
-    /// <summary>All at once, because it is their compilers that need the time.</summary>
+    /// <summary>All at once, because it is their compilers that need the time. Then the database, so that what it does only while it is young is over.</summary>
     private async Task WarmUpAsync(Swarms swarms, int size)
     {
         Progress.Show("warming up");
         await Task.WhenAll(subjects.Select(subject => Measure.ThroughputAsync(subject, swarms[subject], "warm-up", size, options.Connections, WarmUp)));
+        if (postgres is not null)
+            await postgres.AgeAsync();
     }
 
     private async Task CurveAsync(Swarms swarms, int size, Dictionary<string, Row> throughput)

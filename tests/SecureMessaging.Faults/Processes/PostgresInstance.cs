@@ -7,6 +7,8 @@ namespace SecureMessaging.Faults.Processes;
 /// <summary>A Postgres of the harness's own: fsync on, loopback only, in a directory that goes away.</summary>
 internal sealed class PostgresInstance(string directory) : IAsyncDisposable
 {
+    private const int AgedFiles = 24;
+
     private readonly int port = Ports.Take();
     private Child? process;
 
@@ -41,7 +43,7 @@ internal sealed class PostgresInstance(string directory) : IAsyncDisposable
     {
         var (program, arguments) = AsPostgres(
             Path.Combine(Bin, "postgres"), "-D", Data, "-p", port.ToString(CultureInfo.InvariantCulture), "-h", "127.0.0.1", "-k", directory,
-            "-c", "fsync=on", "-c", "max_connections=200", "-c", "logging_collector=off", "-c", "shared_buffers=64MB");
+            "-c", "fsync=on", "-c", "max_connections=200", "-c", "logging_collector=off");
         if (process is not null)
             await process.DisposeAsync();
         process = new Child(program, arguments);
@@ -61,6 +63,17 @@ internal sealed class PostgresInstance(string directory) : IAsyncDisposable
         }
 
         throw new TimeoutException($"Postgres did not come up: {process.Output}");
+    }
+
+    /// <summary>
+    /// Gives the log files to use again, as a database has that has run for a while: while a new one is laid out, which a young database does every 16 MiB, all
+    /// commits wait.
+    /// </summary>
+    public async Task AgeAsync()
+    {
+        for (var file = 0; file < AgedFiles; file++)
+            await ExecuteAsync("select pg_logical_emit_message(false, 'age', ''); select pg_switch_wal()");
+        await ExecuteAsync("checkpoint");
     }
 
     public async Task<string> CreateDatabaseAsync()
