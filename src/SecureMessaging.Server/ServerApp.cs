@@ -103,6 +103,7 @@ internal static partial class ServerApp
 
         var app = builder.Build();
         Prepare(app);
+        app.UseHubSockets();
         app.UseWeb();
         app.UsePlatform();
         app.UseChat();

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Http.Connections;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.SignalR;
@@ -51,6 +50,8 @@ internal static class ChatFeature
             .AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Options);
         services.AddSingleton<HubErrors>();
         services.AddSingleton<HubLifetimeManager<ChatHub>, ChatLifetime>();
+        services.AddSingleton<HubSockets>();
+        services.AddHostedService(provider => provider.GetRequiredService<HubSockets>());
         foreach (var protocol in services.Where(service => service.ServiceType == typeof(IHubProtocol)).ToList())
         {
             services.Remove(protocol);
@@ -59,15 +60,25 @@ internal static class ChatFeature
         }
     }
 
+    /// <summary>Before everything else: what comes before it is kept in memory by each connection.</summary>
+    public static void UseHubSockets(this WebApplication app)
+    {
+        var sockets = app.Services.GetRequiredService<HubSockets>();
+        app.UseWebSockets();
+        app.Use((context, next) => IsHub(context.Request) ? sockets.ServeAsync(context, next) : next(context));
+    }
+
     /// <summary>While the node drains, clients are sent elsewhere.</summary>
     public static void UseChat(this WebApplication app)
     {
         var lifetime = app.Services.GetRequiredService<DrainingLifetime>();
-        app.Use((context, next) => !context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase) ? next(context)
+        app.Use((context, next) => !IsHub(context.Request) ? next(context)
             : lifetime.IsDraining ? throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 }
             : !IsWebSocket(context.Request) ? throw ApiException.Invalid("Connect by WebSocket and skip negotiation.")
             : next(context));
     }
+
+    private static bool IsHub(HttpRequest request) => request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase);
 
     // RFC 6455 section 4.2.1 over HTTP/1.1, RFC 8441 section 4 over HTTP/2.
     private static bool IsWebSocket(HttpRequest request) =>
@@ -75,14 +86,9 @@ internal static class ChatFeature
 
     public static void MapChat(this IEndpointRouteBuilder app)
     {
-        app.MapHub<ChatHub>(Wire.HubPath, options =>
-        {
-            options.Transports = HttpTransportType.WebSockets;
-            // A reader that takes nothing for this long is cut off; it will come back and sync.
-            options.TransportSendTimeout = TimeSpan.FromSeconds(30);
-            options.CloseOnAuthenticationExpiration = true;
-            options.AllowStatefulReconnects = false;
-        });
+        app.Map(Wire.HubPath, HubSockets.Admit).RequireAuthorization();
+        // Only to be told that there is nothing to negotiate.
+        app.Map(Wire.HubPath + "/negotiate", HubSockets.Admit).RequireAuthorization();
         app.MapPost("/v1/rooms/{roomId:guid}/signals", SignalAsync).RequireAuthorization().WithTags("Messages").WithMetadata(new RequestSizeLimitAttribute(SignalBodyBytes));
     }
 

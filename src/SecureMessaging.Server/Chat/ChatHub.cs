@@ -1,4 +1,4 @@
-using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
@@ -8,7 +8,6 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Chat;
 
 /// <summary>The real-time door. Every method is one call on what REST calls too.</summary>
-[Authorize]
 internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) : Hub<IChatClient>, IChatHub
 {
     private const int MaxMalformedCalls = 20;
@@ -16,22 +15,13 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
     /// <summary>So long a send waits for its sender to read.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    // Read from the token once, when the connection was let in.
-    private Caller Caller => Context.Features.Get<HubChatConnection>() is { } connection
-        ? new Caller(connection.UserId, connection.SessionId)
-        : Caller.From(Context.User);
+    private Caller Caller => Context.Features.GetRequiredFeature<HubSocket>().Caller;
 
-    public async Task<SendAck> Send(SendRequest request)
-    {
-        await PaceAsync();
-        return await writer.SendAsync(Caller, request, Context.ConnectionAborted);
-    }
+    public Task<SendAck> Send(SendRequest request) =>
+        CaughtUp is { IsCompleted: false } caughtUp ? PacedAsync(caughtUp, () => writer.SendAsync(Caller, request)) : writer.SendAsync(Caller, request);
 
-    public async Task<SendResult[]> SendBatch(SendRequest[] requests)
-    {
-        await PaceAsync();
-        return await writer.SendBatchAsync(Caller, requests, Context.ConnectionAborted);
-    }
+    public Task<SendResult[]> SendBatch(SendRequest[] requests) =>
+        CaughtUp is { IsCompleted: false } caughtUp ? PacedAsync(caughtUp, () => writer.SendBatchAsync(Caller, requests)) : writer.SendBatchAsync(Caller, requests);
 
     public Task<SendAck> Retract(Guid roomId, long seq) => log.RetractAsync(Caller, roomId, seq, Context.ConnectionAborted);
 
@@ -43,13 +33,15 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
 
     public Task MarkDelivered(Guid roomId, long seq) => log.MarkDeliveredAsync(Caller, roomId, seq, Context.ConnectionAborted);
 
+    private Task? CaughtUp => Context.Features.Get<HubChatConnection>()?.CaughtUpAsync();
+
     /// <summary>
     /// Acks outrun deliveries, so a large room could send faster than anybody reads, until all have to resync. Whoever is behind with reading sends more slowly.
     /// </summary>
-    private async Task PaceAsync()
+    private async Task<T> PacedAsync<T>(Task caughtUp, Func<Task<T>> send)
     {
-        if (Context.Features.Get<HubChatConnection>()?.CaughtUpAsync() is { IsCompleted: false } caughtUp)
-            await caughtUp.WaitAsync(Patience, Context.ConnectionAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await caughtUp.WaitAsync(Patience, Context.ConnectionAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return await send();
     }
 
     /// <summary>Where <see cref="StrictHubProtocol"/> sends calls that could not be read. Past a bound of them the connection is closed.</summary>

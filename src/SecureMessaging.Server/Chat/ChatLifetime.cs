@@ -1,5 +1,5 @@
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.SignalR;
-using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
@@ -14,12 +14,8 @@ internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics,
     public override async Task OnConnectedAsync(HubConnectionContext connection)
     {
         await base.OnConnectedAsync(connection);
-        var caller = Caller.From(connection.User);
-        var chat = new HubChatConnection(connection, caller.UserId, caller.SessionId, metrics);
+        var chat = new HubChatConnection(connection, connection.Features.GetRequiredFeature<HubSocket>(), metrics);
         connection.Features.Set(chat);
-        // Nobody reads it any more, and it would be kept as long as the connection.
-        if (connection.GetHttpContext() is { } context)
-            context.Request.Headers.Authorization = default;
         try
         {
             if (!await entrance.EnterAsync(chat, connection.ConnectionAborted))

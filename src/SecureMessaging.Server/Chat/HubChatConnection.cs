@@ -8,8 +8,8 @@ namespace SecureMessaging.Server.Chat;
 /// A client of the hub. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
 /// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
 /// </summary>
-internal sealed class HubChatConnection(HubConnectionContext context, Guid userId, Guid sessionId, ServerMetrics metrics)
-    : ChatConnection(userId, sessionId)
+internal sealed class HubChatConnection(HubConnectionContext context, HubSocket socket, ServerMetrics metrics)
+    : ChatConnection(socket.Caller.UserId, socket.Caller.SessionId)
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
     private const int MaxPending = 512;
@@ -43,6 +43,7 @@ internal sealed class HubChatConnection(HubConnectionContext context, Guid userI
         lock (gate)
             missed = [];
         context.Abort();
+        socket.CloseSoon();
     }
 
     public override void Drain(TimeSpan after) => SendEphemeral(new Ephemeral(HubMessages.Create(nameof(IChatClient.Draining), (int)after.TotalMilliseconds)));

@@ -22,7 +22,7 @@ internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILo
         {
             // Sends have a budget of their own, which they share with the other doors.
             if (invocationContext.HubMethodName is not (nameof(ChatHub.Send) or nameof(ChatHub.SendBatch)))
-                rates.Requests.Spend(Caller.From(invocationContext.Context.User).UserId);
+                rates.Requests.Spend(CallerOf(invocationContext.Context).UserId);
             return await next(invocationContext);
         }
         catch (Exception exception)
@@ -35,6 +35,9 @@ internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILo
             throw new HubException(JsonSerializer.Serialize(body, Wire.Json), exception);
         }
     }
+
+    // The hub of administrators is SignalR's through and through.
+    private static Caller CallerOf(HubCallerContext context) => context.Features.Get<HubSocket>()?.Caller ?? Caller.From(context.User);
 
     [LoggerMessage(4100, LogLevel.Error, "Hub method {Method} failed")]
     private static partial void Failed(ILogger logger, string method, Exception exception);

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Threading.Channels;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
@@ -11,7 +10,11 @@ namespace SecureMessaging.Server.Chat;
 /// The tails of all rooms that have connections on this node. Rooms are spread over shards; each shard handles one piece of work at a time, so that a
 /// room's deliveries, subscriptions and roster changes have one order.
 /// </summary>
-internal sealed partial class RoomTails : BackgroundService
+/// <remarks>
+/// Whoever brings what was committed delivers it on its own thread, if nobody works on the shard already: the writer of a batch, right after it has set off the
+/// acks, so that a sender's ack and its entry leave in one write when the node is busy, and without waking another thread when it is not.
+/// </remarks>
+internal sealed partial class RoomTails : IHostedService, IDisposable
 {
     /// <summary>Entries that may wait for a shard before a writer does. One that ran further ahead would acknowledge what nobody gets to see for long.</summary>
     private const int MaxQueued = 1024;
@@ -25,13 +28,14 @@ internal sealed partial class RoomTails : BackgroundService
 
     private readonly Shard[] shards;
     private readonly SemaphoreSlim fills = new(MaxFills, MaxFills);
+    private readonly CancellationTokenSource stopping = new();
     private readonly ChatConnections connections;
 
     public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, ServerMetrics metrics, TimeProvider time, ILogger<RoomTails> logger)
     {
         this.connections = connections;
         shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(this, connections, log, metrics, time, logger))];
-        feed.Attach(committed => ShardOf(committed.RoomId).PostAsync(new Committed(committed.RoomId, committed.Entries, Elsewhere: false)));
+        feed.Attach(committed => ShardOf(committed.RoomId).DeliverAsync(new Committed(committed.RoomId, committed.Entries, Elsewhere: false)));
         feed.Doubted += Recheck;
         roomEvents.Deleted += Delete;
     }
@@ -82,12 +86,14 @@ internal sealed partial class RoomTails : BackgroundService
 
     public bool Has(Guid roomId) => ShardOf(roomId).Has(roomId);
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(shards.Select(shard => Task.Run(() => shard.RunAsync(stoppingToken), stoppingToken)));
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public override void Dispose()
+    public Task StopAsync(CancellationToken cancellationToken) => stopping.CancelAsync();
+
+    public void Dispose()
     {
         fills.Dispose();
-        base.Dispose();
+        stopping.Dispose();
     }
 
     private Shard ShardOf(Guid roomId) => shards[(uint)roomId.GetHashCode() % (uint)shards.Length];
@@ -117,14 +123,19 @@ internal sealed partial class RoomTails : BackgroundService
         public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    private sealed partial class Shard(RoomTails all, ChatConnections connections, LogStore log, ServerMetrics metrics, TimeProvider time, ILogger logger)
+    private sealed partial class Shard(RoomTails all, ChatConnections connections, LogStore log, ServerMetrics metrics, TimeProvider time, ILogger logger) : IThreadPoolWorkItem
     {
+        /// <summary>Pieces of work that one turn does before others get theirs, and a writer goes back to its queue.</summary>
+        private const int Turn = 256;
+
         // Changed by this shard alone; concurrent only so that the sweep may list the rooms.
         private readonly ConcurrentDictionary<Guid, RoomTail> tails = new();
 
         // Entries are bounded, which slows the writer down; the rest is small and bounded by the connections there are.
-        private readonly Channel<Work> work = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
+        private readonly ConcurrentQueue<Work> work = new();
+        private readonly CancellationToken stopping = all.stopping.Token;
         private readonly Lock gate = new();
+        private int waiting;
 
         // Counted apart: what other nodes commit never waits, and would leave no place to what this node does.
         private int queued;
@@ -135,12 +146,18 @@ internal sealed partial class RoomTails : BackgroundService
 
         public bool Has(Guid roomId) => tails.ContainsKey(roomId);
 
-        public bool Post(Work item) => work.Writer.TryWrite(item);
-
-        public async ValueTask PostAsync(Committed item)
+        public void Post(Work item)
         {
-            while (!TryPost(item, out var placeFree))
+            if (Enqueue(item))
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+
+        /// <summary>Delivers what was committed here.</summary>
+        public async ValueTask DeliverAsync(Committed item)
+        {
+            while (!TryTakePlace(item, out var placeFree))
                 await placeFree;
+            Deliver(item);
         }
 
         public bool TryOffer(Committed item)
@@ -149,15 +166,47 @@ internal sealed partial class RoomTails : BackgroundService
             {
                 if (offered > MaxOffered)
                     return false;
-                if (Post(item))
-                    offered += item.Entries.Length;
-                return true;
+                offered += item.Entries.Length;
             }
+
+            Deliver(item);
+            return true;
+        }
+
+        public void Execute()
+        {
+            for (var done = 0; ; done++)
+            {
+                if (done == Turn)
+                {
+                    ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+                    return;
+                }
+
+                if (work.TryDequeue(out var item))
+                    HandleSafely(item);
+                if (Interlocked.Decrement(ref waiting) == 0)
+                    return;
+            }
+        }
+
+        /// <summary>On this thread, or by whoever works on the shard already.</summary>
+        private void Deliver(Committed item)
+        {
+            if (Enqueue(item))
+                Execute();
+        }
+
+        /// <summary>True when nobody works on the shard: then the caller has to see to it.</summary>
+        private bool Enqueue(Work item)
+        {
+            work.Enqueue(item);
+            return Interlocked.Increment(ref waiting) == 1;
         }
 
         /// <param name="item">What was committed here.</param>
         /// <param name="placeFree">Completes when there may be a place, if there is none.</param>
-        private bool TryPost(Committed item, out Task placeFree)
+        private bool TryTakePlace(Committed item, out Task placeFree)
         {
             lock (gate)
             {
@@ -169,9 +218,7 @@ internal sealed partial class RoomTails : BackgroundService
                 }
 
                 placeFree = Task.CompletedTask;
-                // When the node stops nobody takes it, so nobody may wait for its place.
-                if (Post(item))
-                    queued += item.Entries.Length;
+                queued += item.Entries.Length;
                 return true;
             }
         }
@@ -192,31 +239,26 @@ internal sealed partial class RoomTails : BackgroundService
             }
         }
 
-        public async Task RunAsync(CancellationToken stoppingToken)
+        private void HandleSafely(Work item)
         {
-            // Not the token: a cancelled read would be an exception at every end of the process.
-            using var end = stoppingToken.Register(() => work.Writer.TryComplete());
-            await foreach (var item in work.Reader.ReadAllAsync(CancellationToken.None))
+            try
             {
-                try
-                {
-                    Handle(item, stoppingToken);
-                }
-                catch (Exception exception)
-                {
-                    TailFailed(logger, exception);
-                    if (tails.TryGetValue(item.RoomId, out var failed))
-                        failed.Recheck();
-                    if (item is Subscription subscribe)
-                        subscribe.Done.TrySetException(exception);
-                }
-
-                if (item is Committed handled)
-                    FreePlace(handled);
+                Handle(item);
             }
+            catch (Exception exception)
+            {
+                TailFailed(logger, exception);
+                if (tails.TryGetValue(item.RoomId, out var failed))
+                    failed.Recheck();
+                if (item is Subscription subscribe)
+                    subscribe.Done.TrySetException(exception);
+            }
+
+            if (item is Committed handled)
+                FreePlace(handled);
         }
 
-        private void Handle(Work item, CancellationToken stoppingToken)
+        private void Handle(Work item)
         {
             var tail = tails.GetValueOrDefault(item.RoomId);
             switch (item)
@@ -245,7 +287,7 @@ internal sealed partial class RoomTails : BackgroundService
                 case Due due when due.Tail == tail:
                     tail.Filling = false;
                     if (tail.HasGap)
-                        _ = FillAsync(tail, stoppingToken);
+                        _ = FillAsync(tail);
                     return;
                 case Doubted:
                     tail?.Recheck();
@@ -278,28 +320,28 @@ internal sealed partial class RoomTails : BackgroundService
             if (tail is { IsEmpty: true, HasGap: false })
                 tails.TryRemove(item.RoomId, out _);
             else if (tail is { HasGap: true, Filling: false })
-                _ = all.Grace > TimeSpan.Zero ? WaitAsync(tail, all.Grace, stoppingToken) : FillAsync(tail, stoppingToken);
+                _ = all.Grace > TimeSpan.Zero ? WaitAsync(tail, all.Grace) : FillAsync(tail);
         }
 
-        private async Task WaitAsync(RoomTail tail, TimeSpan grace, CancellationToken stoppingToken)
+        private async Task WaitAsync(RoomTail tail, TimeSpan grace)
         {
             tail.Filling = true;
-            await Task.Delay(grace, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(grace, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             Post(new Due(tail.RoomId, tail));
         }
 
         /// <summary>Reads what the tail lacks from the log. The same way serves a lost publish, a late subscription and a node that was away.</summary>
-        private async Task FillAsync(RoomTail tail, CancellationToken stoppingToken)
+        private async Task FillAsync(RoomTail tail)
         {
             tail.Filling = true;
             var delivered = tail.Delivered;
             List<LogEntry>? entries = null;
             try
             {
-                await all.fills.WaitAsync(stoppingToken);
+                await all.fills.WaitAsync(stopping);
                 try
                 {
-                    entries = await log.ReadForTailAsync(tail.RoomId, delivered, stoppingToken);
+                    entries = await log.ReadForTailAsync(tail.RoomId, delivered, stopping);
                 }
                 finally
                 {
@@ -309,10 +351,10 @@ internal sealed partial class RoomTails : BackgroundService
                 if (entries.Count > 0)
                     metrics.GapFilled();
             }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception exception) when (!stopping.IsCancellationRequested)
             {
                 FillFailed(logger, exception.GetType().Name);
-                await Task.Delay(FillRetry, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(FillRetry, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
             Post(new Filled(tail.RoomId, tail, entries));

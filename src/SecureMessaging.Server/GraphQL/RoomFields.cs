@@ -78,11 +78,11 @@ internal sealed class RoomFields(RoomStore rooms, RosterStore roster, RoomReques
     {
         mutation.Required<SendAckType>("send", "Stores one envelope. Answers once it is durable.").Costs(WriteCost)
             .Argument<NonNullGraphType<SendInput>>("input", "The envelope.")
-            .ResolveAsync(async context => await writer.SendAsync(context.Caller(), context.GetArgument<SendRequest>("input"), context.CancellationToken));
+            .ResolveAsync(async context => await writer.SendAsync(context.Caller(), context.GetArgument<SendRequest>("input")));
         mutation.Required<ListGraphType<NonNullGraphType<SendResultType>>>("sendBatch", "Stores several envelopes in order. Each succeeds or fails alone, but after one that failed and may be repeated every later one of the same room fails so too.")
             .Costs(WriteCost)
             .Argument<NonNullGraphType<ListGraphType<NonNullGraphType<SendInput>>>>("inputs", "The envelopes.")
-            .ResolveAsync(async context => await writer.SendBatchAsync(context.Caller(), context.GetArgument<SendRequest[]>("inputs"), context.CancellationToken));
+            .ResolveAsync(async context => await writer.SendBatchAsync(context.Caller(), context.GetArgument<SendRequest[]>("inputs")));
         mutation.Required<SendAckType>("retract", "Takes back an entry that the caller sent. Idempotent.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .Argument<NonNullGraphType<LongType>>("seq", "The entry.")

@@ -14,9 +14,6 @@ namespace SecureMessaging.Server.Messages;
 internal sealed partial class GroupCommit(
     IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, Action<SendGroup> release, ServerMetrics metrics, ILogger logger) : IDisposable
 {
-    /// <summary>From a commit to the socket is more than one turn of the thread pool: the tail's, the connection's, the socket's.</summary>
-    private const int Turns = 3;
-
     /// <summary>Work that waits while every processor has more to do than a moment's.</summary>
     private static readonly int BusyPool = 4 * Environment.ProcessorCount;
     private static readonly TimeSpan MaxLinger = TimeSpan.FromMilliseconds(50);
@@ -24,6 +21,10 @@ internal sealed partial class GroupCommit(
     private readonly BlockingCollection<SendGroup> queue = [];
     private readonly ManualResetEventSlim caughtUp = new();
     private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
+    private volatile SendGroup[] writing = [];
+
+    /// <summary>Whoever has no outcome yet; some may just have got theirs.</summary>
+    public IEnumerable<SendGroup> Waiting => queue.Concat(writing);
 
     /// <summary>False when the node stops and takes no more.</summary>
     public bool TryQueue(SendGroup group)
@@ -57,7 +58,7 @@ internal sealed partial class GroupCommit(
             {
                 batch.Clear();
                 carried = Gather(batch, carried);
-                Write(batch);
+                Write([.. batch]);
                 AwaitDelivery();
             }
         }
@@ -69,12 +70,11 @@ internal sealed partial class GroupCommit(
     /// </summary>
     private void AwaitDelivery()
     {
-        for (var i = 0; i < Turns && ThreadPool.PendingWorkItemCount > BusyPool; i++)
-        {
-            caughtUp.Reset();
-            ThreadPool.UnsafeQueueUserWorkItem(static done => done.Set(), caughtUp, preferLocal: false);
-            caughtUp.Wait(MaxLinger);
-        }
+        if (ThreadPool.PendingWorkItemCount <= BusyPool)
+            return;
+        caughtUp.Reset();
+        ThreadPool.UnsafeQueueUserWorkItem(static done => done.Set(), caughtUp, preferLocal: false);
+        caughtUp.Wait(MaxLinger);
     }
 
     /// <summary>Takes what is queued, up to a batch. An id that the batch holds already waits for the next one, where it is found stored.</summary>
@@ -108,8 +108,9 @@ internal sealed partial class GroupCommit(
         return false;
     }
 
-    private void Write(List<SendGroup> batch)
+    private void Write(SendGroup[] batch)
     {
+        writing = batch;
         Envelope[] envelopes = [.. batch.SelectMany(group => group.Envelopes)];
         AppendOutcome[] outcomes;
         var started = time.GetTimestamp();

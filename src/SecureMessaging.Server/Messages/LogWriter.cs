@@ -10,7 +10,9 @@ namespace SecureMessaging.Server.Messages;
 /// <summary>Every send comes through here: validated, or refused as <see cref="ErrorCode.Overloaded"/>, and queued for the <see cref="GroupCommit"/> of its room.</summary>
 internal sealed class LogWriter : BackgroundService
 {
+    /// <summary>Nobody waits much longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4.5);
+    private static readonly TimeSpan PatienceCheck = TimeSpan.FromMilliseconds(250);
 
     private readonly GroupCommit[] writers;
     private readonly OwnerProof ownerProof;
@@ -18,6 +20,8 @@ internal sealed class LogWriter : BackgroundService
     private readonly MessagesOptions options;
     private readonly RateLimits rates;
     private readonly ServerMetrics metrics;
+    private readonly TimeProvider time;
+    private readonly ITimer impatience;
     private long queuedBytes;
     private int queuedGroups;
 
@@ -25,14 +29,15 @@ internal sealed class LogWriter : BackgroundService
         IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates,
         ServerMetrics metrics, ILogger<LogWriter> logger)
     {
-        (this.ownerProof, this.limits, this.options, this.rates, this.metrics) = (ownerProof, limits, options.Value, rates, metrics);
+        (this.ownerProof, this.limits, this.options, this.rates, this.metrics, this.time) = (ownerProof, limits, options.Value, rates, metrics, time);
         writers = [.. Enumerable.Range(0, append.Writers).Select(_ => new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger))];
+        impatience = time.CreateTimer(_ => GiveUp(), null, PatienceCheck, PatienceCheck);
     }
 
-    public async Task<SendAck> SendAsync(Caller caller, SendRequest request, CancellationToken cancellationToken)
+    public async Task<SendAck> SendAsync(Caller caller, SendRequest request)
     {
         rates.Sends.Spend(caller.UserId);
-        var result = (await EnqueueAsync([Validate(caller, request)], cancellationToken))[0];
+        var result = (await EnqueueAsync([Validate(caller, request)]))[0];
         return result.Ack ?? throw new ApiException(result.Error!.Code, result.Error.Message)
         {
             RetryAfterMs = result.Error.RetryAfterMs,
@@ -41,7 +46,7 @@ internal sealed class LogWriter : BackgroundService
     }
 
     /// <summary>Each succeeds or fails alone; what is valid is stored in the order given, room by room.</summary>
-    public async Task<SendResult[]> SendBatchAsync(Caller caller, SendRequest[] requests, CancellationToken cancellationToken)
+    public async Task<SendResult[]> SendBatchAsync(Caller caller, SendRequest[] requests)
     {
         if (requests is null || requests.Length == 0 || requests.Length > limits.BatchSends)
             throw ApiException.Invalid($"A batch has 1 to {limits.BatchSends} sends.");
@@ -68,7 +73,7 @@ internal sealed class LogWriter : BackgroundService
 
         if (valid.Count > 0)
         {
-            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)], cancellationToken);
+            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)]);
             for (var i = 0; i < stored.Length; i++)
                 results[valid[i].Index] = stored[i];
         }
@@ -110,6 +115,7 @@ internal sealed class LogWriter : BackgroundService
 
     public override void Dispose()
     {
+        impatience.Dispose();
         foreach (var writer in writers)
             writer.Dispose();
         base.Dispose();
@@ -139,10 +145,11 @@ internal sealed class LogWriter : BackgroundService
             ? generation
             : Envelope.NoGeneration;
 
-    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, CancellationToken cancellationToken)
+    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes)
     {
+        var now = time.GetTimestamp();
         // A room has one writer on the node, or nobody would know the order of one sender's sends.
-        SendGroup[] groups = envelopes.Length == 1 ? [new SendGroup(envelopes)] : [.. envelopes.GroupBy(envelope => WriterOf(envelope.RoomId)).Select(group => new SendGroup([.. group]))];
+        SendGroup[] groups = envelopes.Length == 1 ? [new SendGroup(envelopes, now)] : [.. envelopes.GroupBy(envelope => WriterOf(envelope.RoomId)).Select(group => new SendGroup([.. group], now))];
         var bytes = 0L;
         foreach (var group in groups)
             bytes += group.Bytes;
@@ -165,12 +172,12 @@ internal sealed class LogWriter : BackgroundService
             group.Fail(Overloaded().ToBody());
         }
 
-        return groups.Length == 1 ? AwaitAsync(groups[0].Completion.Task, cancellationToken) : JoinAsync(envelopes, groups, cancellationToken);
+        return groups.Length == 1 ? groups[0].Completion.Task : JoinAsync(envelopes, groups);
     }
 
-    private static async Task<SendResult[]> JoinAsync(Envelope[] envelopes, SendGroup[] groups, CancellationToken cancellationToken)
+    private static async Task<SendResult[]> JoinAsync(Envelope[] envelopes, SendGroup[] groups)
     {
-        var results = await AwaitAsync(Task.WhenAll(groups.Select(group => group.Completion.Task)), cancellationToken);
+        var results = await Task.WhenAll(groups.Select(group => group.Completion.Task));
         var byEnvelope = groups.Zip(results).SelectMany(pair => pair.First.Envelopes.Zip(pair.Second)).ToDictionary(pair => (pair.First.RoomId, pair.First.Id), pair => pair.Second);
         return [.. envelopes.Select(envelope => byEnvelope[(envelope.RoomId, envelope.Id)])];
     }
@@ -185,18 +192,16 @@ internal sealed class LogWriter : BackgroundService
         Interlocked.Decrement(ref queuedGroups);
     }
 
-    /// <summary>
-    /// Nobody waits longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.
-    /// </summary>
-    private static async Task<T> AwaitAsync<T>(Task<T> outcome, CancellationToken cancellationToken)
+    /// <summary>One look at all that wait, instead of a timer for each.</summary>
+    private void GiveUp()
     {
-        try
+        foreach (var writer in writers)
         {
-            return await outcome.WaitAsync(Patience, cancellationToken);
-        }
-        catch (TimeoutException exception)
-        {
-            throw new ApiException(ErrorCode.Unavailable, "The server is slow to answer; the outcome is unknown. Sends are safe to repeat.", exception) { RetryAfterMs = 500 };
+            foreach (var group in writer.Waiting.Where(group => time.GetElapsedTime(group.QueuedAt) > Patience))
+            {
+                group.Fail(new ErrorBody(
+                    ErrorCode.Unavailable, "The server is slow to answer; the outcome is unknown. Sends are safe to repeat.", Retryable: true, RetryAfterMs: 500));
+            }
         }
     }
 }

@@ -12,6 +12,10 @@ internal sealed class OwnerProof(ServerSecret secret)
     public const int Length = 16;
     private readonly byte[] key = secret.DeriveKey("owner-proof");
 
+    // Setting up the key takes longer than the computing.
+    [ThreadStatic]
+    private static (byte[] Key, IncrementalHash Hmac) ready;
+
     public byte[] Compute(Guid userId, Guid roomId, Guid clientMessageId)
     {
         Span<byte> input = stackalloc byte[48];
@@ -19,7 +23,10 @@ internal sealed class OwnerProof(ServerSecret secret)
         roomId.TryWriteBytes(input[16..], bigEndian: true, out _);
         clientMessageId.TryWriteBytes(input[32..], bigEndian: true, out _);
         Span<byte> mac = stackalloc byte[HMACSHA256.HashSizeInBytes];
-        HMACSHA256.HashData(key, input, mac);
+        if (ready.Key != key)
+            ready = (key, IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, key));
+        ready.Hmac.AppendData(input);
+        ready.Hmac.GetHashAndReset(mac);
         return mac[..Length].ToArray();
     }
 

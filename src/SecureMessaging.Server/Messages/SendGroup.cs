@@ -4,8 +4,12 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Messages;
 
 /// <summary>The envelopes of one call that go the same way, which stay together so that their order survives any failure, and the answer their sender waits for.</summary>
-internal sealed class SendGroup(Envelope[] envelopes)
+/// <param name="envelopes">In the order that they were given in.</param>
+/// <param name="queuedAt">When, as a timestamp of the clock.</param>
+internal sealed class SendGroup(Envelope[] envelopes, long queuedAt)
 {
+    public long QueuedAt => queuedAt;
+
     public Envelope[] Envelopes { get; } = envelopes;
 
     public long Bytes { get; } = envelopes.Sum(envelope => (long)envelope.Ciphertext.Length);

@@ -95,6 +95,30 @@ public sealed class ConnectionTests(SqliteServer server)
         response.EnsureSuccessStatusCode();
     }
 
+    [Fact]
+    public async Task When_the_token_has_expired_the_client_is_told_to_come_back()
+    {
+        await using var own = await server.DedicatedAsync();
+        await using var anna = await own.SignUpAsync();
+        using var socket = await StalledSocket.OpenAsync(anna, own.Url, Wire.HubPath);
+        await ReadUntilAsync(socket, "{}");
+        own.Time.Advance(TimeSpan.FromMinutes(11));
+        await ReadUntilAsync(socket, "\"allowReconnect\":true");
+        Assert.InRange(await SecondsUntilClosedAsync(socket), 0, 8);
+    }
+
+    private static async Task ReadUntilAsync(ClientWebSocket socket, string text)
+    {
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(15));
+        var (buffer, read) = (new byte[1024], "");
+        while (!read.Contains(text, StringComparison.Ordinal))
+        {
+            var received = await socket.ReceiveAsync(buffer.AsMemory(), timeout.Token);
+            Assert.NotEqual(WebSocketMessageType.Close, received.MessageType);
+            read += Encoding.UTF8.GetString(buffer, 0, received.Count);
+        }
+    }
+
     private static async Task<double> SecondsUntilClosedAsync(ClientWebSocket socket)
     {
         var watch = Stopwatch.StartNew();

@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Chat;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Chat;
@@ -58,6 +60,24 @@ public abstract class SlowReaderTests(TestServer server)
             await writer.SendAsync(room.Id, new byte[30 * 1024]);
         await Task.Delay(TimeSpan.FromSeconds(33));
         await Assert.ThrowsAnyAsync<WebSocketException>(() => ReadsResyncAsync(stalled, room.Id));
+    }
+
+    [Fact]
+    public async Task A_reader_that_takes_nothing_cannot_outstay_its_session()
+    {
+        var users = await server.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var writer = await users[0].ConnectAsync(messagePack: true);
+        using var stalled = await StalledSocket.OpenAsync(users[1], server.Url, Wire.HubPath);
+        for (var i = 0; i < 300; i++)
+            await writer.SendAsync(room.Id, new byte[30 * 1024]);
+        var connections = server.Services.GetRequiredService<ChatConnections>();
+        Assert.Single(connections.Of(users[1].Id));
+        using var loggedOut = await users[1].Http.PostAsync("/v1/auth/logout", null);
+        Assert.Equal(204, (int)loggedOut.StatusCode);
+        // Long before one that only does not read is cut off.
+        for (var until = DateTime.UtcNow.AddSeconds(15); !connections.Of(users[1].Id).IsEmpty; await Task.Delay(100))
+            Assert.True(DateTime.UtcNow < until, "The connection is still there.");
     }
 
     private static Task SendAsync(ClientWebSocket socket, SendRequest request) => socket.SendAsync(
