@@ -21,6 +21,8 @@ internal static class MetricsFeature
         services.AddOpenTelemetry().WithMetrics(metrics =>
         {
             metrics.AddMeter(ServerMetrics.MeterName).AddAspNetCoreInstrumentation().AddRuntimeInstrumentation();
+            // Counted several times for each message, and of use only to who works on Kestrel.
+            metrics.AddView(instrument => instrument.Meter.Name == "Microsoft.AspNetCore.MemoryPool" ? MetricStreamConfiguration.Drop : null);
             if (pulled)
                 metrics.AddPrometheusExporter();
             if (pushed)
