@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
@@ -8,11 +9,11 @@ namespace SecureMessaging.Server.Chat;
 /// A client of the hub. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
 /// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
 /// </summary>
-internal sealed class HubChatConnection(HubConnectionContext context, HubSocket socket, ServerMetrics metrics)
-    : ChatConnection(socket.Caller.UserId, socket.Caller.SessionId)
+internal sealed class HubChatConnection(HubConnectionContext context, Caller caller, ServerMetrics metrics)
+    : ChatConnection(caller.UserId, caller.SessionId)
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
-    private const int MaxPending = 512;
+    private const int MaxPending = 2048;
     private const int MaxPendingBytes = 1024 * 1024;
 
     /// <summary>What part of that waits for a reader who had better read before it sends.</summary>
@@ -43,7 +44,6 @@ internal sealed class HubChatConnection(HubConnectionContext context, HubSocket 
         lock (gate)
             missed = [];
         context.Abort();
-        socket.CloseSoon();
     }
 
     public override void Drain(TimeSpan after) => SendEphemeral(new Ephemeral(HubMessages.Create(nameof(IChatClient.Draining), (int)after.TotalMilliseconds)));

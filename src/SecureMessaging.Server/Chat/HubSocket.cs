@@ -42,6 +42,7 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
     private IDictionary<object, object?>? items;
     private int closingTicks;
     private volatile bool closing;
+    private bool ended;
 
     public Caller Caller => caller;
 
@@ -82,13 +83,22 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
         set => throw new NotSupportedException();
     }
 
-    /// <summary>Has SignalR tell the client to come back, and close.</summary>
-    public void RequestClose() => closeRequested.Cancel();
+    /// <summary>Has SignalR tell the client to come back, and close. If that takes more than a few seconds, the connection is cut.</summary>
+    public void RequestClose()
+    {
+        closing = true;
+        closeRequested.Cancel();
+    }
 
-    /// <summary>Whatever the client does, or does not, in a few seconds the connection is cut.</summary>
-    public void CloseSoon() => closing = true;
-
-    public override void Abort(ConnectionAbortedException abortReason) => abort();
+    public override void Abort(ConnectionAbortedException abortReason)
+    {
+        // Afterwards what is under the socket may serve somebody else.
+        lock (heartbeats)
+        {
+            if (!ended)
+                abort();
+        }
+    }
 
     void IConnectionHeartbeatFeature.OnHeartbeat(Action<object> action, object state)
     {
@@ -110,15 +120,22 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
             await incoming.Reader.CompleteAsync();
             await CloseAsync();
             await receiving;
+            lock (heartbeats)
+                ended = true;
         }
     }
 
     /// <summary>Once a second: SignalR's pings and timeouts, and the end of what has expired, stalls or will not close.</summary>
     public void Tick(DateTimeOffset now)
     {
+        // SignalR has given the connection up; it may be a write that does not end which it waits for.
+        if (outgoing.IsGivenUp)
+            closing = true;
         if (outgoing.StalledTicks() > SendTicks || (closing && ++closingTicks > CloseTicks))
         {
-            abort();
+            // Calls that still run are told, too.
+            RequestClose();
+            Abort();
             return;
         }
 

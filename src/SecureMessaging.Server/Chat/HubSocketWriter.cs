@@ -15,6 +15,7 @@ internal sealed class HubSocketWriter(WebSocket socket) : PipeWriter
     private int finished;
     private int seenStarted;
     private int ticks;
+    private bool givenUp;
 
     public WebSocketMessageType Kind { get; set; } = WebSocketMessageType.Text;
 
@@ -63,10 +64,11 @@ internal sealed class HubSocketWriter(WebSocket socket) : PipeWriter
         return FlushAsync(cancellationToken);
     }
 
-    public override void CancelPendingFlush()
-    {
-        // The connection is cut instead.
-    }
+    /// <summary>Whether SignalR, which cancels a flush only then, has aborted the connection.</summary>
+    public bool IsGivenUp => Volatile.Read(ref givenUp);
+
+    /// <summary>A message cannot be taken back halfway. Whoever reads gets it to its end; who does not is cut off.</summary>
+    public override void CancelPendingFlush() => Volatile.Write(ref givenUp, true);
 
     public override void Complete(Exception? exception = null)
     {

@@ -47,7 +47,7 @@ internal sealed partial class HubSockets(
         using var closing = lifetime.ApplicationStopping.Register(() =>
         {
             foreach (var (socket, _) in open)
-                socket.RequestClose();
+                Safely(socket.RequestClose);
         });
         using var timer = new PeriodicTimer(Tick);
         try
@@ -56,7 +56,7 @@ internal sealed partial class HubSockets(
             {
                 var now = time.GetUtcNow();
                 foreach (var (socket, _) in open)
-                    TickSafely(socket, now);
+                    Safely(() => socket.Tick(now));
             }
         }
         catch (OperationCanceledException)
@@ -66,11 +66,11 @@ internal sealed partial class HubSockets(
     }
 
     /// <summary>What one socket throws must not leave all others without their pings.</summary>
-    private void TickSafely(HubSocket socket, DateTimeOffset now)
+    private void Safely(Action work)
     {
         try
         {
-            socket.Tick(now);
+            work();
         }
         catch (Exception exception)
         {

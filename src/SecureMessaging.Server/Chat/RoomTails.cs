@@ -287,7 +287,7 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
                 case Due due when due.Tail == tail:
                     tail.Filling = false;
                     if (tail.HasGap)
-                        _ = FillAsync(tail);
+                        Fill(tail);
                     return;
                 case Doubted:
                     tail?.Recheck();
@@ -320,7 +320,23 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
             if (tail is { IsEmpty: true, HasGap: false })
                 tails.TryRemove(item.RoomId, out _);
             else if (tail is { HasGap: true, Filling: false })
-                _ = all.Grace > TimeSpan.Zero ? WaitAsync(tail, all.Grace) : FillAsync(tail);
+                Await(tail);
+        }
+
+        private void Await(RoomTail tail)
+        {
+            if (all.Grace > TimeSpan.Zero)
+                _ = WaitAsync(tail, all.Grace);
+            else
+                Fill(tail);
+        }
+
+        // Not on this thread, which may be a writer's: reading SQLite takes it for as long as it takes.
+        private void Fill(RoomTail tail)
+        {
+            tail.Filling = true;
+            var delivered = tail.Delivered;
+            _ = Task.Run(() => FillAsync(tail, delivered));
         }
 
         private async Task WaitAsync(RoomTail tail, TimeSpan grace)
@@ -331,10 +347,8 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
         }
 
         /// <summary>Reads what the tail lacks from the log. The same way serves a lost publish, a late subscription and a node that was away.</summary>
-        private async Task FillAsync(RoomTail tail)
+        private async Task FillAsync(RoomTail tail, long delivered)
         {
-            tail.Filling = true;
-            var delivered = tail.Delivered;
             List<LogEntry>? entries = null;
             try
             {

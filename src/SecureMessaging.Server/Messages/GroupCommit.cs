@@ -22,9 +22,10 @@ internal sealed partial class GroupCommit(
     private readonly ManualResetEventSlim caughtUp = new();
     private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
     private volatile SendGroup[] writing = [];
+    private volatile SendGroup? left;
 
-    /// <summary>Whoever has no outcome yet; some may just have got theirs.</summary>
-    public IEnumerable<SendGroup> Waiting => queue.Concat(writing);
+    /// <summary>Whoever has no outcome yet.</summary>
+    public IEnumerable<SendGroup> Waiting => queue.Concat(writing).Concat(left is { } one ? [one] : []).Where(group => !group.Completion.Task.IsCompleted);
 
     /// <summary>False when the node stops and takes no more.</summary>
     public bool TryQueue(SendGroup group)
@@ -57,8 +58,10 @@ internal sealed partial class GroupCommit(
             for (var carried = first; carried is not null;)
             {
                 batch.Clear();
-                carried = Gather(batch, carried);
-                Write([.. batch]);
+                left = carried = Gather(batch, carried);
+                writing = [.. batch];
+                Write(writing);
+                writing = [];
                 AwaitDelivery();
             }
         }
@@ -110,7 +113,6 @@ internal sealed partial class GroupCommit(
 
     private void Write(SendGroup[] batch)
     {
-        writing = batch;
         Envelope[] envelopes = [.. batch.SelectMany(group => group.Envelopes)];
         AppendOutcome[] outcomes;
         var started = time.GetTimestamp();

@@ -110,6 +110,8 @@ internal sealed class LogWriter : BackgroundService
         Finish();
         if (ExecuteTask is { } running)
             await running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // Waits for one that is looking at the queues.
+        await impatience.DisposeAsync();
         await base.StopAsync(cancellationToken);
     }
 

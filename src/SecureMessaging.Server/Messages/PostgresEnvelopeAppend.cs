@@ -39,9 +39,13 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
                  else {(int)AppendStatus.Stored} end as status
         """;
 
-    private const string LookUpSql = """
+    // An epoch that would be refused is looked into in any case: the room may have gone on since an earlier attempt was stored.
+    private static readonly string LookUpSql = $"""
             left join lateral (select user_id from room_members where room_id = r.id and user_id = i.user_id for key share) m on true
-            left join lateral (select * from entries where $11 and room_id = r.id and id = i.id limit 1) e on true
+            left join lateral (
+                select * from entries
+                where ($11 or i.epoch > r.epoch or i.epoch < r.epoch - {IEnvelopeAppend.PastEpochs} or (r.scheme = '{Schemes.Mls10}' and i.generation <> r.generation))
+                    and room_id = r.id and id = i.id limit 1) e on true
         """;
 
     private const string ResultSql =

@@ -8,6 +8,8 @@ namespace SecureMessaging.Server.Platform;
 /// <summary>SQLite in a file of the data directory: the engine that needs no other service. One process owns the file.</summary>
 internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership = null) : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)))
 {
+    private const string ReaderSettings = "pragma synchronous = full; pragma secure_delete = on; pragma busy_timeout = 4000;";
+
     // An append touches a few pages of each room. The defaults would read them anew for every batch, and copy those of two batches into the file at a time,
     // though the next ones change most of them again. 32 MiB of memory, and 64 MiB of log (pages of 4 KiB) before it is copied.
     private const string WriterSettings = "pragma cache_size = -32768; pragma wal_autocheckpoint = 16384;";
@@ -98,19 +100,24 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
     protected override async ValueTask<DbConnection> OpenAsync(CancellationToken cancellationToken)
     {
         var connection = await base.OpenAsync(cancellationToken);
-        using var command = connection.CreateCommand();
-        command.CommandText = "pragma synchronous = full; pragma secure_delete = on; pragma busy_timeout = 4000;";
-        command.ExecuteNonQuery();
+        Prepare(connection, ReaderSettings);
         return connection;
     }
 
+    /// <summary>Not from the pool: after an I/O error it must not come back, and no reader is to get it with all of its memory.</summary>
     private async Task<DbConnection> OpenToWriteAsync(CancellationToken cancellationToken)
     {
-        var connection = await OpenAsync(cancellationToken);
-        using var command = connection.CreateCommand();
-        command.CommandText = WriterSettings;
-        command.ExecuteNonQuery();
+        var connection = new SqliteConnection(ConnectionString(path, pooling: false));
+        await connection.OpenAsync(cancellationToken);
+        Prepare(connection, ReaderSettings + WriterSettings);
         return connection;
+    }
+
+    private static void Prepare(DbConnection connection, string settings)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = settings;
+        command.ExecuteNonQuery();
     }
 
     private async ValueTask CloseKeptAsync()
@@ -134,6 +141,6 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
         ownership?.Dispose();
     }
 
-    private static string ConnectionString(string path) =>
-        new SqliteConnectionStringBuilder { DataSource = path, ForeignKeys = true, Pooling = true, Cache = SqliteCacheMode.Private }.ToString();
+    private static string ConnectionString(string path, bool pooling = true) =>
+        new SqliteConnectionStringBuilder { DataSource = path, ForeignKeys = true, Pooling = pooling, Cache = SqliteCacheMode.Private }.ToString();
 }

@@ -100,6 +100,20 @@ public abstract class EnvelopeAppendTests(TestServer server)
         Assert.Equal(10, await HeadAsync(SealedRoom));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task A_repeat_is_recognised_however_far_its_room_has_gone_on(int batchLength)
+    {
+        await PlantAsync();
+        Envelope[] sent = [Envelope(SealedRoom, Anna), Envelope(VisibleRoom, Anna), Envelope(MlsRoom, Anna) with { Generation = 7 }];
+        Assert.All(Run(sent, batchLength), outcome => Assert.Equal((AppendStatus.Stored, 11L), Told(outcome)));
+        await server.Database.ExecuteAsync(
+            "update rooms set epoch = epoch + 9, generation = generation + 1 where id = @SealedRoom or id = @MlsRoom", new { SealedRoom, MlsRoom }, CancellationToken.None);
+        await server.Database.ExecuteAsync("update rooms set epoch = 0 where id = @VisibleRoom", new { VisibleRoom }, CancellationToken.None);
+        Assert.All(Run(sent, batchLength), outcome => Assert.Equal((AppendStatus.Duplicate, 11L), Told(outcome)));
+    }
+
     private protected static Envelope Envelope(Guid roomId, Guid userId) => new(roomId, userId, Guid.NewGuid(), [1, .. new byte[15]], Guid.NewGuid().ToByteArray(), 5, null);
 
     private protected static (AppendStatus Status, long Seq) Told(AppendOutcome outcome) =>
