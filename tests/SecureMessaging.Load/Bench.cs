@@ -58,9 +58,9 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         Scratch.Delete(directory);
     }
 
-    private int IdleConnections => options.Quick ? 4000 : 10_000;
+    private int IdleConnections => options.Quick ? 1000 : 10_000;
 
-    private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 2 : 20);
+    private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 1 : 20);
 
     private TimeSpan WarmUp => TimeSpan.FromSeconds(options.Quick ? 8 : 60);
 
