@@ -18,7 +18,7 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
     private Caller Caller => Context.Features.GetRequiredFeature<HubSocket>().Caller;
 
     public Task<SendAck> Send(SendRequest request) =>
-        CaughtUp is { IsCompleted: false } caughtUp ? PacedAsync(caughtUp, () => writer.SendAsync(Caller, request)) : writer.SendAsync(Caller, request);
+        CaughtUp is { IsCompleted: false } caughtUp ? PacedAsync(caughtUp, () => writer.SendAsync(Caller, request, writesOnly: true)) : writer.SendAsync(Caller, request, writesOnly: true);
 
     public Task<SendResult[]> SendBatch(SendRequest[] requests) =>
         CaughtUp is { IsCompleted: false } caughtUp ? PacedAsync(caughtUp, () => writer.SendBatchAsync(Caller, requests)) : writer.SendBatchAsync(Caller, requests);

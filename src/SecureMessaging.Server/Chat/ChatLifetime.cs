@@ -14,7 +14,7 @@ internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics,
     public override async Task OnConnectedAsync(HubConnectionContext connection)
     {
         await base.OnConnectedAsync(connection);
-        var chat = new HubChatConnection(connection, connection.Features.GetRequiredFeature<HubSocket>().Caller, metrics);
+        var chat = new HubChatConnection(connection, connection.Features.GetRequiredFeature<HubSocket>(), metrics);
         connection.Features.Set(chat);
         try
         {

@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
@@ -9,8 +8,7 @@ namespace SecureMessaging.Server.Chat;
 /// A client of the hub. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
 /// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
 /// </summary>
-internal sealed class HubChatConnection(HubConnectionContext context, Caller caller, ServerMetrics metrics)
-    : ChatConnection(caller.UserId, caller.SessionId)
+internal sealed class HubChatConnection : ChatConnection
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
     private const int MaxPending = 2048;
@@ -20,10 +18,18 @@ internal sealed class HubChatConnection(HubConnectionContext context, Caller cal
     private const int Behind = 8;
 
     private readonly Lock gate = new();
+    private readonly HubConnectionContext context;
+    private readonly HubSocketWriter outgoing;
+    private readonly ServerMetrics metrics;
     private HashSet<Guid>? missed;
     private TaskCompletionSource? caughtUp;
-    private int pending;
-    private int pendingBytes;
+
+    public HubChatConnection(HubConnectionContext context, HubSocket socket, ServerMetrics metrics)
+        : base(socket.Caller.UserId, socket.Caller.SessionId)
+    {
+        (this.context, this.metrics, outgoing) = (context, metrics, socket.Outgoing);
+        outgoing.Taken = Taken;
+    }
 
     /// <summary>Completes when the client has taken most of what it was sent, or is gone.</summary>
     public Task CaughtUpAsync()
@@ -53,12 +59,9 @@ internal sealed class HubChatConnection(HubConnectionContext context, Caller cal
         lock (gate)
         {
             if (missed is not null || IsFull)
-            {
                 (missed ??= []).Add(run.RoomId);
-                return;
-            }
-
-            Write(run.Message, run.Bytes);
+            else
+                Write(run.Message);
         }
     }
 
@@ -70,7 +73,7 @@ internal sealed class HubChatConnection(HubConnectionContext context, Caller cal
             if (missed is not null || IsFull)
                 (missed ??= []).Add(roomId);
             else
-                Write(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, change), 0);
+                Write(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, change));
         }
     }
 
@@ -79,53 +82,46 @@ internal sealed class HubChatConnection(HubConnectionContext context, Caller cal
         lock (gate)
         {
             if (!IsFull)
-                Write(ephemeral.Message, 0);
+                Write(ephemeral.Message);
         }
     }
 
-    private bool IsBehind => pending >= MaxPending / Behind || pendingBytes >= MaxPendingBytes / Behind;
+    private bool IsBehind => Waits(MaxPending / Behind, MaxPendingBytes / Behind);
 
-    private bool IsFull => pending >= MaxPending || pendingBytes >= MaxPendingBytes;
+    private bool IsFull => Waits(MaxPending, MaxPendingBytes);
 
-    private void Write(SerializedHubMessage message, int bytes)
-    {
-        var write = context.WriteAsync(message, CancellationToken.None);
-        if (write.IsCompletedSuccessfully)
-            return;
-        pending++;
-        pendingBytes += bytes;
-        _ = AwaitAsync(write, bytes);
-    }
+    private bool Waits(int frames, int bytes) => outgoing.Waiting is var waiting && (waiting.Frames >= frames || waiting.Bytes >= bytes);
 
-    private async Task AwaitAsync(ValueTask write, int bytes)
+    private void Write(SerializedHubMessage message)
     {
         try
         {
-            await write;
+            outgoing.Send(message.GetSerializedMessage(context.Protocol));
         }
         catch (Exception)
         {
-            // The connection is gone, and with it the reader; or this message cannot be written, and the reader would have a gap.
+            // This message cannot be written, and the reader would have a gap.
             context.Abort();
         }
+    }
 
+    private void Taken()
+    {
         lock (gate)
         {
-            pendingBytes -= bytes;
-            pending--;
             if (!IsBehind)
             {
                 caughtUp?.SetResult();
                 caughtUp = null;
             }
 
-            if (pending > 0 || missed is null)
+            if (missed is null || outgoing.Waiting.Frames > 0)
                 return;
             var resync = missed;
             missed = null;
             metrics.Resynced();
             foreach (var roomId in resync)
-                Write(HubMessages.Create(nameof(IChatClient.Resync), roomId), 0);
+                Write(HubMessages.Create(nameof(IChatClient.Resync), roomId));
         }
     }
 }

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Net.WebSockets;
 using System.Security.Claims;
@@ -9,18 +11,18 @@ using SecureMessaging.Server.Auth;
 namespace SecureMessaging.Server.Chat;
 
 /// <summary>
-/// One client of the hub on its WebSocket, as SignalR sees it. What SignalR writes goes to the WebSocket at once and on the thread that writes it; what
+/// One client of the hub on its WebSocket, as SignalR sees it. What is written goes to the connection at once and on the thread that writes it; what
 /// arrives is handled on the thread that received it.
 /// </summary>
 /// <remarks>
-/// SignalR's own connection puts a pipe and a turn of the thread pool between the hub and the socket in both directions, and keeps several KB for connections
-/// that change their transport, which none here does.
+/// SignalR's own connection puts two pipes, a turn of the thread pool and three streams between the hub and the connection in both directions. That is more than
+/// all else that a delivery costs, and it keeps several KB for connections that change their transport, which none here does.
 /// </remarks>
-/// <param name="socket">Where the client is.</param>
+/// <param name="connection">The bytes of the client's WebSocket, after its handshake.</param>
 /// <param name="caller">Who it is.</param>
 /// <param name="until">Till when that is proven.</param>
-/// <param name="abort">Cuts the connection under the socket.</param>
-internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset? until, Action abort)
+/// <param name="abort">Cuts the connection.</param>
+internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeOffset? until, Action abort)
     : ConnectionContext, IDuplexPipe, IConnectionUserFeature, IConnectionHeartbeatFeature, IConnectionLifetimeNotificationFeature, ITransferFormatFeature
 {
     /// <summary>A reader that takes nothing for so many ticks is cut off; it will come back and sync.</summary>
@@ -29,11 +31,15 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
     /// <summary>So many ticks a client has to answer the closing of its socket, and the hub to let go of one that is gone.</summary>
     private const int CloseTicks = 5;
 
+    /// <summary>So many ticks without a byte, and the client is asked whether it is there; it is gone if it does not say so. SignalR times out only who has pinged once.</summary>
+    private const int QuietTicks = 20;
+    private const int GoneTicks = 35;
+
     private static readonly PipeOptions Incoming = new(
         readerScheduler: PipeScheduler.Inline, pauseWriterThreshold: 64 * 1024, resumeWriterThreshold: 32 * 1024, useSynchronizationContext: false);
 
     private readonly Pipe incoming = new(Incoming);
-    private readonly HubSocketWriter outgoing = new(socket);
+    private readonly WebSocketFrames frames = new();
 
     // Never disposed: a tick may still ask for it, and it holds nothing that would need to be.
     private readonly CancellationTokenSource closeRequested = new();
@@ -41,10 +47,16 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
     private FeatureCollection? features;
     private IDictionary<object, object?>? items;
     private int closingTicks;
+    private int quietTicks;
+    private volatile bool isListening;
+    private int closeSent;
     private volatile bool closing;
     private bool ended;
 
     public Caller Caller => caller;
+
+    /// <summary>Where deliveries are written beside SignalR's own messages.</summary>
+    public HubSocketWriter Outgoing { get; } = new(connection.Output);
 
     public override string ConnectionId { get; set; } = Guid.NewGuid().ToString("N");
 
@@ -64,7 +76,7 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
 
     PipeReader IDuplexPipe.Input => incoming.Reader;
 
-    PipeWriter IDuplexPipe.Output => outgoing;
+    PipeWriter IDuplexPipe.Output => Outgoing;
 
     /// <summary>Nothing here asks for claims: <see cref="Caller"/> is what was read from them.</summary>
     ClaimsPrincipal? IConnectionUserFeature.User { get; set; }
@@ -73,8 +85,8 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
 
     TransferFormat ITransferFormatFeature.ActiveFormat
     {
-        get => outgoing.Kind == WebSocketMessageType.Binary ? TransferFormat.Binary : TransferFormat.Text;
-        set => outgoing.Kind = value == TransferFormat.Binary ? WebSocketMessageType.Binary : WebSocketMessageType.Text;
+        get => Outgoing.Kind == WebSocketOpcode.Binary ? TransferFormat.Binary : TransferFormat.Text;
+        set => Outgoing.Kind = value == TransferFormat.Binary ? WebSocketOpcode.Binary : WebSocketOpcode.Text;
     }
 
     CancellationToken IConnectionLifetimeNotificationFeature.ConnectionClosedRequested
@@ -118,8 +130,9 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
         {
             closing = true;
             await incoming.Reader.CompleteAsync();
-            await CloseAsync();
+            SendClose(WebSocketCloseStatus.NormalClosure);
             await receiving;
+            await Outgoing.CloseAsync();
             lock (heartbeats)
                 ended = true;
         }
@@ -129,9 +142,10 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
     public void Tick(DateTimeOffset now)
     {
         // SignalR has given the connection up; it may be a write that does not end which it waits for.
-        if (outgoing.IsGivenUp)
+        if (Outgoing.IsGivenUp)
             closing = true;
-        if (outgoing.StalledTicks() > SendTicks || (closing && ++closingTicks > CloseTicks))
+        quietTicks = isListening ? quietTicks + 1 : 0;
+        if (Outgoing.StalledTicks() > SendTicks || quietTicks > GoneTicks || (closing && ++closingTicks > CloseTicks))
         {
             // Calls that still run are told, too.
             RequestClose();
@@ -141,6 +155,8 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
 
         if (until <= now && !closing)
             RequestClose();
+        if (quietTicks == QuietTicks)
+            Outgoing.Send(new WebSocketControl(WebSocketOpcode.Ping, []));
         lock (heartbeats)
         {
             foreach (var (beat, state) in heartbeats)
@@ -165,16 +181,18 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
         {
             while (true)
             {
-                // Of no length, so that no memory is held while nothing comes.
-                var received = await socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
-                if (received.MessageType != WebSocketMessageType.Close)
-                    received = await socket.ReceiveAsync(incoming.Writer.GetMemory(), CancellationToken.None);
-                if (received.MessageType == WebSocketMessageType.Close)
-                    break;
-                incoming.Writer.Advance(received.Count);
-                if (await incoming.Writer.FlushAsync() is { IsCompleted: true })
+                isListening = true;
+                var read = await connection.Input.ReadAsync();
+                isListening = false;
+                quietTicks = 0;
+                var goesOn = Take(read.Buffer);
+                if (await incoming.Writer.FlushAsync() is { IsCompleted: true } || read.IsCompleted || !goesOn)
                     break;
             }
+        }
+        catch (WebSocketException)
+        {
+            SendClose(WebSocketCloseStatus.ProtocolError);
         }
         catch (Exception exception) when (IsGone(exception))
         {
@@ -187,17 +205,29 @@ internal sealed class HubSocket(WebSocket socket, Caller caller, DateTimeOffset?
         }
     }
 
-    private async Task CloseAsync()
+    /// <summary>Hands what messages hold to SignalR. False when the client closes.</summary>
+    private bool Take(ReadOnlySequence<byte> input)
     {
-        try
+        var closes = false;
+        while (!closes && frames.TryReadControl(ref input, incoming.Writer, out var control))
         {
-            if (socket.State is WebSocketState.Open or WebSocketState.CloseReceived)
-                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None);
+            closes = control.Opcode == WebSocketOpcode.Close;
+            if (control.Opcode == WebSocketOpcode.Ping)
+                Outgoing.Send(control with { Opcode = WebSocketOpcode.Pong });
         }
-        catch (Exception exception) when (IsGone(exception))
-        {
-            // Closed all the same.
-        }
+
+        connection.Input.AdvanceTo(input.Start, input.End);
+        return !closes;
+    }
+
+    /// <summary>Says once that nothing more will come. RFC 6455 section 5.5.1.</summary>
+    private void SendClose(WebSocketCloseStatus status)
+    {
+        if (Interlocked.Exchange(ref closeSent, 1) != 0)
+            return;
+        var payload = new byte[sizeof(ushort)];
+        BinaryPrimitives.WriteUInt16BigEndian(payload, (ushort)status);
+        Outgoing.Send(new WebSocketControl(WebSocketOpcode.Close, payload));
     }
 
     /// <summary>What a WebSocket throws whose client, or connection, is gone.</summary>

@@ -1,35 +1,95 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using System.Net.WebSockets;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Chat;
 
-/// <summary>Each flush is one message on the WebSocket. SignalR writes under a lock of its own, so there is one writer at a time.</summary>
-internal sealed class HubSocketWriter(WebSocket socket) : PipeWriter
+/// <summary>
+/// Everything that goes to one client of the hub, in the order in which it is given: what SignalR writes, what the tails deliver, and what concerns the socket.
+/// Each is one frame; what gathers while a write is on its way, or while a <see cref="WriteBatch"/> is open, leaves together.
+/// </summary>
+/// <param name="output">The connection.</param>
+internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPoolWorkItem
 {
     private const int MinimumLength = 256;
 
+    /// <summary>Written before it is seen whether the client takes it.</summary>
+    private const int MaxWriteBytes = 64 * 1024;
+
+    private readonly Lock gate = new();
+    private readonly Queue<Frame> frames = new();
+    private TaskCompletionSource? ended;
+    private TaskCompletionSource<FlushResult>? flushed;
     private byte[] buffer = [];
     private int length;
-    private int started;
-    private int finished;
-    private int seenStarted;
+    private int waiting;
+    private int waitingBytes;
+    private int waitingFlushes;
+    private int stalls;
+    private int seenStalls;
     private int ticks;
-    private bool givenUp;
+    private bool isWriting;
+    private bool isStalled;
+    private bool isClosed;
+    private bool isGivenUp;
 
-    public WebSocketMessageType Kind { get; set; } = WebSocketMessageType.Text;
+    /// <summary>What SignalR writes, and messages are: text or binary.</summary>
+    public WebSocketOpcode Kind { get; set; } = WebSocketOpcode.Text;
+
+    /// <summary>Called when the client has taken something, or is gone.</summary>
+    public Action? Taken { get; set; }
+
+    /// <summary>Frames that the client has not taken, and their bytes.</summary>
+    public (int Frames, int Bytes) Waiting
+    {
+        get
+        {
+            lock (gate)
+                return (waiting, waitingBytes);
+        }
+    }
+
+    /// <summary>Whether SignalR, which cancels a flush only then, has aborted the connection.</summary>
+    public bool IsGivenUp => Volatile.Read(ref isGivenUp);
 
     public override bool CanGetUnflushedBytes => true;
 
     public override long UnflushedBytes => length;
 
-    /// <summary>How often this has been asked while one and the same message was on its way.</summary>
+    /// <summary>How often this has been asked while one and the same write was on its way.</summary>
     public int StalledTicks()
     {
-        var now = Volatile.Read(ref started);
-        ticks = Volatile.Read(ref finished) != now && now == seenStarted ? ticks + 1 : 0;
-        seenStarted = now;
-        return ticks;
+        lock (gate)
+        {
+            ticks = isStalled && stalls == seenStalls ? ticks + 1 : 0;
+            seenStalls = stalls;
+            return ticks;
+        }
+    }
+
+    /// <summary>Sends a message that is nobody's to change any more.</summary>
+    public void Send(ReadOnlyMemory<byte> message) => Post(new Frame(Kind, message, null));
+
+    /// <summary>Sends a control frame, unless the client leaves others unread.</summary>
+    public void Send(WebSocketControl control)
+    {
+        lock (gate)
+        {
+            if (isStalled)
+                return;
+        }
+
+        Post(new Frame(control.Opcode, control.Payload, null));
+    }
+
+    /// <summary>Takes no more. Completes when nothing is on its way.</summary>
+    public Task CloseAsync()
+    {
+        lock (gate)
+        {
+            isClosed = true;
+            return !isWriting ? Task.CompletedTask : (ended ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
     }
 
     public override Memory<byte> GetMemory(int sizeHint = 0)
@@ -46,70 +106,158 @@ internal sealed class HubSocketWriter(WebSocket socket) : PipeWriter
 
     public override void Advance(int bytes) => length += bytes;
 
+    /// <summary>SignalR writes under a lock of its own, so there is one at a time. It waits only for a client that takes nothing.</summary>
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
         if (length == 0)
             return default;
-        var (rented, count) = (buffer, length);
+        var frame = new Frame(Kind, buffer.AsMemory(0, length), buffer);
         (buffer, length) = ([], 0);
-        return SendAsync(rented.AsMemory(0, count), rented);
+        Post(frame);
+        lock (gate)
+        {
+            if (isClosed)
+                return ValueTask.FromResult(new FlushResult(isCanceled: false, isCompleted: true));
+            return !isStalled || waitingFlushes == 0
+                ? default
+                : new ValueTask<FlushResult>((flushed ??= new TaskCompletionSource<FlushResult>(TaskCreationOptions.RunContinuationsAsynchronously)).Task);
+        }
     }
-
-    public override ValueTask<FlushResult> WriteAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken = default)
-    {
-        if (length == 0)
-            return SendAsync(source, null);
-        source.Span.CopyTo(GetSpan(source.Length));
-        Advance(source.Length);
-        return FlushAsync(cancellationToken);
-    }
-
-    /// <summary>Whether SignalR, which cancels a flush only then, has aborted the connection.</summary>
-    public bool IsGivenUp => Volatile.Read(ref givenUp);
 
     /// <summary>A message cannot be taken back halfway. Whoever reads gets it to its end; who does not is cut off.</summary>
-    public override void CancelPendingFlush() => Volatile.Write(ref givenUp, true);
+    public override void CancelPendingFlush() => Volatile.Write(ref isGivenUp, true);
 
     public override void Complete(Exception? exception = null)
     {
         // Somebody may be writing into the buffer just now: it is not given back.
     }
 
-    private ValueTask<FlushResult> SendAsync(ReadOnlyMemory<byte> message, byte[]? rented)
+    /// <summary>Writes what has gathered, until nothing is left or the client takes no more for now.</summary>
+    void IThreadPoolWorkItem.Execute()
     {
-        ValueTask sending;
-        Volatile.Write(ref started, started + 1);
+        while (TryTake(out var first))
+        {
+            var written = new Written();
+            ValueTask<FlushResult> flush;
+            try
+            {
+                Write(first, ref written);
+                while (written.Bytes < MaxWriteBytes && TryTakeAnother(out var frame))
+                    Write(frame, ref written);
+                flush = output.FlushAsync(CancellationToken.None);
+            }
+            catch (Exception exception) when (HubSocket.IsGone(exception))
+            {
+                flush = ValueTask.FromResult(new FlushResult(isCanceled: false, isCompleted: true));
+            }
+
+            if (!flush.IsCompletedSuccessfully)
+            {
+                _ = AwaitAsync(flush, written);
+                return;
+            }
+
+            Finish(written, flush.Result.IsCompleted);
+            Taken?.Invoke();
+        }
+    }
+
+    private async Task AwaitAsync(ValueTask<FlushResult> flush, Written written)
+    {
+        lock (gate)
+        {
+            isStalled = true;
+            stalls++;
+        }
+
+        var gone = false;
         try
         {
-            sending = socket.SendAsync(message, Kind, WebSocketMessageFlags.EndOfMessage, CancellationToken.None);
+            gone = (await flush).IsCompleted;
         }
         catch (Exception exception) when (HubSocket.IsGone(exception))
         {
-            return ValueTask.FromResult(Finish(rented, gone: true));
+            gone = true;
         }
 
-        return sending.IsCompletedSuccessfully ? ValueTask.FromResult(Finish(rented, gone: false)) : AwaitAsync(sending, rented);
+        lock (gate)
+            isStalled = false;
+        Finish(written, gone);
+        Taken?.Invoke();
+        ((IThreadPoolWorkItem)this).Execute();
     }
 
-    private async ValueTask<FlushResult> AwaitAsync(ValueTask sending, byte[]? rented)
+    private void Post(Frame frame)
     {
-        try
+        lock (gate)
         {
-            await sending;
-            return Finish(rented, gone: false);
+            if (isClosed)
+            {
+                frame.Return();
+                return;
+            }
+
+            frames.Enqueue(frame);
+            waiting++;
+            waitingBytes += frame.Payload.Length;
+            waitingFlushes += frame.Flushes;
+            if (isWriting)
+                return;
+            isWriting = true;
         }
-        catch (Exception exception) when (HubSocket.IsGone(exception))
+
+        if (!WriteBatch.TryHold(this))
+            ((IThreadPoolWorkItem)this).Execute();
+    }
+
+    private bool TryTake(out Frame frame)
+    {
+        lock (gate)
         {
-            return Finish(rented, gone: true);
+            if (frames.TryDequeue(out frame))
+                return true;
+            isWriting = false;
+            ended?.TrySetResult();
+            return false;
         }
     }
 
-    private FlushResult Finish(byte[]? rented, bool gone)
+    private bool TryTakeAnother(out Frame frame)
     {
-        Volatile.Write(ref finished, started);
-        if (rented is not null)
-            Return(rented);
-        return new FlushResult(isCanceled: false, isCompleted: gone);
+        lock (gate)
+            return frames.TryDequeue(out frame);
+    }
+
+    private void Write(Frame frame, ref Written written)
+    {
+        written.Frames++;
+        written.Bytes += frame.Payload.Length;
+        written.Flushes += frame.Flushes;
+        output.Advance(WebSocketFrames.WriteHeader(output.GetSpan(WebSocketFrames.MaxHeaderBytes), frame.Opcode, frame.Payload.Length));
+        output.Write(frame.Payload.Span);
+        frame.Return();
+    }
+
+    private void Finish(Written written, bool gone)
+    {
+        lock (gate)
+        {
+            waiting -= written.Frames;
+            waitingBytes -= written.Bytes;
+            waitingFlushes -= written.Flushes;
+            if (gone)
+            {
+                isClosed = true;
+                while (frames.TryDequeue(out var frame))
+                    frame.Return();
+                (waiting, waitingBytes, waitingFlushes) = (0, 0, 0);
+            }
+
+            if (waitingFlushes > 0)
+                return;
+            flushed?.TrySetResult(new FlushResult(isCanceled: false, isCompleted: gone));
+            flushed = null;
+        }
     }
 
     private void Reserve(int sizeHint)
@@ -119,13 +267,30 @@ internal sealed class HubSocketWriter(WebSocket socket) : PipeWriter
             return;
         var larger = ArrayPool<byte>.Shared.Rent(Math.Max(MinimumLength, Math.Max(buffer.Length * 2, length + sizeHint)));
         buffer.AsSpan(0, length).CopyTo(larger);
-        Return(buffer);
+        if (buffer.Length > 0)
+            ArrayPool<byte>.Shared.Return(buffer);
         buffer = larger;
     }
 
-    private static void Return(byte[] array)
+    /// <param name="Opcode">What it is.</param>
+    /// <param name="Payload">What it holds.</param>
+    /// <param name="Rented">To be given back when it is written, for SignalR's own.</param>
+    private readonly record struct Frame(WebSocketOpcode Opcode, ReadOnlyMemory<byte> Payload, byte[]? Rented)
     {
-        if (array.Length > 0)
-            ArrayPool<byte>.Shared.Return(array);
+        public int Flushes => Rented is null ? 0 : 1;
+
+        public void Return()
+        {
+            if (Rented is not null)
+                ArrayPool<byte>.Shared.Return(Rented);
+        }
+    }
+
+    /// <summary>What one write holds.</summary>
+    private struct Written
+    {
+        public int Frames;
+        public int Bytes;
+        public int Flushes;
     }
 }

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.IO.Pipelines;
 using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Server.Auth;
@@ -36,9 +38,11 @@ internal sealed partial class HubSockets(
         await pipeline(context);
         if (context.Features.Get<Admission>() is not { } admission)
             return;
-        using var webSocket = await context.WebSockets.AcceptWebSocketAsync();
+        // For its handshake: what it would read and write, HubSocket does, and it must not ping meanwhile. It holds nothing that would have to be given back.
+        await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
+        var connection = FindConnection(context);
         await ForgetAsync(context);
-        await RunAsync(new HubSocket(webSocket, admission.Caller, admission.Until, context.Abort));
+        await RunAsync(new HubSocket(connection, admission.Caller, admission.Until, context.Abort));
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -64,6 +68,15 @@ internal sealed partial class HubSockets(
             // The node stops.
         }
     }
+
+    /// <summary>
+    /// The bytes after the handshake. HTTP/1.1 leaves its connection alone from there on, so that nothing has to stand between; over HTTP/2 they are the
+    /// bodies of the request and of the response (RFC 8441 section 5).
+    /// </summary>
+    private static IDuplexPipe FindConnection(HttpContext context) =>
+        HttpProtocol.IsHttp11(context.Request.Protocol) && context.Features.Get<IConnectionTransportFeature>() is { } connection
+            ? connection.Transport
+            : new Bodies(context.Request.BodyReader, context.Response.BodyWriter);
 
     /// <summary>What one socket throws must not leave all others without their pings.</summary>
     private void Safely(Action work)
@@ -108,6 +121,8 @@ internal sealed partial class HubSockets(
         context.User = Nobody;
         context.Request.Headers.Clear();
     }
+
+    private sealed record Bodies(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
     /// <summary>Who may come in, and till when that is proven.</summary>
     private sealed record Admission(Caller Caller, DateTimeOffset? Until);

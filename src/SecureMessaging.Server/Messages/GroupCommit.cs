@@ -25,7 +25,7 @@ internal sealed partial class GroupCommit(
     private volatile SendGroup? left;
 
     /// <summary>Whoever has no outcome yet.</summary>
-    public IEnumerable<SendGroup> Waiting => queue.Concat(writing).Concat(left is { } one ? [one] : []).Where(group => !group.Completion.Task.IsCompleted);
+    public IEnumerable<SendGroup> Waiting => queue.Concat(writing).Concat(left is { } one ? [one] : []).Where(group => !group.Completion.IsCompleted);
 
     /// <summary>False when the node stops and takes no more.</summary>
     public bool TryQueue(SendGroup group)
@@ -142,14 +142,17 @@ internal sealed partial class GroupCommit(
 
         metrics.Appended(envelopes.Length, time.GetElapsedTime(started));
         Count(outcomes);
-        var start = 0;
-        foreach (var group in batch)
+        WriteBatch.Run(() =>
         {
-            group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
-            start += group.Envelopes.Length;
-        }
+            var start = 0;
+            foreach (var group in batch)
+            {
+                group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
+                start += group.Envelopes.Length;
+            }
 
-        Publish(envelopes, outcomes);
+            Publish(envelopes, outcomes);
+        });
     }
 
     /// <summary>Finds the one envelope that sank its batch. After a failure that may be repeated, the rest of the group fails too, or it would overtake.</summary>
@@ -188,7 +191,7 @@ internal sealed partial class GroupCommit(
             }
         }
 
-        group.Completion.TrySetResult(results);
+        group.Complete(results);
         Publish([.. tried], [.. outcomes]);
     }
 

@@ -34,10 +34,13 @@ internal sealed class LogWriter : BackgroundService
         impatience = time.CreateTimer(_ => GiveUp(), null, PatienceCheck, PatienceCheck);
     }
 
-    public async Task<SendAck> SendAsync(Caller caller, SendRequest request)
+    /// <param name="caller">Who sends.</param>
+    /// <param name="request">What.</param>
+    /// <param name="writesOnly">Whether the caller does nothing with an ack but write it somewhere without waiting: it may get it on the thread of a writer.</param>
+    public async Task<SendAck> SendAsync(Caller caller, SendRequest request, bool writesOnly = false)
     {
         rates.Sends.Spend(caller.UserId);
-        var result = (await EnqueueAsync([Validate(caller, request)]))[0];
+        var result = (await EnqueueAsync([Validate(caller, request)], writesOnly))[0];
         return result.Ack ?? throw new ApiException(result.Error!.Code, result.Error.Message)
         {
             RetryAfterMs = result.Error.RetryAfterMs,
@@ -73,7 +76,7 @@ internal sealed class LogWriter : BackgroundService
 
         if (valid.Count > 0)
         {
-            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)]);
+            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)], writesOnly: false);
             for (var i = 0; i < stored.Length; i++)
                 results[valid[i].Index] = stored[i];
         }
@@ -147,11 +150,11 @@ internal sealed class LogWriter : BackgroundService
             ? generation
             : Envelope.NoGeneration;
 
-    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes)
+    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, bool writesOnly)
     {
         var now = time.GetTimestamp();
         // A room has one writer on the node, or nobody would know the order of one sender's sends.
-        SendGroup[] groups = envelopes.Length == 1 ? [new SendGroup(envelopes, now)] : [.. envelopes.GroupBy(envelope => WriterOf(envelope.RoomId)).Select(group => new SendGroup([.. group], now))];
+        SendGroup[] groups = envelopes.Length == 1 ? [new SendGroup(envelopes, now, writesOnly)] : [.. envelopes.GroupBy(envelope => WriterOf(envelope.RoomId)).Select(group => new SendGroup([.. group], now, writesOnly))];
         var bytes = 0L;
         foreach (var group in groups)
             bytes += group.Bytes;
@@ -174,12 +177,12 @@ internal sealed class LogWriter : BackgroundService
             group.Fail(Overloaded().ToBody());
         }
 
-        return groups.Length == 1 ? groups[0].Completion.Task : JoinAsync(envelopes, groups);
+        return groups.Length == 1 ? groups[0].Completion : JoinAsync(envelopes, groups);
     }
 
     private static async Task<SendResult[]> JoinAsync(Envelope[] envelopes, SendGroup[] groups)
     {
-        var results = await Task.WhenAll(groups.Select(group => group.Completion.Task));
+        var results = await Task.WhenAll(groups.Select(group => group.Completion));
         var byEnvelope = groups.Zip(results).SelectMany(pair => pair.First.Envelopes.Zip(pair.Second)).ToDictionary(pair => (pair.First.RoomId, pair.First.Id), pair => pair.Second);
         return [.. envelopes.Select(envelope => byEnvelope[(envelope.RoomId, envelope.Id)])];
     }

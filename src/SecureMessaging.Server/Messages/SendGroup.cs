@@ -6,25 +6,37 @@ namespace SecureMessaging.Server.Messages;
 /// <summary>The envelopes of one call that go the same way, which stay together so that their order survives any failure, and the answer their sender waits for.</summary>
 /// <param name="envelopes">In the order that they were given in.</param>
 /// <param name="queuedAt">When, as a timestamp of the clock.</param>
-internal sealed class SendGroup(Envelope[] envelopes, long queuedAt)
+/// <param name="writesOnly">Whether whoever waits only writes an answer, which is then done by the thread that has committed, together with what it delivers.</param>
+internal sealed class SendGroup(Envelope[] envelopes, long queuedAt, bool writesOnly)
 {
+    private readonly TaskCompletionSource<SendResult[]> completion = new(writesOnly ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
+
     public long QueuedAt => queuedAt;
 
     public Envelope[] Envelopes { get; } = envelopes;
 
     public long Bytes { get; } = envelopes.Sum(envelope => (long)envelope.Ciphertext.Length);
 
-    public TaskCompletionSource<SendResult[]> Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    public Task<SendResult[]> Completion => completion.Task;
 
     public void Complete(ReadOnlySpan<AppendOutcome> outcomes)
     {
         var results = new SendResult[outcomes.Length];
         for (var i = 0; i < results.Length; i++)
             results[i] = ToResult(Envelopes[i], outcomes[i]);
-        Completion.TrySetResult(results);
+        Complete(results);
     }
 
-    public void Fail(ErrorBody error) => Completion.TrySetResult([.. Envelopes.Select(_ => new SendResult(null, error))]);
+    public void Complete(SendResult[] results)
+    {
+        // An error is thrown up to the door, which takes longer than a writer should be away from its queue.
+        if (writesOnly && Array.Exists(results, result => result.Ack is null))
+            ThreadPool.UnsafeQueueUserWorkItem(static item => item.completion.TrySetResult(item.results), (completion, results), preferLocal: false);
+        else
+            completion.TrySetResult(results);
+    }
+
+    public void Fail(ErrorBody error) => Complete([.. Envelopes.Select(_ => new SendResult(null, error))]);
 
     public static SendResult ToResult(Envelope envelope, AppendOutcome outcome) => outcome.Status switch
     {

@@ -1,0 +1,48 @@
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>
+/// Writes that one thread sets off while it handles a batch, and that leave when it is through. So a client's ack and the entries of its rooms, which come from
+/// different places, go in one write.
+/// </summary>
+internal static class WriteBatch
+{
+    [ThreadStatic]
+    private static List<IThreadPoolWorkItem>? held;
+    [ThreadStatic]
+    private static bool isOpen;
+
+    /// <summary>Runs the work, then the writes that it has set off.</summary>
+    public static void Run(Action work)
+    {
+        if (isOpen)
+        {
+            work();
+            return;
+        }
+
+        isOpen = true;
+        try
+        {
+            work();
+        }
+        finally
+        {
+            isOpen = false;
+            if (held is { Count: > 0 } writes)
+            {
+                foreach (var write in writes)
+                    write.Execute();
+                writes.Clear();
+            }
+        }
+    }
+
+    /// <summary>Keeps the write for the end of this thread's batch; false when there is none.</summary>
+    public static bool TryHold(IThreadPoolWorkItem write)
+    {
+        if (!isOpen)
+            return false;
+        (held ??= []).Add(write);
+        return true;
+    }
+}
