@@ -128,13 +128,21 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         }
     }
 
-    /// <summary>All at once, because it is their compilers that need the time. Then the database, so that what it does only while it is young is over.</summary>
+    /// <summary>
+    /// All at once, because it is their compilers that need the time. Then the database, so that what it does only while it is young is over, and again what it
+    /// does for the first writes after a checkpoint: to log whole pages.
+    /// </summary>
     private async Task WarmUpAsync(Swarms swarms, int size)
     {
         Progress.Show("warming up");
-        await Task.WhenAll(subjects.Select(subject => Measure.ThroughputAsync(subject, swarms[subject], "warm-up", size, options.Connections, WarmUp)));
-        if (postgres is not null)
-            await postgres.AgeAsync();
+        await RunAsync(WarmUp);
+        if (postgres is null)
+            return;
+        await postgres.AgeAsync();
+        await RunAsync(WarmUp / 4);
+
+        Task RunAsync(TimeSpan time) =>
+            Task.WhenAll(subjects.Select(subject => Measure.ThroughputAsync(subject, swarms[subject], "warm-up", size, options.Connections, time)));
     }
 
     private async Task CurveAsync(Swarms swarms, int size, Dictionary<string, Row> throughput)

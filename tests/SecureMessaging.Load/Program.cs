@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
+using SecureMessaging.Faults.Processes;
 using SecureMessaging.Load;
 using SecureMessaging.Load.Client;
 using SecureMessaging.Load.Subjects;
@@ -26,9 +28,17 @@ if (Environment.GetEnvironmentVariable(GeneratorSockets.InlineCompletions) != "1
     again.Environment[GeneratorSockets.InlineCompletions] = "1";
     again.Environment[GeneratorSockets.Threads] = "1";
     using var child = Process.Start(again)!;
-    Console.CancelKeyPress += (_, e) => e.Cancel = true;
+    // A terminal asks both to stop, a kill only this one; what was started is the child's to stop.
+    using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Forward);
+    using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Forward);
     await child.WaitForExitAsync();
     return child.ExitCode;
+
+    void Forward(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        Child.Send(child.Id, Signal.Terminate);
+    }
 }
 
 return MainThread.Run(async () =>

@@ -38,9 +38,7 @@ internal sealed partial class HubSockets(
         await pipeline(context);
         if (context.Features.Get<Admission>() is not { } admission)
             return;
-        // For its handshake: what it would read and write, HubSocket does, and it must not ping meanwhile. It holds nothing that would have to be given back.
-        await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
-        var connection = FindConnection(context);
+        var connection = await AcceptAsync(context);
         await ForgetAsync(context);
         await RunAsync(new HubSocket(connection, admission.Caller, admission.Until, context.Abort));
     }
@@ -70,13 +68,21 @@ internal sealed partial class HubSockets(
     }
 
     /// <summary>
-    /// The bytes after the handshake. HTTP/1.1 leaves its connection alone from there on, so that nothing has to stand between; over HTTP/2 they are the
-    /// bodies of the request and of the response (RFC 8441 section 5).
+    /// The bytes after the handshake. An HTTP/1.1 connection is left alone from there on, so nothing has to stand between; over HTTP/2 they are a stream of
+    /// their own (RFC 8441 section 5).
     /// </summary>
-    private static IDuplexPipe FindConnection(HttpContext context) =>
-        HttpProtocol.IsHttp11(context.Request.Protocol) && context.Features.Get<IConnectionTransportFeature>() is { } connection
-            ? connection.Transport
-            : new Bodies(context.Request.BodyReader, context.Response.BodyWriter);
+    private static async Task<IDuplexPipe> AcceptAsync(HttpContext context)
+    {
+        if (context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } http2)
+        {
+            var stream = await http2.AcceptAsync();
+            return new StreamPipes(PipeReader.Create(stream, new StreamPipeReaderOptions(useZeroByteReads: true)), PipeWriter.Create(stream));
+        }
+
+        // Only for its handshake: what it would read and write, HubSocket does, and it must not ping meanwhile. It holds nothing that would have to be given back.
+        await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
+        return context.Features.GetRequiredFeature<IConnectionTransportFeature>().Transport;
+    }
 
     /// <summary>What one socket throws must not leave all others without their pings.</summary>
     private void Safely(Action work)
@@ -122,7 +128,7 @@ internal sealed partial class HubSockets(
         context.Request.Headers.Clear();
     }
 
-    private sealed record Bodies(PipeReader Input, PipeWriter Output) : IDuplexPipe;
+    private sealed record StreamPipes(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
     /// <summary>Who may come in, and till when that is proven.</summary>
     private sealed record Admission(Caller Caller, DateTimeOffset? Until);

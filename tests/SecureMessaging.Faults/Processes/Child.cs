@@ -83,6 +83,8 @@ internal sealed class Child : IAsyncDisposable
         }
     }
 
+    public static void Send(int process, Signal signal) => _ = SendSignal(process, (int)signal);
+
     /// <summary>Signals the process and, as of Postgres, its children.</summary>
     public void Send(Signal signal, bool family = false)
     {

@@ -18,6 +18,9 @@ internal sealed class Connection : IDisposable
 {
     private const int Outstanding = 256;
     private const byte RecordSeparator = 0x1E;
+
+    // Masked with zeros. The server's pings are empty.
+    private static readonly byte[] Pong = [0x8A, 0x80, 0, 0, 0, 0];
     private static readonly Action<Connection, long> Record = static (connection, sent) => connection.Delivered(sent);
 
     private readonly Swarm swarm;
@@ -185,6 +188,8 @@ internal sealed class Connection : IDisposable
                 Payload(buffer.AsSpan(at + header, length));
             else if (opcode == 8)
                 Close();
+            else if (opcode == 9)
+                Write(Pong);
             at += header + length;
         }
 
