@@ -34,7 +34,7 @@ internal static class ChatFeature
         services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<DrainingLifetime>();
         services.AddSingleton<IHostLifetime>(provider => provider.GetRequiredService<DrainingLifetime>());
-        // SignalR times out only clients that have pinged once; this finds the others when their network is gone.
+        // Of GraphQL's sockets; the hub's are asked by HubSocket.
         services.Configure<Microsoft.AspNetCore.Builder.WebSocketOptions>(options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(15)));
         services.AddSignalR(options =>
             {
@@ -44,11 +44,12 @@ internal static class ChatFeature
                 options.KeepAliveInterval = TimeSpan.FromSeconds(10);
                 options.HandshakeTimeout = TimeSpan.FromSeconds(5);
                 options.ClientTimeoutInterval = TimeSpan.FromSeconds(30);
-                options.AddFilter<HubErrors>();
             })
             .AddJsonProtocol(options => Wire.Configure(options.PayloadSerializerOptions))
             .AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Options);
         services.AddSingleton<HubErrors>();
+        // The filter and not its type, which SignalR would look up for each call.
+        services.AddOptions<HubOptions>().Configure<HubErrors>((options, errors) => options.AddFilter(errors));
         services.AddSingleton<HubLifetimeManager<ChatHub>, ChatLifetime>();
         services.AddSingleton<HubSockets>();
         services.AddHostedService(provider => provider.GetRequiredService<HubSockets>());

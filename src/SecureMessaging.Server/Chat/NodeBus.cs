@@ -292,8 +292,7 @@ internal sealed partial class NodeBus : BackgroundService
 
                 break;
             case BusMessageKind.Entries when seal.TryOpen(sender, body, out var received):
-                foreach (var entries in received)
-                    tails.Offer(entries);
+                WriteBatch.Run(() => received.ForEach(tails.Offer));
                 break;
             case BusMessageKind.Joined:
                 var (room, joinedSeq) = BusMessage.ReadHead(ref body);

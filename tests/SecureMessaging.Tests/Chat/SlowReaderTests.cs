@@ -52,12 +52,8 @@ public abstract class SlowReaderTests(TestServer server)
     [Fact]
     public async Task A_reader_that_takes_nothing_for_half_a_minute_is_cut_off()
     {
-        var users = await server.SignUpAsync(2);
-        var room = await users[0].CreateRoomAsync([users[1]]);
-        var writer = await users[0].ConnectAsync(messagePack: true);
-        using var stalled = await StalledSocket.OpenAsync(users[1], server.Url, Wire.HubPath);
-        for (var i = 0; i < 300; i++)
-            await writer.SendAsync(room.Id, new byte[30 * 1024]);
+        var (_, room, stalled) = await StallAsync();
+        using var socket = stalled;
         await Task.Delay(TimeSpan.FromSeconds(33));
         await Assert.ThrowsAnyAsync<WebSocketException>(() => ReadsResyncAsync(stalled, room.Id));
     }
@@ -65,19 +61,27 @@ public abstract class SlowReaderTests(TestServer server)
     [Fact]
     public async Task A_reader_that_takes_nothing_cannot_outstay_its_session()
     {
+        var (reader, _, stalled) = await StallAsync();
+        using var socket = stalled;
+        var connections = server.Services.GetRequiredService<ChatConnections>();
+        Assert.Single(connections.Of(reader.Id));
+        using var loggedOut = await reader.Http.PostAsync("/v1/auth/logout", null);
+        Assert.Equal(204, (int)loggedOut.StatusCode);
+        // Long before one that only does not read is cut off.
+        for (var until = DateTime.UtcNow.AddSeconds(15); !connections.Of(reader.Id).IsEmpty; await Task.Delay(100))
+            Assert.True(DateTime.UtcNow < until, "The connection is still there.");
+    }
+
+    /// <summary>A member who has read nothing of 9 MB.</summary>
+    private async Task<(TestUser Reader, Room Room, ClientWebSocket Socket)> StallAsync()
+    {
         var users = await server.SignUpAsync(2);
         var room = await users[0].CreateRoomAsync([users[1]]);
         var writer = await users[0].ConnectAsync(messagePack: true);
-        using var stalled = await StalledSocket.OpenAsync(users[1], server.Url, Wire.HubPath);
+        var stalled = await StalledSocket.OpenAsync(users[1], server.Url, Wire.HubPath);
         for (var i = 0; i < 300; i++)
             await writer.SendAsync(room.Id, new byte[30 * 1024]);
-        var connections = server.Services.GetRequiredService<ChatConnections>();
-        Assert.Single(connections.Of(users[1].Id));
-        using var loggedOut = await users[1].Http.PostAsync("/v1/auth/logout", null);
-        Assert.Equal(204, (int)loggedOut.StatusCode);
-        // Long before one that only does not read is cut off.
-        for (var until = DateTime.UtcNow.AddSeconds(15); !connections.Of(users[1].Id).IsEmpty; await Task.Delay(100))
-            Assert.True(DateTime.UtcNow < until, "The connection is still there.");
+        return (users[1], room, stalled);
     }
 
     private static Task SendAsync(ClientWebSocket socket, SendRequest request) => socket.SendAsync(
