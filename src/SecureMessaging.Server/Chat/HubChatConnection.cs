@@ -23,6 +23,7 @@ internal sealed class HubChatConnection : ChatConnection
     private readonly ServerMetrics metrics;
     private HashSet<Guid>? missed;
     private TaskCompletionSource? caughtUp;
+    private bool ended;
 
     public HubChatConnection(HubConnectionContext context, HubSocket socket, ServerMetrics metrics)
         : base(socket.Caller.UserId, socket.Caller.SessionId)
@@ -48,7 +49,7 @@ internal sealed class HubChatConnection : ChatConnection
     {
         SendEphemeral(new Ephemeral(farewell));
         lock (gate)
-            missed = [];
+            ended = true;
         context.Abort();
     }
 
@@ -94,6 +95,8 @@ internal sealed class HubChatConnection : ChatConnection
 
     private void Write(SerializedHubMessage message)
     {
+        if (ended)
+            return;
         try
         {
             outgoing.Send(message.GetSerializedMessage(context.Protocol));

@@ -131,10 +131,16 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
             closing = true;
             await incoming.Reader.CompleteAsync();
             SendClose(WebSocketCloseStatus.NormalClosure);
-            await receiving;
-            await Outgoing.CloseAsync();
-            lock (heartbeats)
-                ended = true;
+            try
+            {
+                await receiving;
+            }
+            finally
+            {
+                await Outgoing.CloseAsync();
+                lock (heartbeats)
+                    ended = true;
+            }
         }
     }
 
@@ -186,7 +192,9 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
                 isListening = false;
                 quietTicks = 0;
                 var goesOn = Take(read.Buffer);
-                if (await incoming.Writer.FlushAsync() is { IsCompleted: true } || read.IsCompleted || !goesOn)
+                // What comes after the hub has let go is read and dropped, up to the client's answer to the closing.
+                await incoming.Writer.FlushAsync();
+                if (read.IsCompleted || !goesOn)
                     break;
             }
         }
@@ -230,7 +238,7 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
         Outgoing.Send(new WebSocketControl(WebSocketOpcode.Close, payload));
     }
 
-    /// <summary>What a WebSocket throws whose client, or connection, is gone.</summary>
-    public static bool IsGone(Exception exception) =>
+    /// <summary>What the pipe of a connection throws that is gone.</summary>
+    private static bool IsGone(Exception exception) =>
         exception is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException;
 }

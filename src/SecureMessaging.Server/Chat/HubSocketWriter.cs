@@ -28,7 +28,9 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
     private int stalls;
     private int seenStalls;
     private int ticks;
+    private WebSocketControl? owed;
     private bool isWriting;
+    private bool isHeld;
     private bool isStalled;
     private bool isClosed;
     private bool isGivenUp;
@@ -49,7 +51,7 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
         }
     }
 
-    /// <summary>Whether SignalR, which cancels a flush only then, has aborted the connection.</summary>
+    /// <summary>Whether SignalR, which cancels a flush only then, has aborted the connection, or nothing can be written to it.</summary>
     public bool IsGivenUp => Volatile.Read(ref isGivenUp);
 
     public override bool CanGetUnflushedBytes => true;
@@ -70,13 +72,19 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
     /// <summary>Sends a message that is nobody's to change any more.</summary>
     public void Send(ReadOnlyMemory<byte> message) => Post(new Frame(Kind, message, null));
 
-    /// <summary>Sends a control frame, unless the client leaves others unread.</summary>
+    /// <summary>
+    /// Sends a control frame, after which nothing more is taken if it is a Close. While the client takes nothing only the last one is owed to it
+    /// (RFC 6455 section 5.5.3), so that pinging fills no memory.
+    /// </summary>
     public void Send(WebSocketControl control)
     {
         lock (gate)
         {
-            if (isStalled)
+            if (isStalled && control.Opcode != WebSocketOpcode.Close)
+            {
+                owed = control;
                 return;
+            }
         }
 
         Post(new Frame(control.Opcode, control.Payload, null));
@@ -132,8 +140,21 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
         // Somebody may be writing into the buffer just now: it is not given back.
     }
 
-    /// <summary>Writes what has gathered, until nothing is left or the client takes no more for now.</summary>
+    /// <summary>At the end of a batch: writes what has gathered, if nobody has seen to it yet.</summary>
     void IThreadPoolWorkItem.Execute()
+    {
+        lock (gate)
+        {
+            if (!isHeld)
+                return;
+            isHeld = false;
+        }
+
+        WriteAll();
+    }
+
+    /// <summary>Until nothing is left or the client takes no more for now. One thread at a time.</summary>
+    private void WriteAll()
     {
         while (TryTake(out var first))
         {
@@ -146,9 +167,9 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
                     Write(frame, ref written);
                 flush = output.FlushAsync(CancellationToken.None);
             }
-            catch (Exception exception) when (HubSocket.IsGone(exception))
+            catch (Exception)
             {
-                flush = ValueTask.FromResult(new FlushResult(isCanceled: false, isCompleted: true));
+                flush = ValueTask.FromResult(GiveUp());
             }
 
             if (!flush.IsCompletedSuccessfully)
@@ -170,21 +191,34 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
             stalls++;
         }
 
-        var gone = false;
+        FlushResult result;
         try
         {
-            gone = (await flush).IsCompleted;
+            result = await flush;
         }
-        catch (Exception exception) when (HubSocket.IsGone(exception))
+        catch (Exception)
         {
-            gone = true;
+            result = GiveUp();
         }
 
         lock (gate)
+        {
             isStalled = false;
-        Finish(written, gone);
+            if (owed is { } control && !isClosed)
+                Enqueue(new Frame(control.Opcode, control.Payload, null));
+            owed = null;
+        }
+
+        Finish(written, result.IsCompleted);
         Taken?.Invoke();
-        ((IThreadPoolWorkItem)this).Execute();
+        WriteAll();
+    }
+
+    /// <summary>Whatever it was, nothing can be written any more: the next tick closes the connection.</summary>
+    private FlushResult GiveUp()
+    {
+        Volatile.Write(ref isGivenUp, true);
+        return new FlushResult(isCanceled: false, isCompleted: true);
     }
 
     private void Post(Frame frame)
@@ -197,17 +231,27 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
                 return;
             }
 
-            frames.Enqueue(frame);
-            waiting++;
-            waitingBytes += frame.Payload.Length;
-            waitingFlushes += frame.Flushes;
-            if (isWriting)
+            Enqueue(frame);
+            isClosed = frame.Opcode == WebSocketOpcode.Close;
+            // A batch that has much for this client does not wait for its end, or the client would seem to be slow.
+            var isMuch = waitingBytes >= MaxWriteBytes;
+            if (isWriting && !(isHeld && isMuch))
                 return;
             isWriting = true;
+            isHeld = !isMuch && WriteBatch.TryHold(this);
+            if (isHeld)
+                return;
         }
 
-        if (!WriteBatch.TryHold(this))
-            ((IThreadPoolWorkItem)this).Execute();
+        WriteAll();
+    }
+
+    private void Enqueue(Frame frame)
+    {
+        frames.Enqueue(frame);
+        waiting++;
+        waitingBytes += frame.Payload.Length;
+        waitingFlushes += frame.Flushes;
     }
 
     private bool TryTake(out Frame frame)

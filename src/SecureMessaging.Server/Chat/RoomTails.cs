@@ -156,7 +156,11 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
         public async ValueTask DeliverAsync(Committed item)
         {
             while (!TryTakePlace(item, out var placeFree))
+            {
+                WriteBatch.Flush();
                 await placeFree;
+            }
+
             Deliver(item);
         }
 

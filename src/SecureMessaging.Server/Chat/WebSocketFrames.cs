@@ -93,21 +93,20 @@ internal sealed class WebSocketFrames
 
     private void ReadPayload(ref ReadOnlySequence<byte> input, IBufferWriter<byte> messages)
     {
-        while (left > 0 && !input.IsEmpty)
+        var taken = 0L;
+        foreach (var segment in input)
         {
-            var piece = input.FirstSpan;
-            if (piece.Length > left)
-                piece = piece[..(int)left];
-            if (!piece.IsEmpty)
-            {
-                Unmask(piece, messages.GetSpan(piece.Length), mask);
-                messages.Advance(piece.Length);
-            }
-
+            var piece = segment.Span[..(int)Math.Min(segment.Length, left - taken)];
+            if (piece.IsEmpty)
+                continue;
+            Unmask(piece, messages.GetSpan(piece.Length), mask);
+            messages.Advance(piece.Length);
             mask = Turn(mask, piece.Length);
-            left -= piece.Length;
-            input = input.Slice(piece.Length);
+            taken += piece.Length;
         }
+
+        left -= taken;
+        input = input.Slice(taken);
     }
 
     private bool TryReadHeader(in ReadOnlySequence<byte> input, out Header header)
@@ -123,7 +122,7 @@ internal sealed class WebSocketFrames
         var isControl = opcode >= WebSocketOpcode.Close;
         long length = bytes[1] & ~Masked;
         var isSound = (bytes[0] & Reserved) == 0 && (bytes[1] & Masked) != 0 && Enum.IsDefined(opcode)
-            && (isControl ? isFinal && length <= MaxControlBytes : (opcode == WebSocketOpcode.Continuation) == goesOn);
+            && (isControl ? isFinal && length <= MaxControlBytes && !(opcode == WebSocketOpcode.Close && length == 1) : (opcode == WebSocketOpcode.Continuation) == goesOn);
         if (!isSound)
             throw new WebSocketException(WebSocketError.Faulted, "A frame is not as RFC 6455 has it.");
         var lengthBytes = length switch { 126 => 2, 127 => 8, _ => 0 };
@@ -131,8 +130,8 @@ internal sealed class WebSocketFrames
             return false;
         if (lengthBytes > 0)
             length = lengthBytes == 2 ? BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]) : BinaryPrimitives.ReadInt64BigEndian(bytes[2..]);
-        if (length < 0)
-            throw new WebSocketException(WebSocketError.Faulted, "A frame is longer than RFC 6455 lets it be.");
+        if (lengthBytes > 0 && length <= (lengthBytes == 2 ? MaxControlBytes : ushort.MaxValue))
+            throw new WebSocketException(WebSocketError.Faulted, "A frame's length is below zero, or could be shorter.");
         header = new Header(opcode, isFinal, isControl, length, MemoryMarshal.Read<uint>(bytes[(2 + lengthBytes)..]), 2 + lengthBytes + 4);
         return true;
     }

@@ -8,8 +8,8 @@ namespace SecureMessaging.Server.Messages;
 /// Group commit: the one writer of envelopes to its share of the rooms on this node. Whatever has gathered while the last batch was being committed goes into the next.
 /// </summary>
 /// <remarks>
-/// 1. Append the batch in one transaction. 2. After the commit, answer the senders. 3. Only then hand the entries to the feed, which waits while delivery is far
-/// behind; nothing that happens there can fail an ack.
+/// 1. Append the batch in one transaction. 2. After the commit, answer the senders. 3. Only then hand the entries to the feed; nothing that happens there can fail
+/// an ack. Acks of the hub and entries leave together, at the end, or with the acks as soon as the feed has to wait because delivery is far behind.
 /// </remarks>
 internal sealed partial class GroupCommit(
     IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, Action<SendGroup> release, ServerMetrics metrics, ILogger logger) : IDisposable

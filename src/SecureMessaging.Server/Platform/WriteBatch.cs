@@ -14,12 +14,7 @@ internal static class WriteBatch
     /// <summary>Runs the work, then the writes that it has set off.</summary>
     public static void Run(Action work)
     {
-        if (isOpen)
-        {
-            work();
-            return;
-        }
-
+        var isOutermost = !isOpen;
         isOpen = true;
         try
         {
@@ -27,17 +22,27 @@ internal static class WriteBatch
         }
         finally
         {
-            isOpen = false;
-            if (held is { Count: > 0 } writes)
+            if (isOutermost)
             {
-                foreach (var write in writes)
-                    write.Execute();
-                writes.Clear();
+                isOpen = false;
+                Flush();
             }
         }
     }
 
-    /// <summary>Keeps the write for the end of this thread's batch; false when there is none.</summary>
+    /// <summary>Carries out what has been set off so far: before the thread waits for something else.</summary>
+    public static void Flush()
+    {
+        if (held is not { Count: > 0 } writes)
+            return;
+        held = null;
+        foreach (var write in writes)
+            write.Execute();
+        writes.Clear();
+        held ??= writes;
+    }
+
+    /// <summary>Keeps the write for the end of this thread's batch; false when there is none. The write must not throw.</summary>
     public static bool TryHold(IThreadPoolWorkItem write)
     {
         if (!isOpen)

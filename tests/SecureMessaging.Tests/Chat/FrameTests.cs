@@ -59,7 +59,6 @@ public sealed class FrameTests(SqliteServer server)
                 sent += piece;
             }
         });
-        // Pongs are owed for pings, but only for the last one to who does not read: here everything is read.
         var (acks, pongs) = (0, new List<byte[]>());
         while (acks < requests.Count)
         {
@@ -96,6 +95,8 @@ public sealed class FrameTests(SqliteServer server)
         { "a message within a message", [.. FrameSocket.Frame(Text, "{"u8), .. FrameSocket.Frame(Final | Text, "}"u8)] },
         { "a ping in pieces", FrameSocket.Frame(0x9, []) },
         { "a ping that is too long", FrameSocket.Frame(Ping, new byte[126]) },
+        { "a close with half a code", FrameSocket.Frame(Close, [3]) },
+        { "a length that could be shorter", [Final | Text, 0xFE, 0, 2, 0, 0, 0, 0, (byte)'{', (byte)'}'] },
         { "a length below zero", [Final | Text, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4] },
     };
 
@@ -106,12 +107,10 @@ public sealed class FrameTests(SqliteServer server)
         await using var anna = await server.SignUpAsync();
         using var socket = await FrameSocket.OpenAsync(anna, server.Url);
         await socket.Stream.WriteAsync(bytes);
-        var frames = new List<(int Opcode, byte[] Payload)>();
-        do
-            frames.Add(await socket.ReceiveAsync());
-        while (frames[^1].Opcode >= 0);
-        // 1002: a protocol error. RFC 6455 section 7.4.1.
-        Assert.True(frames.Any(frame => frame.Opcode == 8 && frame.Payload is [0x03, 0xEA, ..]), what);
+        // 1002: a protocol error (RFC 6455 section 7.4.1), and nothing after it.
+        var (opcode, payload) = await socket.ReceiveAsync();
+        Assert.True(opcode == 8 && payload is [0x03, 0xEA], what);
+        Assert.Equal(-1, (await socket.ReceiveAsync()).Opcode);
         await AssertAliveAsync();
     }
 
@@ -120,13 +119,19 @@ public sealed class FrameTests(SqliteServer server)
     {
         await using var anna = await server.SignUpAsync();
         var random = Seed.For(nameof(Noise_closes_at_most_its_own_connection));
+        byte[] opcodes = [0, 1, 2, 8, 9, 10];
         for (var round = 0; round < 100; round++)
         {
             using var socket = await FrameSocket.OpenAsync(anna, server.Url);
             try
             {
                 for (var i = random.Next(5); i >= 0; i--)
-                    await socket.Stream.WriteAsync(random.Next(2) == 0 ? Bytes(random, random.Next(300)) : FrameSocket.Frame((byte)random.Next(256), Bytes(random, random.Next(300)), (uint)random.Next()));
+                {
+                    var payload = Bytes(random, random.Next(300));
+                    // Mostly what is in order, so that not all ends with the first byte.
+                    var first = random.Next(5) == 0 ? (byte)random.Next(256) : (byte)((random.Next(2) * Final) | opcodes[random.Next(opcodes.Length)]);
+                    await socket.Stream.WriteAsync(random.Next(5) == 0 ? payload : FrameSocket.Frame(first, payload, (uint)random.Next()));
+                }
             }
             catch (IOException)
             {
@@ -143,13 +148,59 @@ public sealed class FrameTests(SqliteServer server)
     {
         await using var anna = await server.SignUpAsync();
         using var socket = await FrameSocket.OpenAsync(anna, server.Url);
-        var before = GC.GetTotalMemory(forceFullCollection: true);
-        var pings = Enumerable.Repeat(FrameSocket.Frame(Ping, new byte[125]), 1000).SelectMany(frame => frame).ToArray();
         // 125 MB of pongs.
         for (var i = 0; i < 1000; i++)
+        {
+            var pings = Enumerable.Repeat(FrameSocket.Frame(Ping, Enumerable.Repeat((byte)i, 125).ToArray()), 1000).SelectMany(frame => frame).ToArray();
             await socket.Stream.WriteAsync(pings).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
-        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 30 << 20);
+        }
+
+        await socket.Stream.WriteAsync(FrameSocket.Frame(Ping, "last"u8));
+        // What the kernel and the connection's own buffers hold, and the last.
+        var owed = 0L;
+        for (var last = false; !last;)
+        {
+            var (opcode, payload) = await socket.ReceiveAsync();
+            Assert.Equal(0xA, opcode);
+            owed += payload.Length;
+            last = payload.AsSpan().SequenceEqual("last"u8);
+        }
+
+        Assert.InRange(owed, 1, 16 << 20);
         await AssertAliveAsync();
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_on_talking_hears_all_to_the_end_when_the_server_closes()
+    {
+        await using var anna = await server.SignUpAsync();
+        using var socket = await FrameSocket.OpenAsync(anna, server.Url);
+        var calls = FrameSocket.Frame(Final | Text, Encoding.UTF8.GetBytes("""{"type":1,"target":"Heads","arguments":[]}""" + "\u001e"));
+        using var heard = new CancellationTokenSource();
+        var talking = Task.Run(async () =>
+        {
+            while (!heard.IsCancellationRequested)
+            {
+                await socket.Stream.WriteAsync(calls);
+                await Task.Delay(1);
+            }
+        });
+        using var loggedOut = await anna.Http.PostAsync("/v1/auth/logout", null);
+        Assert.Equal(204, (int)loggedOut.StatusCode);
+        var text = "";
+        for (var closed = false; !closed;)
+        {
+            var (opcode, payload) = await socket.ReceiveAsync();
+            Assert.InRange(opcode, 1, 8);
+            closed = opcode == 8;
+            text += Encoding.UTF8.GetString(closed ? [] : payload);
+        }
+
+        Assert.Contains("SessionEnded", text, StringComparison.Ordinal);
+        await heard.CancelAsync();
+        await talking;
+        await socket.Stream.WriteAsync(FrameSocket.Frame(Close, [0x03, 0xE8]));
+        Assert.Equal(-1, (await socket.ReceiveAsync()).Opcode);
     }
 
     [Fact]

@@ -51,31 +51,37 @@ internal sealed class FrameSocket : IDisposable
         return [first, .. length, .. key, .. masked];
     }
 
-    /// <summary>The next frame. The opcode is -1 when there is none and the connection has ended.</summary>
-    public async Task<(int Opcode, byte[] Payload)> ReceiveAsync()
+    /// <summary>The next frame. The opcode is -1 when there is none and the connection has ended, -2 when it was reset.</summary>
+    public async Task<(int Opcode, byte[] Payload)> ReceiveAsync(CancellationToken cancellationToken = default)
     {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(TimeSpan.FromSeconds(60));
         try
         {
             var head = new byte[2];
-            await Stream.ReadExactlyAsync(head);
+            await Stream.ReadExactlyAsync(head, timeout.Token);
             Assert.Equal(0x80, head[0] & 0xF0);
             long length = head[1];
             if (length is 126 or 127)
             {
                 var longer = new byte[length == 126 ? 2 : 8];
-                await Stream.ReadExactlyAsync(longer);
+                await Stream.ReadExactlyAsync(longer, timeout.Token);
                 length = longer.Length == 2 ? BinaryPrimitives.ReadUInt16BigEndian(longer) : BinaryPrimitives.ReadInt64BigEndian(longer);
                 // RFC 6455 section 5.2: as short as can be.
                 Assert.True(length > (longer.Length == 2 ? 125 : ushort.MaxValue));
             }
 
             var payload = new byte[length];
-            await Stream.ReadExactlyAsync(payload);
+            await Stream.ReadExactlyAsync(payload, timeout.Token);
             return (head[0] & 0x0F, payload);
+        }
+        catch (EndOfStreamException)
+        {
+            return (-1, []);
         }
         catch (IOException)
         {
-            return (-1, []);
+            return (-2, []);
         }
     }
 
