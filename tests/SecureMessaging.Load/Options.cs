@@ -13,7 +13,7 @@ internal sealed record Options
           --connections N      clients in all modes but idle (default: 1000)
           --payload BYTES      of an envelope (default: 512)
           --runs N             of each measurement, of which the median counts (default: 3)
-          --seconds N          each measurement takes (default: 10, quick: 0.6)
+          --seconds N          each measurement takes (default: 10, quick: 0.5)
           --seed N             repeats the choices of a run
           --json FILE          the report, one object a row
           --svg FILE           latency over load, as a plot
@@ -38,7 +38,7 @@ internal sealed record Options
     public string? Json { get; init; }
     public string? Svg { get; init; }
 
-    public TimeSpan Duration => TimeSpan.FromSeconds(Seconds ?? (Quick ? 0.6 : 10));
+    public TimeSpan Duration => TimeSpan.FromSeconds(Seconds ?? (Quick ? 0.5 : 10));
 
     public bool Wants(string mode) => Modes.Length == 0 ? !Quick || mode != "json" : Modes.Contains(mode);
 

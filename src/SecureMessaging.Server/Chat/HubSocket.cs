@@ -15,8 +15,8 @@ namespace SecureMessaging.Server.Chat;
 /// arrives is handled on the thread that received it.
 /// </summary>
 /// <remarks>
-/// SignalR's own connection puts two pipes, a turn of the thread pool and three streams between the hub and the connection in both directions. That is more than
-/// all else that a delivery costs, and it keeps several KB for connections that change their transport, which none here does.
+/// SignalR's own connection puts pipes, turns of the thread pool and streams between the hub and the connection in both directions, and keeps several KB for
+/// connections that change their transport, which none here does.
 /// </remarks>
 /// <param name="connection">The bytes of the client's WebSocket, after its handshake.</param>
 /// <param name="caller">Who it is.</param>
@@ -49,7 +49,6 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
     private int closingTicks;
     private int quietTicks;
     private volatile bool isListening;
-    private int closeSent;
     private volatile bool closing;
     private bool ended;
 
@@ -228,11 +227,9 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
         return !closes;
     }
 
-    /// <summary>Says once that nothing more will come. RFC 6455 section 5.5.1.</summary>
+    /// <summary>Says that nothing more will come, of which the first time counts. RFC 6455 section 5.5.1.</summary>
     private void SendClose(WebSocketCloseStatus status)
     {
-        if (Interlocked.Exchange(ref closeSent, 1) != 0)
-            return;
         var payload = new byte[sizeof(ushort)];
         BinaryPrimitives.WriteUInt16BigEndian(payload, (ushort)status);
         Outgoing.Send(new WebSocketControl(WebSocketOpcode.Close, payload));
