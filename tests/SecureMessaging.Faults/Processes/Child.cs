@@ -24,12 +24,17 @@ internal sealed class Child : IAsyncDisposable
 
     private static volatile bool ending;
 
+    // Since .NET 10 a signal ends a process without ProcessExit, unless somebody asks for it.
+    private static readonly PosixSignalRegistration[] Registrations =
+        [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }.Select(signal => PosixSignalRegistration.Create(signal, Exit))];
+
     static Child() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
     {
         ending = true;
         foreach (var child in Living.Values)
             child.Send(Signal.Kill, family: true);
         Scratch.DeleteAll();
+        GC.KeepAlive(Registrations);
     };
 
     public Child(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
@@ -121,6 +126,13 @@ internal sealed class Child : IAsyncDisposable
         Living.TryRemove(process.Id, out _);
         disposed = true;
         process.Dispose();
+    }
+
+    private static void Exit(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        // By itself: exiting waits for the handlers of signals.
+        new Thread(() => Environment.Exit(1)).Start();
     }
 
     /// <summary>Runs a command to its end and returns what it printed.</summary>
