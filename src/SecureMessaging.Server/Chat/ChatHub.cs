@@ -8,8 +8,10 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Chat;
 
 /// <summary>The real-time door. Every method is one call on what REST calls too.</summary>
-internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) : Hub<IChatClient>, IChatHub
+internal sealed class ChatHub(LogWriter logWriter, LogStore log, Signals signals) : Hub<IChatClient>, IChatHub
 {
+    private readonly LogWriter writer = logWriter;
+
     private const int MaxMalformedCalls = 20;
 
     /// <summary>So long a send waits for its sender to read.</summary>
@@ -17,11 +19,9 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
 
     private Caller Caller => Context.Features.GetRequiredFeature<HubSocket>().Caller;
 
-    public Task<SendAck> Send(SendRequest request) =>
-        CaughtUp is { IsCompleted: false } caughtUp ? PacedAsync(caughtUp, () => writer.SendAsync(Caller, request, writesOnly: true)) : writer.SendAsync(Caller, request, writesOnly: true);
+    public Task<SendAck> Send(SendRequest request) => PacedAsync(request, static (hub, request) => hub.writer.SendAsync(hub.Caller, request, writesOnly: true));
 
-    public Task<SendResult[]> SendBatch(SendRequest[] requests) =>
-        CaughtUp is { IsCompleted: false } caughtUp ? PacedAsync(caughtUp, () => writer.SendBatchAsync(Caller, requests)) : writer.SendBatchAsync(Caller, requests);
+    public Task<SendResult[]> SendBatch(SendRequest[] requests) => PacedAsync(requests, static (hub, requests) => hub.writer.SendBatchAsync(hub.Caller, requests));
 
     public Task<SendAck> Retract(Guid roomId, long seq) => log.RetractAsync(Caller, roomId, seq, Context.ConnectionAborted);
 
@@ -33,15 +33,17 @@ internal sealed class ChatHub(LogWriter writer, LogStore log, Signals signals) :
 
     public Task MarkDelivered(Guid roomId, long seq) => log.MarkDeliveredAsync(Caller, roomId, seq, Context.ConnectionAborted);
 
-    private Task? CaughtUp => Context.Features.Get<HubChatConnection>()?.CaughtUpAsync();
-
     /// <summary>
     /// Acks outrun deliveries, so a large room could send faster than anybody reads, until all have to resync. Whoever is behind with reading sends more slowly.
+    /// The hub is an argument of what is called, because a closure would be allocated for each send.
     /// </summary>
-    private async Task<T> PacedAsync<T>(Task caughtUp, Func<Task<T>> send)
+    private Task<T> PacedAsync<TRequest, T>(TRequest request, Func<ChatHub, TRequest, Task<T>> send) =>
+        Context.Features.Get<HubChatConnection>()?.CaughtUpAsync() is { IsCompleted: false } caughtUp ? SendLaterAsync(caughtUp, request, send) : send(this, request);
+
+    private async Task<T> SendLaterAsync<TRequest, T>(Task caughtUp, TRequest request, Func<ChatHub, TRequest, Task<T>> send)
     {
         await caughtUp.WaitAsync(Patience, Context.ConnectionAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return await send();
+        return await send(this, request);
     }
 
     /// <summary>Where <see cref="StrictHubProtocol"/> sends calls that could not be read. Past a bound of them the connection is closed.</summary>

@@ -25,8 +25,6 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
     private int waiting;
     private int waitingBytes;
     private int waitingFlushes;
-    private int stalls;
-    private int seenStalls;
     private int ticks;
     private WebSocketControl? owed;
     private bool isWriting;
@@ -62,11 +60,7 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
     public int StalledTicks()
     {
         lock (gate)
-        {
-            ticks = isStalled && stalls == seenStalls ? ticks + 1 : 0;
-            seenStalls = stalls;
-            return ticks;
-        }
+            return isStalled ? ++ticks : 0;
     }
 
     /// <summary>Sends a message that is nobody's to change any more.</summary>
@@ -150,75 +144,42 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
             isHeld = false;
         }
 
-        WriteAll();
+        _ = WriteAllAsync();
     }
 
-    /// <summary>Until nothing is left or the client takes no more for now. One thread at a time.</summary>
-    private void WriteAll()
+    /// <summary>Until nothing is left. One at a time; it waits only for a client that takes no more for now.</summary>
+    private async Task WriteAllAsync()
     {
         while (TryTake(out var first))
         {
             var written = new Written();
-            ValueTask<FlushResult> flush;
+            bool gone;
             try
             {
                 Write(first, ref written);
                 while (written.Bytes < MaxWriteBytes && TryTakeAnother(out var frame))
                     Write(frame, ref written);
-                flush = output.FlushAsync(CancellationToken.None);
+                var flush = output.FlushAsync(CancellationToken.None);
+                if (!flush.IsCompleted)
+                    Stall();
+                gone = (await flush).IsCompleted;
             }
             catch (Exception)
             {
-                flush = ValueTask.FromResult(GiveUp());
+                // Whatever it was, nothing can be written any more: the next tick closes the connection.
+                Volatile.Write(ref isGivenUp, true);
+                gone = true;
             }
 
-            if (!flush.IsCompletedSuccessfully)
-            {
-                _ = AwaitAsync(flush, written);
-                return;
-            }
-
-            Finish(written, flush.Result.IsCompleted);
+            Finish(written, gone);
             Taken?.Invoke();
         }
     }
 
-    private async Task AwaitAsync(ValueTask<FlushResult> flush, Written written)
+    private void Stall()
     {
         lock (gate)
-        {
-            isStalled = true;
-            stalls++;
-        }
-
-        FlushResult result;
-        try
-        {
-            result = await flush;
-        }
-        catch (Exception)
-        {
-            result = GiveUp();
-        }
-
-        lock (gate)
-        {
-            isStalled = false;
-            if (owed is { } control && !isClosed)
-                Enqueue(new Frame(control.Opcode, control.Payload, null));
-            owed = null;
-        }
-
-        Finish(written, result.IsCompleted);
-        Taken?.Invoke();
-        WriteAll();
-    }
-
-    /// <summary>Whatever it was, nothing can be written any more: the next tick closes the connection.</summary>
-    private FlushResult GiveUp()
-    {
-        Volatile.Write(ref isGivenUp, true);
-        return new FlushResult(isCanceled: false, isCompleted: true);
+            (isStalled, ticks) = (true, 0);
     }
 
     private void Post(Frame frame)
@@ -243,7 +204,7 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
                 return;
         }
 
-        WriteAll();
+        _ = WriteAllAsync();
     }
 
     private void Enqueue(Frame frame)
@@ -289,6 +250,10 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
             waiting -= written.Frames;
             waitingBytes -= written.Bytes;
             waitingFlushes -= written.Flushes;
+            isStalled = false;
+            if (owed is { } control && !isClosed)
+                Enqueue(new Frame(control.Opcode, control.Payload, null));
+            owed = null;
             if (gone)
             {
                 isClosed = true;
