@@ -90,7 +90,7 @@ internal static partial class ServerApp
         builder.AddHandshakes();
         // Before the chat, which has the last word on the hub protocols.
         builder.AddAdmin();
-        // Stopped in the reverse order: the writers finish their queues while the tails still deliver.
+        // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
         builder.AddChat();
         builder.AddMessages();
         builder.AddNotifications();

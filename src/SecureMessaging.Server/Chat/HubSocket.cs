@@ -18,11 +18,11 @@ namespace SecureMessaging.Server.Chat;
 /// SignalR's own connection puts pipes, turns of the thread pool and streams between the hub and the connection in both directions, and keeps several KB for
 /// connections that change their transport, which none here does.
 /// </remarks>
-/// <param name="connection">The bytes of the client's WebSocket, after its handshake.</param>
+/// <param name="transport">The bytes of the client's WebSocket.</param>
 /// <param name="caller">Who it is.</param>
 /// <param name="until">Till when that is proven.</param>
 /// <param name="abort">Cuts the connection.</param>
-internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeOffset? until, Action abort)
+internal sealed class HubSocket(HubTransport transport, Caller caller, DateTimeOffset? until, Action abort)
     : ConnectionContext, IDuplexPipe, IConnectionUserFeature, IConnectionHeartbeatFeature, IConnectionLifetimeNotificationFeature, ITransferFormatFeature
 {
     /// <summary>A reader that takes nothing for so many ticks is cut off; it will come back and sync.</summary>
@@ -55,7 +55,7 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
     public Caller Caller => caller;
 
     /// <summary>Where deliveries are written beside SignalR's own messages.</summary>
-    public HubSocketWriter Outgoing { get; } = new(connection.Output);
+    public HubSocketWriter Outgoing { get; } = new(transport);
 
     public override string ConnectionId { get; set; } = Guid.NewGuid().ToString("N");
 
@@ -187,8 +187,10 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
             while (true)
             {
                 isListening = true;
-                var read = await connection.Input.ReadAsync();
+                var read = await transport.Input.ReadAsync();
                 isListening = false;
+                if (!read.Buffer.IsEmpty)
+                    transport.NoteHeard();
                 quietTicks = 0;
                 var goesOn = Take(read.Buffer);
                 // What comes after the hub has let go is read and dropped, up to the client's answer to the closing.
@@ -223,7 +225,7 @@ internal sealed class HubSocket(IDuplexPipe connection, Caller caller, DateTimeO
                 Outgoing.Send(control with { Opcode = WebSocketOpcode.Pong });
         }
 
-        connection.Input.AdvanceTo(input.Start, input.End);
+        transport.Input.AdvanceTo(input.Start, input.End);
         return !closes;
     }
 

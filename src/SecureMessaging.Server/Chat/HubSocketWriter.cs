@@ -8,20 +8,21 @@ namespace SecureMessaging.Server.Chat;
 /// Everything that goes to one client of the hub, in the order in which it is given: what SignalR writes, what the tails deliver, and what concerns the socket.
 /// Each is one frame; what gathers while a write is on its way, or while a <see cref="WriteBatch"/> is open, leaves together.
 /// </summary>
-/// <param name="output">The connection.</param>
-internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPoolWorkItem
+/// <param name="transport">The connection.</param>
+internal sealed class HubSocketWriter(HubTransport transport) : PipeWriter, IThreadPoolWorkItem
 {
-    private const int MinimumLength = 256;
-
     /// <summary>Written before it is seen whether the client takes it.</summary>
     private const int MaxWriteBytes = 64 * 1024;
+
+    /// <summary>Frames that a batch holds back, and writes that follow each other on one thread: others wait for it, too.</summary>
+    private const int MaxHeldFrames = 128;
+    private const int MaxWritesInARow = 4;
 
     private readonly Lock gate = new();
     private readonly Queue<Frame> frames = new();
     private TaskCompletionSource? ended;
     private TaskCompletionSource<FlushResult>? flushed;
-    private byte[] buffer = [];
-    private int length;
+    private RentedBuffer buffer = new();
     private int waiting;
     private int waitingBytes;
     private int waitingFlushes;
@@ -54,7 +55,7 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
 
     public override bool CanGetUnflushedBytes => true;
 
-    public override long UnflushedBytes => length;
+    public override long UnflushedBytes => buffer.Length;
 
     /// <summary>How often this has been asked while one and the same write was on its way.</summary>
     public int StalledTicks()
@@ -94,27 +95,19 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
         }
     }
 
-    public override Memory<byte> GetMemory(int sizeHint = 0)
-    {
-        Reserve(sizeHint);
-        return buffer.AsMemory(length);
-    }
+    public override Memory<byte> GetMemory(int sizeHint = 0) => buffer.GetMemory(sizeHint);
 
-    public override Span<byte> GetSpan(int sizeHint = 0)
-    {
-        Reserve(sizeHint);
-        return buffer.AsSpan(length);
-    }
+    public override Span<byte> GetSpan(int sizeHint = 0) => buffer.GetMemory(sizeHint).Span;
 
-    public override void Advance(int bytes) => length += bytes;
+    public override void Advance(int bytes) => buffer.Advance(bytes);
 
     /// <summary>SignalR writes under a lock of its own, so there is one at a time. It waits only for a client that takes nothing.</summary>
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
-        if (length == 0)
+        if (buffer.Length == 0)
             return default;
-        var frame = new Frame(Kind, buffer.AsMemory(0, length), buffer);
-        (buffer, length) = ([], 0);
+        var frame = new Frame(Kind, buffer.Written, buffer.Array);
+        buffer = new RentedBuffer();
         Post(frame);
         lock (gate)
         {
@@ -150,15 +143,18 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
     /// <summary>Until nothing is left. One at a time; it waits only for a client that takes no more for now.</summary>
     private async Task WriteAllAsync()
     {
-        while (TryTake(out var first))
+        for (var writes = 1; TryTake(out var first); writes++)
         {
+            if (writes % MaxWritesInARow == 0)
+                await Task.Yield();
             var written = new Written();
             bool gone;
             try
             {
-                Write(first, ref written);
+                var output = transport.Output;
+                Write(output, first, ref written);
                 while (written.Bytes < MaxWriteBytes && TryTakeAnother(out var frame))
-                    Write(frame, ref written);
+                    Write(output, frame, ref written);
                 var flush = output.FlushAsync(CancellationToken.None);
                 if (!flush.IsCompleted)
                     Stall();
@@ -195,7 +191,7 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
             Enqueue(frame);
             isClosed = frame.Opcode == WebSocketOpcode.Close;
             // A batch that has much for this client does not wait for its end, or the client would seem to be slow.
-            var isMuch = waitingBytes >= MaxWriteBytes;
+            var isMuch = waitingBytes >= MaxWriteBytes || waiting >= MaxHeldFrames;
             if (isWriting && !(isHeld && isMuch))
                 return;
             isWriting = true;
@@ -211,7 +207,7 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
     {
         frames.Enqueue(frame);
         waiting++;
-        waitingBytes += frame.Payload.Length;
+        waitingBytes += frame.Bytes;
         waitingFlushes += frame.Flushes;
     }
 
@@ -233,12 +229,12 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
             return frames.TryDequeue(out frame);
     }
 
-    private void Write(Frame frame, ref Written written)
+    private static void Write(PipeWriter output, Frame frame, ref Written written)
     {
         written.Frames++;
-        written.Bytes += frame.Payload.Length;
+        written.Bytes += frame.Bytes;
         written.Flushes += frame.Flushes;
-        output.Advance(WebSocketFrames.WriteHeader(output.GetSpan(WebSocketFrames.MaxHeaderBytes), frame.Opcode, frame.Payload.Length));
+        output.Advance(WebSocketFrames.WriteHeader(output.GetSpan(frame.Bytes), frame.Opcode, frame.Payload.Length));
         output.Write(frame.Payload.Span);
         frame.Return();
     }
@@ -269,29 +265,20 @@ internal sealed class HubSocketWriter(PipeWriter output) : PipeWriter, IThreadPo
         }
     }
 
-    private void Reserve(int sizeHint)
-    {
-        sizeHint = Math.Max(sizeHint, 1);
-        if (buffer.Length - length >= sizeHint)
-            return;
-        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(MinimumLength, Math.Max(buffer.Length * 2, length + sizeHint)));
-        buffer.AsSpan(0, length).CopyTo(larger);
-        if (buffer.Length > 0)
-            ArrayPool<byte>.Shared.Return(buffer);
-        buffer = larger;
-    }
-
     /// <param name="Opcode">What it is.</param>
     /// <param name="Payload">What it holds.</param>
     /// <param name="Rented">To be given back when it is written, for SignalR's own.</param>
     private readonly record struct Frame(WebSocketOpcode Opcode, ReadOnlyMemory<byte> Payload, byte[]? Rented)
     {
+        /// <summary>At most.</summary>
+        public int Bytes => WebSocketFrames.MaxHeaderBytes + Payload.Length;
+
         public int Flushes => Rented is null ? 0 : 1;
 
         public void Return()
         {
             if (Rented is not null)
-                ArrayPool<byte>.Shared.Return(Rented);
+                RentedBuffer.Return(Rented);
         }
     }
 

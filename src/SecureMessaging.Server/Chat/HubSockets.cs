@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
-using System.IO.Pipelines;
 using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Server.Auth;
@@ -38,9 +36,9 @@ internal sealed partial class HubSockets(
         await pipeline(context);
         if (context.Features.Get<Admission>() is not { } admission)
             return;
-        var connection = await AcceptAsync(context);
+        var transport = await HubTransport.AcceptAsync(context);
         await ForgetAsync(context);
-        await RunAsync(new HubSocket(connection, admission.Caller, admission.Until, context.Abort));
+        await RunAsync(new HubSocket(transport, admission.Caller, admission.Until, context.Abort));
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -65,23 +63,6 @@ internal sealed partial class HubSockets(
         {
             // The node stops.
         }
-    }
-
-    /// <summary>
-    /// The bytes after the handshake. An HTTP/1.1 connection is left alone from there on, so nothing has to stand between; over HTTP/2 they are a stream of
-    /// their own (RFC 8441 section 5).
-    /// </summary>
-    private static async Task<IDuplexPipe> AcceptAsync(HttpContext context)
-    {
-        if (context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } http2)
-        {
-            var stream = await http2.AcceptAsync();
-            return new StreamPipes(PipeReader.Create(stream, new StreamPipeReaderOptions(useZeroByteReads: true)), PipeWriter.Create(stream));
-        }
-
-        // Only for its handshake: what it would read and write, HubSocket does, and it must not ping meanwhile. It holds nothing that would have to be given back.
-        await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
-        return context.Features.GetRequiredFeature<IConnectionTransportFeature>().Transport;
     }
 
     /// <summary>What one socket throws must not leave all others without their pings.</summary>
@@ -127,8 +108,6 @@ internal sealed partial class HubSockets(
         context.User = Nobody;
         context.Request.Headers.Clear();
     }
-
-    private sealed record StreamPipes(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
     /// <summary>Who may come in, and till when that is proven.</summary>
     private sealed record Admission(Caller Caller, DateTimeOffset? Until);

@@ -17,7 +17,7 @@ internal sealed class CommitFeed
     /// <summary>A room whose log may go on beyond what was published: a commit whose outcome is unknown, or one that an earlier attempt made.</summary>
     public event Action<Guid>? Doubted;
 
-    /// <summary>A message of this room was committed on this node, sent by this account: known here and now, stored nowhere. Called on the threads of the writers, so it must return at once.</summary>
+    /// <summary>A message of this room was committed on this node, sent by this account: known here and now, stored nowhere. Called on the thread of the writer, so it must return at once.</summary>
     public event Action<Guid, Guid>? Sent;
 
     public void Attach(Func<CommittedEntries, ValueTask> receiver) => receivers = [.. receivers, receiver];

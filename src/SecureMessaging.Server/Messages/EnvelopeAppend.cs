@@ -44,9 +44,6 @@ internal readonly record struct AppendOutcome
 /// </summary>
 internal interface IEnvelopeAppend
 {
-    /// <summary>How many batches, of different rooms, are worth appending at once.</summary>
-    int Writers { get; }
-
     /// <summary>
     /// No two envelopes of a batch may have the same room and id. Outcomes come in the order of the batch. Blocks: the writer has a thread of its own, which
     /// need not wait for its turn behind what a busy thread pool has queued.

@@ -5,21 +5,18 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Messages;
 
 /// <summary>
-/// Group commit: the one writer of envelopes to its share of the rooms on this node. Whatever has gathered while the last batch was being committed goes into the next.
+/// Group commit: the one writer of envelopes on this node. Whatever has gathered while the last batch was being committed goes into the next.
 /// </summary>
 /// <remarks>
 /// 1. Append the batch in one transaction. 2. After the commit, answer the senders. 3. Only then hand the entries to the feed; nothing that happens there can fail
-/// an ack. Acks of the hub and entries leave together, at the end, or with the acks as soon as the feed has to wait because delivery is far behind.
+/// an ack. Acks of the hub and entries leave together: by this thread if nobody waits for it, and otherwise by others while the next batch is appended. They leave
+/// before, as far as they are, when the feed has to wait because delivery is far behind.
 /// </remarks>
 internal sealed partial class GroupCommit(
     IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, Action<SendGroup> release, ServerMetrics metrics, ILogger logger) : IDisposable
 {
-    /// <summary>Work that waits while every processor has more to do than a moment's.</summary>
-    private static readonly int BusyPool = 4 * Environment.ProcessorCount;
-    private static readonly TimeSpan MaxLinger = TimeSpan.FromMilliseconds(50);
-
     private readonly BlockingCollection<SendGroup> queue = [];
-    private readonly ManualResetEventSlim caughtUp = new();
+    private readonly WriteHandover delivery = new(static writes => ThreadPool.UnsafeQueueUserWorkItem(writes, preferLocal: false));
     private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
     private volatile SendGroup[] writing = [];
     private volatile SendGroup? left;
@@ -43,11 +40,7 @@ internal sealed partial class GroupCommit(
     /// <summary>Takes no more, and ends when all is written.</summary>
     public void Finish() => queue.CompleteAdding();
 
-    public void Dispose()
-    {
-        queue.Dispose();
-        caughtUp.Dispose();
-    }
+    public void Dispose() => queue.Dispose();
 
     /// <summary>Blocks: the writer has a thread of its own.</summary>
     public void Run()
@@ -62,22 +55,8 @@ internal sealed partial class GroupCommit(
                 writing = [.. batch];
                 Write(writing);
                 writing = [];
-                AwaitDelivery();
             }
         }
-    }
-
-    /// <summary>
-    /// While the thread pool is behind, the next batch begins only when it has caught up with what this one set off. So more gathers for it, and the busier the
-    /// node, the fewer the messages that a room's entries go out in.
-    /// </summary>
-    private void AwaitDelivery()
-    {
-        if (ThreadPool.PendingWorkItemCount <= BusyPool)
-            return;
-        caughtUp.Reset();
-        ThreadPool.UnsafeQueueUserWorkItem(static done => done.Set(), caughtUp, preferLocal: false);
-        caughtUp.Wait(MaxLinger);
     }
 
     /// <summary>Takes what is queued, up to a batch. An id that the batch holds already waits for the next one, where it is found stored.</summary>
@@ -142,17 +121,19 @@ internal sealed partial class GroupCommit(
 
         metrics.Appended(envelopes.Length, time.GetElapsedTime(started));
         Count(outcomes);
-        WriteBatch.Run(() =>
-        {
-            var start = 0;
-            foreach (var group in batch)
+        WriteBatch.Run(
+            () =>
             {
-                group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
-                start += group.Envelopes.Length;
-            }
+                var start = 0;
+                foreach (var group in batch)
+                {
+                    group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
+                    start += group.Envelopes.Length;
+                }
 
-            Publish(envelopes, outcomes);
-        });
+                Publish(envelopes, outcomes);
+            },
+            queue.Count > 0 || left is not null ? delivery : null);
     }
 
     /// <summary>Finds the one envelope that sank its batch. After a failure that may be repeated, the rest of the group fails too, or it would overtake.</summary>

@@ -7,14 +7,14 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
 
-/// <summary>Every send comes through here: validated, or refused as <see cref="ErrorCode.Overloaded"/>, and queued for the <see cref="GroupCommit"/> of its room.</summary>
+/// <summary>Every send comes through here: validated, or refused as <see cref="ErrorCode.Overloaded"/>, and queued for the <see cref="GroupCommit"/>.</summary>
 internal sealed class LogWriter : BackgroundService
 {
     /// <summary>Nobody waits much longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4.5);
     private static readonly TimeSpan PatienceCheck = TimeSpan.FromMilliseconds(250);
 
-    private readonly GroupCommit[] writers;
+    private readonly GroupCommit writer;
     private readonly OwnerProof ownerProof;
     private readonly Limits limits;
     private readonly MessagesOptions options;
@@ -30,13 +30,13 @@ internal sealed class LogWriter : BackgroundService
         ServerMetrics metrics, ILogger<LogWriter> logger)
     {
         (this.ownerProof, this.limits, this.options, this.rates, this.metrics, this.time) = (ownerProof, limits, options.Value, rates, metrics, time);
-        writers = [.. Enumerable.Range(0, append.Writers).Select(_ => new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger))];
+        writer = new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger);
         impatience = time.CreateTimer(_ => GiveUp(), null, PatienceCheck, PatienceCheck);
     }
 
     /// <param name="caller">Who sends.</param>
     /// <param name="request">What.</param>
-    /// <param name="writesOnly">Whether the caller does nothing with an ack but write it somewhere without waiting: it may get it on the thread of a writer.</param>
+    /// <param name="writesOnly">Whether the caller does nothing with an ack but write it somewhere without waiting: it may get it on the thread of the writer.</param>
     public async Task<SendAck> SendAsync(Caller caller, SendRequest request, bool writesOnly = false)
     {
         rates.Sends.Spend(caller.UserId);
@@ -86,34 +86,14 @@ internal sealed class LogWriter : BackgroundService
 
     // Not the stopping token: what was accepted is finished before the process ends.
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.WhenAll(writers.Select(writer => Task.Factory.StartNew(() => Run(writer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
-
-    private void Run(GroupCommit writer)
-    {
-        try
-        {
-            writer.Run();
-        }
-        catch
-        {
-            // A node of which some rooms can be written and some cannot is worse than none.
-            Finish();
-            throw;
-        }
-    }
-
-    private void Finish()
-    {
-        foreach (var writer in writers)
-            writer.Finish();
-    }
+        Task.Factory.StartNew(writer.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        Finish();
+        writer.Finish();
         if (ExecuteTask is { } running)
             await running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        // Waits for one that is looking at the queues.
+        // Waits for one that is looking at the queue.
         await impatience.DisposeAsync();
         await base.StopAsync(cancellationToken);
     }
@@ -121,8 +101,7 @@ internal sealed class LogWriter : BackgroundService
     public override void Dispose()
     {
         impatience.Dispose();
-        foreach (var writer in writers)
-            writer.Dispose();
+        writer.Dispose();
         base.Dispose();
     }
 
@@ -152,42 +131,25 @@ internal sealed class LogWriter : BackgroundService
 
     private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, bool writesOnly)
     {
-        var now = time.GetTimestamp();
-        // A room has one writer on the node, or nobody would know the order of one sender's sends.
-        SendGroup[] groups = envelopes.Length == 1 ? [new SendGroup(envelopes, now, writesOnly)] : [.. envelopes.GroupBy(envelope => WriterOf(envelope.RoomId)).Select(group => new SendGroup([.. group], now, writesOnly))];
-        var bytes = 0L;
-        foreach (var group in groups)
-            bytes += group.Bytes;
-        if (Interlocked.Add(ref queuedBytes, bytes) > options.QueueBytes | Interlocked.Add(ref queuedGroups, groups.Length) > options.QueueLength)
+        var group = new SendGroup(envelopes, time.GetTimestamp(), writesOnly);
+        if (Interlocked.Add(ref queuedBytes, group.Bytes) > options.QueueBytes | Interlocked.Increment(ref queuedGroups) > options.QueueLength)
         {
-            Interlocked.Add(ref queuedBytes, -bytes);
-            Interlocked.Add(ref queuedGroups, -groups.Length);
+            Release(group);
             metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
             throw Overloaded();
         }
 
-        foreach (var group in groups)
+        metrics.Queued(envelopes.Length);
+        if (!writer.TryQueue(group))
         {
-            metrics.Queued(group.Envelopes.Length);
-            if (WriterOf(group.Envelopes[0].RoomId).TryQueue(group))
-                continue;
             Release(group);
-            metrics.Queued(-group.Envelopes.Length);
-            metrics.Sent(SendOutcome.Overloaded, group.Envelopes.Length);
-            group.Fail(Overloaded().ToBody());
+            metrics.Queued(-envelopes.Length);
+            metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
+            throw Overloaded();
         }
 
-        return groups.Length == 1 ? groups[0].Completion : JoinAsync(envelopes, groups);
+        return group.Completion;
     }
-
-    private static async Task<SendResult[]> JoinAsync(Envelope[] envelopes, SendGroup[] groups)
-    {
-        var results = await Task.WhenAll(groups.Select(group => group.Completion));
-        var byEnvelope = groups.Zip(results).SelectMany(pair => pair.First.Envelopes.Zip(pair.Second)).ToDictionary(pair => (pair.First.RoomId, pair.First.Id), pair => pair.Second);
-        return [.. envelopes.Select(envelope => byEnvelope[(envelope.RoomId, envelope.Id)])];
-    }
-
-    private GroupCommit WriterOf(Guid roomId) => writers[(uint)roomId.GetHashCode() % (uint)writers.Length];
 
     private static ApiException Overloaded() => new(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
 
@@ -200,13 +162,10 @@ internal sealed class LogWriter : BackgroundService
     /// <summary>One look at all that wait, instead of a timer for each.</summary>
     private void GiveUp()
     {
-        foreach (var writer in writers)
+        foreach (var group in writer.Waiting.Where(group => time.GetElapsedTime(group.QueuedAt) > Patience))
         {
-            foreach (var group in writer.Waiting.Where(group => time.GetElapsedTime(group.QueuedAt) > Patience))
-            {
-                group.Fail(new ErrorBody(
-                    ErrorCode.Unavailable, "The server is slow to answer; the outcome is unknown. Sends are safe to repeat.", Retryable: true, RetryAfterMs: 500));
-            }
+            group.Fail(new ErrorBody(
+                ErrorCode.Unavailable, "The server is slow to answer; the outcome is unknown. Sends are safe to repeat.", Retryable: true, RetryAfterMs: 500));
         }
     }
 }

@@ -7,8 +7,8 @@ internal sealed class MessagesOptions
 {
     public const string Section = "Messages";
 
-    /// <summary>Calls that may wait for their commit; past it they are refused as overloaded. A batch counts once for each writer that its rooms have.</summary>
-    [Range(2, 1_000_000)]
+    /// <summary>Calls that may wait for their commit; past it they are refused as overloaded.</summary>
+    [Range(1, 1_000_000)]
     public int QueueLength { get; set; } = 10_000;
 
     /// <summary>Ciphertext bytes that may wait for their commit.</summary>

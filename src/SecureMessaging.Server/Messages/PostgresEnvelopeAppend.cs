@@ -91,11 +91,8 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         select {ResultSql} from checked where nth = 1 or status <> {(int)AppendStatus.Stored}
         """;
 
-    // Ticks; written by one writer for the others to see, sooner or later.
+    // Ticks.
     private long lookUntil;
-
-    /// <remarks>So that the node delivers one batch while the other is being committed.</remarks>
-    public int Writers => PostgresDatabase.Threads;
 
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now)
     {
@@ -105,12 +102,12 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         {
             try
             {
-                var look = now.Ticks < Volatile.Read(ref lookUntil);
+                var look = now.Ticks < lookUntil;
                 return database.Run(connection => Append((NpgsqlConnection)connection, batch, now, look));
             }
             catch (PostgresException exception) when (attempt < MaxAttempts && exception is { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "entries_id" })
             {
-                Volatile.Write(ref lookUntil, now.Add(Burst).Ticks);
+                lookUntil = now.Add(Burst).Ticks;
             }
         }
     }

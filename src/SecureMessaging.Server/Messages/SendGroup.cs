@@ -3,10 +3,10 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Messages;
 
-/// <summary>The envelopes of one call that go the same way, which stay together so that their order survives any failure, and the answer their sender waits for.</summary>
+/// <summary>The envelopes of one call, which stay together so that their order survives any failure, and the answer their sender waits for.</summary>
 /// <param name="envelopes">In the order that they were given in.</param>
 /// <param name="queuedAt">When, as a timestamp of the clock.</param>
-/// <param name="writesOnly">Whether whoever waits only writes an answer, which is then done by the thread that has committed, together with what it delivers.</param>
+/// <param name="writesOnly">Whether whoever waits only writes an answer, which then leaves together with what the batch delivers.</param>
 internal sealed class SendGroup(Envelope[] envelopes, long queuedAt, bool writesOnly)
 {
     private readonly TaskCompletionSource<SendResult[]> completion = new(writesOnly ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);

@@ -25,8 +25,6 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend,
 
     private Statements? statements;
 
-    public int Writers => 1;
-
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) =>
         database.WriteAsync(transaction => Task.FromResult(Append((SqliteTransaction)transaction, batch, now)), CancellationToken.None).GetAwaiter().GetResult();
 

@@ -11,13 +11,10 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
     // Any number; all nodes must agree on it.
     private const long MigrationLock = 0x5365_6375_7265_4D73;
 
-    /// <summary>Threads that may be in <see cref="Database.Run"/> at once.</summary>
-    public const int Threads = 2;
+    // A pool goes round all of its sessions. This one stays warm, with one plan for what it does over and over, and that by index however small the tables were.
+    private const string WriterSettings = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off";
 
-    // A pool goes round all of its sessions. These few stay warm, with one plan for what they do over and over, and that by index however small the tables were.
-    private const string ThreadSettings = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off";
-
-    private readonly NpgsqlDataSource threads = CreateThreadSource(connectionString);
+    private readonly NpgsqlDataSource writer = CreateWriterSource(connectionString);
 
     public override bool IsPostgres => true;
 
@@ -77,24 +74,24 @@ internal sealed class PostgresDatabase(string connectionString) : Database(Creat
 
     public override async ValueTask DisposeAsync()
     {
-        await threads.DisposeAsync();
+        await writer.DisposeAsync();
         await base.DisposeAsync();
         GC.SuppressFinalize(this);
     }
 
-    protected override DbConnection Open() => threads.OpenConnection();
+    protected override DbConnection Open() => writer.OpenConnection();
 
     private static NpgsqlDataSource CreateSource(string connectionString) => NpgsqlDataSource.Create(Settings(connectionString));
 
-    private static NpgsqlDataSource CreateThreadSource(string connectionString)
+    private static NpgsqlDataSource CreateWriterSource(string connectionString)
     {
         var builder = new NpgsqlDataSourceBuilder(Settings(connectionString).ToString());
-        (builder.ConnectionStringBuilder.MinPoolSize, builder.ConnectionStringBuilder.MaxPoolSize) = (Threads, Threads);
+        builder.ConnectionStringBuilder.MinPoolSize = 1;
         // A batch in a few turns to the socket, each of which wakes the other side.
         builder.ConnectionStringBuilder.WriteBufferSize = Math.Max(builder.ConnectionStringBuilder.WriteBufferSize, 64 * 1024);
         builder.UsePhysicalConnectionInitializer(
-            connection => connection.Execute(ThreadSettings),
-            connection => connection.ExecuteAsync(ThreadSettings));
+            connection => connection.Execute(WriterSettings),
+            connection => connection.ExecuteAsync(WriterSettings));
         return builder.Build();
     }
 

@@ -11,8 +11,8 @@ internal static class WriteBatch
     [ThreadStatic]
     private static bool isOpen;
 
-    /// <summary>Runs the work, then the writes that it has set off.</summary>
-    public static void Run(Action work)
+    /// <summary>Runs the work, then the writes that it has set off, or has them run by others.</summary>
+    public static void Run(Action work, WriteHandover? others = null)
     {
         var isOutermost = !isOpen;
         isOpen = true;
@@ -25,7 +25,10 @@ internal static class WriteBatch
             if (isOutermost)
             {
                 isOpen = false;
-                Flush();
+                if (others is not null && held is { Count: > 0 } writes)
+                    held = others.Exchange(writes);
+                else
+                    Flush();
             }
         }
     }

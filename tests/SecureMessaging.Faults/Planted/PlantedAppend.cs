@@ -22,8 +22,6 @@ internal sealed class PlantedAppend(Database database, CommitFeed feed, string b
     private Task behind = Task.CompletedTask;
     private int batches;
 
-    public int Writers => 1;
-
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => AppendAsync(batch, now, CancellationToken.None).GetAwaiter().GetResult();
 
     private async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken)

@@ -1,15 +1,19 @@
-using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Chat;
 
-/// <summary>The hub's WebSockets, frame by frame (RFC 6455), and over HTTP/2 (RFC 8441).</summary>
+/// <summary>The hub's WebSockets, frame by frame (RFC 6455), and over HTTP/2 (RFC 8441) and TLS.</summary>
 public sealed class FrameTests(SqliteServer server)
 {
     private const byte Text = 0x1;
@@ -144,6 +148,26 @@ public sealed class FrameTests(SqliteServer server)
     }
 
     [Fact]
+    public async Task Who_hangs_up_while_being_let_in_is_nothing_to_report()
+    {
+        await using var node = await server.DedicatedAsync();
+        await using var anna = await node.SignUpAsync();
+        var random = Seed.For(nameof(Who_hangs_up_while_being_let_in_is_nothing_to_report));
+        for (var i = 0; i < 200; i++)
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(node.Url.Host, node.Url.Port);
+            await client.GetStream().WriteAsync(FrameSocket.Upgrade(anna, node.Url));
+            await Task.Delay(random.Next(4));
+            client.LingerState = new LingerOption(enable: true, random.Next(2));
+        }
+
+        var connection = await anna.ConnectAsync();
+        await connection.HeadsAsync();
+        Assert.DoesNotContain(node.Logs, line => line.Contains("unhandled exception", StringComparison.OrdinalIgnoreCase) || line.Contains("A connection of the hub failed", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Who_pings_and_does_not_read_is_owed_little()
     {
         await using var anna = await server.SignUpAsync();
@@ -223,19 +247,34 @@ public sealed class FrameTests(SqliteServer server)
         Assert.False(answering.IsCompleted);
     }
 
-    [Fact]
-    public async Task The_hub_is_there_over_HTTP2_too()
+    [Theory]
+    [InlineData("http", "2.0")]
+    [InlineData("https", "1.1")]
+    [InlineData("https", "2.0")]
+    public async Task The_hub_is_there_over_HTTP2_and_TLS_too(string scheme, string version)
     {
-        await using var node = await server.DedicatedAsync("--Kestrel:EndpointDefaults:Protocols=Http2");
-        using var http = new HttpClient { BaseAddress = node.Url, DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var certificate = SelfSigned();
+        await using var node = await server.DedicatedAsync(builder => builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(endpoint =>
+        {
+            endpoint.Protocols = version == "2.0" ? HttpProtocols.Http2 : HttpProtocols.Http1;
+            if (scheme == "https")
+                endpoint.UseHttps(certificate);
+        })));
+        using var handler = new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, presented, _, _) => certificate.Equals(presented) } };
+        using var http = new HttpClient(handler)
+        {
+            BaseAddress = new UriBuilder(node.Url) { Scheme = scheme }.Uri,
+            DefaultRequestVersion = Version.Parse(version),
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         using var signedUp = await http.PostAsJsonAsync("/v1/auth/sign-up", new SignUpRequest("anna", "anna@example.org", "a long enough password"), Wire.Json);
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await signedUp.ReadAsync<TokenResponse>()).AccessToken);
         using var created = await http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, []), Wire.Json);
         var room = await created.ReadAsync<Room>();
         using var socket = new ClientWebSocket();
-        socket.Options.HttpVersion = HttpVersion.Version20;
+        socket.Options.HttpVersion = http.DefaultRequestVersion;
         socket.Options.HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact;
-        await socket.ConnectAsync(new UriBuilder(node.Url) { Scheme = "ws", Path = Wire.HubPath }.Uri, http, CancellationToken.None);
+        await socket.ConnectAsync(new UriBuilder(http.BaseAddress) { Scheme = scheme == "https" ? "wss" : "ws", Path = Wire.HubPath }.Uri, http, CancellationToken.None);
         await SayAsync("""{"protocol":"json","version":1}""");
         for (var i = 0; i < 20; i++)
             await SayAsync($$"""{"type":1,"invocationId":"{{i}}","target":"Send","arguments":[{{JsonSerializer.Serialize(new SendRequest(room.Id, Guid.NewGuid(), new byte[20_000]), Wire.Json)}}]}""");
@@ -246,6 +285,12 @@ public sealed class FrameTests(SqliteServer server)
         Assert.Equal(WebSocketCloseStatus.NormalClosure, socket.CloseStatus);
 
         Task SayAsync(string message) => socket.SendAsync(Encoding.UTF8.GetBytes(message + "\u001e"), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+    }
+
+    private static X509Certificate2 SelfSigned()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
     }
 
     private static byte[] Bytes(Random random, int count)

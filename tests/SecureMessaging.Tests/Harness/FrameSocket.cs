@@ -17,9 +17,7 @@ internal sealed class FrameSocket : IDisposable
     {
         var socket = new FrameSocket();
         await socket.client.ConnectAsync(node.Host, node.Port);
-        await socket.Stream.WriteAsync(Encoding.ASCII.GetBytes(
-            $"GET {Wire.HubPath} HTTP/1.1\r\nHost: {node.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            + $"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {user.Tokens.AccessToken}\r\n\r\n"));
+        await socket.Stream.WriteAsync(Upgrade(user, node));
         var head = new StringBuilder();
         for (var one = new byte[1]; !head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal); head.Append((char)one[0]))
             await socket.Stream.ReadExactlyAsync(one);
@@ -30,6 +28,11 @@ internal sealed class FrameSocket : IDisposable
         Assert.Equal(1, (await socket.ReceiveAsync()).Opcode);
         return socket;
     }
+
+    /// <summary>The request for a WebSocket of the hub.</summary>
+    public static byte[] Upgrade(TestUser user, Uri node) => Encoding.ASCII.GetBytes(
+        $"GET {Wire.HubPath} HTTP/1.1\r\nHost: {node.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        + $"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {user.Tokens.AccessToken}\r\n\r\n");
 
     /// <summary>A masked frame.</summary>
     /// <param name="first">FIN, reserved bits and opcode.</param>

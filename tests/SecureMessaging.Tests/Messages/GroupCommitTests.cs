@@ -137,8 +137,6 @@ public abstract class GroupCommitTests(TestServer shared)
 
         public TimeSpan Delay { get; init; }
 
-        public int Writers => real.Writers;
-
         public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now)
         {
             Thread.Sleep(Delay);
