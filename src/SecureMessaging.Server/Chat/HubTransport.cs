@@ -9,7 +9,7 @@ namespace SecureMessaging.Server.Chat;
 /// <remarks>
 /// An HTTP/1.1 connection is left alone after the handshake, so nothing has to stand between; over HTTP/2 the bytes are a stream of their own (RFC 8441 section 5).
 /// Where nothing encrypts on the way, they need not pass the server's pipe on their way out either. They do until the client has been heard: it is the pipe that
-/// holds the answer to the handshake, which a client has when it speaks (RFC 6455 section 4.1).
+/// holds the answer to the handshake, which a client has when it speaks (RFC 6455 section 4.1). With one that has not waited for it, they always do.
 /// </remarks>
 internal sealed class HubTransport(PipeReader input, PipeWriter pipe, Socket? socket)
 {
@@ -33,8 +33,11 @@ internal sealed class HubTransport(PipeReader input, PipeWriter pipe, Socket? so
         // Only for its handshake: what it would read and write, HubSocket does, and it must not ping meanwhile. It holds nothing that would have to be given back.
         await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
         var transport = context.Features.GetRequiredFeature<IConnectionTransportFeature>().Transport;
-        var socket = context.Features.Get<ITlsHandshakeFeature>() is null ? context.Features.Get<IConnectionSocketFeature>()?.Socket : null;
-        return new HubTransport(transport.Input, transport.Output, socket);
+        var isEarly = transport.Input.TryRead(out var early);
+        if (isEarly)
+            transport.Input.AdvanceTo(early.Buffer.Start);
+        var isPlain = !isEarly && context.Features.Get<ITlsHandshakeFeature>() is null;
+        return new HubTransport(transport.Input, transport.Output, isPlain ? context.Features.Get<IConnectionSocketFeature>()?.Socket : null);
     }
 
     /// <summary>Notes that the client has sent something.</summary>

@@ -148,6 +148,18 @@ public sealed class FrameTests(SqliteServer server)
     }
 
     [Fact]
+    public async Task Who_speaks_before_it_has_the_answer_to_its_handshake_gets_that_first()
+    {
+        await using var anna = await server.SignUpAsync();
+        for (var i = 0; i < 100; i++)
+        {
+            using var socket = await FrameSocket.OpenAsync(anna, server.Url, early: true);
+            await socket.Stream.WriteAsync(FrameSocket.Frame(Close, [0x03, 0xE8]));
+            Assert.Equal([8, -1], (await LastFramesAsync(socket)).TakeLast(2));
+        }
+    }
+
+    [Fact]
     public async Task Who_hangs_up_while_being_let_in_is_nothing_to_report()
     {
         await using var node = await server.DedicatedAsync();

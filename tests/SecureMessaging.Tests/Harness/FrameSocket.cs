@@ -13,18 +13,23 @@ internal sealed class FrameSocket : IDisposable
     public NetworkStream Stream => client.GetStream();
 
     /// <summary>Connected, and the hub protocol agreed on: JSON.</summary>
-    public static async Task<FrameSocket> OpenAsync(TestUser user, Uri node)
+    /// <param name="user">Who connects.</param>
+    /// <param name="node">Where to.</param>
+    /// <param name="early">Whether it speaks before it has the answer to its handshake.</param>
+    public static async Task<FrameSocket> OpenAsync(TestUser user, Uri node, bool early = false)
     {
+        var hello = Frame(0x81, "{\"protocol\":\"json\",\"version\":1}\u001e"u8);
         var socket = new FrameSocket();
         await socket.client.ConnectAsync(node.Host, node.Port);
-        await socket.Stream.WriteAsync(Upgrade(user, node));
+        await socket.Stream.WriteAsync((byte[])[.. Upgrade(user, node), .. early ? hello : []]);
         var head = new StringBuilder();
         for (var one = new byte[1]; !head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal); head.Append((char)one[0]))
             await socket.Stream.ReadExactlyAsync(one);
         Assert.StartsWith("HTTP/1.1 101", head.ToString(), StringComparison.Ordinal);
         // The example of RFC 6455 section 1.3.
         Assert.Contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", head.ToString(), StringComparison.Ordinal);
-        await socket.Stream.WriteAsync(Frame(0x81, "{\"protocol\":\"json\",\"version\":1}\u001e"u8));
+        if (!early)
+            await socket.Stream.WriteAsync(hello);
         Assert.Equal(1, (await socket.ReceiveAsync()).Opcode);
         return socket;
     }
