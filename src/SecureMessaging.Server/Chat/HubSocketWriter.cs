@@ -14,8 +14,10 @@ internal sealed class HubSocketWriter(HubTransport transport) : PipeWriter, IThr
     /// <summary>Written before it is seen whether the client takes it.</summary>
     private const int MaxWriteBytes = 64 * 1024;
 
-    /// <summary>Frames that a batch holds back, and writes that follow each other on one thread: others wait for it, too.</summary>
+    /// <summary>Frames that a batch holds back.</summary>
     private const int MaxHeldFrames = 128;
+
+    /// <summary>Writes that follow each other on one thread: other clients wait for it, too.</summary>
     private const int MaxWritesInARow = 4;
 
     private readonly Lock gate = new();

@@ -132,26 +132,15 @@ internal sealed class LogWriter : BackgroundService
     private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, bool writesOnly)
     {
         var group = new SendGroup(envelopes, time.GetTimestamp(), writesOnly);
-        if (Interlocked.Add(ref queuedBytes, group.Bytes) > options.QueueBytes | Interlocked.Increment(ref queuedGroups) > options.QueueLength)
-        {
-            Release(group);
-            metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
-            throw Overloaded();
-        }
-
         metrics.Queued(envelopes.Length);
-        if (!writer.TryQueue(group))
-        {
-            Release(group);
-            metrics.Queued(-envelopes.Length);
-            metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
-            throw Overloaded();
-        }
-
-        return group.Completion;
+        var isFull = Interlocked.Add(ref queuedBytes, group.Bytes) > options.QueueBytes | Interlocked.Increment(ref queuedGroups) > options.QueueLength;
+        if (!isFull && writer.TryQueue(group))
+            return group.Completion;
+        Release(group);
+        metrics.Queued(-envelopes.Length);
+        metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
+        throw new ApiException(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
     }
-
-    private static ApiException Overloaded() => new(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
 
     private void Release(SendGroup group)
     {
