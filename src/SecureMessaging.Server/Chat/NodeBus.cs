@@ -24,10 +24,11 @@ internal readonly record struct BusHint(BusMessageKind Kind, Guid Id, Guid UserI
 /// in the database.
 /// </summary>
 /// <remarks>
-/// Publishing never waits and is bounded: what does not fit is told by heads alone, one a room, and while Redis does not answer nothing is published at all. The bus is taken as
-/// healthy for as long as this node hears its own pings, which a dead, paused, partitioned or half-subscribed Redis all fail alike.
+/// Publishing never waits and is bounded: what does not fit is told by heads alone, one a room, and while Redis does not answer nothing is published at all. What a batch has
+/// committed leaves with the writes to its clients, so that no other thread has to be woken for it. The bus is taken as healthy for as long as this node hears its own pings,
+/// which a dead, paused, partitioned or half-subscribed Redis all fail alike.
 /// </remarks>
-internal sealed partial class NodeBus : BackgroundService
+internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
 {
     private const int MaxQueued = 10_000;
 
@@ -45,7 +46,7 @@ internal sealed partial class NodeBus : BackgroundService
     private readonly ConcurrentDictionary<Guid, long> heads = new();
     private readonly Channel<byte[]> others = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly Channel<CommittedEntries> committed = Channel.CreateBounded<CommittedEntries>(new BoundedChannelOptions(MaxQueued) { SingleReader = true });
-    private readonly SemaphoreSlim wake = new(0, 1);
+    private readonly Lock publishing = new();
     private readonly BusSeal seal;
     private readonly ChatConnections connections;
     private readonly RoomTails tails;
@@ -53,8 +54,10 @@ internal sealed partial class NodeBus : BackgroundService
     private readonly ILogger<NodeBus> logger;
     private readonly ConfigurationOptions? settings;
     private readonly RedisChannel channel;
+    private volatile ISubscriber? publisher;
     private long heardAt;
     private long committedBytes;
+    private int isDue;
     private volatile bool healthy;
 
     public NodeBus(
@@ -100,12 +103,15 @@ internal sealed partial class NodeBus : BackgroundService
         await using var redis = await ConnectAsync(stoppingToken);
         if (redis is null)
             return;
-        await Task.WhenAll(PingAsync(redis, stoppingToken), PublishAsync(redis, stoppingToken));
+        publisher = redis.GetSubscriber();
+        await PingAsync(stoppingToken);
     }
 
     private async Task<ConnectionMultiplexer?> ConnectAsync(CancellationToken stoppingToken)
     {
         settings!.KeepAlive = 2;
+        // One connection instead of two: the answer to what a node publishes and its own copy come together.
+        settings.Protocol ??= RedisProtocol.Resp3;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -126,7 +132,7 @@ internal sealed partial class NodeBus : BackgroundService
         return null;
     }
 
-    private async Task PingAsync(ConnectionMultiplexer redis, CancellationToken stoppingToken)
+    private async Task PingAsync(CancellationToken stoppingToken)
     {
         // Real time throughout: this measures Redis, not the calendar.
         using var timer = new PeriodicTimer(PingPeriod);
@@ -135,7 +141,7 @@ internal sealed partial class NodeBus : BackgroundService
         bool? told = null;
         while (await NextAsync(timer, stoppingToken))
         {
-            Send(redis, ping);
+            Send(ping);
             var heard = Interlocked.Read(ref heardAt);
             var now = heard != 0 && time.GetElapsedTime(heard) < Silence;
             // A node that boots without Redis says so too, when it has waited as long as for any ping.
@@ -157,12 +163,16 @@ internal sealed partial class NodeBus : BackgroundService
         }
     }
 
-    private async Task PublishAsync(ConnectionMultiplexer redis, CancellationToken stoppingToken)
+    /// <summary>Publishes what waits.</summary>
+    void IThreadPoolWorkItem.Execute()
     {
-        while (!stoppingToken.IsCancellationRequested)
+        lock (publishing)
         {
-            await wake.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            PublishEntries(redis);
+            if (publisher is null)
+                return;
+            // First, so that whatever is not seen here makes it due again.
+            Interlocked.Exchange(ref isDue, 0);
+            PublishEntries();
             var batch = new List<KeyValuePair<Guid, long>>();
             foreach (var head in heads)
             {
@@ -172,13 +182,13 @@ internal sealed partial class NodeBus : BackgroundService
             }
 
             if (batch.Count > 0)
-                Send(redis, BusMessage.Heads(node, batch));
+                Send(BusMessage.Heads(node, batch));
             while (others.Reader.TryRead(out var message))
-                Send(redis, message);
+                Send(message);
         }
     }
 
-    private void PublishEntries(ConnectionMultiplexer redis)
+    private void PublishEntries()
     {
         var batch = new List<CommittedEntries>();
         var bytes = 0;
@@ -197,7 +207,7 @@ internal sealed partial class NodeBus : BackgroundService
             if (batch.Count == 0)
                 return;
             Interlocked.Add(ref committedBytes, -bytes);
-            Send(redis, BusMessage.Entries(node, seal.Seal(batch)));
+            Send(BusMessage.Entries(node, seal.Seal(batch)));
             batch.Clear();
             bytes = 0;
         }
@@ -205,11 +215,11 @@ internal sealed partial class NodeBus : BackgroundService
 
     private static int Weigh(CommittedEntries committed) => committed.Entries.Sum(entry => 200 + (entry.Ciphertext?.Length ?? 0));
 
-    private void Send(ConnectionMultiplexer redis, byte[] message)
+    private void Send(byte[] message)
     {
         try
         {
-            redis.GetSubscriber().Publish(channel, message, CommandFlags.FireAndForget);
+            publisher!.Publish(channel, message, CommandFlags.FireAndForget);
         }
         catch (Exception exception) when (exception is RedisException or ObjectDisposedException or TimeoutException)
         {
@@ -234,7 +244,7 @@ internal sealed partial class NodeBus : BackgroundService
                 others.Writer.TryWrite(BusMessage.Joined(node, entries.RoomId, userId, entry.Seq));
         }
 
-        Wake();
+        SetDue();
         return ValueTask.CompletedTask;
     }
 
@@ -244,7 +254,7 @@ internal sealed partial class NodeBus : BackgroundService
         if (!healthy)
             return;
         heads[roomId] = long.MaxValue;
-        Wake();
+        SetDue();
     }
 
     private void Enqueue(byte[] message)
@@ -252,21 +262,13 @@ internal sealed partial class NodeBus : BackgroundService
         if (!healthy)
             return;
         others.Writer.TryWrite(message);
-        Wake();
+        SetDue();
     }
 
-    private void Wake()
+    private void SetDue()
     {
-        if (wake.CurrentCount > 0)
-            return;
-        try
-        {
-            wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Somebody else has just woken it.
-        }
+        if (Interlocked.Exchange(ref isDue, 1) == 0 && !WriteBatch.TryHold(this))
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     private void Receive(RedisValue value)
@@ -328,8 +330,13 @@ internal sealed partial class NodeBus : BackgroundService
 
     public override void Dispose()
     {
-        wake.Dispose();
-        seal.Dispose();
+        // Not while somebody seals.
+        lock (publishing)
+        {
+            publisher = null;
+            seal.Dispose();
+        }
+
         base.Dispose();
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Npgsql;
 using NpgsqlTypes;
 using SecureMessaging.Protocol;
@@ -66,7 +67,11 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         select {ResultSql} from checked
         """;
 
-    // Only what decides goes through the materialised parts, where it is copied; the rest is taken from the arrays in the end.
+    private const string CiphertextSql = "substring($5, ($14)[ord], ($14)[ord + 1] - ($14)[ord])";
+    private static readonly string OwnerProofSql = $"substring($4, {OwnerProof.Length} * (ord - 1) + 1, {OwnerProof.Length})";
+
+    // Only what decides goes through the materialised parts, where it is copied; the rest is taken from the parameters in the end. What is bytes comes in one piece each:
+    // an element of an array of them is found by walking all before it.
     private static readonly string ManySql = $"""
         with room as materialized (
             select r.* from (select id from unnest($1) as i (id) order by id) i cross join lateral (select * from rooms where id = i.id for no key update) r),
@@ -74,8 +79,8 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
             select i.ord, i.nth, r.id as room_id,
         {CheckSql}
             from (
-                select ord, ($1)[($12)[ord]] as room_id, ($13)[ord] as nth, ($2)[ord] as user_id, ($3)[ord] as id, ($4)[ord] as owner_proof, ($5)[ord] as ciphertext,
-                    ($6)[ord] as epoch, ($8)[ord] as generation
+                select ord, ($1)[($12)[ord]] as room_id, ($13)[ord] as nth, ($2)[ord] as user_id, ($3)[ord] as id, {OwnerProofSql} as owner_proof,
+                    {CiphertextSql} as ciphertext, ($6)[ord] as epoch, ($8)[ord] as generation
                 from generate_series(1, cardinality($3)) as i (ord)) i
             left join room r on r.id = i.room_id
         {LookUpSql}),
@@ -86,7 +91,7 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         inserted as (
             insert into entries (room_id, seq, kind, created_at, expires_at, id, owner_proof, ciphertext, epoch, sender_id)
             select room_id, last_seq + nth - (select count(*) from refused r where r.room_id = c.room_id and r.ord < c.ord), {(int)EntryKind.Message}, $10,
-                {ExpirySql("($7)[ord]")}, ($3)[ord], ($4)[ord], ($5)[ord], ($6)[ord], case when visible then ($2)[ord] end
+                {ExpirySql("($7)[ord]")}, ($3)[ord], {OwnerProofSql}, {CiphertextSql}, ($6)[ord], case when visible then ($2)[ord] end
             from checked c where status = {(int)AppendStatus.Stored})
         select {ResultSql} from checked where nth = 1 or status <> {(int)AppendStatus.Stored}
         """;
@@ -116,10 +121,11 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
     {
         using var command = new NpgsqlCommand(batch.Count == 1 ? OneSql : ManySql, connection) { CommandTimeout = Database.CommandTimeoutSeconds };
         int[]? roomOf = null;
-        if (batch.Count == 1)
+        using var ciphertexts = batch.Count == 1 ? null : MemoryPool<byte>.Shared.Rent(batch.Sum(envelope => envelope.Ciphertext.Length));
+        if (ciphertexts is null)
             AddOne(command.Parameters, batch[0], now, look);
         else
-            roomOf = AddMany(command.Parameters, batch, now, look);
+            roomOf = AddMany(command.Parameters, batch, ciphertexts.Memory, now, look);
         var outcomes = new AppendOutcome[batch.Count];
         var rooms = new Room[batch.Count];
         using (var reader = command.ExecuteReader())
@@ -179,8 +185,8 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         Add(parameters, NpgsqlDbType.Boolean, look);
     }
 
-    /// <summary>One array a column. Returns which of the rooms each envelope is for, from 1.</summary>
-    private static int[] AddMany(NpgsqlParameterCollection parameters, IReadOnlyList<Envelope> batch, DateTime now, bool look)
+    /// <summary>One array a column, and one value of all that is bytes. Returns which of the rooms each envelope is for, from 1.</summary>
+    private static int[] AddMany(NpgsqlParameterCollection parameters, IReadOnlyList<Envelope> batch, Memory<byte> ciphertexts, DateTime now, bool look)
     {
         var (roomOf, nth) = (new int[batch.Count], new int[batch.Count]);
         var (rooms, counts) = (new Dictionary<Guid, int>(batch.Count), new int[batch.Count]);
@@ -191,11 +197,21 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
             nth[i] = ++counts[roomOf[i] - 1];
         }
 
+        var ownerProofs = new byte[batch.Count * OwnerProof.Length];
+        var starts = new int[batch.Count + 1];
+        starts[0] = 1;
+        for (var i = 0; i < roomOf.Length; i++)
+        {
+            batch[i].OwnerProof.CopyTo(ownerProofs, i * OwnerProof.Length);
+            batch[i].Ciphertext.CopyTo(ciphertexts[(starts[i] - 1)..]);
+            starts[i + 1] = starts[i] + batch[i].Ciphertext.Length;
+        }
+
         Add<Guid[]>(parameters, NpgsqlDbType.Array | NpgsqlDbType.Uuid, [.. rooms.Keys]);
         AddColumn(NpgsqlDbType.Uuid, static envelope => envelope.UserId);
         AddColumn(NpgsqlDbType.Uuid, static envelope => envelope.Id);
-        AddColumn(NpgsqlDbType.Bytea, static envelope => envelope.OwnerProof);
-        AddColumn(NpgsqlDbType.Bytea, static envelope => envelope.Ciphertext);
+        Add(parameters, NpgsqlDbType.Bytea, ownerProofs);
+        Add<ReadOnlyMemory<byte>>(parameters, NpgsqlDbType.Bytea, ciphertexts[..(starts[^1] - 1)]);
         AddColumn(NpgsqlDbType.Bigint, static envelope => envelope.Epoch);
         AddColumn(NpgsqlDbType.Integer, static envelope => envelope.TimeToLive);
         AddColumn(NpgsqlDbType.Integer, static envelope => envelope.Generation);
@@ -204,6 +220,7 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
         Add(parameters, NpgsqlDbType.Boolean, look);
         Add(parameters, NpgsqlDbType.Array | NpgsqlDbType.Integer, roomOf);
         Add(parameters, NpgsqlDbType.Array | NpgsqlDbType.Integer, nth);
+        Add(parameters, NpgsqlDbType.Array | NpgsqlDbType.Integer, starts);
         return roomOf;
 
         void AddColumn<T>(NpgsqlDbType type, Func<Envelope, T> column)
