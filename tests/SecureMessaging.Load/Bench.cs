@@ -62,7 +62,7 @@ internal sealed class Bench(Options options) : IAsyncDisposable
 
     private TimeSpan IdleTime => TimeSpan.FromSeconds(options.Quick ? 1 : 20);
 
-    private TimeSpan WarmUp => TimeSpan.FromSeconds(options.Quick ? 6 : 60);
+    private TimeSpan WarmUp => TimeSpan.FromSeconds(options.Quick ? 5 : 60);
 
     private int History => options.Quick ? 20_000 : 1_000_000;
 

@@ -16,7 +16,7 @@ internal sealed class StoreLimit : IAsyncDisposable
     public const int Batch = 256;
     private const int Rooms = 100;
     private const int RoomSize = 10;
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.2);
 
     /// <summary>The least that gives rows a place in their rooms: no membership, no deduplication, no expiry.</summary>
     private const string InsertSql = """
