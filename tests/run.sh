@@ -130,7 +130,7 @@ fi
 free_port
 readonly postgres_port=$port
 start ${as_postgres[@]+"${as_postgres[@]}"} postgres -D "$work/postgres/data" -p "$postgres_port" -h 127.0.0.1 -k "$work/postgres" \
-  -c fsync=on -c max_connections=400 -c logging_collector=off >"$work/postgres.log" 2>&1
+  -c fsync=on -c max_connections=800 -c logging_collector=off >"$work/postgres.log" 2>&1
 free_port
 readonly redis_port=$port
 start redis-server --port "$redis_port" --bind 127.0.0.1 --dir "$work" --save '' --appendonly no >"$work/redis.log" 2>&1

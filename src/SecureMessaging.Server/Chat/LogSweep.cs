@@ -110,7 +110,21 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
         if (hints.IsEmpty)
             return;
         // Removed before they are looked up: one that comes again meanwhile stays for the next round.
-        var taken = hints.Keys.Where(hint => hints.TryRemove(hint, out _)).ToLookup(hint => hint.Kind);
+        var taken = hints.Keys.Where(hint => hints.TryRemove(hint, out _)).ToList();
+        try
+        {
+            await FollowAsync(taken.ToLookup(hint => hint.Kind), cancellationToken);
+        }
+        catch
+        {
+            // Nothing else tells of somebody who has left again meanwhile.
+            taken.ForEach(hint => hints.TryAdd(hint, true));
+            throw;
+        }
+    }
+
+    private async Task FollowAsync(ILookup<BusMessageKind, BusHint> taken, CancellationToken cancellationToken)
+    {
         foreach (var ended in taken[BusMessageKind.SessionEnded].GroupBy(hint => hint.Reason, hint => hint.Id))
             await SweepSessionsAsync(ended, ended.Key, cancellationToken);
         await SweepRoomsAsync(taken[BusMessageKind.RoomDeleted].Select(hint => hint.Id), cancellationToken);

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
@@ -24,18 +22,11 @@ internal readonly record struct BusHint(BusMessageKind Kind, Guid Id, Guid UserI
 /// in the database.
 /// </summary>
 /// <remarks>
-/// Publishing never waits and is bounded: what does not fit is told by heads alone, one a room, and while Redis does not answer nothing is published at all. What a batch has
-/// committed leaves with the writes to its clients, so that no other thread has to be woken for it. The bus is taken as healthy for as long as this node hears its own pings,
-/// which a dead, paused, partitioned or half-subscribed Redis all fail alike.
+/// The bus is taken as healthy for as long as this node hears its own pings, which a dead, paused, partitioned or half-subscribed Redis all fail alike. While it is not,
+/// nothing is published.
 /// </remarks>
-internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
+internal sealed partial class NodeBus : BackgroundService
 {
-    private const int MaxQueued = 10_000;
-
-    /// <summary>Bytes of entries that may wait to be published, and that go into one message.</summary>
-    private const int MaxQueuedBytes = 4 * 1024 * 1024;
-    private const int MaxMessageBytes = 128 * 1024;
-
     /// <summary>How long a node waits for what another has just committed, before it reads it from the database.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan PingPeriod = TimeSpan.FromMilliseconds(400);
@@ -43,21 +34,15 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromSeconds(1);
 
     private readonly Guid node = Guid.NewGuid();
-    private readonly ConcurrentDictionary<Guid, long> heads = new();
-    private readonly Channel<byte[]> others = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly Channel<CommittedEntries> committed = Channel.CreateBounded<CommittedEntries>(new BoundedChannelOptions(MaxQueued) { SingleReader = true });
-    private readonly Lock publishing = new();
     private readonly BusSeal seal;
+    private readonly BusOutbox outbox;
     private readonly ChatConnections connections;
     private readonly RoomTails tails;
     private readonly TimeProvider time;
     private readonly ILogger<NodeBus> logger;
     private readonly ConfigurationOptions? settings;
     private readonly RedisChannel channel;
-    private volatile ISubscriber? publisher;
     private long heardAt;
-    private long committedBytes;
-    private int isDue;
     private volatile bool healthy;
 
     public NodeBus(
@@ -69,6 +54,7 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
         if (configuration.GetConnectionString("Redis") is { } given && !string.IsNullOrWhiteSpace(given))
             settings = RedisSettings.Parse(given, "secure-messaging");
         channel = RedisChannel.Literal($"{options.Value.ChannelPrefix}:nodes");
+        outbox = new BusOutbox(node, seal, channel, logger);
         if (!IsEnabled)
             return;
         feed.Attach(Note);
@@ -103,15 +89,15 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
         await using var redis = await ConnectAsync(stoppingToken);
         if (redis is null)
             return;
-        publisher = redis.GetSubscriber();
+        outbox.Open(redis.GetSubscriber());
         await PingAsync(stoppingToken);
+        healthy = false;
+        outbox.Close();
     }
 
     private async Task<ConnectionMultiplexer?> ConnectAsync(CancellationToken stoppingToken)
     {
         settings!.KeepAlive = 2;
-        // One connection instead of two: the answer to what a node publishes and its own copy come together.
-        settings.Protocol ??= RedisProtocol.Resp3;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -141,7 +127,7 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
         bool? told = null;
         while (await NextAsync(timer, stoppingToken))
         {
-            Send(ping);
+            outbox.Ping(ping);
             var heard = Interlocked.Read(ref heardAt);
             var now = heard != 0 && time.GetElapsedTime(heard) < Silence;
             // A node that boots without Redis says so too, when it has waited as long as for any ping.
@@ -155,7 +141,7 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
             }
             else
             {
-                heads.Clear();
+                outbox.Clear();
                 BusLost(logger);
             }
 
@@ -163,112 +149,31 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Publishes what waits.</summary>
-    void IThreadPoolWorkItem.Execute()
-    {
-        lock (publishing)
-        {
-            if (publisher is null)
-                return;
-            // First, so that whatever is not seen here makes it due again.
-            Interlocked.Exchange(ref isDue, 0);
-            PublishEntries();
-            var batch = new List<KeyValuePair<Guid, long>>();
-            foreach (var head in heads)
-            {
-                // Removed only as it was read: a newer head stays for the next round.
-                if (heads.TryRemove(head))
-                    batch.Add(head);
-            }
-
-            if (batch.Count > 0)
-                Send(BusMessage.Heads(node, batch));
-            while (others.Reader.TryRead(out var message))
-                Send(message);
-        }
-    }
-
-    private void PublishEntries()
-    {
-        var batch = new List<CommittedEntries>();
-        var bytes = 0;
-        while (committed.Reader.TryRead(out var next))
-        {
-            batch.Add(next);
-            bytes += Weigh(next);
-            if (bytes >= MaxMessageBytes)
-                Flush();
-        }
-
-        Flush();
-
-        void Flush()
-        {
-            if (batch.Count == 0)
-                return;
-            Interlocked.Add(ref committedBytes, -bytes);
-            Send(BusMessage.Entries(node, seal.Seal(batch)));
-            batch.Clear();
-            bytes = 0;
-        }
-    }
-
-    private static int Weigh(CommittedEntries committed) => committed.Entries.Sum(entry => 200 + (entry.Ciphertext?.Length ?? 0));
-
-    private void Send(byte[] message)
-    {
-        try
-        {
-            publisher!.Publish(channel, message, CommandFlags.FireAndForget);
-        }
-        catch (Exception exception) when (exception is RedisException or ObjectDisposedException or TimeoutException)
-        {
-            // Away. The pings notice, and the sweep takes over.
-        }
-    }
-
     private ValueTask Note(CommittedEntries entries)
     {
         if (!healthy)
             return ValueTask.CompletedTask;
-        var bytes = Weigh(entries);
-        if (Interlocked.Add(ref committedBytes, bytes) > MaxQueuedBytes || !committed.Writer.TryWrite(entries))
-        {
-            Interlocked.Add(ref committedBytes, -bytes);
-            heads.AddOrUpdate(entries.RoomId, static (_, seq) => seq, static (_, earlier, seq) => Math.Max(earlier, seq), entries.Entries[^1].Seq);
-        }
-
+        outbox.Add(entries);
         foreach (var entry in entries.Entries)
         {
             if (entry is { Kind: EntryKind.MemberJoined, UserId: { } userId })
-                others.Writer.TryWrite(BusMessage.Joined(node, entries.RoomId, userId, entry.Seq));
+                outbox.Add(BusMessage.Joined(node, entries.RoomId, userId, entry.Seq));
         }
 
-        SetDue();
         return ValueTask.CompletedTask;
     }
 
     /// <summary>A head beyond any log makes the tails look.</summary>
     private void Doubt(Guid roomId)
     {
-        if (!healthy)
-            return;
-        heads[roomId] = long.MaxValue;
-        SetDue();
+        if (healthy)
+            outbox.AddHead(roomId, long.MaxValue);
     }
 
     private void Enqueue(byte[] message)
     {
-        if (!healthy)
-            return;
-        others.Writer.TryWrite(message);
-        SetDue();
-    }
-
-    private void SetDue()
-    {
-        if (Interlocked.Exchange(ref isDue, 1) == 0 && !WriteBatch.TryHold(this))
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        if (healthy)
+            outbox.Add(message);
     }
 
     private void Receive(RedisValue value)
@@ -279,7 +184,11 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
         if (sender == node)
         {
             if (kind == BusMessageKind.Ping)
+            {
                 Interlocked.Exchange(ref heardAt, time.GetTimestamp());
+                outbox.NotePing();
+            }
+
             return;
         }
 
@@ -330,13 +239,8 @@ internal sealed partial class NodeBus : BackgroundService, IThreadPoolWorkItem
 
     public override void Dispose()
     {
-        // Not while somebody seals.
-        lock (publishing)
-        {
-            publisher = null;
-            seal.Dispose();
-        }
-
+        outbox.Close();
+        seal.Dispose();
         base.Dispose();
     }
 

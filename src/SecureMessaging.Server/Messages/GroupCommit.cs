@@ -9,7 +9,7 @@ namespace SecureMessaging.Server.Messages;
 /// </summary>
 /// <remarks>
 /// 1. Append the batch in one transaction. 2. After the commit, answer the senders. 3. Only then hand the entries to the feed; nothing that happens there can fail
-/// an ack. Acks of the hub and entries leave together: by this thread if nobody waits for it, and otherwise by others while the next batch is appended. They leave
+/// an ack. What goes to other nodes, acks of the hub and entries leave together: by this thread if nobody waits for it, and otherwise by others while the next batch is appended. They leave
 /// before, as far as they are, when the feed has to wait because delivery is far behind.
 /// </remarks>
 internal sealed partial class GroupCommit(

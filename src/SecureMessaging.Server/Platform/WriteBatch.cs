@@ -46,11 +46,14 @@ internal static class WriteBatch
     }
 
     /// <summary>Keeps the write for the end of this thread's batch; false when there is none. The write must not throw.</summary>
-    public static bool TryHold(IThreadPoolWorkItem write)
+    /// <param name="write">What to carry out.</param>
+    /// <param name="ahead">Whether before all that is kept already.</param>
+    public static bool TryHold(IThreadPoolWorkItem write, bool ahead = false)
     {
         if (!isOpen)
             return false;
-        (held ??= []).Add(write);
+        held ??= [];
+        held.Insert(ahead ? 0 : held.Count, write);
         return true;
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Chat;
 using SecureMessaging.Tests.Harness;
@@ -201,6 +202,85 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
         await UntilAsync(() => ben.Pushes(nameof(IChatClient.RoomChanged)).Any(push => Equals(push[0], other.Id) && Equals(push[1], RoomChange.Deleted)));
         (await users[1].Http.PostAsync("/v1/auth/logout", null)).EnsureSuccessStatusCode();
         await ben.Closed.Task.WaitAsync(TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task What_is_committed_on_one_node_waits_for_no_sweep_of_the_other()
+    {
+        var users = await first.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var reader = await users[1].ConnectAsync(node: second.Url);
+        var writers = new[] { await users[0].ConnectAsync(), await users[0].ConnectAsync() };
+        var sent = 0;
+        // One at a time, and so many that the writer leaves its writes to others.
+        foreach (var atOnce in new[] { 1, 100 })
+        {
+            var times = new List<double>();
+            for (var round = 0; round < 11; round++)
+            {
+                var watch = Stopwatch.StartNew();
+                await Task.WhenAll(Enumerable.Range(0, atOnce).Select(i => writers[i % 2].SendAsync(room.Id, [1])));
+                sent += atOnce;
+                await reader.WaitAsync(room.Id, entries => entries.Length == sent);
+                times.Add(watch.Elapsed.TotalMilliseconds);
+            }
+
+            // A sweep comes every two seconds, and each of these would wait for the next.
+            Assert.True(times.Order().ElementAt(5) < 1000, $"{atOnce} at once: {string.Join(", ", times.Select(time => $"{time:F0}"))} ms");
+        }
+    }
+
+    [Fact]
+    public async Task Who_came_and_went_while_another_node_had_no_database_is_told_of_it_afterwards()
+    {
+        var role = $"node_{Guid.NewGuid():N}";
+        await first.Database.ExecuteAsync($"create role {role} superuser login", null, CancellationToken.None);
+        var connection = new NpgsqlConnectionStringBuilder(first.PostgresConnection) { Username = role };
+        await using var third = await first.AnotherNodeAsync($"--ConnectionStrings:Redis={redis.ConnectionString}", $"--ConnectionStrings:Postgres={connection}");
+        await UntilAsync(() => third.Services.GetRequiredService<NodeBus>().IsHealthy);
+        var users = await first.SignUpAsync(2);
+        var ben = await users[1].ConnectAsync(node: third.Url);
+        var anna = await users[0].ConnectAsync();
+        var room = await users[0].CreateRoomAsync([]);
+        await first.Database.ExecuteAsync($"alter role {role} nologin", null, CancellationToken.None);
+        await first.Database.ExecuteAsync($"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'", null, CancellationToken.None);
+        (await users[0].Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/members", new AddMemberRequest(users[1].Username), Wire.Json)).EnsureSuccessStatusCode();
+        await anna.SendAsync(room.Id, [1]);
+        (await users[0].Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{users[1].Id}")).EnsureSuccessStatusCode();
+        await Task.Delay(1000);
+        Assert.Empty(ben.Received(room.Id));
+        await first.Database.ExecuteAsync($"alter role {role} login", null, CancellationToken.None);
+        var received = await ben.WaitAsync(room.Id, entries => entries.Length == 3);
+        Assert.Equal([EntryKind.MemberJoined, EntryKind.Message, EntryKind.MemberLeft], received.Select(entry => entry.Kind));
+    }
+
+    [Fact]
+    public async Task A_paused_redis_holds_up_no_sender_of_much()
+    {
+        var users = await first.SignUpAsync(2);
+        var room = await users[0].CreateRoomAsync([users[1]]);
+        var reader = await users[1].ConnectAsync(node: second.Url);
+        var writer = await users[0].ConnectAsync(messagePack: true);
+        redis.Pause();
+        var slowest = 0.0;
+        var sent = 0;
+        // More than sockets hold and more than a node gives to a Redis that it does not hear.
+        for (var i = 0; i < 100; i++)
+        {
+            var watch = Stopwatch.StartNew();
+            var results = await writer.SendBatchAsync([.. Enumerable.Range(0, 7).Select(_ => new SendRequest(room.Id, Guid.NewGuid(), new byte[32 * 1024]))]);
+            slowest = Math.Max(slowest, watch.Elapsed.TotalMilliseconds);
+            Assert.All(results, result => Assert.Null(result.Error));
+            sent += results.Length;
+        }
+
+        redis.Resume();
+        Assert.True(slowest < 2000, $"{slowest} ms");
+        var received = await reader.WaitAsync(room.Id, entries => entries.Length == sent);
+        Assert.Equal(received.Select(entry => entry.Seq).Order(), received.Select(entry => entry.Seq));
+        await HealthyAsync(true);
+        var last = await writer.SendAsync(room.Id, [1]);
+        await reader.WaitAsync(room.Id, entries => entries[^1].Seq == last.Seq);
     }
 
     [Fact]

@@ -12,6 +12,8 @@ public abstract class EnvelopeAppendTests(TestServer server)
     // Far ahead, so that retention takes nothing.
     private protected static DateTime Now { get; } = new(2099, 3, 4, 5, 6, 7, 891, DateTimeKind.Utc);
 
+    private readonly Random random = Seed.For(nameof(EnvelopeAppendTests));
+
     private protected TestServer Server => server;
 
     // Not the server's, which would remember what year it is here.
@@ -114,7 +116,14 @@ public abstract class EnvelopeAppendTests(TestServer server)
         Assert.All(Run(sent, batchLength), outcome => Assert.Equal((AppendStatus.Duplicate, 11L), Told(outcome)));
     }
 
-    private protected static Envelope Envelope(Guid roomId, Guid userId) => new(roomId, userId, Guid.NewGuid(), [1, .. new byte[15]], Guid.NewGuid().ToByteArray(), 5, null);
+    private protected Envelope Envelope(Guid roomId, Guid userId) => new(roomId, userId, Guid.NewGuid(), Bytes(16), Bytes(random.Next(10) == 0 ? 32 * 1024 : random.Next(1, 600)), 5, null);
+
+    private byte[] Bytes(int length)
+    {
+        var bytes = new byte[length];
+        random.NextBytes(bytes);
+        return bytes;
+    }
 
     private protected static (AppendStatus Status, long Seq) Told(AppendOutcome outcome) =>
         (outcome.Status, outcome.Status is AppendStatus.Stored or AppendStatus.Duplicate or AppendStatus.IdTaken ? outcome.Seq : 0);
