@@ -21,8 +21,6 @@ internal static class RedisSettings
             options.ConnectTimeout = Math.Min(options.ConnectTimeout, LongestConnectMs);
             options.ReconnectRetryPolicy = new LinearRetry(RetryMs);
             options.ClientName = clientName;
-            // One connection instead of two: the answer to what a node publishes and its own copy come together. A Redis that does not know it gets two.
-            options.Protocol ??= RedisProtocol.Resp3;
             return options;
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException)
