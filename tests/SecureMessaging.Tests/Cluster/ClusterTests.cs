@@ -205,32 +205,6 @@ public sealed class ClusterTests(PostgresServer shared) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_committed_on_one_node_waits_for_no_sweep_of_the_other()
-    {
-        var users = await first.SignUpAsync(2);
-        var room = await users[0].CreateRoomAsync([users[1]]);
-        var reader = await users[1].ConnectAsync(node: second.Url);
-        var writers = new[] { await users[0].ConnectAsync(), await users[0].ConnectAsync() };
-        var sent = 0;
-        // One at a time, and so many that the writer leaves its writes to others.
-        foreach (var atOnce in new[] { 1, 100 })
-        {
-            var times = new List<double>();
-            for (var round = 0; round < 11; round++)
-            {
-                var watch = Stopwatch.StartNew();
-                await Task.WhenAll(Enumerable.Range(0, atOnce).Select(i => writers[i % 2].SendAsync(room.Id, [1])));
-                sent += atOnce;
-                await reader.WaitAsync(room.Id, entries => entries.Length == sent);
-                times.Add(watch.Elapsed.TotalMilliseconds);
-            }
-
-            // A sweep comes every two seconds, and each of these would wait for the next.
-            Assert.True(times.Order().ElementAt(5) < 1000, $"{atOnce} at once: {string.Join(", ", times.Select(time => $"{time:F0}"))} ms");
-        }
-    }
-
-    [Fact]
     public async Task Who_came_and_went_while_another_node_had_no_database_is_told_of_it_afterwards()
     {
         var role = $"node_{Guid.NewGuid():N}";
