@@ -86,7 +86,20 @@ internal sealed partial class BusOutbox(Guid node, BusSeal seal, RedisChannel ch
     }
 
     /// <summary>Publishes at once, whatever waits.</summary>
-    public void Ping(byte[] ping) => Send(ping);
+    public void Send(byte[] message)
+    {
+        if (redis is not { } subscriber)
+            return;
+        Interlocked.Add(ref unheardBytes, message.Length);
+        try
+        {
+            subscriber.Publish(channel, message, CommandFlags.FireAndForget);
+        }
+        catch (Exception exception) when (exception is RedisException or ObjectDisposedException or TimeoutException)
+        {
+            // Away. The pings notice, and the sweep takes over.
+        }
+    }
 
     /// <summary>An own ping has come back, and so whatever was published before it has arrived.</summary>
     public void NotePing()
@@ -155,21 +168,6 @@ internal sealed partial class BusOutbox(Guid node, BusSeal seal, RedisChannel ch
             Send(BusMessage.Entries(node, seal.Seal(batch)));
             batch.Clear();
             bytes = 0;
-        }
-    }
-
-    private void Send(byte[] message)
-    {
-        if (redis is not { } subscriber)
-            return;
-        Interlocked.Add(ref unheardBytes, message.Length);
-        try
-        {
-            subscriber.Publish(channel, message, CommandFlags.FireAndForget);
-        }
-        catch (Exception exception) when (exception is RedisException or ObjectDisposedException or TimeoutException)
-        {
-            // Away. The pings notice, and the sweep takes over.
         }
     }
 

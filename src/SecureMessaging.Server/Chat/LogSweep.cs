@@ -63,13 +63,14 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
                 var healthy = bus.IsHealthy;
                 var all = changed;
                 changed = false;
-                await FollowHintsAsync(stoppingToken);
                 if (Take(ref headsAt, healthy ? Heads : Degraded, all))
                     await SweepRoomsAsync(tails.Rooms(), stoppingToken);
                 if (Take(ref membershipsAt, healthy ? Calm : Degraded, all))
                     await SweepMembershipsAsync(stoppingToken);
                 if (Take(ref sessionsAt, healthy ? Calm : SessionsWhenDegraded, all))
                     await SweepSessionsAsync(connections.All().Select(connection => connection.SessionId), SessionEndReason.LoggedOut, stoppingToken);
+                // Last: what fails is kept, and the next turn comes when something is due.
+                await FollowHintsAsync(stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {

@@ -127,7 +127,7 @@ internal sealed partial class NodeBus : BackgroundService
         bool? told = null;
         while (await NextAsync(timer, stoppingToken))
         {
-            outbox.Ping(ping);
+            outbox.Send(ping);
             var heard = Interlocked.Read(ref heardAt);
             var now = heard != 0 && time.GetElapsedTime(heard) < Silence;
             // A node that boots without Redis says so too, when it has waited as long as for any ping.

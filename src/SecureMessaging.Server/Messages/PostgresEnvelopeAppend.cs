@@ -190,18 +190,14 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
     {
         var (roomOf, nth) = (new int[batch.Count], new int[batch.Count]);
         var (rooms, counts) = (new Dictionary<Guid, int>(batch.Count), new int[batch.Count]);
-        for (var i = 0; i < roomOf.Length; i++)
-        {
-            if (!rooms.TryGetValue(batch[i].RoomId, out roomOf[i]))
-                rooms.Add(batch[i].RoomId, roomOf[i] = rooms.Count + 1);
-            nth[i] = ++counts[roomOf[i] - 1];
-        }
-
         var ownerProofs = new byte[batch.Count * OwnerProof.Length];
         var starts = new int[batch.Count + 1];
         starts[0] = 1;
         for (var i = 0; i < roomOf.Length; i++)
         {
+            if (!rooms.TryGetValue(batch[i].RoomId, out roomOf[i]))
+                rooms.Add(batch[i].RoomId, roomOf[i] = rooms.Count + 1);
+            nth[i] = ++counts[roomOf[i] - 1];
             batch[i].OwnerProof.CopyTo(ownerProofs, i * OwnerProof.Length);
             batch[i].Ciphertext.CopyTo(ciphertexts[(starts[i] - 1)..]);
             starts[i + 1] = starts[i] + batch[i].Ciphertext.Length;
