@@ -146,7 +146,7 @@ export TMPDIR="$work/tmp"
 mkdir "$TMPDIR"
 say "building ($configuration)"
 SECONDS=0
-run dotnet build SecureMessaging.sln -c "$configuration" -p:UseSharedCompilation=false -v quiet -nologo >"$work/build.log" 2>&1 \
+run dotnet build SecureMessaging.sln -c "$configuration" -p:UseSharedCompilation=false -p:Analyze=true -v quiet -nologo >"$work/build.log" 2>&1 \
   || { grep -E 'error|warning' "$work/build.log" | sort -u | head -n 40 >&2 || cat "$work/build.log" >&2; die "the build failed"; }
 echo "    ${SECONDS} s"
 
