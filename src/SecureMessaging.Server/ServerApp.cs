@@ -45,9 +45,8 @@ internal static partial class ServerApp
         }
         catch (Exception exception)
         {
-            // Past the start nothing is thrown to here, and at the start an operator needs a sentence, not a stack.
-            var reason = exception is StartException or ApiException ? exception.Message : $"The server cannot start: {exception.Message}";
-            await Console.Error.WriteLineAsync(reason.ReplaceLineEndings(" "));
+            // Past the start nothing is thrown to here.
+            await Console.Error.WriteLineAsync(StartFailure.Describe(exception));
             return 1;
         }
     }

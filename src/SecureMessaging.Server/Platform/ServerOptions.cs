@@ -9,9 +9,10 @@ internal sealed class ServerOptions
     public const string Section = "Server";
 
     /// <summary>Holds the embedded database and the keys. Created with mode 0700.</summary>
+    /// <remarks>The default is only computed here. It is created when the directory is used, because a service account may have no home.</remarks>
     [Required]
     public string DataDirectory { get; set; } =
-        Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create), "secure-messaging");
+        Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "secure-messaging");
 
     /// <summary>Holds the secret and the signing keys. Nodes that share a database must share this directory. Default: <c>keys</c> in the data directory.</summary>
     public string? KeyDirectory { get; set; }

@@ -16,13 +16,21 @@ internal sealed class ServerSecret
     public ServerSecret(IOptions<ServerOptions> options)
     {
         var directory = options.Value.EffectiveKeyDirectory;
-        Directories.CreatePrivate(directory);
         var path = Path.Combine(directory, "server.secret");
-        if (!File.Exists(path))
-            Directories.TryCreatePrivateFile(path, RandomNumberGenerator.GetBytes(Length));
-        secret = File.ReadAllBytes(path);
+        try
+        {
+            Directories.CreatePrivate(directory);
+            if (!File.Exists(path))
+                Directories.TryCreatePrivateFile(path, RandomNumberGenerator.GetBytes(Length));
+            secret = File.ReadAllBytes(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new StartException($"The key directory {directory} cannot be used: {exception.Message} Choose another with Server:KeyDirectory, or mend its rights.", exception);
+        }
+
         if (secret.Length != Length || secret.All(b => b == secret[0]))
-            throw new InvalidOperationException($"{path} must hold {Length} random bytes.");
+            throw new StartException($"{path} must hold {Length} random bytes. Restore it from the backup of the key directory (Server:KeyDirectory).");
     }
 
     public byte[] DeriveKey(string purpose) => HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, 32, info: Encoding.UTF8.GetBytes($"secure-messaging/{purpose}"));

@@ -71,7 +71,7 @@ public sealed class DataDirectoryTestsOnSqlite(SqliteServer server) : DataDirect
         var options = new ServerOptions { DataDirectory = directory.Path };
         Directory.CreateDirectory(options.EffectiveKeyDirectory);
         File.WriteAllBytes(Path.Combine(options.EffectiveKeyDirectory, "server.secret"), new byte[length]);
-        var refusal = Assert.Throws<InvalidOperationException>(() => new ServerSecret(Options.Create(options)));
+        var refusal = Assert.Throws<StartException>(() => new ServerSecret(Options.Create(options)));
         Assert.Contains("server.secret must hold 32 random bytes", refusal.Message, StringComparison.Ordinal);
     }
 }

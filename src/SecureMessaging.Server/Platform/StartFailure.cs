@@ -1,0 +1,22 @@
+using System.Reflection;
+using Microsoft.Extensions.Options;
+
+namespace SecureMessaging.Server.Platform;
+
+/// <summary>One sentence for whatever keeps the server from starting: an operator needs the cause and the setting, not a stack.</summary>
+internal static class StartFailure
+{
+    public static string Describe(Exception exception)
+    {
+        // Reflection, tasks and static constructors wrap the cause in an exception whose text says nothing.
+        while (exception is TargetInvocationException or AggregateException or TypeInitializationException && exception.InnerException is { } cause)
+            exception = cause;
+        var sentence = exception switch
+        {
+            StartException or ApiException => exception.Message,
+            OptionsValidationException invalid => string.Join(' ', invalid.Failures),
+            _ => $"The server cannot start: {exception.Message}",
+        };
+        return sentence.ReplaceLineEndings(" ");
+    }
+}
