@@ -8,6 +8,7 @@ import { FileStore } from "../../../src/web/sdk/dist/node.js";
 import { toBase64 } from "../../../src/web/sdk/dist/bytes.js";
 import { signDevice } from "../../../src/web/sdk/dist/mls/credential.js";
 import { generateSigningKey } from "../../../src/web/sdk/dist/mls/ed25519.js";
+import { sealSignal } from "../../../src/web/sdk/dist/mls/signals.js";
 import { freePort, killAll, Server } from "./processes.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "sm-recovery-"));
@@ -566,6 +567,115 @@ await test("edits, reactions, receipts and deletions arrive at the message that 
   await (await a.delete(seen)).stored;
   await until("it is gone", async () => (await b.history())[0].deleted && (await b.history())[0].retracted);
   equal((await b.history())[0].content.text, "");
+});
+
+/** Where the server's log of a room ends. */
+const headOf = async (client, room) => (await client.context.hub.heads()).find((head) => head.roomId === room.id).headSeq;
+
+await test("reading makes no entry of the log: it goes by signal, inside the next message, and is asked for after a time away", async () => {
+  const store = new MemoryStore();
+  const alice = await person({ store });
+  const bob = await person();
+  const a = await alice.rooms.create([bob.username]);
+  const b = await seenBy(bob, a.id);
+  const say = async (text) => (await (await a.send(text)).stored).seq;
+  const known = async (room, user) => (await room.reads()).get(user.userId);
+  const one = await say("one");
+  await until("it is there", () => b.seen.length === 1);
+  const head = await headOf(alice, a);
+  const read = new Promise((resolve) => a.on("read", resolve));
+  await b.markRead(one);
+  equal(await read, { userId: bob.userId, upTo: one });
+  equal(await headOf(alice, a), head);
+
+  // A signal is lost: the next message brings it.
+  const two = await say("two");
+  await until("it is there", () => b.seen.length === 2);
+  const { signal } = Object.getPrototypeOf(bob.context.hub);
+  bob.context.hub.signal = async () => undefined;
+  await b.markRead(two);
+  await sleep(1500);
+  equal(await known(a, bob), one);
+  await (await b.react((await b.history())[0], "👍")).stored;
+  await until("it came inside the reaction", async () => await known(a, bob) === two);
+  bob.context.hub.signal = signal;
+
+  // Read while the other was away: asked for when they are back.
+  const three = await say("three");
+  await until("it is there", () => b.seen.length === 3);
+  await alice.close();
+  await b.markRead(three);
+  await sleep(1500);
+  const quiet = await headOf(bob, b);
+  const back = watched(await SecureMessaging.resume({ store }));
+  const again = await back.rooms.get(a.id);
+  await until("it was asked for", async () => await known(again, bob) === three);
+  equal(await headOf(bob, b), quiet);
+
+  // Nothing that is not there can have been read.
+  await bob.context.hub.signal(b.id, await sealSignal(b.core.group, new TextEncoder().encode(JSON.stringify({ type: "read", upTo: 1e9 }))));
+  await sleep(300);
+  equal(await known(again, bob) <= await headOf(back, again), true);
+});
+
+await test("what a device does not tell it does not see of others either: receipts and typing", async () => {
+  const silent = await person({ privacy: { readReceipts: false, typing: false } });
+  const other = await person();
+  const a = await silent.rooms.create([other.username]);
+  const b = await seenBy(other, a.id);
+  await a.whenReady();
+  const events = [];
+  for (const [name, room] of [["silent", a], ["other", b]])
+    for (const event of ["read", "typing"])
+      room.on(event, ({ userId }) => events.push(`${name} ${event} ${userId === silent.userId ? "silent" : "other"}`));
+  const mine = (await (await a.send("one")).stored).seq;
+  await until("it is there", () => b.seen.length === 1);
+  const theirs = (await (await b.send("two")).stored).seq;
+  await b.markRead(mine);
+  await b.typing();
+  await a.markRead(theirs);
+  await a.typing();
+  await (await a.send("three")).stored;
+  await (await b.send("four")).stored;
+  await until("all is there", () => b.seen.length === 4);
+  await sleep(1500);
+  equal(events.filter((event) => !event.endsWith("other read other")), []);
+  equal([[...(await a.reads()).keys()], (await b.reads()).has(silent.userId)], [[], false]);
+
+  await silent.privacy.set({ readReceipts: true, typing: true });
+  const seen = new Promise((resolve) => b.on("read", ({ userId, upTo }) => userId === silent.userId && resolve(upTo)));
+  const typing = new Promise((resolve) => a.on("typing", resolve));
+  await a.markRead(theirs);
+  equal(await seen, theirs);
+  await sleep(3000);
+  await b.typing();
+  equal((await typing).userId, other.userId);
+  equal(silent.privacy.settings, { readReceipts: true, typing: true });
+});
+
+await test("who has written, edited or left types no longer", async () => {
+  const { clients: [, bob, cleo], rooms: [a, b, c] } = await roomOf(3);
+  const ended = [];
+  a.on("typingEnded", ({ userId }) => ended.push(userId));
+  const typed = async (room) => {
+    const told = new Promise((resolve) => a.on("typing", resolve));
+    room.typedAt = 0;
+    await room.typing();
+    await told;
+  };
+  await typed(b);
+  const sent = await b.send("here it is");
+  await until("it ends", () => ended.length === 1);
+  await typed(b);
+  await b.edit(sent.id, "here it is, mended");
+  await until("it ends", () => ended.length === 2);
+  await typed(c);
+  await c.leave();
+  await until("it ends", () => ended.length === 3);
+  equal(ended, [bob.userId, bob.userId, cleo.userId]);
+  await b.react(sent.id, "👍");
+  await sleep(300);
+  equal(ended.length, 3);
 });
 
 await test("an outbox survives, and a wrong code approves nothing", async () => {

@@ -93,6 +93,11 @@ export class Account {
     return (await this.context.session.call<AccountSettings>("GET", "v1/me/settings")).push.publicKey ?? undefined;
   }
 
+  /** Whether the server wakes a browser for this session: {@link setPushEndpoint} was called in it, and the push service has not refused the endpoint since. */
+  async pushRegistered(): Promise<boolean> {
+    return (await this.context.session.call<AccountSettings>("GET", "v1/me/settings")).push.registered;
+  }
+
   /** Where this session's browser is woken (RFC 8030), without content; undefined: nowhere any more. It goes with the session. */
   async setPushEndpoint(endpoint: string | undefined): Promise<void> {
     if (endpoint === undefined)
@@ -105,7 +110,7 @@ export class Account {
 interface AccountSettings {
   everywhere: NotificationPreferences;
   rooms: Record<string, NotificationPreferences>;
-  push: { publicKey?: string | null };
+  push: { publicKey?: string | null; registered: boolean };
 }
 
 /** Without what is null: the contract says undefined. */

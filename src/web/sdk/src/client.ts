@@ -8,6 +8,7 @@ import { Emitter } from "./events.js";
 import { Http } from "./net/http.js";
 import { HubLink, type Pushes } from "./net/hub.js";
 import { Session } from "./net/session.js";
+import { Privacy, type PrivacySettings } from "./privacy.js";
 import { Rooms } from "./rooms.js";
 import type { Room } from "./room.js";
 import type { Context } from "./rooms/context.js";
@@ -27,6 +28,8 @@ export interface SignInOptions {
   password: string;
   /** Where the client keeps what must outlive it; memory by default, and then everything is gone with the process. */
   store?: Store;
+  /** What this device tells others beside messages: receipts and typing. Kept in the store; {@link SecureMessaging.privacy} changes it. */
+  privacy?: Partial<PrivacySettings>;
 }
 
 /** For a new account. */
@@ -60,6 +63,8 @@ export interface ClientEvents {
 }
 
 const headsEveryMs = 30_000;
+/** After a connect, so many milliseconds, more or less, before receipts are told and asked for. */
+const readsAfterMs = 2_000;
 
 /**
  * A signed-in user on one device. Connects by itself, for ever; what it sends and receives survives restarts when its store does. One store is for one client at a time.
@@ -73,6 +78,8 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   readonly sessions: Sessions;
   /** This user's account. */
   readonly account: Account;
+  /** What this device tells others beside messages. */
+  readonly privacy: Privacy;
 
   private readonly closing = new AbortController();
   private readonly background = new Set<Promise<void>>();
@@ -81,13 +88,14 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   private healing: Promise<void> | undefined;
   private readonly healBackoff = new Backoff(300_000);
 
-  private constructor(private readonly session: Session, private readonly store: Store, device: OwnDevice, private readonly hub: HubLink, outbox: Outbox, pushes: PushesTo) {
+  private constructor(private readonly session: Session, private readonly store: Store, device: OwnDevice, private readonly hub: HubLink, outbox: Outbox, privacy: Privacy, pushes: PushesTo) {
     super();
+    this.privacy = privacy;
     const people = new People(store);
     people.onIdentityChange = (change) => this.emit("identityChanged", change);
     const dispatcher = new Dispatcher((roomId) => this.rooms.core(roomId));
     this.context = outbox.context = dispatcher.context = {
-      session, store, hub, device, outbox, dispatcher, people, keyPackages: new KeyPackages(device, session, store), closing: this.closing.signal,
+      session, store, hub, device, outbox, dispatcher, people, privacy, keyPackages: new KeyPackages(device, session, store), closing: this.closing.signal,
       fetchWelcomes: () => this.rooms.fetchWelcomes(), heal: () => this.heal(), warn: (warning) => this.emit("warning", warning),
     };
     this.rooms = new Rooms(this.context);
@@ -138,6 +146,8 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       throw SecureMessagingError.of("Conflict", "The store belongs to another account.");
     await store.write(new Map([["owner", pack(tokens.userId)]]));
     const client = await SecureMessaging.start(await Session.begin(tokens, options.url, store, http), store);
+    if (options.privacy)
+      await client.privacy.set(options.privacy);
     await client.untilAnswered(() => client.context.device.reconcile());
     await client.untilAnswered(() => client.context.keyPackages.topUp());
     client.hub.start();
@@ -150,7 +160,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     const hub = new HubLink(session, pushes);
     const outbox = new Outbox(store);
     await outbox.load();
-    const client = new SecureMessaging(session, store, device, hub, outbox, pushes);
+    const client = new SecureMessaging(session, store, device, hub, outbox, await Privacy.load(store), pushes);
     await client.rooms.load();
     return client;
   }
@@ -245,6 +255,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       },
       lost: () => {
         this.followed++;
+        this.wasAway = true;
         this.context.dispatcher.close();
         this.emit("disconnected", undefined);
       },
@@ -252,6 +263,8 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   }
 
   private followed = 0;
+  /** Whether there was a time without a connection, in which signals were missed. */
+  private wasAway = true;
 
   /** At each connection and now and then: pushes may be lost, the log is not. */
   private async followHeads(): Promise<void> {
@@ -263,8 +276,18 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       const compared = this.rooms.compare(heads);
       this.context.dispatcher.open();
       await compared;
+      if (this.wasAway) {
+        this.wasAway = false;
+        this.inBackground(() => this.catchUpReads());
+      }
       await sleep(headsEveryMs * (0.75 + Math.random() / 2), this.closing.signal);
     }
+  }
+
+  /** Once the logs have been read to their heads: a signal of another epoch is read by nobody. */
+  private async catchUpReads(): Promise<void> {
+    await sleep(readsAfterMs * (0.5 + Math.random()), this.closing.signal);
+    await this.rooms.catchUpReads();
   }
 
   private refreshed = 0;

@@ -14,7 +14,7 @@ export interface EditContent { type: "edit"; target: string; text: string }
 export interface DeleteContent { type: "delete"; target: string }
 /** A reaction to a message, or its taking back. */
 export interface ReactionContent { type: "reaction"; target: string; emoji: string; removed?: boolean }
-/** Everything up to this place in the log has been read. */
+/** Everything up to this place in the log has been read. Earlier versions sent it as a message of its own; it is understood, and sent no more. */
 export interface ReceiptContent { type: "receipt"; upTo: number }
 /** The room's name from here on. */
 export interface NameContent { type: "name"; name: string }
@@ -26,8 +26,8 @@ export interface MalformedContent { type: "malformed"; reason: string }
 /** What can be sent. */
 export type Content = TextContent | ReplyContent | EditContent | DeleteContent | ReactionContent | ReceiptContent | NameContent | CustomContent;
 
-/** @internal Content with its name, as it is encrypted. */
-export type Named = { id: string; content: Content };
+/** @internal Content with its name, as it is encrypted; with it goes how far its sender had read. */
+export type Named = { id: string; content: Content; read?: number };
 
 /** Sizes to which content is padded before it is encrypted, in bytes. The last is what fits an envelope. */
 export const buckets = [256, 512, 1024, 2048, 4096, 8192, 16384, 32256] as const;
@@ -55,7 +55,12 @@ export function unpad(padded: Uint8Array): Uint8Array | undefined {
 }
 
 /** @internal */
-export const encodeContent = ({ id, content }: Named): Bytes => concat(utf8(JSON.stringify({ v: 1, id, ...content })));
+export function encodeContent({ id, content, read }: Named): Bytes {
+  const encode = (more: { read?: number }) => concat(utf8(JSON.stringify({ v: 1, id, ...content, ...more })));
+  const bytes = encode(read === undefined ? {} : { read });
+  // How far somebody has read is worth no message: it stays out where it does not fit.
+  return read !== undefined && bytes.length > maxContentBytes ? encode({}) : bytes;
+}
 
 /** @internal */
 export function decodeContent(padded: Uint8Array): Named | MalformedContent {
@@ -76,7 +81,7 @@ export function decodeContent(padded: Uint8Array): Named | MalformedContent {
   if (!isId(fields.id))
     return malformed("id");
   const content = readContent(fields);
-  return content ? { id: fields.id, content } : malformed(typeof fields.type === "string" && fields.type.length <= 32 ? `type ${fields.type}` : "type");
+  return content ? { id: fields.id, content, ...(isPlace(fields.read) ? { read: fields.read } : {}) } : malformed(typeof fields.type === "string" && fields.type.length <= 32 ? `type ${fields.type}` : "type");
 }
 
 function readContent(f: Record<string, unknown>): Content | undefined {
@@ -93,7 +98,7 @@ function readContent(f: Record<string, unknown>): Content | undefined {
       return isId(f.target) && isText(f.emoji) && f.emoji.length > 0 && f.emoji.length <= 32 && f.emoji !== "__proto__"
         ? { type: "reaction", target: f.target, emoji: f.emoji, ...(f.removed === true ? { removed: true } : {}) } : undefined;
     case "receipt":
-      return typeof f.upTo === "number" && Number.isSafeInteger(f.upTo) && f.upTo >= 0 ? { type: "receipt", upTo: f.upTo } : undefined;
+      return isPlace(f.upTo) ? { type: "receipt", upTo: f.upTo } : undefined;
     case "name":
       return isText(f.name) && f.name.length <= 200 ? { type: "name", name: f.name } : undefined;
     case "custom":
@@ -119,6 +124,9 @@ function isPlain(data: unknown): boolean {
   }
   return true;
 }
+
+/** A place in the log. */
+const isPlace = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
 const isId = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(value);
 

@@ -1,6 +1,7 @@
 export { SecureMessaging, type ClientEvents, type SignInOptions, type SignUpOptions } from "./client.js";
 export { Room, type Member, type RoomEvents, type Sent } from "./room.js";
 export { Rooms, type CreateRoomOptions } from "./rooms.js";
+export { Privacy, type PrivacySettings } from "./privacy.js";
 export { Account, type Profile } from "./account.js";
 export { Devices, Sessions, type DeviceInfo, type SessionInfo } from "./devices.js";
 export { SecureMessagingError, type ErrorBody, type ErrorCode } from "./errors.js";

@@ -9,6 +9,7 @@ import type { Context } from "./rooms/context.js";
 import type { RoomCore } from "./rooms/core.js";
 import type { Keeper } from "./rooms/keeper.js";
 import type { SendOptions, Stored } from "./rooms/outbox.js";
+import { Receipts, type ReadSignal } from "./rooms/receipts.js";
 import { toMessage, type Message, type MessageRecord, type Sender } from "./rooms/records.js";
 import { keys, ordinal, read, unpack, pack } from "./store/store.js";
 import { defer } from "./timing.js";
@@ -22,6 +23,8 @@ export interface RoomEvents {
   changed: Message;
   /** Somebody types, on some device. Ephemeral: one every few seconds while it lasts. */
   typing: { userId: string; deviceId: string };
+  /** Somebody who was typing has written, or is no longer here. It does not come when somebody just stops: let `typing` end by itself after some 5 seconds. */
+  typingEnded: { userId: string };
   /** An application's own signal, see {@link Room.signal}. */
   signal: { userId: string; deviceId: string; data: unknown };
   /** Somebody has read everything up to a place in the log. */
@@ -46,18 +49,21 @@ export interface Sent {
 }
 
 const typingEveryMs = 3_000;
-const receiptAfterMs = 2_000;
+/** Typing that was told longer ago than this is over for everybody. */
+const typingLastsMs = 15_000;
 
 /** One room. Everything in it is encrypted and decrypted on this device. */
 export class Room extends Emitter<RoomEvents> {
   private arrived = defer<void>();
   private typedAt = 0;
-  private readUpTo = 0;
-  private receipt: ReturnType<typeof setTimeout> | undefined;
+  private readonly typists = new Map<string, number>();
+  /** @internal */
+  readonly receipts: Receipts;
 
   /** @internal */
   constructor(private readonly context: Context, /** @internal */ readonly core: RoomCore, private readonly keeper: Keeper) {
     super();
+    this.receipts = new Receipts(context, core, (signal) => this.sendSignal(signal));
   }
 
   /** The room's id. */
@@ -88,6 +94,11 @@ export class Room extends Emitter<RoomEvents> {
   /** Whether this device is in the room's group, so that it can read and write. A new one must first be let in by a device that is. */
   get isReady(): boolean {
     return this.core.isReady;
+  }
+
+  /** Whether the log holds messages from before this device was let in: it cannot read them. */
+  get hasEarlier(): boolean {
+    return this.core.state.earlier === true;
   }
 
   /** The MLS epoch, when the device is in the group. */
@@ -148,30 +159,25 @@ export class Room extends Emitter<RoomEvents> {
     return this.post({ type: "custom", kind, data }, options);
   }
 
-  /** Tells the others that everything up to here has been read. Goes out once for many calls, encrypted, as an entry of the log. */
-  markRead(upTo: Message | number): void {
-    const seq = typeof upTo === "number" ? upTo : upTo.seq;
-    if (seq <= this.readUpTo)
-      return;
-    this.readUpTo = seq;
-    this.receipt ??= setTimeout(() => {
-      this.receipt = undefined;
-      if (!this.context.closing.aborted)
-        void this.post({ type: "receipt", upTo: this.readUpTo }).catch(() => undefined);
-    }, receiptAfterMs);
+  /**
+   * Tells the others that everything up to here has been read, unless {@link Privacy} says not to. Members who are connected learn it from a signal, one for many calls; the others from
+   * inside the next message, edit or reaction, or when they ask after connecting. It is no entry of the log.
+   */
+  async markRead(upTo: Message | number): Promise<void> {
+    await this.receipts.mark(typeof upTo === "number" ? upTo : upTo.seq);
   }
 
-  /** Tells those who are connected that somebody types here; at most one signal every three seconds goes out. */
-  typing(): Promise<void> {
-    if (Date.now() - this.typedAt < typingEveryMs)
-      return Promise.resolve();
+  /** Tells those who are connected that somebody types here, unless {@link Privacy} says not to; at most one signal every three seconds goes out. */
+  async typing(): Promise<void> {
+    if (!this.context.privacy.settings.typing || Date.now() - this.typedAt < typingEveryMs)
+      return;
     this.typedAt = Date.now();
-    return this.sendSignal({ type: "typing" });
+    await this.sendSignal({ type: "typing" });
   }
 
   /** Sends up to some 800 bytes of JSON to those who are connected now, at most once, stored nowhere. */
-  signal(data: unknown): Promise<void> {
-    return this.sendSignal({ type: "custom", data });
+  async signal(data: unknown): Promise<void> {
+    await this.sendSignal({ type: "custom", data });
   }
 
   /**
@@ -287,6 +293,15 @@ export class Room extends Emitter<RoomEvents> {
     return group && digits(await sha256(utf8("SecureMessaging 1.0 RoomCode"), group.id, group.epochAuthenticator), 6);
   }
 
+  /** @internal Somebody has written or left, or, without a name, nothing is told here any more. */
+  spoke(userId?: string): void {
+    for (const typist of userId === undefined ? [...this.typists.keys()] : [userId]) {
+      const since = this.typists.get(typist);
+      if (this.typists.delete(typist) && Date.now() - since! < typingLastsMs)
+        this.emit("typingEnded", { userId: typist });
+    }
+  }
+
   /** @internal */
   notify(): void {
     this.arrived.resolve();
@@ -300,14 +315,20 @@ export class Room extends Emitter<RoomEvents> {
     if (!opened || opened.sender.deviceId === this.context.device.id)
       return;
     const { userId, deviceId } = opened.sender;
-    try {
-      const value = JSON.parse(fromUtf8(opened.content)) as { type?: unknown; data?: unknown } | null;
-      if (value?.type === "typing")
+    const value = readSignal(opened.content);
+    switch (value?.type) {
+      case "typing":
+        if (!this.context.privacy.settings.typing)
+          return;
+        this.typists.set(userId, Date.now());
         this.emit("typing", { userId, deviceId });
-      else if (value?.type === "custom")
+        break;
+      case "read":
+        await this.receipts.heard(userId, value as unknown as ReadSignal);
+        break;
+      case "custom":
         this.emit("signal", { userId, deviceId, data: value.data });
-    } catch {
-      // Written by a client that does something else. Nothing is lost by leaving it.
+        break;
     }
   }
 
@@ -317,11 +338,29 @@ export class Room extends Emitter<RoomEvents> {
     return this.context.outbox.enqueue(this.id, content, options);
   }
 
-  private async sendSignal(value: unknown): Promise<void> {
+  /** Returns whether it went out: without a connection it does not, and nothing is lost by that. */
+  private async sendSignal(value: unknown): Promise<boolean> {
     const group = this.core.group;
-    if (!group || !this.isReady)
-      return;
-    await this.context.hub.signal(this.id, await sealSignal(group, utf8(JSON.stringify(value)))).catch(() => undefined);
+    if (!group || !this.isReady || !this.context.hub.isConnected)
+      return false;
+    try {
+      await this.context.hub.signal(this.id, await sealSignal(group, utf8(JSON.stringify(value))));
+      return true;
+    } catch (error) {
+      if (!(error instanceof SecureMessagingError && error.retryable))
+        this.context.warn({ kind: "signalFailed", roomId: this.id, detail: String(error) });
+      return false;
+    }
+  }
+}
+
+/** Undefined for what a client wrote that does something else: nothing is lost by leaving it. */
+function readSignal(content: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(fromUtf8(content));
+    return typeof value === "object" && value !== null ? value as Record<string, unknown> : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -21,6 +21,8 @@ export interface CreateRoomOptions {
 interface Open { room: Room; core: RoomCore; keeper: Keeper }
 
 const deliveredEveryMs = 5_000;
+/** Rooms in which one connect tells and asks what was read. */
+const readsToCatchUp = 20;
 
 /** The rooms that this user is in. Only those whose scheme is MLS: others have keys of their own elsewhere. */
 export class Rooms {
@@ -110,7 +112,10 @@ export class Rooms {
 
   /** @internal */
   signaled(roomId: string, signal: Uint8Array): void {
-    void this.open.get(roomId)?.room.receiveSignal(signal);
+    this.open.get(roomId)?.room.receiveSignal(signal).catch((error: unknown) => {
+      if (!this.context.closing.aborted)
+        this.context.warn({ kind: "signalFailed", roomId, detail: `A signal was not dealt with: ${String(error)}` });
+    });
   }
 
   /** @internal */
@@ -149,6 +154,17 @@ export class Rooms {
     if (name !== undefined)
       await known.room.rename(name, nameId === undefined ? {} : { id: nameId, repeated: true });
     return known.room;
+  }
+
+  /** @internal After a time without a connection: what was read is told, and asked for, in so many rooms at most. */
+  async catchUpReads(): Promise<void> {
+    let left = readsToCatchUp;
+    for (const { room, core } of [...this.open.values()]) {
+      if (left <= 0 || !this.context.hub.isConnected || this.context.closing.aborted)
+        return;
+      if (core.isReady && await room.receipts.catchUp())
+        left--;
+    }
   }
 
   private end(id: string, change: "left" | "deleted"): void {
@@ -207,6 +223,7 @@ export class Rooms {
       },
       changed: (message) => room().emit("changed", message),
       read: (userId, upTo) => room().emit("read", { userId, upTo }),
+      spoke: (userId) => room().spoke(userId),
       roster: () => room().emit("members", undefined),
       settings: () => room().emit("settings", undefined),
       group: (group) => room().emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) }),
@@ -222,6 +239,7 @@ export class Rooms {
       ended: (change) => {
         if (this.open.get(id) === opened())
           this.open.delete(id);
+        room().spoke();
         room().notify();
         void this.context.outbox.drop(id).catch(() => undefined);
         this.onEnded?.(id, change);

@@ -29,6 +29,16 @@ test("every content comes back as it went", () => {
   }
 });
 
+test("how far its sender had read goes with a content, unless there is no room for it or it is no place", () => {
+  const id = newId();
+  const text = (length: number): Content => ({ type: "text", text: "x".repeat(length) });
+  expect(decodeContent(pad(encodeContent({ id, content: text(5), read: 12 })))).toEqual({ id, content: text(5), read: 12 });
+  const full = text(maxContentBytes - encodeContent({ id, content: text(0) }).length);
+  expect(decodeContent(pad(encodeContent({ id, content: full, read: 12 })))).toEqual({ id, content: full });
+  for (const read of [-1, 1e300, "12", null, {}])
+    expect(decodeContent(pad(new TextEncoder().encode(JSON.stringify({ v: 1, id, type: "text", text: "x", read }))))).toEqual({ id, content: text(1) });
+});
+
 test("whatever a modified client writes is malformed, and throws nothing", () => {
   const id = newId();
   const bad: unknown[] = [

@@ -160,7 +160,7 @@ test("what was refused is kept until somebody decides, a room that is over stays
   await Promise.all([tab.retry(roomId, refused), tab.retry(roomId, refused)]);
   await tab.discard(roomId, unwanted);
   expect(await tab.pending(roomId)).toMatchObject([{ id: refused, state: "waiting", text: `refused ${refused}` }]);
-  expect(await find(over)).toMatchObject({ title: "ben", unread: 1, last: { content: { text: "bye" } } });
+  expect(await find(over)).toMatchObject({ title: "ben", unread: 0, last: { content: { text: "bye" } } });
   expect((await find(over))!.role).toBeUndefined();
   await expect(tab.send(over, "anybody there?")).rejects.toMatchObject({ retryable: true });
   expect((await find(roomId))!.problem).toBe("identityChanged");

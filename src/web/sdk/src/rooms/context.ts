@@ -1,6 +1,7 @@
 import type { KeyPackages } from "../account/keyPackages.js";
 import type { OwnDevice } from "../account/device.js";
 import type { People } from "../account/people.js";
+import type { Privacy } from "../privacy.js";
 import type { HubLink } from "../net/hub.js";
 import type { Session } from "../net/session.js";
 import type { Store } from "../store/store.js";
@@ -15,6 +16,7 @@ export interface Context {
   device: OwnDevice;
   keyPackages: KeyPackages;
   people: People;
+  privacy: Privacy;
   outbox: Outbox;
   dispatcher: Dispatcher;
   /** Aborted when the client is closed. */

@@ -2,13 +2,13 @@ import { idBytes, toHex } from "../bytes.js";
 import { SecureMessagingError } from "../errors.js";
 import { Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { welcomeReferences } from "../mls/messages.js";
-import { keys, read, type Changes, type WriteOptions } from "../store/store.js";
+import { keys, read, unpack, type Changes, type WriteOptions } from "../store/store.js";
 import { Backoff, Mutex } from "../timing.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../wire.js";
 import type { Context } from "./context.js";
 import { Draft, loadGroup } from "./draft.js";
 import { acceptOwn, applyEntry, breakChain, canFollow, enter, type OwnSend } from "./entries.js";
-import type { Message, PendingCommit, RoomState, StoredWelcome } from "./records.js";
+import type { Message, MessageRecord, PendingCommit, RoomState, StoredWelcome } from "./records.js";
 
 /** What a room tells the rest of the client. */
 export interface CoreListener {
@@ -17,6 +17,8 @@ export interface CoreListener {
   /** An earlier message is another now. */
   changed(message: Message): void;
   read(userId: string, upTo: number): void;
+  /** Somebody has written or left: they no longer type what they were typing. */
+  spoke(userId: string): void;
   roster(): void;
   settings(): void;
   /** The group's members, or its epoch, are others now. */
@@ -49,7 +51,7 @@ export class RoomCore {
 
   private constructor(
     readonly context: Context, private current: RoomState, private currentGroup: Group | undefined,
-    private currentPending: PendingCommit | undefined, private currentWelcome: StoredWelcome | undefined, private readonly listener: CoreListener,
+    private currentPending: PendingCommit | undefined, private currentWelcome: StoredWelcome | undefined, readonly listener: CoreListener,
   ) {}
 
   static async open(context: Context, summary: RoomSummary | undefined, id: string, makeListener: (core: () => RoomCore) => CoreListener): Promise<RoomCore | undefined> {
@@ -105,6 +107,12 @@ export class RoomCore {
   /** Whether messages can be encrypted. */
   get isReady(): boolean {
     return !this.ended && this.beginning <= (this.current.cursor ?? 0) + 1 && !this.current.wasAway && this.group !== undefined && this.group.epoch > 0;
+  }
+
+  /** The place of this user's newest message, when it is among the last ones. */
+  async newestOwn(): Promise<number | undefined> {
+    const newest = await this.context.store.list(keys.messages(this.id), { reverse: true, limit: 20 });
+    return newest.map(([, value]) => unpack<MessageRecord>(value)).find((record) => record.mine && record.content.type !== "name")?.seq;
   }
 
   /** Runs alone, with a draft that is stored as a whole when `work` returns true. */

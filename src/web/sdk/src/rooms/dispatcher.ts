@@ -1,5 +1,6 @@
 import { encodeContent, pad } from "../content.js";
 import { readErrorBody, SecureMessagingError, type ErrorBody } from "../errors.js";
+import { keys } from "../store/store.js";
 import { Backoff } from "../timing.js";
 import { limits } from "../wire.js";
 import type { Context } from "./context.js";
@@ -115,9 +116,12 @@ export class Dispatcher {
         if (!group || !canFollow(draft) || draft.state.wasAway)
           return false;
         let bytes = 0;
+        // Members who were away learn from it how far this user has read.
+        const { privacy, session } = this.context;
+        const read = privacy.settings.readReceipts ? await draft.get<number>(keys.read(core.id, session.userId)) : undefined;
         const sealed: [Tracked, Uint8Array][] = [];
         for (const item of fresh) {
-          const padded = pad(encodeContent(item));
+          const padded = pad(encodeContent({ ...item, ...(read === undefined ? {} : { read }) }));
           if (sealed.length > 0 && (bytes += padded.length + 512) > limits.batchBytes / 2)
             break;
           const result: { group: typeof group; message: Uint8Array } = await group.encrypt(padded);
@@ -127,6 +131,8 @@ export class Dispatcher {
         draft.usedKeys(group, group.epoch);
         for (const [item, ciphertext] of sealed)
           this.context.outbox.seal(draft, item, ciphertext, group);
+        if (read !== undefined)
+          draft.put(keys.told(core.id), read);
         return true;
       });
     }

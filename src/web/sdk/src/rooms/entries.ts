@@ -1,9 +1,10 @@
 import { equal, idBytes, toHex } from "../bytes.js";
-import { decodeContent, type Content } from "../content.js";
+import { decodeContent, type Content, type Named } from "../content.js";
 import { generationOf, Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { readHeader } from "../mls/messages.js";
 import { keys } from "../store/store.js";
 import type { LogEntry } from "../wire.js";
+import type { Context } from "./context.js";
 import type { CoreListener, RoomCore } from "./core.js";
 import type { Draft } from "./draft.js";
 import { isEncrypted, toMessage, type MessageRecord, type RoomState, type Sender, type UnreadableContent } from "./records.js";
@@ -30,6 +31,8 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
   switch (entry.kind) {
     case "memberJoined":
     case "memberLeft":
+      if (entry.kind === "memberLeft" && entry.userId !== undefined)
+        draft.after.push(() => listener.spoke(entry.userId!));
       draft.after.push(() => listener.roster(), () => listener.reconcile("roster"));
       break;
     case "roleChanged":
@@ -93,7 +96,8 @@ export async function enter(core: RoomCore, draft: Draft, listener: CoreListener
 }
 
 async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, listener: CoreListener): Promise<void> {
-  const { id: roomId } = draft.state;
+  const { state } = draft;
+  const { id: roomId } = state;
   const own = entry.id === undefined ? undefined : core.context.outbox.find(roomId, entry.id);
   if (own?.ciphertext && equal(own.ciphertext, entry.ciphertext!)) {
     // Out of the group for the moment, this device may have to read from before here again; then this has its turn.
@@ -107,8 +111,11 @@ async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, liste
   const header = readHeader(entry.ciphertext!);
   const group = draft.group;
   // Without a group, or of an epoch that this device was not in: not for it. Nothing to show, and nothing lost if a Welcome comes yet.
-  if (!group || !canFollow(draft) || (header && equal(header.groupId, group.id) && header.epoch < group.epoch && !group.epochs.includes(header.epoch)))
+  if (!group || !canFollow(draft) || (header && equal(header.groupId, group.id) && header.epoch < group.epoch && !group.epochs.includes(header.epoch))) {
+    if (!group && !own)
+      state.earlier = true;
     return;
+  }
   if (header && isLater(header, group)) {
     breakChain(draft, entry.seq, listener);
     return;
@@ -128,7 +135,7 @@ async function applyMessage(core: RoomCore, draft: Draft, entry: LogEntry, liste
   const sender: Sender = { userId: opened.sender.userId, deviceId: opened.sender.deviceId };
   const decoded = decodeContent(opened.plaintext);
   if ("content" in decoded)
-    await accept(core, draft, { seq: entry.seq, at: entry.createdAt.getTime() }, sender, decoded.id, decoded.content, listener);
+    await accept(core, draft, { seq: entry.seq, at: entry.createdAt.getTime() }, sender, decoded, listener);
   else
     keep(draft, { seq: entry.seq, id: entry.id ?? "", from: sender, mine: false, at: entry.createdAt.getTime(), content: decoded }, listener);
 }
@@ -139,7 +146,7 @@ export interface OwnSend { clientMessageId: string; id: string; content: Content
 /** @internal */
 export async function acceptOwn(core: RoomCore, draft: Draft, own: OwnSend, listener: CoreListener): Promise<void> {
   core.context.outbox.passed(draft, draft.state.id, own.clientMessageId, own.seq);
-  await accept(core, draft, own, { userId: core.context.session.userId, deviceId: core.context.device.id }, own.id, own.content, listener);
+  await accept(core, draft, own, { userId: core.context.session.userId, deviceId: core.context.device.id }, { id: own.id, content: own.content }, listener);
 }
 
 async function unreadable(draft: Draft, entry: LogEntry, reason: string, listener: CoreListener): Promise<void> {
@@ -148,17 +155,16 @@ async function unreadable(draft: Draft, entry: LogEntry, reason: string, listene
 }
 
 /** An authenticated content: into the history, and onto the message that it is about. */
-async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: number }, from: Sender, id: string, content: Content, listener: CoreListener): Promise<void> {
+async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: number }, from: Sender, { id, content, read }: Named, listener: CoreListener): Promise<void> {
   const { state } = draft;
   const mine = from.userId === core.context.session.userId;
-  if (content.type === "receipt") {
-    const key = keys.read(state.id, from.userId);
-    if (content.upTo < entry.seq && content.upTo > (await draft.get<number>(key) ?? 0)) {
-      draft.put(key, content.upTo);
-      draft.after.push(() => listener.read(from.userId, content.upTo));
-    }
+  const upTo = content.type === "receipt" ? content.upTo : read;
+  if (upTo !== undefined && upTo < entry.seq && isShownHere(core.context, from.userId))
+    await putRead(draft, from.userId, upTo, listener);
+  if (content.type === "receipt")
     return;
-  }
+  if (content.type === "text" || content.type === "reply" || content.type === "custom" || content.type === "edit")
+    draft.after.push(() => listener.spoke(from.userId));
   // A sender that did not learn what became of a message may have sent it twice; it arrives once. One id is one sender's.
   const named = keys.messageId(state.id, `${from.userId}/${id}`);
   if (await draft.get<number>(named) !== undefined)
@@ -196,6 +202,19 @@ async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: nu
   } else {
     keep(draft, { seq: entry.seq, id, from, mine, at: entry.at, content }, listener);
   }
+}
+
+/** Who has turned receipts off does not see others' either. What this user has read on another device counts in any case. @internal */
+export const isShownHere = ({ privacy, session }: Context, userId: string): boolean => privacy.settings.readReceipts || userId === session.userId;
+
+/** Somebody has read up to here. Returns whether that is farther than what was known. @internal */
+export async function putRead(draft: Draft, userId: string, upTo: number, listener: CoreListener): Promise<boolean> {
+  const key = keys.read(draft.state.id, userId);
+  if (upTo <= (await draft.get<number>(key) ?? 0))
+    return false;
+  draft.put(key, upTo);
+  draft.after.push(() => listener.read(userId, upTo));
+  return true;
 }
 
 /** Anyone's message: ids are told apart by their authors, so look under each. */

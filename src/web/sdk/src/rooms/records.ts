@@ -50,6 +50,8 @@ export interface RoomState {
   high: number;
   name?: string;
   timeToLiveSeconds?: number;
+  /** Whether a message has passed that was sent before this device was let in. */
+  earlier?: boolean;
   /** Why the group cannot be followed. */
   broken?: Broken;
   /** A Commit has taken this device's leaf out; it waits to be let in again. */

@@ -124,6 +124,7 @@ export const keys = {
   session: "session",
   device: "device",
   nextDevice: "device/next",
+  privacy: "privacy",
   attempt: (id: string) => `attempt/${id}`,
   keyPackage: (ref: string) => `kp/${ref}`,
   keyPackages: "kp/",
@@ -143,6 +144,8 @@ export const keys = {
   messageIds: (id: string) => `mid/${id}/`,
   read: (id: string, userId: string) => `read/${id}/${userId}`,
   reads: (id: string) => `read/${id}/`,
+  /** How far the others were told that this user has read. */
+  told: (id: string) => `told/${id}`,
   taken: (id: string) => `taken/${id}`,
   outbox: (position: number) => `out/${ordinal(position)}`,
   outboxes: "out/",

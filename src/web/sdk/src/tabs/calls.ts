@@ -107,7 +107,9 @@ const calls: Calls = {
     host.changed(roomId);
   },
   typing: async (host, [roomId]) => (await host.room(roomId)).typing(),
+  setPrivacy: (host, [settings]) => host.client.privacy.set(settings),
   markRead: (host, [roomId, seq]) => host.conversations.markRead(roomId, seq),
+  secret: (host, [name]) => host.secret(name),
   draft: async (host, [roomId]) => await read<string>(host.store, draftKey(roomId)) ?? "",
   setDraft: async (host, [roomId, text]) => {
     void host.client;
@@ -164,7 +166,7 @@ const calls: Calls = {
   endAllSessions: async (host, _, call) => {
     if (call.repeated && !host.isSignedIn)
       return;
-    await host.client.sessions.endAll();
+    await host.leaving(() => host.client.sessions.endAll());
   },
 
   profile: (host) => host.client.account.profile(),
@@ -177,7 +179,7 @@ const calls: Calls = {
   }),
   deleteAccount: async (host, [password], call) => {
     if (!(call.repeated && !host.isSignedIn))
-      await host.client.account.delete(password, call.repeated);
+      await host.leaving(() => host.client.account.delete(password, call.repeated));
     await host.wipe();
   },
   dataHeld: (host) => host.client.account.dataHeld(),
@@ -186,6 +188,7 @@ const calls: Calls = {
 
   notifications: (host) => host.client.account.notifications(),
   setNotifications: (host, [settings, roomId]) => host.client.account.setNotifications(settings, roomId),
+  pushRegistered: (host) => host.client.account.pushRegistered(),
   pushKey: (host) => host.client.account.pushKey(),
   setPushEndpoint: (host, [endpoint]) => host.client.account.setPushEndpoint(endpoint),
 };

@@ -1,5 +1,6 @@
 import type { SecureMessaging } from "../client.js";
 import type { Room } from "../room.js";
+import { SecureMessagingError } from "../errors.js";
 import { toMessage, type Message, type MessageRecord } from "../rooms/records.js";
 import { keys, ordinal, pack, read, unpack, type Store } from "../store/store.js";
 import { Mutex } from "../timing.js";
@@ -78,6 +79,9 @@ export class Conversations {
       const known = this.known.get(room.id);
       if (known?.last?.seq === message.seq)
         known.last = message;
+      // What was taken back is not waiting to be read.
+      if (known && message.deleted && message.seq > known.readUpTo)
+        known.unread = await this.count(known);
       this.changed(room.id);
     }));
     room.on("read", ({ userId, upTo }) => this.inTurn(async () => {
@@ -87,7 +91,7 @@ export class Conversations {
       this.changed(room.id);
     }));
     room.on("settings", () => this.inTurn(async () => this.keep(room.id, { name: room.name })));
-    room.on("members", () => void this.learnMembers(room).catch(() => undefined));
+    room.on("members", () => this.learnInBackground(room));
     room.on("epoch", () => this.changed());
     return this.turn.run(async () => {
       const known = this.known.get(room.id);
@@ -95,12 +99,8 @@ export class Conversations {
         known.room = room;
       else
         await this.know({ id: room.id, kind: room.kind, ...(room.name === undefined ? {} : { name: room.name }), members: [], since: Date.now(), mark: 0 }, room, true);
-      const { record, readUpTo } = this.known.get(room.id)!;
-      if (record.members.length === 0)
-        void this.learnMembers(room).catch(() => undefined);
-      // The receipt may not have gone out before the last leader was gone.
-      if (readUpTo > 0 && (await read<number>(this.store, keys.read(room.id, this.client.userId)) ?? 0) < readUpTo)
-        room.markRead(readUpTo);
+      if (this.known.get(room.id)!.record.members.length === 0)
+        this.learnInBackground(room);
       this.changed();
     });
   }
@@ -141,6 +141,14 @@ export class Conversations {
     return this.known.get(roomId)?.record.members ?? [];
   }
 
+  /** Without a connection the members stay as they were last seen. */
+  private learnInBackground(room: Room): void {
+    this.learnMembers(room).catch((error: unknown) => {
+      if (!(error instanceof SecureMessagingError))
+        this.client.context.warn({ kind: "failed", roomId: room.id, detail: `The members could not be read: ${String(error)}` });
+    });
+  }
+
   /** Asks the server who is in the room, and remembers it. */
   async learnMembers(room: Room): Promise<WireMember[]> {
     const members = (await room.members.list()).map(({ userId, username, role }) => ({ userId, username, role }));
@@ -162,15 +170,18 @@ export class Conversations {
         await this.readTo(known, seq);
       this.changed(roomId);
     });
-    this.known.get(roomId)?.room?.markRead(seq);
+    await this.known.get(roomId)?.room?.markRead(seq);
   }
 
   async marks(roomId: string): Promise<RoomMarks> {
     const prefix = keys.reads(roomId);
+    const { readReceipts } = this.client.privacy.settings;
     const all: Record<string, number> = {};
     let delivered: number | undefined;
     for (const [key, value] of await this.store.list(prefix)) {
       const userId = key.slice(prefix.length);
+      if (!readReceipts && userId !== this.client.userId)
+        continue;
       all[userId] = unpack<number>(value);
       if (userId !== this.client.userId)
         delivered = Math.max(delivered ?? 0, all[userId]);
@@ -204,8 +215,9 @@ export class Conversations {
     const problem = this.problemOf(record, room);
     const others = record.members.filter((member) => member.userId !== this.client.userId).map((member) => member.username);
     return {
-      id: record.id, kind: record.kind, title: record.kind === "direct" ? others[0] ?? "" : record.name ?? others.join(", "), unread, memberCount: record.members.length,
-      ...(room ? { role: room.role } : {}), ...(last ? { last } : {}), ...(problem ? { problem } : {}),
+      id: record.id, kind: record.kind, title: record.kind === "direct" ? others[0] ?? "" : record.name ?? others.join(", "), unread: room ? unread : 0, memberCount: record.members.length,
+      ...(room ? { role: room.role } : {}), ...(last ? { last } : {}), ...(room?.hasEarlier ? { earlier: true } : {}),
+      ...(room?.isReady ? { readers: room.devices().filter((device) => device.userId !== this.client.userId).length } : {}), ...(problem ? { problem } : {}),
       ...(room?.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: room.timeToLiveSeconds }),
     };
   }
@@ -267,7 +279,10 @@ export class Conversations {
   }
 
   private inTurn(work: () => Promise<void>): void {
-    void this.turn.run(work).catch(() => undefined);
+    this.turn.run(work).catch((error: unknown) => {
+      if (!this.client.context.closing.aborted)
+        this.client.context.warn({ kind: "listFailed", detail: `The list of conversations may be behind: ${String(error)}` });
+    });
   }
 }
 

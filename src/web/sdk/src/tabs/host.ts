@@ -2,7 +2,8 @@ import { SecureMessaging } from "../client.js";
 import { SecureMessagingError } from "../errors.js";
 import type { Room } from "../room.js";
 import type { IndexedDbStore } from "../store/indexedDb.js";
-import { keys, read, type Store } from "../store/store.js";
+import { randomBytes } from "../bytes.js";
+import { keys, pack, read, type Store } from "../store/store.js";
 import { Mutex, sleep } from "../timing.js";
 import { Conversations } from "./conversations.js";
 import { LentStore } from "./lent.js";
@@ -14,6 +15,10 @@ export type Tell = <K extends keyof SharedEvents>(name: K, event: SharedEvents[K
 /** So long the server is waited for when somebody signs out. */
 const goodbyeMs = 5_000;
 
+/** Whether the last session was not ended from here. */
+const endedKey = "endedElsewhere";
+const secretKey = (name: string) => `secret/${name}`;
+
 /** What the leader has and the other tabs ask for: the store and, while somebody is signed in, the client. @internal */
 export class Host {
   private signedIn: { client: SecureMessaging; conversations: Conversations } | undefined;
@@ -22,6 +27,7 @@ export class Host {
   private readonly due = new Set<string | undefined>();
   private readonly rooms = new Map<string, Mutex>();
   private telling = false;
+  private isLeaving = false;
 
   private constructor(readonly store: IndexedDbStore, readonly url: string, private readonly tell: Tell) {}
 
@@ -91,6 +97,31 @@ export class Host {
     });
   }
 
+  /** Runs what ends the session because somebody here wants it to. */
+  async leaving(work: () => Promise<void>): Promise<void> {
+    this.isLeaving = true;
+    try {
+      await work();
+      // What the end of the session has set off comes first.
+      await this.turn.run(async () => undefined);
+    } finally {
+      this.isLeaving = false;
+    }
+  }
+
+  /** The bytes that this device keeps under a name. */
+  secret(name: string): Promise<Uint8Array> {
+    void this.client;
+    return this.turn.run(async () => {
+      const known = await this.store.get(secretKey(name));
+      if (known)
+        return known;
+      const made = randomBytes(32);
+      await this.store.write(new Map([[secretKey(name), made]]));
+      return made;
+    });
+  }
+
   /** Takes everything from this browser. */
   wipe(): Promise<void> {
     return this.turn.run(async () => {
@@ -109,6 +140,7 @@ export class Host {
   async refreshStatus(): Promise<void> {
     const { signedIn } = this;
     const known = signedIn ? undefined : await read<{ username: string }>(this.store, keys.session);
+    const endedElsewhere = signedIn ? undefined : await read<boolean>(this.store, endedKey);
     const isApproved = signedIn?.client.devices.isApproved ?? false;
     const deviceCode = signedIn && !isApproved ? await signedIn.client.devices.currentCode() : undefined;
     // Somebody came or went meanwhile: what was found out is about another, and must not stand after what is right.
@@ -117,13 +149,13 @@ export class Host {
       return;
     }
     if (!signedIn) {
-      this.replaceStatus({ state: "signedOut", connected: false, unsent: 0, ...(known ? { username: known.username } : {}) });
+      this.replaceStatus({ state: "signedOut", connected: false, unsent: 0, ...(known ? { username: known.username } : {}), ...(endedElsewhere ? { endedElsewhere } : {}) });
       return;
     }
     const { client } = signedIn;
     this.replaceStatus({
       state: isApproved ? "ready" : "waiting", userId: client.userId, username: client.username, deviceId: client.devices.currentId, connected: client.isConnected,
-      unsent: client.unsent, ...(deviceCode === undefined ? {} : { deviceCode, toConfirm: client.devices.isOffered }),
+      unsent: client.unsent, privacy: client.privacy.settings, ...(deviceCode === undefined ? {} : { deviceCode, toConfirm: client.devices.isOffered }),
     });
   }
 
@@ -161,6 +193,7 @@ export class Host {
         throw SecureMessagingError.of("Conflict", "Somebody is signed in here.");
       }
       await this.adopt(await begin(new LentStore(this.store)));
+      await this.store.write(new Map([[endedKey, null]]));
     });
   }
 
@@ -188,6 +221,10 @@ export class Host {
     this.signedIn = { client, conversations };
     client.on("roomEnded", ({ roomId }) => conversations.ended(roomId));
     client.context.outbox.onChanged = this.changed;
+    client.privacy.onChanged = () => {
+      for (const id of conversations.ids())
+        this.changed(id);
+    };
     client.on("connected", refresh);
     client.on("disconnected", refresh);
     client.on("approved", refresh);
@@ -203,8 +240,11 @@ export class Host {
     });
     client.on("sendFailed", ({ roomId }) => this.changed(roomId));
     client.on("signedOut", () => void this.turn.run(async () => {
-      if (this.signedIn?.client === client)
-        await this.drop();
+      if (this.signedIn?.client !== client)
+        return;
+      if (!this.isLeaving)
+        await this.store.write(new Map([[endedKey, pack(true)]]));
+      await this.drop();
     }));
     await this.refreshStatus();
     this.changed();
@@ -214,7 +254,8 @@ export class Host {
     room.on("typing", ({ userId }) => void this.client.usernameOf(userId).then((username) => {
       if (userId !== this.signedIn?.client.userId)
         this.tell("typing", { roomId: room.id, userId, username: username ?? "" });
-    }).catch(() => undefined));
+    }).catch((error: unknown) => this.tell("warning", { kind: "failed", roomId: room.id, detail: `Who types could not be told: ${String(error)}` })));
+    room.on("typingEnded", ({ userId }) => this.tell("typingEnded", { roomId: room.id, userId }));
   }
 
   private async drop(): Promise<void> {

@@ -7,7 +7,7 @@ import { Host } from "./host.js";
 import type { SharedEvents, SharedStatus } from "./shared.js";
 
 /** What tabs say to each other. A later version may add to it only what this one may leave unheard; for anything else it takes a higher number. */
-export const shareVersion = 1;
+export const shareVersion = 2;
 
 type Word =
   /** A tab is there, and asks who leads. */

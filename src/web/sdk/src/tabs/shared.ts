@@ -1,4 +1,5 @@
 import type { DeviceInfo, SessionInfo } from "../devices.js";
+import type { PrivacySettings } from "../privacy.js";
 import type { Message } from "../rooms/records.js";
 import type { Role, RoomKind } from "../wire.js";
 
@@ -17,6 +18,10 @@ export interface SharedStatus {
   connected: boolean;
   /** Sends that have not come back in their rooms' logs. */
   unsent: number;
+  /** What this device tells others beside messages; {@link SharedClient.setPrivacy} changes it. Undefined while signed out. */
+  privacy?: PrivacySettings;
+  /** Signed out, and not from this browser: the session was ended elsewhere, or the server takes it no more. */
+  endedElsewhere?: boolean;
   /** Whether this tab holds the device's state and the connection. */
   leader: boolean;
 }
@@ -34,6 +39,10 @@ export interface Conversation {
   memberCount: number;
   /** The newest message that is shown. */
   last?: Message;
+  /** Whether there are messages from before this device was added, which it cannot read. */
+  earlier?: boolean;
+  /** How many devices of other people read what is sent here now; undefined while this device is not in the group. */
+  readers?: number;
   timeToLiveSeconds?: number;
   /** What is wrong with the group, for a warning that stays until it is right again. `joining`: this device has not been let in yet. */
   problem?: "joining" | "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
@@ -60,6 +69,8 @@ export interface SharedEvents {
   /** Messages came or changed, sends began or ended, marks moved: ask again for what is shown. */
   room: { roomId: string };
   typing: { roomId: string; userId: string; username: string };
+  /** Somebody who was typing has written, or is no longer there. */
+  typingEnded: { roomId: string; userId: string };
   /** Another's identity key is not the one known until now. */
   identityChanged: { userId: string; username: string };
   /** `outdated`: a tab of a later version is open; this one can do nothing more until it is loaded anew. Other kinds are for a log. */
@@ -107,7 +118,14 @@ export interface SharedClient {
   discard(roomId: string, sendId: string): Promise<void>;
   retry(roomId: string, sendId: string): Promise<void>;
   typing(roomId: string): Promise<void>;
+  /** Turns on or off what this device tells others beside messages; what is off is not shown of others either. */
+  setPrivacy(settings: Partial<PrivacySettings>): Promise<void>;
   markRead(roomId: string, seq: number): Promise<void>;
+  /**
+   * 32 random bytes that this device keeps in its encrypted store under a name, drawn when they are first asked for: the key of what an application must keep elsewhere, for instance where
+   * writing does not wait. They go when the store is wiped.
+   */
+  secret(name: string): Promise<Uint8Array>;
   draft(roomId: string): Promise<string>;
   setDraft(roomId: string, text: string): Promise<void>;
 
@@ -160,6 +178,8 @@ export interface SharedClient {
   setNotifications(settings: NotificationPreferences | undefined, roomId?: string): Promise<void>;
   /** The VAPID public key, base64url; undefined when the server has Web Push turned off. */
   pushKey(): Promise<string | undefined>;
+  /** Whether the server wakes a browser for this session. */
+  pushRegistered(): Promise<boolean>;
   /** Tells the server where to wake this browser; undefined: no longer. */
   setPushEndpoint(endpoint: string | undefined): Promise<void>;
 

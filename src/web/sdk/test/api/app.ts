@@ -7,7 +7,7 @@ import { FileStore } from "@secure-messaging/sdk/node";
 
 export async function app(inBrowser: boolean): Promise<void> {
   const store: Store = inBrowser ? await IndexedDbStore.open() : process.argv[2] ? await FileStore.open(process.argv[2]) : new MemoryStore();
-  const credentials = { url: "https://example.org", username: "anna", password: "correct horse battery", store };
+  const credentials = { url: "https://example.org", username: "anna", password: "correct horse battery", store, privacy: { readReceipts: false } };
   const client = await SecureMessaging.resume({ store }) ?? await SecureMessaging.signIn(credentials);
   client.on("identityChanged", (change: IdentityChange) => console.log(change.username, change.identityKey.length));
   client.on("room", async (room: Room) => {
@@ -16,12 +16,14 @@ export async function app(inBrowser: boolean): Promise<void> {
   });
   const room = await client.rooms.create(["ben"], { name: "Lunch", timeToLiveSeconds: 3600 });
   room.on("typing", ({ userId }) => console.log(userId));
+  room.on("typingEnded", ({ userId }) => console.log(userId));
   room.on("epoch", ({ epoch, devices }) => console.log(epoch, devices[0]?.deviceId));
   const role: Role = room.role;
   await room.members.add("cleo", role);
   try {
     const { seq } = await (await room.send("hello")).stored;
-    room.markRead(seq);
+    await room.markRead(seq);
+    await client.privacy.set({ readReceipts: client.privacy.settings.typing });
   } catch (error) {
     if (error instanceof SecureMessagingError && error.retryable)
       console.log(error.code, error.retryAfterMs, error.currentEpoch);
