@@ -78,6 +78,7 @@ have nginx || [[ -x /usr/sbin/nginx ]] || packages+=(nginx)
 have openssl || packages+=(openssl)
 have curl || packages+=(curl)
 have jq || packages+=(jq)
+have systemd-analyze || packages+=(systemd)
 python3 -c 'import yaml' 2>/dev/null || /usr/bin/python3 -c 'import yaml' 2>/dev/null || packages+=(python3-yaml)
 if ((${#packages[@]})); then
   have apt-get || die "install ${packages[*]} first; this machine has no apt"

@@ -4,7 +4,8 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 work=$(mktemp -d "${TMPDIR:-/tmp}/sm-deploy.XXXXXX")
 chmod 711 "$work"
-export CLUSTER_DIR=$work/cluster CLUSTER_SERVER=$PWD/src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll
+readonly app=$work/app unit=deploy/secure-messaging.service
+export CLUSTER_DIR=$work/cluster CLUSTER_SERVER=$app/SecureMessaging.Server.dll
 CLUSTER_PORT=$((RANDOM % 10000 + 20000))
 export CLUSTER_PORT PATH="$PATH:/usr/sbin"
 readonly origin=https://localhost:$CLUSTER_PORT secmsg=$PWD/src/SecureMessaging.Cli/bin/Release/net10.0/secmsg.dll
@@ -40,6 +41,9 @@ eventually() { # command
   done
   return 1
 }
+free_port() { # as $port
+  while port=$((RANDOM % 10000 + 30000)) && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+}
 call() { dotnet "$secmsg" --server "$origin" "$@"; }
 
 # 1. Files.
@@ -63,7 +67,6 @@ for name, service in services.items():
 PYTHON
 }
 unit_is_sound() {
-  command -v systemd-analyze >/dev/null || return 0
   sed 's#^ExecStart=/usr/bin/dotnet#ExecStart=/bin/true#' deploy/secure-messaging.service >"$work/secure-messaging.service"
   local said
   said=$(systemd-analyze verify "$work/secure-messaging.service" 2>&1)
@@ -84,10 +87,57 @@ check 'systemd unit' unit_is_sound
 check 'Dockerfile' dockerfile_is_sound
 check '.env.example has what compose.yaml asks for' bash -c 'for name in $(grep -oE "\\$\{[A-Z_]+" deploy/compose.yaml | tr -d "\${"); do grep -q "^$name=" deploy/.env.example || exit 1; done'
 
-# 2. The cluster.
+# 2. What is shipped, published once, under the restrictions of the files that start it.
+check 'dotnet publish' dotnet publish src/SecureMessaging.Server -c Release --no-build -o "$app" -v quiet -nologo
+sandbox() { exec python3 tests/deploy/sandbox.py "$@"; }
+unit_said() { sed -n "s/^$1=//p" "$unit"; } # the unit's value of a setting
+start_unit() { # file; the server as systemd would start it: $pid, $port
+  free_port
+  (sandbox unit "$1" --app "$app" --state "$work/state" --set ASPNETCORE_URLS="http://127.0.0.1:$port" --set Management__Url=) >"$work/unit.log" 2>&1 &
+  pid=$!
+  pids+=("$pid")
+  eventually unit_is_up
+}
+unit_is_up() { curl -fs -o /dev/null "http://127.0.0.1:$port/health/ready" || ! kill -0 "$pid" 2>/dev/null; }
+unit_serves() {
+  start_unit "$unit"
+  curl -fsS "http://127.0.0.1:$port/v1/auth/sign-up" -o /dev/null -H 'content-type: application/json' \
+    -d "{\"username\":\"unit\",\"email\":\"unit@example.org\",\"password\":\"$SECMSG_PASSWORD\"}" || { cat "$work/unit.log"; return 1; }
+  # The restrictions hold in the process that has answered, and all that it wrote is private and in the unit's StateDirectory.
+  grep -q '^Seccomp:.2' "/proc/$pid/status" && grep -q '^NoNewPrivs:.1' "/proc/$pid/status" || return 1
+  [[ $(grep -cE '^Cap(Inh|Prm|Eff|Bnd|Amb):.0+$' "/proc/$pid/status") == 5 ]] || return 1
+  [[ -f $work/state/secure-messaging.db && -d $work/state/keys && -z $(find "$work/state" -perm /077) ]]
+}
+unit_stops() {
+  local status=0 since=$SECONDS
+  kill "-$(unit_said KillSignal)" "$pid"
+  wait "$pid" || status=$?
+  ((SECONDS - since <= $(unit_said TimeoutStopSec) && (status == 0 || status == 143))) || { echo "status $status after $((SECONDS - since)) s"; return 1; }
+}
+unit_forbids() { # each of these would succeed for root outside
+  local attempt
+  for attempt in 'touch /etc/x' 'touch /usr/x' 'touch /opt/secure-messaging/x' 'touch /var/x' 'touch /root/x' 'ls /home' 'ls /root' 'cat /proc/meminfo' 'ls /proc/1' \
+    'unshare --user true' 'hostname x' 'date --set=now' 'chmod u+s "$STATE_DIRECTORY"' 'chown 0 "$STATE_DIRECTORY"' 'chrt --rr 1 true' 'cat /dev/kmsg' 'ls /dev/mem'; do
+    (sandbox unit "$unit" --app "$app" --state "$work/state" -- /bin/sh -c "$attempt") >/dev/null 2>&1 && { echo "succeeded: $attempt"; return 1; }
+  done
+  (sandbox unit "$unit" --app "$app" --state "$work/state" -- /bin/sh -c 'touch "$STATE_DIRECTORY/x" /tmp/x && rm "$STATE_DIRECTORY/x"')
+}
+unit_too_strict() { # planted: the runtime needs calls of @resources, and is killed or does not start
+  sed "/^SystemCallErrorNumber/d; s/^SystemCallFilter=~.*/& @resources/" "$unit" >"$work/strict.service"
+  start_unit "$work/strict.service"
+  local status=0
+  wait "$pid" || status=$?
+  [[ $status == 159 ]] || { echo "status $status, not that of SIGSYS"; return 1; }
+}
+check 'the unit: the server answers under its restrictions' unit_serves
+check 'the unit: it stops in time' unit_stops
+check 'the unit: what it forbids fails' unit_forbids
+check 'the unit: a call too few is seen' unit_too_strict
+
+# 3. The cluster.
 check 'cluster.sh up' deploy/cluster.sh up
 check 'up again changes nothing' deploy/cluster.sh up
-check 'status' deploy/cluster.sh status
+check 'status' eventually deploy/cluster.sh status
 export SSL_CERT_FILE=$CLUSTER_DIR/tls/fullchain.pem
 check 'the proxy hides health and metrics' bash -c "for path in health/ready health/live; do [[ \$(curl -s -o /dev/null -w '%{http_code}' --cacert '$SSL_CERT_FILE' $origin/\$path) == 404 ]] || exit 1; done"
 check 'create-admin' deploy/cluster.sh create-admin root root@example.org
@@ -109,7 +159,8 @@ check 'send through the proxy' say calm
 check 'all of it is heard' eventually heard calm
 read -r node_pid _ <"$CLUSTER_DIR/run/node1.pid"
 check 'a node dies' kill -KILL "$node_pid"
-check 'status tells' bash -c '! deploy/cluster.sh status'
+node_is_missing() { local said; said=$(deploy/cluster.sh status) && return 1; [[ $said == *'node1: stopped'* ]]; }
+check 'status tells' eventually node_is_missing
 check 'send while one node is missing' say storm
 check 'all of it is heard' eventually heard storm
 check 'up brings the node back' deploy/cluster.sh up
@@ -125,7 +176,7 @@ log_from_both() { log_everywhere && sleep 1 && grep -q '"node":"node1"' "$work/l
 check 'logs of both nodes came in one stream' eventually log_from_both
 check 'no log holds an address, a token or a password' bash -c "! grep -rE '127\.0\.0\.1:[0-9]+ - |access_token|ticket=|$SECMSG_PASSWORD' '$CLUSTER_DIR/log'"
 
-# 3. The end.
+# 4. The end.
 for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
 pids=()
 nothing_left() { [[ ! -e $CLUSTER_DIR ]] && ! pgrep -f "$work" && ! pgrep -f "$origin"; }
