@@ -242,6 +242,8 @@ CREATE INDEX devices_seen ON public.devices USING btree (seen_on);
 
 CREATE UNIQUE INDEX devices_session ON public.devices USING btree (session_id) WHERE (session_id IS NOT NULL);
 
+CREATE INDEX devices_waiting ON public.devices USING btree (id) WHERE (identity_signature IS NULL);
+
 CREATE INDEX entries_expires ON public.entries USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
 CREATE UNIQUE INDEX entries_id ON public.entries USING btree (room_id, id) WHERE (id IS NOT NULL);
@@ -268,7 +270,7 @@ CREATE INDEX room_members_user ON public.room_members USING btree (user_id);
 
 CREATE INDEX room_notification_settings_user ON public.room_notification_settings USING btree (user_id);
 
-CREATE UNIQUE INDEX rooms_direct_key ON public.rooms USING btree (direct_key) WHERE (direct_key IS NOT NULL);
+CREATE UNIQUE INDEX rooms_direct_key ON public.rooms USING btree (direct_key, scheme) WHERE (direct_key IS NOT NULL);
 
 CREATE INDEX sessions_ended ON public.sessions USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 

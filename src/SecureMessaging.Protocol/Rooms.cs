@@ -26,7 +26,7 @@ public enum RoomRole
 }
 
 /// <summary><c>POST /v1/rooms</c>. The caller becomes owner (in a direct room, both are).</summary>
-/// <param name="Kind">Group, or direct: then the room of these two is returned when it exists already.</param>
+/// <param name="Kind">Group, or direct: then the room of these two in this scheme is returned when it exists already.</param>
 /// <param name="Members">Usernames of the others.</param>
 /// <param name="Name">Opaque to the server; encrypt it.</param>
 /// <param name="Visible">Whether the server stores and returns the sender of each entry. Default: sealed.</param>

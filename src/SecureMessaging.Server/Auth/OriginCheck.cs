@@ -31,7 +31,8 @@ internal static class OriginCheck
             .WithOrigins([.. server.Value.AllowedOrigins])
             .WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
             .AllowAnyHeader()
-            .WithExposedHeaders("Retry-After", "RateLimit", "RateLimit-Policy", "ETag", "Link", "Location")
+            // Date: clients compare it with their own clock.
+            .WithExposedHeaders("Date", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag", "Link", "Location")
             .SetPreflightMaxAge(TimeSpan.FromMinutes(10)));
 
     // Any upgrade, not the hub's alone: another feature's WebSocket must not be the forgotten door.

@@ -12,7 +12,22 @@ namespace SecureMessaging.Server.Devices;
 internal sealed class DeviceStore(
     Database database, UserStore users, DeviceRooms rooms, SessionStore sessions, SessionEvents sessionEvents, TimeProvider time, Limits limits)
 {
-    private const string OwnSql = $"select {DeviceRow.Columns} from devices where user_id = @UserId order by created_on, id";
+    // A device that waits for approval ends with its session.
+    private const string Ended = "identity_signature is null and not exists (select 1 from sessions s where s.id = devices.session_id and s.ended_at is null)";
+
+    private const string OwnSql = $"select {DeviceRow.Columns} from devices where user_id = @UserId and not ({Ended}) order by created_on, id";
+
+    private const string EndedOfUserSql = $"select {DeviceRow.Columns} from devices where user_id = @UserId and {Ended}";
+
+    private const string EndedSql = $"select id, user_id from devices where {Ended} limit @Limit";
+
+    private const string StillEndedSql = $"select {DeviceRow.Columns} from devices where user_id = @UserId and id = @DeviceId and {Ended}";
+
+    // Days and hours are all that is known of the order.
+    private const string OldestWaitingSql = """
+        select d.id, d.user_id, d.session_id from devices d join sessions s on s.id = d.session_id
+        where d.user_id = @UserId and d.identity_signature is null order by d.created_on, s.started_at, d.id limit 1
+        """;
 
     private const string OneSql = $"select {DeviceRow.Columns} from devices where user_id = @UserId and id = @DeviceId";
 
@@ -51,6 +66,8 @@ internal sealed class DeviceStore(
 
     private const string UnseenSql = "select id, user_id from devices where seen_on < @Before order by seen_on limit @Limit";
 
+    private const string StillUnseenSql = OneSql + " and seen_on < @Before";
+
     public Task<Device[]> ListAsync(Caller caller, CancellationToken cancellationToken) => database.ReadAsync(
         async connection =>
         {
@@ -60,55 +77,17 @@ internal sealed class DeviceStore(
         },
         cancellationToken);
 
-    /// <summary>Makes the calling session a device, or returns the one that an earlier attempt made of it.</summary>
-    public Task<(Device Device, bool Created)> RegisterAsync(Caller caller, RegisterDeviceRequest request, CancellationToken cancellationToken) => rooms.ChangeAsync(
-        caller.UserId,
-        async transaction =>
-        {
-            var own = await transaction.QueryAsync<DeviceRow>(OwnSql, new { caller.UserId }, cancellationToken);
-            var identityKey = await transaction.QuerySingleAsync<byte[]>(IdentitySql, new { caller.UserId }, cancellationToken);
-            if (own.Find(device => device.Id == request.Id) is { } earlier)
-            {
-                return earlier.SessionId == caller.SessionId && Same(earlier.SignatureKey, request.SignatureKey) && Same(earlier.LinkKey, request.LinkKey)
-                    ? ((earlier.ToDevice(caller, identityKey), false), false)
-                    : throw new ApiException(ErrorCode.Conflict, "This device is registered already, with other keys or for another session.");
-            }
-
-            if (own.Exists(device => device.SessionId == caller.SessionId))
-                throw new ApiException(ErrorCode.Conflict, "This session is a device already.");
-            if (own.Count >= limits.Devices)
-                throw new ApiException(ErrorCode.TooLarge, $"An account has {limits.Devices} devices at most.");
-            if (own.Count == 0)
-            {
-                if (request.IdentityKey is null || request.IdentitySignature is null)
-                    throw ApiException.Invalid("The first device brings the identity key and its signature.");
-                identityKey = request.IdentityKey;
-                await transaction.ExecuteAsync(SetIdentitySql, new { caller.UserId, IdentityKey = identityKey }, cancellationToken);
-            }
-            else if (request.IdentityKey is not null && !Same(request.IdentityKey, identityKey))
-            {
-                throw new ApiException(ErrorCode.Conflict, "The account has another identity key.");
-            }
-
-            RequireSigned(identityKey, caller.UserId, request.Id, request.SignatureKey, request.IdentitySignature);
-            var parameters = new
-            {
-                request.Id,
-                caller.UserId,
-                caller.SessionId,
-                request.Scheme,
-                request.SignatureKey,
-                request.LinkKey,
-                request.IdentitySignature,
-                request.Name,
-                Today = time.Now().ToDay(),
-            };
-            if (await transaction.ExecuteAsync(InsertSql, parameters, cancellationToken) == 0)
-                throw new ApiException(ErrorCode.Conflict, "This device id or this signature key is taken.");
-            var row = await RequireAsync(transaction, caller.UserId, request.Id, cancellationToken);
-            return ((row.ToDevice(caller, identityKey), true), request.IdentitySignature is not null);
-        },
-        cancellationToken);
+    /// <summary>
+    /// Makes the calling session a device, or returns the one that an earlier attempt made of it. When the account is full, the oldest device that waits for approval gives way:
+    /// devices that nobody has approved must not keep the user's next one out.
+    /// </summary>
+    public async Task<(Device Device, bool Created)> RegisterAsync(Caller caller, RegisterDeviceRequest request, CancellationToken cancellationToken)
+    {
+        var (device, created, ended) = await rooms.ChangeAsync(caller.UserId, transaction => RegisterAsync(transaction, caller, request, cancellationToken), cancellationToken);
+        if (ended is { } sessionId)
+            sessionEvents.RaiseEnded(sessionId, SessionEndReason.LoggedOut);
+        return (device, created);
+    }
 
     /// <summary>Makes the calling session the device's, as after signing in anew. The session that it had before is over.</summary>
     public async Task AttachAsync(Caller caller, Guid deviceId, CancellationToken cancellationToken)
@@ -217,20 +196,9 @@ internal sealed class DeviceStore(
     public Task SeenAsync(Guid sessionId, CancellationToken cancellationToken) =>
         database.ExecuteAsync(SeenSql, new { SessionId = sessionId, Today = time.Now().ToDay() }, cancellationToken);
 
-    /// <summary>Revokes devices that nobody has seen since a day, each in a transaction of its own. Returns how many.</summary>
-    public async Task<int> PurgeAsync(DateTime before, int batch, CancellationToken cancellationToken)
-    {
-        var total = 0;
-        while (true)
-        {
-            var unseen = await database.ReadAsync(
-                connection => connection.QueryAsync<DeviceRow>(UnseenSql, new { Before = before.ToDay(), Limit = batch }, cancellationToken), cancellationToken);
-            foreach (var device in unseen)
-                total += await PurgeAsync(device, before.ToDay(), cancellationToken) ? 1 : 0;
-            if (unseen.Count < batch)
-                return total;
-        }
-    }
+    /// <summary>Revokes devices that nobody has seen since a day, and those that waited for approval in a session that is over; each in a transaction of its own. Returns how many.</summary>
+    public async Task<int> PurgeAsync(DateTime before, int batch, CancellationToken cancellationToken) =>
+        await PurgeAsync(UnseenSql, StillUnseenSql, before, batch, cancellationToken) + await PurgeAsync(EndedSql, StillEndedSql, before, batch, cancellationToken);
 
     /// <summary>The caller's own device of this id whose session is the caller's.</summary>
     public static async Task<DeviceRow> RequireCurrentAsync(DbTransaction transaction, Caller caller, Guid deviceId, CancellationToken cancellationToken)
@@ -239,19 +207,88 @@ internal sealed class DeviceStore(
         return device.SessionId == caller.SessionId ? device : throw new ApiException(ErrorCode.Forbidden, "This is for the device itself, in its session.");
     }
 
-    private async Task<bool> PurgeAsync(DeviceRow unseen, DateTime before, CancellationToken cancellationToken)
+    private async Task<((Device Device, bool Created, Guid? Ended) Result, bool Tell)> RegisterAsync(
+        DbTransaction transaction, Caller caller, RegisterDeviceRequest request, CancellationToken cancellationToken)
+    {
+        foreach (var gone in await transaction.QueryAsync<DeviceRow>(EndedOfUserSql, new { caller.UserId }, cancellationToken))
+            await RemoveAsync(transaction, gone, cancellationToken);
+        var own = await transaction.QueryAsync<DeviceRow>(OwnSql, new { caller.UserId }, cancellationToken);
+        var identityKey = await transaction.QuerySingleAsync<byte[]>(IdentitySql, new { caller.UserId }, cancellationToken);
+        if (own.Find(device => device.Id == request.Id) is { } earlier)
+        {
+            return earlier.SessionId == caller.SessionId && Same(earlier.SignatureKey, request.SignatureKey) && Same(earlier.LinkKey, request.LinkKey)
+                ? ((earlier.ToDevice(caller, identityKey), false, null), false)
+                : throw new ApiException(ErrorCode.Conflict, "This device is registered already, with other keys or for another session.");
+        }
+
+        if (own.Exists(device => device.SessionId == caller.SessionId))
+            throw new ApiException(ErrorCode.Conflict, "This session is a device already.");
+        Guid? ended = null;
+        if (own.Count >= limits.Devices)
+        {
+            var oldest = await transaction.QuerySingleAsync<DeviceRow>(OldestWaitingSql, new { caller.UserId }, cancellationToken)
+                ?? throw new ApiException(ErrorCode.TooLarge, $"An account has {limits.Devices} devices at most. Remove one of them to make room for this one.");
+            ended = await RemoveAsync(transaction, oldest, cancellationToken);
+        }
+
+        if (own.Count == 0)
+        {
+            if (request.IdentityKey is null || request.IdentitySignature is null)
+                throw ApiException.Invalid("The first device brings the identity key and its signature.");
+            identityKey = request.IdentityKey;
+            await transaction.ExecuteAsync(SetIdentitySql, new { caller.UserId, IdentityKey = identityKey }, cancellationToken);
+        }
+        else if (request.IdentityKey is not null && !Same(request.IdentityKey, identityKey))
+        {
+            throw new ApiException(ErrorCode.Conflict, "The account has another identity key.");
+        }
+
+        RequireSigned(identityKey, caller.UserId, request.Id, request.SignatureKey, request.IdentitySignature);
+        var parameters = new
+        {
+            request.Id,
+            caller.UserId,
+            caller.SessionId,
+            request.Scheme,
+            request.SignatureKey,
+            request.LinkKey,
+            request.IdentitySignature,
+            request.Name,
+            Today = time.Now().ToDay(),
+        };
+        if (await transaction.ExecuteAsync(InsertSql, parameters, cancellationToken) == 0)
+            throw new ApiException(ErrorCode.Conflict, "This device id or this signature key is taken.");
+        var row = await RequireAsync(transaction, caller.UserId, request.Id, cancellationToken);
+        return ((row.ToDevice(caller, identityKey), true, ended), request.IdentitySignature is not null);
+    }
+
+    private async Task<int> PurgeAsync(string find, string findAgain, DateTime before, int batch, CancellationToken cancellationToken)
+    {
+        var total = 0;
+        while (true)
+        {
+            var found = await database.ReadAsync(
+                connection => connection.QueryAsync<DeviceRow>(find, new { Before = before.ToDay(), Limit = batch }, cancellationToken), cancellationToken);
+            foreach (var device in found)
+                total += await PurgeAsync(device, findAgain, before.ToDay(), cancellationToken) ? 1 : 0;
+            if (found.Count < batch)
+                return total;
+        }
+    }
+
+    private async Task<bool> PurgeAsync(DeviceRow found, string findAgain, DateTime before, CancellationToken cancellationToken)
     {
         try
         {
             var (removed, ended) = await rooms.ChangeAsync(
-                unseen.UserId,
+                found.UserId,
                 async transaction =>
                 {
                     // Another node may have been faster, or the device may have come back.
-                    var device = await transaction.QuerySingleAsync<DeviceRow>(OneSql, new { unseen.UserId, DeviceId = unseen.Id }, cancellationToken);
-                    if (device is null || device.SeenOn >= before)
-                        return ((false, null), false);
-                    return ((true, await RemoveAsync(transaction, device, cancellationToken)), device.IdentitySignature is not null);
+                    var device = await transaction.QuerySingleAsync<DeviceRow>(findAgain, new { found.UserId, DeviceId = found.Id, Before = before }, cancellationToken);
+                    return device is null
+                        ? ((false, null), false)
+                        : ((true, await RemoveAsync(transaction, device, cancellationToken)), device.IdentitySignature is not null);
                 },
                 cancellationToken);
             if (ended is { } sessionId)

@@ -35,7 +35,7 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
     // From the rooms, not the entries: counting those would read the largest table.
     private const string CountSql = "select count(*) as rooms, coalesce(sum(last_seq - first_seq + 1), 0) as entries from rooms";
 
-    private const string FindDirectSql = "select id from rooms where direct_key = @DirectKey";
+    private const string FindDirectSql = "select id from rooms where direct_key = @DirectKey and scheme = @Scheme";
 
     private readonly byte[] directKey = secret.DeriveKey("direct-room");
 
@@ -51,7 +51,7 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
             connection => connection.QuerySingleAsync<RoomRow>(GetSql, new { caller.UserId, RoomId = roomId }, cancellationToken), cancellationToken))?.ToRoom()
         ?? throw ApiException.NotFound();
 
-    /// <summary>Creates the room, or returns the one that an earlier attempt with the same id, or either of the two people, created.</summary>
+    /// <summary>Creates the room, or returns the one that an earlier attempt with the same id, or either of the two people in this scheme, created.</summary>
     public async Task<(Room Room, bool Created)> CreateAsync(Caller caller, CreateRoomRequest request, Guid[] others, CancellationToken cancellationToken)
     {
         var key = request.Kind == RoomKind.Direct ? DirectKey(caller.UserId, others[0]) : null;
@@ -77,7 +77,7 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
                     cancellationToken);
                 if (inserted == 0)
                 {
-                    if (key is not null && await transaction.QuerySingleAsync<Guid?>(FindDirectSql, new { DirectKey = key }, cancellationToken) is { } existing)
+                    if (key is not null && await transaction.QuerySingleAsync<Guid?>(FindDirectSql, new { DirectKey = key, request.Scheme }, cancellationToken) is { } existing)
                         id = existing;
                     return;
                 }

@@ -1,8 +1,10 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
 using NSec.Cryptography;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Retention;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Devices;
@@ -229,6 +231,55 @@ public abstract class DeviceTests(TestServer server)
         foreach (var refused in replies.Where(reply => reply.StatusCode != HttpStatusCode.Created))
             await refused.ReadErrorAsync(413, ErrorCode.TooLarge);
         others.ForEach(device => device.Dispose());
+    }
+
+    [Fact]
+    public async Task Waiting_devices_end_with_their_session_and_approved_ones_stay()
+    {
+        await using var node = await server.DedicatedAsync(builder => Limit(builder, devices: 3), []);
+        await using var anna = await node.SignUpAsync();
+        using var first = await anna.AddDeviceAsync();
+        using var approved = await first.AddDeviceAsync();
+        // More private windows than an account has devices.
+        for (var i = 0; i < 5; i++)
+        {
+            using var waiting = await first.AddDeviceAsync(approved: false);
+            Assert.Equal(3, (await ListAsync(first)).Length);
+            (await waiting.Http.PostAsync("/v1/auth/logout", null)).EnsureSuccessStatusCode();
+            Assert.Equal(new[] { first.Id, approved.Id }.ToHashSet(), (await ListAsync(first)).Select(device => device.Id).ToHashSet());
+        }
+
+        (await approved.Http.PostAsync("/v1/auth/logout", null)).EnsureSuccessStatusCode();
+        Assert.Equal(2, (await ListAsync(first)).Length);
+        // The last of them lies in the table until the retention job has run.
+        Assert.Equal(1, await node.ScalarAsync<long>("select count(*) from devices where identity_signature is null"));
+        await node.Services.GetRequiredService<RetentionService>().RunOnceAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, await node.ScalarAsync<long>("select count(*) from devices where identity_signature is null"));
+        Assert.Equal(2, await node.ScalarAsync<long>("select count(*) from devices"));
+    }
+
+    [Fact]
+    public async Task The_oldest_waiting_device_gives_way_to_a_new_one_and_approved_ones_never_do()
+    {
+        await using var node = await server.DedicatedAsync(builder => Limit(builder, devices: 3), []);
+        await using var anna = await node.SignUpAsync();
+        using var first = await anna.AddDeviceAsync();
+        using var oldest = await first.AddDeviceAsync(approved: false);
+        node.Time.Advance(TimeSpan.FromDays(1));
+        using var refresh = await node.Http.PostAsJsonAsync("/v1/auth/refresh", new RefreshRequest(anna.Tokens.RefreshToken), Wire.Json);
+        anna.Use(await refresh.ReadAsync<TokenResponse>());
+        using var later = await first.AddDeviceAsync(approved: false);
+        using var newest = await first.AddDeviceAsync(approved: false);
+        var list = await ListAsync(first);
+        Assert.Equal(3, list.Length);
+        Assert.DoesNotContain(list, device => device.Id == oldest.Id);
+        await (await oldest.Http.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
+        await ApproveAsync(first, later);
+        await ApproveAsync(first, newest);
+        using var refused = await first.AddDeviceAsync(register: false);
+        using var response = await refused.Http.PostAsJsonAsync("/v1/devices", refused.Registration(approved: false, first: false), Wire.Json);
+        Assert.Contains("3 devices", (await response.ReadErrorAsync(413, ErrorCode.TooLarge)).Message, StringComparison.Ordinal);
+        Assert.Equal(3, (await ListAsync(first)).Length);
     }
 
     [Fact]

@@ -41,6 +41,22 @@ public abstract class RoomTests(TestServer server)
     }
 
     [Fact]
+    public async Task Two_people_have_one_direct_room_in_each_scheme()
+    {
+        var (anna, ben, _) = await ThreeAsync();
+        var shared = await anna.CreateRoomAsync([ben], kind: RoomKind.Direct);
+        var rooms = await Task.WhenAll(Enumerable.Range(0, 8).Select(async i =>
+        {
+            var (from, to) = i % 2 == 0 ? (anna, ben) : (ben, anna);
+            using var response = await from.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [to.Username], Scheme: Schemes.Mls10), Wire.Json);
+            return await response.ReadAsync<Room>();
+        }));
+        Assert.Equal(Schemes.Mls10, rooms.Select(room => (room.Id, room.Scheme)).Distinct().Single().Scheme);
+        Assert.NotEqual(shared.Id, rooms[0].Id);
+        Assert.Equal(shared.Id, (await ben.CreateRoomAsync([anna], kind: RoomKind.Direct)).Id);
+    }
+
+    [Fact]
     public async Task Creating_again_with_the_same_id_returns_the_room_and_a_strangers_attempt_is_refused()
     {
         var (anna, ben, carl) = await ThreeAsync();
