@@ -1,11 +1,19 @@
-/** The server's catalogue of what can go wrong, and two of the SDK's own: `SignedOut` and `NotReady`. */
+/** The server's catalogue of what can go wrong, and the SDK's own from `SignedOut` on. */
 export type ErrorCode =
   | "Internal" | "NotFound" | "Unauthenticated" | "Forbidden" | "Invalid" | "Conflict" | "WrongEpoch" | "EpochTooOld"
   | "TooLarge" | "RateLimited" | "Overloaded" | "Unavailable" | "Expired"
   /** The session is over; sign in again. */
   | "SignedOut"
   /** This device cannot do that yet: it waits for approval, or has not been let into the room's group. */
-  | "NotReady";
+  | "NotReady"
+  /** Somebody has no device that could read a message. */
+  | "NoDevice"
+  /** The account has as many devices as it may have, and all are approved: remove one of them. */
+  | "TooManyDevices"
+  /** The store on this device cannot be read or written: the message names the cause. What is retryable may work again, as when there is space. */
+  | "StoreFailed"
+  /** This platform lacks what the SDK needs, see `missingFeatures`. Nothing was sent. */
+  | "UnsupportedPlatform";
 
 /** An error as the server sends it. */
 export interface ErrorBody {
@@ -42,8 +50,14 @@ export class SecureMessagingError extends Error {
   }
 
   /** @internal The server did not answer: the outcome is unknown. */
-  static unreachable(cause?: unknown): SecureMessagingError {
-    return SecureMessagingError.of("Unavailable", "The server cannot be reached.", cause);
+  static unreachable(cause?: unknown, what = "The server cannot be reached"): SecureMessagingError {
+    const why = reasonOf(cause);
+    return SecureMessagingError.of("Unavailable", why === "" ? `${what}.` : `${what}: ${why}.`, cause);
+  }
+
+  /** @internal @param lasts Whether trying again is of no use. */
+  static store(message: string, cause?: unknown, lasts = false): SecureMessagingError {
+    return new SecureMessagingError({ code: "StoreFailed", message, retryable: !lasts }, cause);
   }
 
   /** @internal */
@@ -52,13 +66,23 @@ export class SecureMessagingError extends Error {
   }
 }
 
+/** @internal The innermost cause that says something. Node's fetch says "fetch failed" and hides why. */
+export function reasonOf(error: unknown): string {
+  let text = "";
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const { code } = at as NodeJS.ErrnoException;
+    text = at.message || (typeof code === "string" ? code : "") || text;
+  }
+  return text.replace(/\.$/, "");
+}
+
 const codes = new Set<string>([
   "Internal", "NotFound", "Unauthenticated", "Forbidden", "Invalid", "Conflict", "WrongEpoch", "EpochTooOld",
   "TooLarge", "RateLimited", "Overloaded", "Unavailable", "Expired",
 ]);
 
 function isRetryable(code: ErrorCode): boolean {
-  return code === "Internal" || code === "RateLimited" || code === "Overloaded" || code === "Unavailable";
+  return code === "Internal" || code === "RateLimited" || code === "Overloaded" || code === "Unavailable" || code === "StoreFailed";
 }
 
 /** @internal Reads an error of the server's own; undefined when the text is somebody else's. */
@@ -85,9 +109,9 @@ export const toBody = ({ code, message, retryable, retryAfterMs, currentEpoch }:
 });
 
 /** @internal Guesses from a status that came without a body of the server's own. */
-export function guessFromStatus(status: number): SecureMessagingError {
+export function guessFromStatus(status: number, what = "The server"): SecureMessagingError {
   // A bare 401 is a proxy's: only the server's own word may end a session.
   const code: ErrorCode = status === 404 ? "NotFound" : status === 413 ? "TooLarge" : status === 429 ? "RateLimited"
     : status === 502 || status === 503 || status === 504 ? "Unavailable" : "Internal";
-  return SecureMessagingError.of(code, `The server answered with status ${status}.`);
+  return SecureMessagingError.of(code, `${what} answered with status ${status} and without an error of its own: something stands in between, or the address is another server's.`);
 }

@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { createCipheriv } from "node:crypto";
+import { mkdtemp, readFile, rm, stat, truncate, writeFile, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { randomBytes } from "../src/bytes.js";
 import { FileStore } from "../src/store/file.js";
-import { MemoryStore, ordinal } from "../src/store/store.js";
+import { MemoryStore, ordinal, pack } from "../src/store/store.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 let folder: string;
@@ -61,7 +62,9 @@ describe("a file store", () => {
     for (let cut = length; cut < whole.length; cut += 7) {
       await writeFile(path, whole);
       await truncate(path, cut);
-      const again = await FileStore.open(path);
+      const said: string[] = [];
+      const again = await FileStore.open(path, { onTrouble: ({ message }) => said.push(message) });
+      expect(said.length).toBe(cut === length ? 0 : 1);
       expect([await again.get("a"), await again.get("b")]).toEqual([bytes("1"), bytes("1")]);
       await again.write(new Map([["a", bytes("3")]]));
       await again.close();
@@ -69,6 +72,111 @@ describe("a file store", () => {
       expect(await third.get("a")).toEqual(bytes("3"));
       await third.close();
     }
+  });
+
+  /** Where the records begin and end, after the header of 20 bytes. */
+  const recordsOf = (file: Buffer): Buffer[] => {
+    const found: Buffer[] = [];
+    for (let at = 20; at < file.length; at += 4 + file.readUInt32BE(at))
+      found.push(file.subarray(at, at + 4 + file.readUInt32BE(at)));
+    return found;
+  };
+
+  async function written(name: string, values: string[]): Promise<Buffer> {
+    const store = await FileStore.open(join(folder, name), { key });
+    for (const value of values)
+      await store.write(new Map([["k", bytes(value)]]));
+    await store.close();
+    return readFile(join(folder, name));
+  }
+
+  const key = randomBytes(32);
+
+  test("takes no record of another store, of another place, or of a state before, under the same key", async () => {
+    const whole = await written("a", ["0", "1", "2", "3"]);
+    const other = recordsOf(await written("b", ["0", "1", "2", "3"]));
+    const own = recordsOf(whole);
+    const header = whole.subarray(0, 20);
+    // The journal was set back to its third record and has gone on from there: what was its fourth then is not now.
+    await writeFile(join(folder, "c"), Buffer.concat([header, ...own.slice(0, 2)]));
+    const store = await FileStore.open(join(folder, "c"), { key });
+    await store.write(new Map([["k", bytes("another 2")]]));
+    await store.write(new Map([["k", bytes("another 3")]]));
+    await store.write(new Map([["k", bytes("another 4")]]));
+    await store.close();
+    const since = recordsOf(await readFile(join(folder, "c")));
+    for (const [what, records] of Object.entries({
+      "of another store, at the same place": [own[0]!, other[1]!, own[2]!, own[3]!],
+      "the first of another store": [other[0]!, ...own.slice(1)],
+      "exchanged": [own[0]!, own[2]!, own[1]!, own[3]!],
+      "twice": [own[0]!, own[1]!, own[1]!, own[2]!],
+      "left out": [own[0]!, own[2]!, own[3]!],
+      "of the same number, from before": [since[0]!, since[1]!, own[2]!, since[3]!, since[4]!],
+    })) {
+      await writeFile(join(folder, "mixed"), Buffer.concat([header, ...records]));
+      const opened = await FileStore.open(join(folder, "mixed"), { key, onTrouble: () => undefined }).then((found) => found.close().then(() => "opened"), (error: { code: string }) => error.code);
+      expect([what, opened]).toEqual([what, "Invalid"]);
+    }
+  });
+
+  test("takes no record of the journal that it had before it was written anew", async () => {
+    const path = join(folder, "s");
+    let store = await FileStore.open(path, { key });
+    await store.write(new Map([["old", bytes("1")]]));
+    const before = recordsOf(await readFile(path));
+    for (let i = 0; (await stat(path)).size > 400_000 || i < 30; i++)
+      await store.write(new Map([["k", randomBytes(65_536)], ["l", randomBytes(65_536)], ["m", randomBytes(65_536)]]));
+    await store.write(new Map([["old", null]]));
+    await store.close();
+    const file = await readFile(path);
+    const [first, ...rest] = recordsOf(file);
+    expect(before[0]!.equals(first!)).toBe(false);
+    await writeFile(path, Buffer.concat([file.subarray(0, 20), before[0]!, ...rest]));
+    await expect(FileStore.open(path, { key })).rejects.toMatchObject({ code: "Invalid" });
+    store = await FileStore.open(join(folder, "new"), { key });
+    await store.close();
+  });
+
+  test("reads the journal of the first layout, and binds it from then on", async () => {
+    const path = join(folder, "s");
+    const old = Buffer.concat([["a", "1"], ["a", "2"], ["b", "3"]].map(([name, value], number) => {
+      const nonce = randomBytes(12);
+      const cipher = createCipheriv("aes-256-gcm", key, nonce);
+      cipher.setAAD(Buffer.from(String(number)));
+      const body = Buffer.concat([nonce, cipher.update(pack([[name, bytes(value!)]])), cipher.final(), cipher.getAuthTag()]);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(body.length);
+      return Buffer.concat([length, body]);
+    }));
+    await writeFile(path, old);
+    const store = await FileStore.open(path, { key });
+    await store.write(new Map([["c", bytes("4")]]));
+    await store.close();
+    expect((await readFile(path)).subarray(0, 4).toString()).toBe("SMJ2");
+    const again = await FileStore.open(path, { key });
+    expect((await again.list("")).map(([name, value]) => [name, new TextDecoder().decode(value)])).toEqual([["a", "2"], ["b", "3"], ["c", "4"]]);
+    await again.close();
+  });
+
+  test("a full disk fails the write with a sentence, and the next one that finds space goes on where it was", async () => {
+    const path = join(folder, "s");
+    const store = await FileStore.open(path, { key });
+    await store.write(new Map([["a", bytes("1")]]));
+    const { file } = store as unknown as { file: FileHandle };
+    const append = file.appendFile.bind(file);
+    file.appendFile = async (data) => {
+      await append((data as Buffer).subarray(0, 7));
+      throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    };
+    for (let i = 0; i < 2; i++)
+      await expect(store.write(new Map([["a", bytes("2")]]))).rejects.toMatchObject({ code: "StoreFailed", retryable: true, message: expect.stringContaining("disk is full") as string });
+    expect(await store.get("a")).toEqual(bytes("1"));
+    file.appendFile = append;
+    await store.write(new Map([["b", bytes("3")]]));
+    await store.close();
+    const again = await FileStore.open(path, { key });
+    expect([await again.get("a"), await again.get("b")]).toEqual([bytes("1"), bytes("3")]);
+    await again.close();
   });
 
   test("does not grow without end", async () => {

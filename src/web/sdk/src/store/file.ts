@@ -2,33 +2,46 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { open, readFile, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { defer, type Deferred } from "../timing.js";
-import { SecureMessagingError } from "../errors.js";
+import { reasonOf, SecureMessagingError } from "../errors.js";
 import { MemoryStore, pack, unpack, type Changes } from "./store.js";
 
 /** A journal this many times as long as what is alive in it is written anew. */
 const compactionFactor = 4;
 const compactionFloor = 4 * 1024 * 1024;
+/** A journal begins with this and 16 random bytes that name it. A length of that many bytes no record of the first layout had. */
+const magic = Buffer.from("SMJ2");
+const headerLength = magic.length + 16;
 
 /** How to open a {@link FileStore}. */
 export interface FileStoreOptions {
   /** 32 bytes to encrypt with. Without it a key is generated into `<path>.key` (mode 0600): then whoever has both files has everything. */
   key?: Uint8Array;
+  /** Told what the store has dealt with: a write that a crash cut off, a journal that could not be written anew. The console by default. */
+  onTrouble?: (error: SecureMessagingError) => void;
 }
 
 /**
- * A store for Node: one file, an encrypted journal. Each write is one record (length, nonce, AES-256-GCM with the record's number as associated data), on disk when
- * `write` resolves; writes that wait at the same moment share one sync. A record that a crash cut off at the end counts as not written. Now and then the journal is
- * replaced, by rename, by one that holds only what is alive; until then deleted values stay in it, encrypted. What is alive is held in memory.
+ * A store for Node: one file, an encrypted journal. Each write is one record (length, nonce, AES-256-GCM), on disk when
+ * `write` resolves; its associated data are the journal's random name, the record's number and the tag of the record before it, so that a record counts only where it was written:
+ * one of another store, of another place or of an earlier journal is refused; writes that wait at the same moment share one sync. A record that a crash cut off at the end counts as not written. Now and then the journal is
+ * replaced, by rename, by one that holds only what is alive; until then deleted values stay in it, encrypted. What is alive is held in memory. A write that finds the disk full fails,
+ * and the next one that finds space goes on. An earlier state of the whole file is not told from the newest.
  */
 export class FileStore extends MemoryStore {
   private length = 0;
   private live = 0;
   private records = 0;
+  private name: Buffer = Buffer.alloc(0);
+  private lastTag: Buffer = Buffer.alloc(0);
+  /** Bytes of a write that failed may stand after the last record. */
+  private torn = false;
   private waiting: { changes: Changes; done: Deferred<void> }[] = [];
   private writing: Promise<void> | undefined;
   private broken: unknown;
 
-  private constructor(private readonly path: string, private readonly key: Uint8Array, private file: FileHandle) {
+  private compactAt = compactionFloor;
+
+  private constructor(private readonly path: string, private readonly key: Uint8Array, private file: FileHandle, private readonly onTrouble: (error: SecureMessagingError) => void) {
     super();
   }
 
@@ -43,8 +56,13 @@ export class FileStore extends MemoryStore {
       const key = options.key ?? await readOrCreateKey(`${path}.key`);
       if (key.length !== 32)
         throw SecureMessagingError.of("Invalid", "The store's key has 32 bytes.");
-      const store = new FileStore(path, key, await open(path, "a+", 0o600));
-      await store.load();
+      const store = new FileStore(path, key, await open(path, "a+", 0o600), options.onTrouble ?? ((error) => console.warn(`SecureMessaging: ${path}: ${error.message}`)));
+      try {
+        await store.load();
+      } catch (error) {
+        await store.file.close();
+        throw error;
+      }
       return store;
     } catch (error) {
       await freeLock(`${path}.lock`);
@@ -54,7 +72,7 @@ export class FileStore extends MemoryStore {
 
   override async write(changes: Changes): Promise<void> {
     if (this.broken !== undefined)
-      throw SecureMessagingError.of("Internal", "The store cannot be written.", this.broken);
+      throw SecureMessagingError.store(`The store cannot be written any more: ${reasonOf(this.broken)}. Open it again.`, this.broken, true);
     const done = defer<void>();
     this.waiting.push({ changes: new Map(changes), done });
     this.writing ??= this.drain();
@@ -77,25 +95,40 @@ export class FileStore extends MemoryStore {
         for (const { changes } of turn)
           for (const [key, value] of changes)
             all.set(key, value);
-        const record = this.seal(all, this.records);
+        if (this.torn)
+          await this.cutOff();
+        const { record, tag } = this.seal(all, this.name, this.records, this.lastTag);
+        this.torn = true;
         await this.file.appendFile(record);
         await this.file.datasync();
+        this.torn = false;
         this.records++;
+        this.lastTag = tag;
         this.length += record.length;
         this.apply(all);
-        if (this.length > compactionFloor && this.length > compactionFactor * this.live)
-          await this.compact();
+        if (this.length > this.compactAt && this.length > compactionFactor * this.live)
+          await this.tryCompact();
         for (const { done } of turn)
           done.resolve();
       } catch (error) {
-        // Part of a record may stand at the end; nothing may come after it. The next start drops it.
-        this.broken = error;
+        // Part of a record may stand at the end; nothing may come after it. Without space that can be mended; after other failures only the next start knows what is on the disk.
+        const full = this.torn && isFull(error);
+        if (!full)
+          this.broken = error;
+        const failed = SecureMessagingError.store(full ? "The disk is full: free some space." : `The store cannot be written: ${reasonOf(error)}.`, error, !full);
         for (const { done } of [...turn, ...this.waiting])
-          done.reject(error);
+          done.reject(failed);
         this.waiting = [];
       }
     }
     this.writing = undefined;
+  }
+
+  /** Takes away what a write that failed has left. */
+  private async cutOff(): Promise<void> {
+    await this.file.truncate(this.length);
+    await this.file.datasync();
+    this.torn = false;
   }
 
   /** @internal */
@@ -107,33 +140,68 @@ export class FileStore extends MemoryStore {
 
   private async load(): Promise<void> {
     const bytes = await readFile(this.path);
-    let offset = 0;
+    const named = bytes.subarray(0, magic.length).equals(magic.subarray(0, bytes.length));
+    if (named && bytes.length < headerLength) {
+      await this.begin();
+      return;
+    }
+    this.name = named ? bytes.subarray(magic.length, headerLength) : Buffer.alloc(0);
+    let offset = named ? headerLength : 0;
     while (offset + 4 <= bytes.length) {
       const end = offset + 4 + bytes.readUInt32BE(offset);
       if (end > bytes.length)
         break;
-      const changes = this.unseal(bytes.subarray(offset + 4, end), this.records);
+      const body = bytes.subarray(offset + 4, end);
+      const changes = this.unseal(body, named ? associated(this.name, this.records, this.lastTag) : Buffer.from(String(this.records)));
       if (!changes) {
         if (end < bytes.length || this.records === 0)
-          throw SecureMessagingError.of("Invalid", "The store cannot be read: another key, or a damaged file.");
+          throw SecureMessagingError.of("Invalid", "The store cannot be read: another key, a damaged file, or a record that was not written here.");
         break;
       }
       this.apply(changes);
       this.records++;
+      this.lastTag = Buffer.from(body.subarray(-16));
       offset = end;
     }
-    if (offset < bytes.length)
+    if (offset < bytes.length) {
+      this.onTrouble(SecureMessagingError.store(`The last ${bytes.length - offset} bytes are of a write that did not come to its end; they are dropped.`));
       await this.file.truncate(offset);
+    }
     this.length = offset;
+    // The first layout did not bind its records to the journal.
+    if (!named)
+      await this.compact();
+  }
+
+  /** An empty journal, or one whose beginning a crash has cut off before anything was in it. */
+  private async begin(): Promise<void> {
+    this.name = randomBytes(16);
+    await this.file.truncate(0);
+    await this.file.appendFile(Buffer.concat([magic, this.name]));
+    await this.file.datasync();
+    this.length = headerLength;
+  }
+
+  /** The journal as it is goes on when there is no space for another. */
+  private async tryCompact(): Promise<void> {
+    try {
+      await this.compact();
+      this.compactAt = compactionFloor;
+    } catch (error) {
+      if (!isFull(error))
+        throw error;
+      this.compactAt = this.length * 2;
+      this.onTrouble(SecureMessagingError.store("The journal could not be written anew, so it grows: the disk is full.", error));
+    }
   }
 
   private async compact(): Promise<void> {
+    const name = randomBytes(16);
+    const { record, tag } = this.seal(new Map(this.values), name, 0, Buffer.alloc(0));
     const next = await open(`${this.path}.new`, "w", 0o600);
     try {
-      const record = this.seal(new Map(this.values), 0);
-      await next.writeFile(record);
+      await next.writeFile(Buffer.concat([magic, name, record]));
       await next.datasync();
-      this.length = record.length;
     } finally {
       await next.close();
     }
@@ -141,23 +209,27 @@ export class FileStore extends MemoryStore {
     await syncDirectory(this.path);
     await this.file.close();
     this.file = await open(this.path, "a+", 0o600);
+    this.length = headerLength + record.length;
+    this.name = name;
+    this.lastTag = tag;
     this.records = 1;
   }
 
-  private seal(changes: Changes, number: number): Buffer {
+  private seal(changes: Changes, name: Buffer, number: number, lastTag: Buffer): { record: Buffer; tag: Buffer } {
     const nonce = randomBytes(12);
     const cipher = createCipheriv("aes-256-gcm", this.key, nonce);
-    cipher.setAAD(Buffer.from(String(number)));
-    const body = Buffer.concat([nonce, cipher.update(pack([...changes])), cipher.final(), cipher.getAuthTag()]);
+    cipher.setAAD(associated(name, number, lastTag));
+    const sealed = Buffer.concat([nonce, cipher.update(pack([...changes])), cipher.final()]);
+    const tag = cipher.getAuthTag();
     const length = Buffer.alloc(4);
-    length.writeUInt32BE(body.length);
-    return Buffer.concat([length, body]);
+    length.writeUInt32BE(sealed.length + tag.length);
+    return { record: Buffer.concat([length, sealed, tag]), tag };
   }
 
-  private unseal(body: Buffer, number: number): Changes | undefined {
+  private unseal(body: Buffer, data: Buffer): Changes | undefined {
     try {
       const decipher = createDecipheriv("aes-256-gcm", this.key, body.subarray(0, 12));
-      decipher.setAAD(Buffer.from(String(number)));
+      decipher.setAAD(data);
       decipher.setAuthTag(body.subarray(-16));
       return new Map(unpack<[string, Uint8Array | null][]>(Buffer.concat([decipher.update(body.subarray(12, -16)), decipher.final()])));
     } catch {
@@ -165,6 +237,10 @@ export class FileStore extends MemoryStore {
     }
   }
 }
+
+const associated = (name: Buffer, number: number, lastTag: Buffer): Buffer => Buffer.concat([name, Buffer.from(String(number)), lastTag]);
+
+const isFull = (error: unknown): boolean => ["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException).code ?? "");
 
 async function readOrCreateKey(path: string): Promise<Uint8Array> {
   try {
@@ -210,13 +286,24 @@ async function takeLock(path: string): Promise<void> {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST")
         throw error;
-      const [owner, since] = (await readFile(path, "utf8").catch(() => "")).split(" ").map(Number);
+      const [owner, since] = (await readLock(path)).split(" ").map(Number);
       if (held.has(resolve(path)) || (owner === process.pid ? Math.abs(since! - began()) < 5000 : owner! > 0 && isAlive(owner!)))
         break;
       await rm(path, { force: true });
     }
   }
   throw SecureMessagingError.of("Conflict", `Another process uses this store. If none does, delete ${path}.`);
+}
+
+async function readLock(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    // Freed in between.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      return "";
+    throw error;
+  }
 }
 
 async function freeLock(path: string): Promise<void> {
