@@ -62,3 +62,87 @@ test("writes take effect in the order of their asking, and none that was asked f
   expect(await store.get("later")).toEqual(bytes("y"));
   await store.close();
 });
+
+/** The connection, as the browser closes it: without asking. */
+const connectionOf = (store: IndexedDbStore) => (store as unknown as { database: IDBDatabase }).database;
+
+test("a connection that the browser closes is opened again, and nothing is lost", async () => {
+  const store = await IndexedDbStore.open("closed");
+  await store.write(new Map([["a", bytes("one")]]));
+  connectionOf(store).close();
+  expect(await store.get("a")).toEqual(bytes("one"));
+  connectionOf(store).close();
+  expect((await store.list("")).length).toBe(1);
+  connectionOf(store).close();
+  const all = Array.from({ length: 20 }, (_, i) => store.write(new Map([["a", bytes(String(i))], [`n/${i}`, bytes("x")]])));
+  await Promise.all(all);
+  expect(await store.get("a")).toEqual(bytes("19"));
+  expect((await store.list("n/")).length).toBe(20);
+  connectionOf(store).close();
+  await store.erase();
+  expect(await store.list("")).toEqual([]);
+  await store.close();
+  await expect(store.write(new Map([["a", bytes("late")]]))).rejects.toMatchObject({ code: "Unavailable" });
+});
+
+test("a connection that was closed while another opened the store is not opened again", async () => {
+  const first = await IndexedDbStore.openHeld("taken", () => undefined);
+  connectionOf(first).close();
+  const second = await IndexedDbStore.openHeld("taken", () => undefined);
+  connectionOf(first).close();
+  await expect(first.write(new Map([["a", bytes("one")]]))).rejects.toMatchObject({ code: "Conflict" });
+  await second.close();
+});
+
+test("data that the browser has deleted are said to be gone, once, and nothing is written into what is left", async () => {
+  const store = await IndexedDbStore.open("deleted");
+  await store.write(new Map([["a", bytes("one")]]));
+  let told: { code: string } | undefined;
+  store.onLost = (why) => { told = why; };
+  const connection = connectionOf(store);
+  connection.onversionchange = null;
+  connection.close();
+  await new Promise((resolve) => { indexedDB.deleteDatabase("deleted").onsuccess = resolve; });
+  await expect(store.write(new Map([["a", bytes("two")]]))).rejects.toMatchObject({ code: "StoreFailed", retryable: false });
+  expect(told).toMatchObject({ code: "StoreFailed" });
+  await expect(store.get("a")).rejects.toMatchObject({ code: "StoreFailed" });
+  await store.close();
+});
+
+test("a full disk is told with a sentence, and told to be over", async () => {
+  const store = await IndexedDbStore.open("full");
+  const states: (string | undefined)[] = [];
+  store.onState = (error) => states.push(error?.message);
+  const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(function (this: IDBObjectStore) {
+    throw new DOMException("no", "QuotaExceededError");
+  });
+  await expect(store.write(new Map([["a", bytes("one")]]))).rejects.toMatchObject({ code: "StoreFailed", retryable: true, message: expect.stringContaining("no space left") as string });
+  put.mockRestore();
+  await store.write(new Map([["a", bytes("two")]]));
+  expect(await store.get("a")).toEqual(bytes("two"));
+  expect(states).toEqual([expect.stringContaining("no space left"), undefined]);
+  await store.close();
+});
+
+test("a value that was damaged is said to be so", async () => {
+  const store = await IndexedDbStore.open("damaged");
+  await store.write(new Map([["a", bytes("one")]]));
+  await new Promise((resolve) => {
+    const transaction = connectionOf(store).transaction("values", "readwrite");
+    transaction.objectStore("values").put(new Uint8Array(40), "a");
+    transaction.oncomplete = resolve;
+  });
+  await expect(store.get("a")).rejects.toMatchObject({ code: "StoreFailed", retryable: false });
+  await store.close();
+});
+
+test("a database that does not open is an error after a while, not a wait for ever", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const open = vi.spyOn(indexedDB, "open").mockImplementation(() => ({}) as IDBOpenDBRequest);
+  const opening = expect(IndexedDbStore.open("never")).rejects.toMatchObject({ code: "StoreFailed", message: expect.stringContaining("does not open") as string });
+  await vi.waitFor(() => expect(open).toHaveBeenCalled());
+  await vi.advanceTimersByTimeAsync(11_000);
+  await opening;
+  open.mockRestore();
+  vi.useRealTimers();
+});

@@ -8,39 +8,44 @@ const secrets = "secrets";
 /** How values are laid out. A later version's are not touched. */
 const format = 1;
 
+/** A browser that has not opened its database by then will not: Safari, now and then, and another tab that does not give way. */
+const openWithinMs = 10_000;
+
 /**
  * A store in the browser's IndexedDB. Values are encrypted with AES-256-GCM under a WebCrypto key that cannot be exported and that IndexedDB keeps beside them:
  * a copy of the profile's files has it, a script that reads the database has only its use. Keys (ids of rooms, sequence numbers) are not encrypted.
  * A Web Lock keeps other tabs out; should one take the lock from a tab that was frozen, each write finds out, in its own transaction, and changes nothing.
+ * A connection that the browser closes, as in the background on iOS, is opened again when it is next needed. What cannot be stored is a `StoreFailed` that names the cause.
  */
 export class IndexedDbStore implements Store {
-  /** Told when another has opened the store meanwhile. @internal */
-  onLost: (() => void) | undefined;
+  /** Told when another has opened the store meanwhile, or it was deleted. @internal */
+  onLost: ((why: SecureMessagingError) => void) | undefined;
+  /** Told when writes begin to fail, and when they work again. @internal */
+  onState: ((error: SecureMessagingError | undefined) => void) | undefined;
   /** When the transaction of the last write that was asked for has begun. */
   private begun: Promise<void> = Promise.resolve();
+  private database: IDBDatabase | undefined;
+  private reopening: Promise<IDBDatabase> | undefined;
+  /** Why it cannot be used any more. */
+  private over: SecureMessagingError | undefined;
+  private failing = false;
 
-  private constructor(private readonly database: IDBDatabase, private key: CryptoKey, /** @internal Grows with each opening. */ readonly turn: number, private readonly release: () => void) {}
+  private constructor(private readonly name: string, private key: CryptoKey, /** @internal Grows with each opening. */ readonly turn: number, private readonly release: () => void) {}
 
   /**
    * Opens the store, or creates it.
    * @param name Of the database; one account each.
-   * @throws {@link SecureMessagingError} `Conflict` when another tab uses it.
+   * @throws {@link SecureMessagingError} `Conflict` when another tab uses it, `StoreFailed` when the browser does not open it, `UnsupportedPlatform` where it has no IndexedDB or Web Locks.
    */
   static async open(name = "secure-messaging"): Promise<IndexedDbStore> {
+    requireBrowserStore();
     return IndexedDbStore.openHeld(name, await lock(lockOf(name)));
   }
 
   /** Opens the store for whoever holds its lock. @internal */
   static async openHeld(name: string, release: () => void): Promise<IndexedDbStore> {
     try {
-      const opening = indexedDB.open(name, 1);
-      opening.onupgradeneeded = () => {
-        opening.result.createObjectStore(values);
-        opening.result.createObjectStore(secrets);
-      };
-      const database = await settled(opening);
-      // An application of a later version wants the database: it goes on without this one.
-      database.onversionchange = () => database.close();
+      const database = await openDatabase(name);
       const made = await newKey();
       const transaction = database.transaction(secrets, "readwrite", { durability: "strict" });
       const store = transaction.objectStore(secrets);
@@ -53,15 +58,17 @@ export class IndexedDbStore implements Store {
       if (!known)
         store.put(made, "key");
       await completed(transaction);
-      return new IndexedDbStore(database, (known as CryptoKey | undefined) ?? made, next, release);
+      const opened = new IndexedDbStore(name, (known as CryptoKey | undefined) ?? made, next, release);
+      opened.use(database);
+      return opened;
     } catch (error) {
       release();
-      throw error;
+      throw failure(error);
     }
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    const sealed = await settled<Uint8Array | undefined>(this.database.transaction(values).objectStore(values).get(key));
+    const sealed = await this.reading((store) => settled<Uint8Array | undefined>(store.get(key)));
     return sealed && this.open(key, sealed);
   }
 
@@ -69,20 +76,20 @@ export class IndexedDbStore implements Store {
     const end = `${prefix}\uffff`;
     const range = options.after === undefined ? IDBKeyRange.bound(prefix, end)
       : options.reverse ? IDBKeyRange.bound(prefix, options.after, false, true) : IDBKeyRange.bound(options.after, end, true, false);
-    const found: [string, Uint8Array][] = [];
-    const cursor = this.database.transaction(values).objectStore(values).openCursor(range, options.reverse ? "prev" : "next");
-    await new Promise<void>((resolve, reject) => {
+    const found = await this.reading((store) => new Promise<[string, Uint8Array][]>((resolve, reject) => {
+      const all: [string, Uint8Array][] = [];
+      const cursor = store.openCursor(range, options.reverse ? "prev" : "next");
       cursor.onerror = () => reject(cursor.error as DOMException);
       cursor.onsuccess = () => {
         const at = cursor.result;
-        if (!at || found.length >= (options.limit ?? Infinity)) {
-          resolve();
+        if (!at || all.length >= (options.limit ?? Infinity)) {
+          resolve(all);
           return;
         }
-        found.push([at.key as string, at.value as Uint8Array]);
+        all.push([at.key as string, at.value as Uint8Array]);
         at.continue();
       };
-    });
+    }));
     return Promise.all(found.map(async ([key, sealed]) => [key, await this.open(key, sealed)] as [string, Uint8Array]));
   }
 
@@ -90,78 +97,154 @@ export class IndexedDbStore implements Store {
     // Sealed first: a transaction closes by itself while nothing is asked of it.
     const { key: secret } = this;
     const sealing = Promise.all([...changes].map(async ([key, value]) => [key, value && await this.seal(key, value)] as const));
-    const begun = this.nextToBegin();
-    let done: Promise<void>;
-    try {
-      const [sealed] = await Promise.all([sealing, begun.before]);
+    await this.inTurn(sealing, (transaction, sealed) => {
       if (this.key !== secret)
         throw SecureMessagingError.of("Unavailable", "The store was erased meanwhile.");
-      done = this.inTurn((transaction) => {
-        const store = transaction.objectStore(values);
-        for (const [key, value] of sealed) {
-          if (value === null)
-            store.delete(key);
-          else
-            store.put(value, key);
-        }
-      }, options.relaxed ? "relaxed" : "strict");
-    } finally {
-      begun.resolve();
-    }
-    await done;
+      const store = transaction.objectStore(values);
+      for (const [key, value] of sealed) {
+        if (value === null)
+          store.delete(key);
+        else
+          store.put(value, key);
+      }
+    }, options.relaxed ? "relaxed" : "strict");
   }
 
   /** Takes everything away, and the key that it was encrypted under. @internal */
   async erase(): Promise<void> {
-    const begun = this.nextToBegin();
-    try {
-      const [key] = await Promise.all([newKey(), begun.before]);
-      await this.inTurn((transaction) => {
-        transaction.objectStore(values).clear();
-        transaction.objectStore(secrets).put(key, "key");
-      });
-      this.key = key;
-    } finally {
-      begun.resolve();
-    }
+    await this.inTurn(newKey(), (transaction, key) => {
+      transaction.objectStore(values).clear();
+      transaction.objectStore(secrets).put(key, "key");
+    }, "strict", (key) => { this.key = key; });
   }
 
   async close(): Promise<void> {
-    this.database.close();
+    this.over ??= SecureMessagingError.of("Unavailable", "The store is closed.");
+    this.database?.close();
     this.release();
   }
 
-  /** Writes take effect in the order in which they were asked for, however long each is sealed: a delete is sealed at once. */
-  private nextToBegin(): { before: Promise<void>; resolve(): void } {
-    const before = this.begun;
-    const { promise, resolve } = defer<void>();
-    this.begun = promise;
-    return { before, resolve: () => void before.then(resolve) };
+  private use(database: IDBDatabase): void {
+    this.database = database;
+    database.onclose = () => this.forget(database);
+    // An application of a later version wants the database, or a page deletes it: both wait for this one.
+    database.onversionchange = () => {
+      database.close();
+      this.lose(SecureMessagingError.of("Conflict", "A later version of the application has taken the store, or it was deleted."));
+    };
   }
 
-  /** A transaction that takes effect only while nobody else has opened the store since. */
-  private async inTurn(work: (transaction: IDBTransaction) => void, durability: IDBTransactionDurability = "strict"): Promise<void> {
-    let transaction: IDBTransaction;
-    try {
-      transaction = this.database.transaction([values, secrets], "readwrite", { durability });
-    } catch (error) {
-      throw SecureMessagingError.of("Unavailable", "The store is closed.", error);
+  private forget(database: IDBDatabase): void {
+    if (this.database === database)
+      this.database = undefined;
+  }
+
+  private lose(why: SecureMessagingError): SecureMessagingError {
+    if (!this.over) {
+      this.over = why;
+      this.onLost?.(why);
     }
+    return why;
+  }
+
+  private async connected(): Promise<IDBDatabase> {
+    if (this.over)
+      throw this.over;
+    return this.database ?? await (this.reopening ??= this.reopen().finally(() => { this.reopening = undefined; }));
+  }
+
+  /** The browser has closed the connection. What was in the database may be gone, too. */
+  private async reopen(): Promise<IDBDatabase> {
+    const database = await openDatabase(this.name);
+    const turn = await settled<unknown>(database.transaction(secrets).objectStore(secrets).get("turn"));
+    if (this.over || turn !== this.turn) {
+      database.close();
+      throw this.over ?? this.lose(turn === undefined
+        ? SecureMessagingError.store("The browser has deleted what was stored on this device.", undefined, true)
+        : SecureMessagingError.of("Conflict", "Another tab uses this store."));
+    }
+    this.use(database);
+    return database;
+  }
+
+  /** Begins a transaction on a connection that is open. Nothing may come between its beginning and its work: it would close. */
+  private async begin<T>(stores: string | string[], options: { durability?: IDBTransactionDurability } | undefined, work: (transaction: IDBTransaction) => T): Promise<{ result: T }> {
+    for (let again = false; ; again = true) {
+      const database = await this.connected();
+      let transaction: IDBTransaction;
+      try {
+        transaction = options ? database.transaction(stores, "readwrite", options) : database.transaction(stores);
+      } catch (error) {
+        // Closed, and no event has said so.
+        this.forget(database);
+        if (again || !isNamed(error, "InvalidStateError"))
+          throw error;
+        continue;
+      }
+      return { result: work(transaction) };
+    }
+  }
+
+  private async reading<T>(work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
+    for (let again = false; ; again = true) {
+      try {
+        return await (await this.begin(values, undefined, (transaction) => work(transaction.objectStore(values)))).result;
+      } catch (error) {
+        if (again || error instanceof SecureMessagingError || !isNamed(error, "AbortError", "InvalidStateError", "UnknownError"))
+          throw failure(error);
+        // The connection was closed under it.
+        this.database = undefined;
+      }
+    }
+  }
+
+  /**
+   * Writes, while nobody else has opened the store since. Writes take effect in the order in which they were asked for, however long each takes to make ready.
+   * @param alone Called when it has taken effect, before another begins.
+   */
+  private async inTurn<T>(ready: Promise<T>, work: (transaction: IDBTransaction, made: T) => void, durability: IDBTransactionDurability = "strict", alone?: (made: T) => void): Promise<void> {
+    const before = this.begun;
+    const begun = defer<void>();
+    this.begun = begun.promise;
     let lost = false;
-    const turn = transaction.objectStore(secrets).get("turn");
-    turn.onsuccess = () => {
-      lost = turn.result !== this.turn;
-      if (lost)
-        transaction.abort();
-    };
-    work(transaction);
     try {
-      await completed(transaction);
+      let done: Promise<void>;
+      try {
+        const [made] = await Promise.all([ready, before]);
+        ({ result: done } = await this.begin([values, secrets], { durability }, (transaction) => {
+          const turn = transaction.objectStore(secrets).get("turn");
+          turn.onsuccess = () => {
+            lost = turn.result !== this.turn;
+            if (lost)
+              transaction.abort();
+          };
+          try {
+            work(transaction, made);
+          } catch (error) {
+            transaction.abort();
+            throw error;
+          }
+          return completed(transaction);
+        }));
+        if (alone) {
+          await done;
+          alone(made);
+        }
+      } finally {
+        void before.then(begun.resolve);
+      }
+      await done;
     } catch (error) {
-      if (!lost)
-        throw error;
-      this.onLost?.();
-      throw SecureMessagingError.of("Conflict", "Another tab uses this store.", error);
+      const failed = lost ? this.lose(SecureMessagingError.of("Conflict", "Another tab uses this store.", error)) : failure(error);
+      if (failed.code === "StoreFailed") {
+        this.failing = true;
+        this.onState?.(failed);
+      }
+      throw failed;
+    }
+    if (this.failing) {
+      this.failing = false;
+      this.onState?.(undefined);
     }
   }
 
@@ -172,10 +255,62 @@ export class IndexedDbStore implements Store {
   }
 
   private async open(key: string, sealed: Uint8Array): Promise<Uint8Array> {
-    const plain = await crypto.subtle.decrypt(
-      { name: "AES-GCM", iv: copy(sealed.subarray(0, 12)), additionalData: utf8(key) }, this.key, copy(sealed.subarray(12)));
-    return new Uint8Array(plain);
+    try {
+      return new Uint8Array(await crypto.subtle.decrypt(
+        { name: "AES-GCM", iv: copy(sealed.subarray(0, 12)), additionalData: utf8(key) }, this.key, copy(sealed.subarray(12))));
+    } catch (error) {
+      throw SecureMessagingError.store("A value in the store is damaged and cannot be read.", error, true);
+    }
   }
+}
+
+/** @internal @throws `UnsupportedPlatform` */
+export function requireBrowserStore(): void {
+  if (typeof indexedDB === "undefined" || typeof navigator === "undefined" || !navigator.locks)
+    throw SecureMessagingError.of("UnsupportedPlatform", `This platform cannot keep a store: it lacks ${typeof indexedDB === "undefined" ? "IndexedDB" : "Web Locks"}. In a browser the page must have come over https:// or from localhost; elsewhere use another store.`);
+}
+
+const isNamed = (error: unknown, ...names: string[]): boolean => typeof error === "object" && error !== null && names.includes((error as { name?: string }).name ?? "");
+
+/** What went wrong, in a sentence. */
+function failure(error: unknown): SecureMessagingError {
+  if (error instanceof SecureMessagingError)
+    return error;
+  if (isNamed(error, "QuotaExceededError"))
+    return SecureMessagingError.store("There is no space left for this page's data: free some on the device or in the browser's settings.", error);
+  if (isNamed(error, "VersionError"))
+    return SecureMessagingError.of("Conflict", "The store was written by a later version.", error);
+  if (isNamed(error, "AbortError", "InvalidStateError"))
+    return SecureMessagingError.store("The browser has closed the store.", error);
+  return SecureMessagingError.store(`The browser's store failed: ${error instanceof Error || isNamed(error, "UnknownError") ? (error as Error).message || (error as Error).name : String(error)}.`, error);
+}
+
+function openDatabase(name: string): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    let blocked = false;
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(SecureMessagingError.store(blocked ? "Another tab of an earlier version keeps the store open: close it." : "The browser does not open its database. Load the page again, or restart the browser."));
+    }, openWithinMs);
+    const opening = indexedDB.open(name, 1);
+    opening.onupgradeneeded = () => {
+      opening.result.createObjectStore(values);
+      opening.result.createObjectStore(secrets);
+    };
+    opening.onblocked = () => { blocked = true; };
+    opening.onsuccess = () => {
+      clearTimeout(timer);
+      if (late)
+        opening.result.close();
+      else
+        resolve(opening.result);
+    };
+    opening.onerror = () => {
+      clearTimeout(timer);
+      reject(opening.error as DOMException);
+    };
+  });
 }
 
 /** @internal */
