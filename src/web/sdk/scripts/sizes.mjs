@@ -10,7 +10,7 @@ async function keyPackage() {
   const [identity, signature] = [await generateSigningKey(), await generateSigningKey()];
   const [userId, deviceId] = [newId(), newId()];
   const identitySignature = await signDevice(identity.privateKey, userId, deviceId, signature.publicKey);
-  return makeKeyPackage({ userId, deviceId, identityKey: identity.publicKey, identitySignature }, signature, 84);
+  return makeKeyPackage({ userId, deviceId, identityKey: identity.publicKey, identitySignature }, signature, 84, Date.now());
 }
 
 const row = (...cells) => console.log(cells.map((cell, i) => i === 0 ? String(cell).padEnd(34) : String(cell).padStart(9)).join(""));

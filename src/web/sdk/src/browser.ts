@@ -6,3 +6,6 @@ export type { Content, CustomContent, MalformedContent, NameContent, ReplyConten
 export type { DeviceInfo, SessionInfo } from "./devices.js";
 export type { PrivacySettings } from "./privacy.js";
 export type { Role, RoomKind } from "./wire.js";
+export { missingFeatures, type PlatformFeature } from "./platform.js";
+export type { ServerAddress } from "./net/http.js";
+export type { Warning, WarningArea } from "./warnings.js";

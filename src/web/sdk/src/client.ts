@@ -3,25 +3,25 @@ import { KeyPackages } from "./account/keyPackages.js";
 import { OwnDevice } from "./account/device.js";
 import { Account } from "./account.js";
 import { Devices, Sessions } from "./devices.js";
-import { SecureMessagingError } from "./errors.js";
+import { reasonOf, SecureMessagingError, toBody } from "./errors.js";
 import { Emitter } from "./events.js";
-import { Http } from "./net/http.js";
+import { Http, type ServerAddress } from "./net/http.js";
 import { HubLink, type Pushes } from "./net/hub.js";
 import { Session } from "./net/session.js";
 import { Privacy, type PrivacySettings } from "./privacy.js";
+import { requirePlatform } from "./platform.js";
 import { Rooms } from "./rooms.js";
 import type { Room } from "./room.js";
 import type { Context } from "./rooms/context.js";
 import { Dispatcher } from "./rooms/dispatcher.js";
 import { Outbox } from "./rooms/outbox.js";
-import { keys, MemoryStore, pack, read, type Store } from "./store/store.js";
+import { keys, MemoryStore, pack, read, type Changes, type Store } from "./store/store.js";
 import { Backoff, sleep } from "./timing.js";
+import { toConsole, Trouble, warningOf, type Warning } from "./warnings.js";
 import type { TokenResponse, UserKeys } from "./wire.js";
 
 /** Who and where. */
-export interface SignInOptions {
-  /** The server's address, `https://…` (`http://…` on one's own machine). */
-  url: string;
+export interface SignInOptions extends ServerAddress {
   /** 3 to 32 of `a-z 0-9 . _ -`; at sign-in also the e-mail address. */
   username: string;
   /** 10 characters at least. */
@@ -58,11 +58,14 @@ export interface ClientEvents {
   sendFailed: { roomId: string; id: string; error: SecureMessagingError };
   /** The session is over; sign in again with the same store to go on. */
   signedOut: undefined;
-  /** Something that should not happen did, and was dealt with. For a log. */
-  warning: { kind: string; roomId?: string; detail?: string };
+  /** Something failed, or should not have happened. What has no listener goes to the console. */
+  warning: Warning;
+  /** The client has stopped trying to connect; the error names the cause. What has no listener goes to the console. */
+  error: SecureMessagingError;
 }
 
 const headsEveryMs = 30_000;
+const clockMayDifferMs = 300_000;
 /** After a connect, so many milliseconds, more or less, before receipts are told and asked for. */
 const readsAfterMs = 2_000;
 
@@ -96,7 +99,13 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     const dispatcher = new Dispatcher((roomId) => this.rooms.core(roomId));
     this.context = outbox.context = dispatcher.context = {
       session, store, hub, device, outbox, dispatcher, people, privacy, keyPackages: new KeyPackages(device, session, store), closing: this.closing.signal,
-      fetchWelcomes: () => this.rooms.fetchWelcomes(), heal: () => this.heal(), warn: (warning) => this.emit("warning", warning),
+      fetchWelcomes: () => this.rooms.fetchWelcomes(), heal: () => this.heal(), warn: (warning) => this.warn(warning),
+      failed: (area, kind, about) => (error) => {
+        // What fails with the connection is said once, by the connection.
+        const withConnection = about?.retrying && area !== "connection" && !this.hub.isConnected && error instanceof SecureMessagingError && error.code === "Unavailable";
+        if (!this.closing.signal.aborted && !isSignedOut(error) && !withConnection)
+          this.warn(warningOf(area, kind, error, about));
+      },
     };
     this.rooms = new Rooms(this.context);
     this.rooms.onRoom = (room) => this.emit("room", room);
@@ -110,13 +119,15 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       this.emit("approved", undefined);
       this.inBackground(() => this.refreshDevice());
     };
+    device.onTrouble = (kind, error) => this.context.failed("device", kind)(error);
+    session.onTrouble = (kind, error, retrying) => this.context.failed("session", kind, { retrying })(error);
     session.onEnd = () => this.emit("signedOut", undefined);
     pushes.to = this.pushes();
   }
 
   /** Makes an account, and this its first device. @throws {@link SecureMessagingError} `Conflict` when the name is taken. */
   static signUp(options: SignUpOptions): Promise<SecureMessaging> {
-    return SecureMessaging.begin(options, "v1/auth/sign-up", { username: options.username, email: options.email, password: options.password });
+    return SecureMessaging.begin(options, options.email);
   }
 
   /**
@@ -124,12 +135,13 @@ export class SecureMessaging extends Emitter<ClientEvents> {
    * @throws {@link SecureMessagingError} `Unauthenticated` when name or password are wrong, `Conflict` when the store is another account's.
    */
   static signIn(options: SignInOptions): Promise<SecureMessaging> {
-    return SecureMessaging.begin(options, "v1/auth/token", { username: options.username, password: options.password });
+    return SecureMessaging.begin(options);
   }
 
   /** Goes on with the session of a store; works without a connection, too. Undefined when there is none: sign in. */
   static async resume(options: { store: Store }): Promise<SecureMessaging | undefined> {
-    const session = await Session.resume(options.store, (url) => new Http(url));
+    await requirePlatform();
+    const session = await Session.resume(options.store);
     if (!session)
       return undefined;
     const client = await SecureMessaging.start(session, options.store);
@@ -137,21 +149,84 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     return client;
   }
 
-  private static async begin(options: SignInOptions, path: string, body: unknown): Promise<SecureMessaging> {
+  /** All of it, or nothing: what fails for good on the way is taken back. What only waits for an answer goes on, here or after a {@link resume}. */
+  private static async begin(options: SignInOptions, email?: string): Promise<SecureMessaging> {
+    await requirePlatform();
     const store = options.store ?? new MemoryStore();
-    const http = new Http(options.url);
+    const http = new Http(options);
     const owner = await read<string>(store, "owner");
-    const tokens = await http.call<TokenResponse>("POST", path, body);
-    if (owner !== undefined && owner !== tokens.userId)
+    if (email !== undefined && owner !== undefined)
       throw SecureMessagingError.of("Conflict", "The store belongs to another account.");
-    await store.write(new Map([["owner", pack(tokens.userId)]]));
-    const client = await SecureMessaging.start(await Session.begin(tokens, options.url, store, http), store);
-    if (options.privacy)
-      await client.privacy.set(options.privacy);
-    await client.untilAnswered(() => client.context.device.reconcile());
-    await client.untilAnswered(() => client.context.keyPackages.topUp());
+    const isNew = email !== undefined;
+    const tokens = isNew ? await SecureMessaging.enterNew({ ...options, email }, store, http) : await SecureMessaging.enter(options, http);
+    let client: SecureMessaging | undefined;
+    try {
+      if (owner !== undefined && owner !== tokens.userId)
+        throw SecureMessagingError.of("Conflict", "The store belongs to another account.");
+      client = await SecureMessaging.start(await Session.begin(tokens, options, store, http), store);
+      if (options.privacy)
+        await client.privacy.set(options.privacy);
+      await client.untilAnswered(() => client!.context.device.reconcile());
+      await client.untilAnswered(() => client!.context.keyPackages.topUp());
+    } catch (error) {
+      await client?.stop();
+      throw await SecureMessaging.takeBack(error, tokens, http, isNew ? options.password : undefined, owner === undefined ? store : undefined);
+    }
     client.hub.start();
     return client;
+  }
+
+  private static enter({ username, password }: SignInOptions, http: Http): Promise<TokenResponse> {
+    return http.call<TokenResponse>("POST", "v1/auth/token", { username, password });
+  }
+
+  /** Signs up. When an earlier attempt from this store got no answer, the name may be taken by that very attempt: then the password tells. */
+  private static async enterNew(options: SignUpOptions, store: Store, http: Http): Promise<TokenResponse> {
+    const { username, email, password } = options;
+    const unanswered = await read<string>(store, keys.signUp) === username.toLowerCase();
+    await store.write(new Map([[keys.signUp, pack(username.toLowerCase())]]));
+    try {
+      return await http.call<TokenResponse>("POST", "v1/auth/sign-up", { username, email, password });
+    } catch (error) {
+      if (!(error instanceof SecureMessagingError) || error.retryable)
+        throw error;
+      const taken = error;
+      const tokens = unanswered && taken.code === "Conflict" ? await SecureMessaging.enter(options, http).catch((refused: unknown) => {
+        if (refused instanceof SecureMessagingError && refused.code === "Unauthenticated")
+          return undefined;
+        throw refused;
+      }) : undefined;
+      if (tokens)
+        return tokens;
+      await store.write(new Map([[keys.signUp, null]]));
+      throw taken;
+    }
+  }
+
+  /**
+   * Takes back what a sign-up or sign-in has done before it failed: the account, or the session. Returns the error to throw.
+   * @param password Of the account that is to go.
+   * @param store Where nothing of the account was before.
+   */
+  private static async takeBack(error: unknown, tokens: TokenResponse, http: Http, password: string | undefined, store: Store | undefined): Promise<unknown> {
+    const begun = error instanceof SecureMessagingError ? error : SecureMessagingError.of("StoreFailed", `The store on this device failed: ${reasonOf(error)}.`, error);
+    try {
+      if (password !== undefined)
+        await http.call("POST", "v1/me/delete", { password }, tokens.accessToken);
+      else
+        await http.call("POST", "v1/auth/logout", { refreshToken: tokens.refreshToken }, tokens.accessToken);
+      if (store) {
+        const gone: Changes = new Map([["owner", null], [keys.session, null], [keys.stock, null]]);
+        for (const prefix of [keys.device, keys.keyPackages])
+          for (const [key] of await store.list(prefix))
+            gone.set(key, null);
+        await store.write(gone);
+      }
+      return begun;
+    } catch (left) {
+      const what = password !== undefined ? "The account is there; it goes on after SecureMessaging.resume, or after signing in." : "The session was not ended on the server.";
+      return new SecureMessagingError({ ...toBody(begun), message: `${begun.message} ${what} (${reasonOf(left)})` }, error);
+    }
   }
 
   private static async start(session: Session, store: Store): Promise<SecureMessaging> {
@@ -225,11 +300,33 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   async close(): Promise<void> {
     if (this.closing.signal.aborted)
       return;
+    await this.stop();
+    await this.store.close();
+  }
+
+  private async stop(): Promise<void> {
     this.closing.abort(SecureMessagingError.of("Unavailable", "The client is closed."));
     await this.hub.close();
     await this.session.close();
     await Promise.allSettled([...this.background]);
-    await this.store.close();
+  }
+
+  private saidClock = false;
+
+  private checkClock(): void {
+    const ahead = Date.now() - this.session.http.now();
+    if (Math.abs(ahead) < clockMayDifferMs || this.saidClock)
+      return;
+    this.saidClock = true;
+    this.warn({ area: "device", kind: "clockWrong", retrying: false,
+      detail: `This device's clock is ${Math.round(Math.abs(ahead) / 60_000)} minutes ${ahead > 0 ? "ahead of" : "behind"} the server's. By weeks, it cannot add others to a group: set it right.` });
+  }
+
+  private warn(warning: Warning): void {
+    if (this.hears("warning"))
+      this.emit("warning", warning);
+    else
+      toConsole(warning);
   }
 
   private pushes(): Pushes {
@@ -250,6 +347,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
         // Of a connection that takes another's place nothing is known yet either.
         this.context.dispatcher.close();
         this.emit("connected", undefined);
+        this.checkClock();
         this.inBackground(() => this.refreshDevice());
         this.inBackground(() => this.followHeads());
       },
@@ -258,6 +356,13 @@ export class SecureMessaging extends Emitter<ClientEvents> {
         this.wasAway = true;
         this.context.dispatcher.close();
         this.emit("disconnected", undefined);
+      },
+      failed: (kind, error, retrying) => this.context.failed("connection", kind, { retrying })(error),
+      gaveUp: (error) => {
+        if (this.hears("error"))
+          this.emit("error", error);
+        else
+          console.error(error);
       },
     };
   }
@@ -292,15 +397,30 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   private refreshed = 0;
 
+  /** Until the device is registered and can be reached: nobody can write to one without KeyPackages. */
   private async refreshDevice(): Promise<void> {
     const turn = ++this.refreshed;
-    await this.context.device.reconcile();
-    await this.context.keyPackages.topUp();
-    await this.rooms.fetchWelcomes();
+    const trouble = new Trouble(this.context.failed("device", "notReachable", { retrying: true }));
+    const backoff = new Backoff(300_000);
+    for (;;) {
+      try {
+        await this.context.device.reconcile();
+        await this.context.keyPackages.topUp();
+        await this.rooms.fetchWelcomes();
+        break;
+      } catch (error) {
+        if (mayPass(error) || isSignedOut(error))
+          throw error;
+        trouble.met(error);
+      }
+      await backoff.wait(2000, this.closing.signal);
+      if (turn !== this.refreshed)
+        return;
+    }
     // Nobody tells a waiting device that it has been approved.
-    const backoff = new Backoff(5000);
+    const patience = new Backoff(5000);
     while (!this.context.device.identity && turn === this.refreshed) {
-      await backoff.wait(500, this.closing.signal);
+      await patience.wait(500, this.closing.signal);
       await this.context.device.reconcile();
     }
   }
@@ -308,34 +428,37 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   private heal(): void {
     this.healing ??= (async () => {
       await sleep(this.healBackoff.next(), this.closing.signal);
-      this.emit("warning", { kind: "healing", detail: "The device starts anew with other keys." });
+      this.warn({ area: "device", kind: "healing", retrying: true, detail: "The device starts anew with other keys." });
       await this.devices.rotate();
-    })().catch((error: unknown) => this.emit("warning", { kind: "healingFailed", detail: String(error) })).finally(() => { this.healing = undefined; });
+    })().catch(this.context.failed("device", "healingFailed", { retrying: true })).finally(() => { this.healing = undefined; });
   }
 
   /** Until it is done or the session is over. */
   private inBackground(work: () => Promise<void>): void {
-    const running = this.untilAnswered(work).catch(() => undefined).finally(() => this.background.delete(running));
+    const running = this.untilAnswered(work).catch(this.context.failed("device", "failed")).finally(() => this.background.delete(running));
     this.background.add(running);
   }
 
   private async untilAnswered(work: () => Promise<void>): Promise<void> {
     const backoff = new Backoff();
+    const trouble = new Trouble(this.context.failed("connection", "waitsForAnswer", { retrying: true }));
     for (;;) {
       try {
         await work();
         return;
       } catch (error) {
-        if (this.closing.signal.aborted || !(error instanceof SecureMessagingError) || (!error.retryable && error.code !== "Unauthenticated")) {
-          if (!this.closing.signal.aborted && !(error instanceof SecureMessagingError && error.code === "SignedOut"))
-            this.emit("warning", { kind: "failed", detail: error instanceof Error ? error.stack ?? error.message : String(error) });
+        if (this.closing.signal.aborted || !mayPass(error))
           throw error;
-        }
+        trouble.met(error);
         await backoff.wait(error.retryAfterMs, this.closing.signal);
       }
     }
   }
 }
+
+const isSignedOut = (error: unknown): boolean => error instanceof SecureMessagingError && error.code === "SignedOut";
+
+const mayPass = (error: unknown): error is SecureMessagingError => error instanceof SecureMessagingError && (error.retryable || error.code === "Unauthenticated");
 
 /** The hub is made before the client that it tells. */
 class PushesTo implements Pushes {
@@ -348,4 +471,6 @@ class PushesTo implements Pushes {
   welcomesWaiting: Pushes["welcomesWaiting"] = (...args) => this.to?.welcomesWaiting(...args);
   connected: Pushes["connected"] = () => this.to?.connected();
   lost: Pushes["lost"] = () => this.to?.lost();
+  failed: Pushes["failed"] = (...args) => this.to?.failed(...args);
+  gaveUp: Pushes["gaveUp"] = (error) => this.to?.gaveUp(error);
 }

@@ -11,6 +11,11 @@ export class Emitter<Events> {
     return () => all.delete(listener as (event: never) => void);
   }
 
+  /** @internal Whether somebody listens. */
+  hears(name: keyof Events): boolean {
+    return (this.listeners.get(name)?.size ?? 0) > 0;
+  }
+
   /** @internal */
   emit<K extends keyof Events>(name: K, event: Events[K]): void {
     for (const listener of [...this.listeners.get(name) ?? []]) {

@@ -18,3 +18,6 @@ export { Emitter } from "./events.js";
 export type { Role, RoomKind } from "./wire.js";
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
 export type * from "./tabs/shared.js";
+export { missingFeatures, type PlatformFeature } from "./platform.js";
+export type { ServerAddress } from "./net/http.js";
+export type { Warning, WarningArea } from "./warnings.js";

@@ -12,7 +12,7 @@ import type { SendOptions, Stored } from "./rooms/outbox.js";
 import { Receipts, type ReadSignal } from "./rooms/receipts.js";
 import { toMessage, type Message, type MessageRecord, type Sender } from "./rooms/records.js";
 import { keys, ordinal, read, unpack, pack } from "./store/store.js";
-import { defer } from "./timing.js";
+import { defer, ticks } from "./timing.js";
 import type { Role, RoomKind, WireMember } from "./wire.js";
 
 /** What a room tells. */
@@ -55,7 +55,7 @@ const typingLastsMs = 15_000;
 /** One room. Everything in it is encrypted and decrypted on this device. */
 export class Room extends Emitter<RoomEvents> {
   private arrived = defer<void>();
-  private typedAt = 0;
+  private typedAt = -Infinity;
   private readonly typists = new Map<string, number>();
   /** @internal */
   readonly receipts: Receipts;
@@ -101,6 +101,14 @@ export class Room extends Emitter<RoomEvents> {
     return this.core.state.earlier === true;
   }
 
+  /**
+   * Whether what is sent now can be read by somebody else: false while no other member has a device in the group, undefined until that is known. Sends wait for it in the outbox.
+   * Ask again at the events `epoch` and `members`. In a direct room whose other person is gone it stays false; in a group of one's own it is true.
+   */
+  get canBeRead(): boolean | undefined {
+    return this.core.canBeRead;
+  }
+
   /** The MLS epoch, when the device is in the group. */
   get epoch(): number | undefined {
     return this.core.group?.epoch;
@@ -108,9 +116,9 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Waits until {@link isReady}. @throws {@link SecureMessagingError} `NotReady` after so many milliseconds. */
   async whenReady(timeoutMs = 60_000): Promise<void> {
-    const until = Date.now() + timeoutMs;
+    const until = ticks() + timeoutMs;
     while (!this.isReady) {
-      if (Date.now() > until || this.core.hasEnded)
+      if (ticks() > until || this.core.hasEnded)
         throw SecureMessagingError.of("NotReady", "This device has not been let into the room's group.");
       const turn = defer<void>();
       const off = this.on("epoch", () => turn.resolve());
@@ -145,7 +153,7 @@ export class Room extends Emitter<RoomEvents> {
   async delete(target: Message, options?: SendOptions): Promise<Sent> {
     const sent = await this.post({ type: "delete", target: target.id }, options);
     // The server's part is a courtesy; it may have purged it already.
-    void sent.stored.then(() => this.context.hub.retract(this.id, target.seq)).catch(() => undefined);
+    void sent.stored.then(() => this.context.hub.retract(this.id, target.seq)).catch(this.context.failed("room", "notRetracted", { roomId: this.id }));
     return sent;
   }
 
@@ -169,9 +177,9 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Tells those who are connected that somebody types here, unless {@link Privacy} says not to; at most one signal every three seconds goes out. */
   async typing(): Promise<void> {
-    if (!this.context.privacy.settings.typing || Date.now() - this.typedAt < typingEveryMs)
+    if (!this.context.privacy.settings.typing || ticks() - this.typedAt < typingEveryMs)
       return;
-    this.typedAt = Date.now();
+    this.typedAt = ticks();
     await this.sendSignal({ type: "typing" });
   }
 
@@ -347,8 +355,7 @@ export class Room extends Emitter<RoomEvents> {
       await this.context.hub.signal(this.id, await sealSignal(group, utf8(JSON.stringify(value))));
       return true;
     } catch (error) {
-      if (!(error instanceof SecureMessagingError && error.retryable))
-        this.context.warn({ kind: "signalFailed", roomId: this.id, detail: String(error) });
+      this.context.failed("room", "signalNotSent", { roomId: this.id })(error);
       return false;
     }
   }

@@ -6,7 +6,7 @@ import { RoomCore, type CoreListener } from "./rooms/core.js";
 import { Keeper } from "./rooms/keeper.js";
 import { keys } from "./store/store.js";
 import { Mutex } from "./timing.js";
-import { schemeMls10, type PendingWelcome, type RoomHead, type RoomSummary } from "./wire.js";
+import { schemeMls10, type PendingWelcome, type RoomHead, type RoomSummary, type UserKeys } from "./wire.js";
 
 /** How to create a room. */
 export interface CreateRoomOptions {
@@ -37,7 +37,7 @@ export class Rooms {
 
   /** @internal */
   constructor(private readonly context: Context) {
-    const timer = setInterval(() => void this.tellDelivered().catch(() => undefined), deliveredEveryMs);
+    const timer = setInterval(() => void this.tellDelivered().catch(context.failed("room", "deliveryNotTold")), deliveredEveryMs);
     context.closing.addEventListener("abort", () => clearInterval(timer), { once: true });
   }
 
@@ -53,13 +53,14 @@ export class Rooms {
 
   /**
    * Creates a room with others in it, and its group with all their devices. @param usernames Of the others.
-   * @throws {@link SecureMessagingError} `NotFound` when one does not exist; `NotReady` on a device that waits for approval.
+   * @throws {@link SecureMessagingError} `NotFound` when one does not exist, `NoDevice` when one has no device that could read anything; `NotReady` on a device that waits
+   * for approval.
    */
   create(usernames: string[], options: CreateRoomOptions = {}): Promise<Room> {
     return this.found({ kind: "group", members: usernames, id: options.id ?? newId(), ...(options.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: options.timeToLiveSeconds }) }, options.name, options.id);
   }
 
-  /** The one room of this user and another. */
+  /** The one room of this user and another. @throws {@link SecureMessagingError} as {@link create}. */
   direct(username: string): Promise<Room> {
     return this.found({ kind: "direct", members: [username] }, undefined);
   }
@@ -99,28 +100,25 @@ export class Rooms {
     if (known)
       known.core.push(entries);
     else
-      void this.ensure(roomId).then((open) => open?.core.catchUp()).catch(() => undefined);
+      void this.ensure(roomId).then((open) => open?.core.catchUp()).catch(this.context.failed("room", "notOpened", { roomId }));
   }
 
   /** @internal */
   changed(roomId: string, change: "joined" | "left" | "deleted"): void {
     if (change === "joined")
-      void this.ensure(roomId).then((open) => open?.core.catchUp()).catch(() => undefined);
+      void this.ensure(roomId).then((open) => open?.core.catchUp()).catch(this.context.failed("room", "notOpened", { roomId }));
     else
       this.end(roomId, change);
   }
 
   /** @internal */
   signaled(roomId: string, signal: Uint8Array): void {
-    this.open.get(roomId)?.room.receiveSignal(signal).catch((error: unknown) => {
-      if (!this.context.closing.aborted)
-        this.context.warn({ kind: "signalFailed", roomId, detail: `A signal was not dealt with: ${String(error)}` });
-    });
+    void this.open.get(roomId)?.room.receiveSignal(signal).catch(this.context.failed("room", "signalNotRead", { roomId }));
   }
 
   /** @internal */
   resync(roomId: string): void {
-    void this.open.get(roomId)?.core.catchUp();
+    void this.open.get(roomId)?.core.catchUp().catch(this.context.failed("room", "notCaughtUp", { roomId }));
   }
 
   /** @internal Takes in the Welcomes that wait for this device. */
@@ -146,6 +144,8 @@ export class Rooms {
   private async found(request: { kind: "group" | "direct"; members: string[]; id?: string; timeToLiveSeconds?: number }, name: string | undefined, nameId?: string): Promise<Room> {
     if (!this.context.device.identity)
       throw SecureMessagingError.of("NotReady", "This device waits for approval by another.");
+    if (request.id === undefined || !this.open.has(request.id))
+      await this.requireReaders(request.members);
     const summary = await this.context.session.call<RoomSummary>("POST", "v1/rooms", { ...request, visible: false, scheme: schemeMls10 });
     const known = await this.ensure(summary.id, summary);
     if (!known)
@@ -165,6 +165,17 @@ export class Rooms {
       if (core.isReady && await room.receipts.catchUp())
         left--;
     }
+  }
+
+  /** Refuses before anything is made: what is written for people without a device could be read by them neither now nor later. */
+  private async requireReaders(usernames: string[]): Promise<void> {
+    const without: string[] = [];
+    for (let i = 0; i < usernames.length; i += 8)
+      for (const user of await Promise.all(usernames.slice(i, i + 8).map((name) => this.context.session.call<UserKeys>("GET", `v1/users/${encodeURIComponent(name)}/devices`))))
+        if (user.devices.length === 0)
+          without.push(user.username);
+    if (without.length > 0)
+      throw SecureMessagingError.of("NoDevice", `${without.join(", ")} ${without.length === 1 ? "has" : "have"} no device that can read messages yet: it takes one sign-in with an app that encrypts.`);
   }
 
   private end(id: string, change: "left" | "deleted"): void {
@@ -209,6 +220,8 @@ export class Rooms {
     // A group that nobody has founded, because whoever created the room went away.
     if (!core.group)
       keeper.kick(3000 + Math.random() * 3000);
+    else if (core.canBeRead === undefined)
+      keeper.kick(0);
     this.onRoom?.(opened.room);
     return opened;
   }
@@ -241,7 +254,7 @@ export class Rooms {
           this.open.delete(id);
         room().spoke();
         room().notify();
-        void this.context.outbox.drop(id).catch(() => undefined);
+        void this.context.outbox.drop(id).catch(this.context.failed("outbox", "notDropped", { roomId: id }));
         this.onEnded?.(id, change);
       },
     };

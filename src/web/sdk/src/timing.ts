@@ -1,23 +1,31 @@
 /* Waiting: backoff, wake-ups, one-at-a-time. */
 
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** Waits; rejects with the signal's reason when that comes first. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  await pause(ms, signal);
+  if (signal?.aborted)
+    throw signal.reason;
+}
+
+/** Waits, until the signal at most. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
     if (signal?.aborted) {
-      reject(signal.reason as Error);
+      resolve();
       return;
     }
     const timer = setTimeout(done, Math.max(0, ms));
     function done() {
-      signal?.removeEventListener("abort", stop);
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
       resolve();
     }
-    function stop() {
-      clearTimeout(timer);
-      reject(signal!.reason as Error);
-    }
-    signal?.addEventListener("abort", stop, { once: true });
+    signal?.addEventListener("abort", done, { once: true });
   });
 }
+
+/** Milliseconds by a clock that nobody sets: for waits. */
+export const ticks = (): number => performance.now();
 
 /** Full-jitter exponential backoff without an end: a random wait between zero and a ceiling that doubles from 100 ms. */
 export class Backoff {
@@ -38,6 +46,11 @@ export class Backoff {
   wait(atLeast: number | undefined, signal?: AbortSignal): Promise<void> {
     return sleep(this.next(atLeast ?? 0), signal);
   }
+
+  /** The same, until the signal at most. */
+  pause(atLeast: number | undefined, signal?: AbortSignal): Promise<void> {
+    return pause(this.next(atLeast ?? 0), signal);
+  }
 }
 
 /** Wakes one loop; any number of calls while it is busy count as one. */
@@ -57,12 +70,13 @@ export class Wakeup {
       const stop = () => early.abort();
       signal.addEventListener("abort", stop, { once: true });
       this.wake = stop;
-      await sleep(atMostMs, early.signal).catch(() => undefined);
+      await pause(atMostMs, early.signal);
       this.wake = undefined;
       signal.removeEventListener("abort", stop);
     }
     this.set = false;
-    signal.throwIfAborted();
+    if (signal.aborted)
+      throw signal.reason;
   }
 }
 
@@ -72,9 +86,15 @@ export class Mutex {
 
   run<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.last.then(work, work);
-    this.last = turn.catch(() => undefined);
+    this.last = turn;
+    handled(turn);
     return turn;
   }
+}
+
+/** Whoever holds the promise learns of its failure; until they ask, the runtime shall not take it for one that nobody handles. */
+export function handled(promise: Promise<unknown>): void {
+  promise.catch(() => undefined);
 }
 
 /** A promise and its ends. */
@@ -91,6 +111,6 @@ export function defer<T>(): Deferred<T> {
     resolve = yes;
     reject = no;
   });
-  promise.catch(() => undefined);
+  handled(promise);
   return { promise, resolve, reject };
 }

@@ -108,7 +108,7 @@ describe("a group", () => {
     const kp = await packageOf(mallory);
     const group = await foundBy(await newDevice(await newUser()));
     await expect(group.commit({ remove: [], add: [kp.message] })).rejects.toThrow(/credential/i);
-    expect(readKeyPackage(kp.message)?.deviceId).toBe(mallory.identity.deviceId);
+    expect(readKeyPackage(kp.message, Date.now())?.deviceId).toBe(mallory.identity.deviceId);
   });
 
   test("signals are read by members of the epoch, and only unaltered", async () => {

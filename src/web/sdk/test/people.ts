@@ -28,7 +28,7 @@ export async function newDevice(user: TestUser): Promise<TestDevice> {
   };
 }
 
-export const packageOf = (device: TestDevice): Promise<OwnKeyPackage> => makeKeyPackage(device.identity, device.signature, 28);
+export const packageOf = (device: TestDevice): Promise<OwnKeyPackage> => makeKeyPackage(device.identity, device.signature, 28, Date.now());
 
 export async function foundBy(device: TestDevice, generation = 0): Promise<Group> {
   return Group.found(groupIdOf(idBytes(newId()), generation), await packageOf(device));

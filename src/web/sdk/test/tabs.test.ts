@@ -183,7 +183,7 @@ test("a tab of an earlier version gives way and says so", async () => {
   const warnings: string[] = [];
   old.on("warning", ({ kind }) => warnings.push(kind));
   let status: { leader: boolean } | undefined;
-  const newer = await Share.join("versions", url, { told: (told) => { status = told; }, event: () => undefined }, shareVersion + 1);
+  const newer = await Share.join("versions", { url }, { told: (told) => { status = told; }, event: () => undefined }, shareVersion + 1);
   await vi.waitFor(() => expect(status).toMatchObject({ leader: true, username: "anna" }));
   expect(warnings).toEqual(["outdated"]);
   await expect(old.history(roomId)).rejects.toMatchObject({ code: "Conflict" });

@@ -27,6 +27,8 @@ export class OwnDevice {
   onApproved: (() => void) | undefined;
   /** There is an approval to confirm. */
   onOffer: (() => void) | undefined;
+  /** Something of the device's own could not be used. */
+  onTrouble: ((kind: string, error: unknown) => void) | undefined;
   private offer: DeviceRecord | undefined;
 
   private constructor(private record: DeviceRecord, private readonly session: Session, private readonly store: Store) {}
@@ -170,6 +172,8 @@ export class OwnDevice {
       await this.adopt({ ...this.record, registered: true });
       await this.takeNote(registered);
     } catch (error) {
+      if (error instanceof SecureMessagingError && error.code === "TooLarge")
+        throw SecureMessagingError.of("TooManyDevices", error.message, error);
       if (!(error instanceof SecureMessagingError) || (error.code !== "Conflict" && error.code !== "Invalid") || !identityKey)
         throw error;
       // Another device was first after all, with its own identity: this one waits.
@@ -235,7 +239,9 @@ export class OwnDevice {
       const seed = new Uint8Array(await suite.open(
         { recipientKey, enc: copy(sealed.subarray(0, 32)), info: this.transferInfo(this.id, this.record.signature.publicKey) }, copy(sealed.subarray(32))));
       return equal(await publicKeyOf(seed), identityKey) ? seed : undefined;
-    } catch {
+    } catch (error) {
+      // It takes part all the same; it only cannot approve others.
+      this.onTrouble?.("identityNotUnsealed", error);
       return undefined;
     }
   }

@@ -32,7 +32,9 @@ export class KeyPackages {
       const path = `v1/devices/${this.device.id}/key-packages`;
       const stock = await this.session.call<KeyPackageStock>("GET", path);
       const remembered = await read<{ lastResortAt: number }>(this.store, keys.stock);
-      const age = remembered ? Date.now() - remembered.lastResortAt : Infinity;
+      const now = this.session.http.now();
+      // One that was made in the future stems from a clock that was wrong.
+      const age = remembered && remembered.lastResortAt < now + 3_600_000 ? now - remembered.lastResortAt : Infinity;
       const needsLastResort = !stock.lastResort || (stock.lastResortUsed && age > lastResortEveryMs) || age > lifetimeDays / 3 * dayMs;
       const count = stock.available < low ? wanted - stock.available : 0;
       if (count === 0 && !needsLastResort)
@@ -46,8 +48,10 @@ export class KeyPackages {
 
   private async upload(identity: DeviceIdentity, count: number, withLastResort: boolean): Promise<void> {
     const changes: Changes = new Map();
+    // Others compare lifetimes with their clocks; of this device's the user may have made anything.
+    const now = this.session.http.now();
     const make = async (lastResort: boolean) => {
-      const made: StoredKeyPackage = { ...await makeKeyPackage(identity, this.device.signature, lifetimeDays), lastResort, madeAt: Date.now() };
+      const made: StoredKeyPackage = { ...await makeKeyPackage(identity, this.device.signature, lifetimeDays, now), lastResort, madeAt: now };
       changes.set(keys.keyPackage(toHex(made.reference)), pack(made));
       return toBase64(made.message);
     };
@@ -56,8 +60,8 @@ export class KeyPackages {
       keyPackages.push(await make(false));
     const lastResort = withLastResort ? await make(true) : undefined;
     if (withLastResort)
-      changes.set(keys.stock, pack({ lastResortAt: Date.now() }));
-    await this.forgetExpired(changes);
+      changes.set(keys.stock, pack({ lastResortAt: now }));
+    await this.forgetExpired(changes, now);
     await this.store.write(changes);
     await this.session.call<KeyPackageStock>("POST", `v1/devices/${this.device.id}/key-packages`, { keyPackages, ...(lastResort ? { lastResort } : {}) });
   }
@@ -67,9 +71,9 @@ export class KeyPackages {
   }
 
   /** Nobody can use it any more. A Welcome may come late, so there is a month on top. */
-  private async forgetExpired(changes: Changes): Promise<void> {
+  private async forgetExpired(changes: Changes, now: number): Promise<void> {
     for (const [key, value] of await this.store.list(keys.keyPackages))
-      if (Date.now() - unpack<StoredKeyPackage>(value).madeAt > (lifetimeDays + 30) * dayMs)
+      if (now - unpack<StoredKeyPackage>(value).madeAt > (lifetimeDays + 30) * dayMs)
         changes.set(key, null);
   }
 }

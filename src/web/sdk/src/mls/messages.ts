@@ -25,6 +25,9 @@ export interface OwnKeyPackage {
   signatureKey: Bytes;
 }
 
+/** A KeyPackage begins to live so much before it is made: ts-mls compares with the clock of the device that adds it, which may be behind. */
+const clocksBehindDays = 14;
+
 const capabilities = { versions: ["mls10" as const], ciphersuites: [suiteName as typeof suiteName], extensions: [], proposals: [], credentials: ["basic" as const] };
 
 export const encodeMessage = (message: MLSMessage): Bytes => copy(encodeMlsMessage(message));
@@ -62,12 +65,11 @@ export function welcomeReferences(bytes: Uint8Array): string[] {
   return message.welcome.secrets.map((secret) => toHex(secret.newMember));
 }
 
-/** Makes a KeyPackage that lives `days`. */
-export async function makeKeyPackage(identity: DeviceIdentity, signature: KeyPair, days: number): Promise<OwnKeyPackage> {
+/** Makes a KeyPackage that lives `days`. @param nowMs The time by the server's clock, which is the one that all members have in common. */
+export async function makeKeyPackage(identity: DeviceIdentity, signature: KeyPair, days: number, nowMs: number): Promise<OwnKeyPackage> {
   const cs = await suite();
-  const now = BigInt(Math.floor(Date.now() / 1000));
-  // An hour back, for clocks that are behind.
-  const lifetime = { notBefore: now - 3600n, notAfter: now + BigInt(days) * 86400n };
+  const now = BigInt(Math.floor(nowMs / 1000));
+  const lifetime = { notBefore: now - BigInt(clocksBehindDays) * 86400n, notAfter: now + BigInt(days) * 86400n };
   const { publicPackage, privatePackage } = await generateKeyPackageWithKey(
     { credentialType: "basic", identity: encodeCredential(identity) }, capabilities, lifetime, [],
     { signKey: signature.privateKey, publicKey: signature.publicKey }, cs);
@@ -80,11 +82,11 @@ export async function makeKeyPackage(identity: DeviceIdentity, signature: KeyPai
 }
 
 /** Whose KeyPackage it is; undefined when it cannot be read. Its signatures are checked when it is added. */
-export function readKeyPackage(message: Uint8Array): (DeviceIdentity & { signatureKey: Bytes; expired: boolean }) | undefined {
+export function readKeyPackage(message: Uint8Array, nowMs: number): (DeviceIdentity & { signatureKey: Bytes; expired: boolean }) | undefined {
   try {
     const { leafNode } = decodePackageMessage(message);
     const identity = leafNode.credential.credentialType === "basic" ? decodeCredential(leafNode.credential.identity) : undefined;
-    const now = BigInt(Math.floor(Date.now() / 1000));
+    const now = BigInt(Math.floor(nowMs / 1000));
     return identity && {
       ...identity, signatureKey: copy(leafNode.signaturePublicKey),
       expired: leafNode.lifetime.notBefore > now || leafNode.lifetime.notAfter <= now,

@@ -1,7 +1,8 @@
 import { HttpTransportType, HubConnectionBuilder, LogLevel, type HubConnection } from "@microsoft/signalr";
 import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
-import { readErrorBody, SecureMessagingError } from "../errors.js";
-import { Backoff, defer, sleep, type Deferred } from "../timing.js";
+import { readErrorBody, reasonOf, SecureMessagingError } from "../errors.js";
+import { Backoff, defer, sleep, ticks, type Deferred } from "../timing.js";
+import { Trouble } from "../warnings.js";
 import type { LogEntry, LogPage, RoomHead, SendAck, SendResult } from "../wire.js";
 import type { Session } from "./session.js";
 
@@ -15,6 +16,10 @@ export interface Pushes {
   welcomesWaiting(deviceId: string): void;
   connected(): void;
   lost(): void;
+  /** Something failed that is tried again, or that changes nothing. */
+  failed(kind: string, error: unknown, retrying: boolean): void;
+  /** There will be no connection any more. */
+  gaveUp(error: SecureMessagingError): void;
 }
 
 interface Connection {
@@ -37,11 +42,14 @@ export class HubLink {
   private live: Connection | undefined;
   private readonly closing = new AbortController();
   private running: Promise<void> | undefined;
+  private readonly trouble = new Trouble((error) => this.pushes.failed("notConnected", error, true));
 
   constructor(private readonly session: Session, private readonly pushes: Pushes, private readonly callTimeoutMs = 30_000) {}
 
   start(): void {
     this.running ??= this.run().catch((error: unknown) => {
+      if (error instanceof SecureMessagingError && !this.closing.signal.aborted && error.code !== "SignedOut")
+        this.pushes.gaveUp(error);
       this.ready.reject(error);
       this.ready = defer();
       this.ready.reject(error);
@@ -111,14 +119,15 @@ export class HubLink {
       while (!signal.aborted) {
         try {
           const next = await this.connect();
-          const since = Date.now();
+          this.trouble.over();
+          const since = ticks();
           const previous = current;
           current = next;
           this.publish(next);
           if (previous)
             await this.dispose(previous);
           await this.nextNeeded(next, signal);
-          const settled = Date.now() - since > settledMs;
+          const settled = ticks() - since > settledMs;
           if (settled)
             backoff.reset();
           if (settled || !next.isClosed)
@@ -128,6 +137,9 @@ export class HubLink {
             throw SecureMessagingError.signedOut();
           if (signal.aborted)
             break;
+          if (error instanceof SecureMessagingError && error.code === "UnsupportedPlatform")
+            throw error;
+          this.trouble.met(error);
           await backoff.wait(error instanceof SecureMessagingError ? error.retryAfterMs : undefined, signal);
           continue;
         }
@@ -148,13 +160,7 @@ export class HubLink {
   private async connect(): Promise<Connection> {
     // Single use, so that no token ever stands in a URL.
     const { ticket } = await this.session.call<{ ticket: string }>("POST", "v1/auth/ticket");
-    const hub = new HubConnectionBuilder()
-      .withUrl(`${this.session.http.base}/hubs/chat?ticket=${encodeURIComponent(ticket)}`, {
-        transport: HttpTransportType.WebSockets, skipNegotiation: true, withCredentials: false,
-      })
-      .withHubProtocol(new MessagePackHubProtocol())
-      .configureLogging(LogLevel.None)
-      .build();
+    const hub = this.build(ticket);
     hub.serverTimeoutInMilliseconds = 30_000;
     hub.keepAliveIntervalInMilliseconds = 10_000;
     const connection: Connection = { hub, closed: defer(), draining: defer(), isClosed: false };
@@ -165,7 +171,7 @@ export class HubLink {
     hub.on("KeyPackagesLow", (deviceId: string, available: number) => this.pushes.keyPackagesLow(deviceId, available));
     hub.on("WelcomesWaiting", (deviceId: string) => this.pushes.welcomesWaiting(deviceId));
     hub.on("Draining", (ms: number) => connection.draining.resolve(Math.min(Math.max(0, ms), 60_000)));
-    hub.on("SessionEnded", () => void this.session.end().catch(() => undefined));
+    hub.on("SessionEnded", () => void this.session.end().catch((error: unknown) => this.pushes.failed("sessionEndNotStored", error, false)));
     hub.onclose(() => this.markClosed(connection));
     const timeout = new AbortController();
     try {
@@ -175,10 +181,46 @@ export class HubLink {
       ]);
       return connection;
     } catch (error) {
-      void hub.stop().catch(() => undefined);
-      throw toError(error);
+      void this.stop(hub);
+      throw await this.whyNot(toError(error));
     } finally {
       timeout.abort(new Error("connected"));
+    }
+  }
+
+  private build(ticket: string): HubConnection {
+    try {
+      return new HubConnectionBuilder()
+        .withUrl(`${this.session.http.base}/hubs/chat?ticket=${encodeURIComponent(ticket)}`, {
+          transport: HttpTransportType.WebSockets, skipNegotiation: true, withCredentials: false,
+        })
+        .withHubProtocol(new MessagePackHubProtocol())
+        .configureLogging(LogLevel.None)
+        .build();
+    } catch (error) {
+      throw SecureMessagingError.of("UnsupportedPlatform", `There is no WebSocket here: ${reasonOf(error)}. In a server-side bundle, leave @secure-messaging/sdk and @microsoft/signalr out of it.`, error);
+    }
+  }
+
+  /** REST works and the WebSocket does not. A browser does not say why; the server does, to a POST, which carries the page's origin as the upgrade does. */
+  private async whyNot(error: SecureMessagingError): Promise<SecureMessagingError> {
+    const { location } = globalThis as { location?: { origin?: string } };
+    if (error.code !== "Unavailable" || !location?.origin)
+      return error;
+    try {
+      await this.session.http.call("POST", "hubs/chat");
+    } catch (refusal) {
+      if (refusal instanceof SecureMessagingError && refusal.code === "Forbidden")
+        return SecureMessagingError.of("Unavailable", `The server does not let pages of ${location.origin} connect: its setting Server:AllowedOrigins does not name that origin.`, error);
+    }
+    return error;
+  }
+
+  private async stop(hub: HubConnection): Promise<void> {
+    try {
+      await hub.stop();
+    } catch (error) {
+      this.pushes.failed("notStopped", error, false);
     }
   }
 
@@ -225,7 +267,7 @@ export class HubLink {
 
   private async dispose(connection: Connection): Promise<void> {
     this.markClosed(connection);
-    await connection.hub.stop().catch(() => undefined);
+    await this.stop(connection.hub);
   }
 }
 
@@ -241,8 +283,9 @@ function toError(error: unknown): SecureMessagingError {
       if (body)
         return new SecureMessagingError(body);
     } catch {
-      // Not the server's.
+      // Text of another origin that has a brace in it.
+      return SecureMessagingError.unreachable(error, "The connection to the hub failed");
     }
   }
-  return SecureMessagingError.unreachable(error);
+  return SecureMessagingError.unreachable(error, "The connection to the hub failed");
 }

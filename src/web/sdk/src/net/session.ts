@@ -1,11 +1,12 @@
 import { SecureMessagingError } from "../errors.js";
 import { keys, pack, read, type Store } from "../store/store.js";
 import { Backoff } from "../timing.js";
+import { Trouble } from "../warnings.js";
 import type { TokenResponse } from "../wire.js";
-import type { Http, Method } from "./http.js";
+import { Http, type Method, type ServerAddress } from "./http.js";
 
 export interface StoredSession {
-  url: string; userId: string; username: string; sessionId: string;
+  url: string; allowInsecureHttp?: boolean; userId: string; username: string; sessionId: string;
   accessToken?: string; accessIssuedAt: number; accessExpiresAt: number; refreshToken?: string;
 }
 
@@ -18,18 +19,21 @@ export class Session {
   private readonly closing = new AbortController();
   /** Told once, when the session is over. */
   onEnd: (() => void) | undefined;
+  /** What keeps the token from being renewed, or the session's end from being stored. */
+  onTrouble: ((kind: string, error: unknown, retrying: boolean) => void) | undefined;
+  private readonly trouble = new Trouble((error) => this.onTrouble?.("notRenewed", error, true));
 
   private constructor(private current: StoredSession, private readonly store: Store, readonly http: Http) {}
 
-  static async begin(tokens: TokenResponse, url: string, store: Store, http: Http): Promise<Session> {
-    const stored = toStored(tokens, url);
-    await store.write(new Map([[keys.session, pack(stored)]]));
+  static async begin(tokens: TokenResponse, address: ServerAddress, store: Store, http: Http): Promise<Session> {
+    const stored = toStored(tokens, address);
+    await store.write(new Map([["owner", pack(tokens.userId)], [keys.session, pack(stored)], [keys.signUp, null]]));
     return new Session(stored, store, http);
   }
 
-  static async resume(store: Store, makeHttp: (url: string) => Http): Promise<Session | undefined> {
+  static async resume(store: Store): Promise<Session | undefined> {
     const stored = await read<StoredSession>(store, keys.session);
-    return stored?.refreshToken === undefined ? undefined : new Session(stored, store, makeHttp(stored.url));
+    return stored?.refreshToken === undefined ? undefined : new Session(stored, store, new Http(stored));
   }
 
   get userId(): string {
@@ -94,7 +98,8 @@ export class Session {
   /** Lets a renewal that is under way come to its end, so that its reply is not lost. */
   async close(): Promise<void> {
     this.closing.abort(SecureMessagingError.of("Unavailable", "The client is closed."));
-    await this.renewal?.catch(() => undefined);
+    if (this.renewal)
+      await Promise.allSettled([this.renewal]);
   }
 
   private async renew(): Promise<string> {
@@ -105,15 +110,18 @@ export class Session {
         // Whoever has lost the store to another must not use up the other's token: then this write fails.
         await this.store.write(new Map([[keys.session, pack(this.current)]]));
         const tokens = await this.http.call<TokenResponse>("POST", "v1/auth/refresh", { refreshToken: this.current.refreshToken });
-        const next = toStored(tokens, this.current.url);
+        const next = toStored(tokens, this.current);
         await this.store.write(new Map([[keys.session, pack(next)]]));
         this.current = next;
+        this.trouble.over();
         return next.accessToken!;
       } catch (error) {
         if (error instanceof SecureMessagingError && error.code === "Unauthenticated") {
           await this.end();
           throw SecureMessagingError.signedOut();
         }
+        if (!this.closing.signal.aborted)
+          this.trouble.met(error);
         wait = error instanceof SecureMessagingError ? error.retryAfterMs : undefined;
       }
       await backoff.wait(wait, this.closing.signal);
@@ -121,10 +129,10 @@ export class Session {
   }
 }
 
-function toStored(tokens: TokenResponse, url: string): StoredSession {
+function toStored(tokens: TokenResponse, { url, allowInsecureHttp }: ServerAddress): StoredSession {
   const now = Date.now();
   return {
-    url, userId: tokens.userId, username: tokens.username, sessionId: tokens.sessionId, accessToken: tokens.accessToken,
+    url, ...(allowInsecureHttp ? { allowInsecureHttp } : {}), userId: tokens.userId, username: tokens.username, sessionId: tokens.sessionId, accessToken: tokens.accessToken,
     accessIssuedAt: now, accessExpiresAt: now + tokens.expiresIn * 1000, refreshToken: tokens.refreshToken,
   };
 }

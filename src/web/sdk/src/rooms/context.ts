@@ -5,6 +5,7 @@ import type { Privacy } from "../privacy.js";
 import type { HubLink } from "../net/hub.js";
 import type { Session } from "../net/session.js";
 import type { Store } from "../store/store.js";
+import type { Warn, WarningArea } from "../warnings.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { Outbox } from "./outbox.js";
 
@@ -25,5 +26,7 @@ export interface Context {
   fetchWelcomes(): Promise<void>;
   /** The group of some room cannot be followed any more: start the device anew. */
   heal(): void;
-  warn(warning: { kind: string; roomId?: string; detail?: string }): void;
+  warn: Warn;
+  /** Makes what deals with a failure by saying it. What the client's own closing has stopped is no failure, and a session that is over has its own event. */
+  failed(area: WarningArea, kind: string, about?: { roomId?: string; retrying?: boolean }): (error: unknown) => void;
 }

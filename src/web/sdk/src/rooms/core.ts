@@ -4,6 +4,7 @@ import { Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { welcomeReferences } from "../mls/messages.js";
 import { keys, read, unpack, type Changes, type WriteOptions } from "../store/store.js";
 import { Backoff, Mutex } from "../timing.js";
+import { Trouble } from "../warnings.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../wire.js";
 import type { Context } from "./context.js";
 import { Draft, loadGroup } from "./draft.js";
@@ -70,7 +71,10 @@ export class RoomCore {
     let group: Group | undefined;
     try {
       group = await loadGroup(context.store, id);
-    } catch {
+    } catch (error) {
+      if (error instanceof SecureMessagingError)
+        throw error;
+      context.failed("store", "groupUnreadable", { roomId: id, retrying: true })(error);
       state = { ...state, broken: { seq: state.cursor ?? 0, why: "chain", since: Date.now() } };
     }
     const core: RoomCore = new RoomCore(
@@ -113,6 +117,27 @@ export class RoomCore {
   async newestOwn(): Promise<number | undefined> {
     const newest = await this.context.store.list(keys.messages(this.id), { reverse: true, limit: 20 });
     return newest.map(([, value]) => unpack<MessageRecord>(value)).find((record) => record.mine && record.content.type !== "name")?.seq;
+  }
+
+  /**
+   * Whether somebody else has a device in the group that can read what is encrypted now; undefined until it is known who is in the room. In a group of one's own nobody else
+   * shall read it.
+   */
+  get canBeRead(): boolean | undefined {
+    const { group, current: { kind, others } } = this;
+    if (group === undefined || group.leaves().some((leaf) => leaf.userId !== this.context.session.userId))
+      return group && true;
+    return others === undefined ? undefined : others === 0 && kind === "group";
+  }
+
+  /** How many other people are in the room, as the directory says. */
+  async learnOthers(count: number): Promise<void> {
+    if (this.current.others === count || this.ended)
+      return;
+    await this.exclusively(async (draft) => {
+      draft.state.others = count;
+      draft.after.push(() => this.listener.roster(), () => this.context.dispatcher.wake(this.id));
+    });
   }
 
   /** Runs alone, with a draft that is stored as a whole when `work` returns true. */
@@ -176,7 +201,7 @@ export class RoomCore {
       draft.setPending(undefined);
       draft.setWelcome(undefined);
       draft.delete(keys.room(this.id));
-    }).catch(() => undefined).then(() => this.listener.ended(change));
+    }).catch(this.context.failed("store", "endNotStored", { roomId: this.id })).then(() => this.listener.ended(change));
   }
 
   /**
@@ -188,8 +213,9 @@ export class RoomCore {
     let references: string[] = [];
     try {
       references = welcomeReferences(message);
-    } catch {
+    } catch (error) {
       // It can be read by nobody.
+      this.context.failed("room", "welcomeUnreadable", { roomId: this.id })(error);
     }
     for (const reference of references) {
       const own = await this.context.keyPackages.find(reference);
@@ -201,7 +227,7 @@ export class RoomCore {
           used.set(keys.keyPackage(reference), null);
         break;
       } catch (error) {
-        this.context.warn({ kind: "welcomeRefused", roomId: this.id, detail: error instanceof Error ? error.message : "" });
+        this.context.failed("room", "welcomeRefused", { roomId: this.id })(error);
       }
     }
     if (joined && toHex(joined.id) !== toHex(groupIdOf(idBytes(this.id), pending.generation)))
@@ -255,9 +281,11 @@ export class RoomCore {
 
   private async loop(): Promise<void> {
     const backoff = new Backoff();
+    const trouble = new Trouble(this.context.failed("room", "logFailed", { roomId: this.id, retrying: true }));
     while (this.goesOn) {
       try {
         await this.step();
+        trouble.over();
         backoff.reset();
       } catch (error) {
         this.dirty = true;
@@ -267,9 +295,8 @@ export class RoomCore {
         }
         if (error instanceof SecureMessagingError && error.code === "SignedOut")
           return;
-        if (!(error instanceof SecureMessagingError))
-          this.context.warn({ kind: "logFailed", roomId: this.id, detail: String(error) });
-        await backoff.wait(error instanceof SecureMessagingError ? error.retryAfterMs : undefined, this.context.closing).catch(() => undefined);
+        trouble.met(error);
+        await backoff.pause(error instanceof SecureMessagingError ? error.retryAfterMs : undefined, this.context.closing);
       }
     }
   }
@@ -300,7 +327,7 @@ export class RoomCore {
       const { state } = draft;
       if (page) {
         if (state.cursor !== undefined && page.headSeq < state.cursor)
-          this.context.warn({ kind: "logRewound", roomId: this.id, detail: `The server's log ends at ${page.headSeq}; this device has read it to ${state.cursor}.` });
+          this.context.warn({ area: "room", kind: "logRewound", roomId: this.id, retrying: false, detail: `The server's log ends at ${page.headSeq}; this device has read it to ${state.cursor}.` });
         if (state.cursor !== undefined && page.firstSeq > state.high + 1)
           await this.passGap(draft, page.firstSeq);
         // What lies between has expired, or stems from before this user came.

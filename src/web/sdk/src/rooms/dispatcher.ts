@@ -1,7 +1,8 @@
 import { encodeContent, pad } from "../content.js";
-import { readErrorBody, SecureMessagingError, type ErrorBody } from "../errors.js";
+import { readErrorBody, SecureMessagingError, toBody, type ErrorBody } from "../errors.js";
 import { keys } from "../store/store.js";
 import { Backoff } from "../timing.js";
+import { Trouble } from "../warnings.js";
 import { limits } from "../wire.js";
 import type { Context } from "./context.js";
 import type { RoomCore } from "./core.js";
@@ -9,6 +10,8 @@ import { canFollow } from "./entries.js";
 import type { Tracked } from "./outbox.js";
 
 const itemsPerBatch = 32;
+/** So often the server may answer one item with an error of its own before it is given up; then a person decides. */
+const mostInternal = 8;
 
 /**
  * Brings what waits in the {@link Outbox} to the server. An item is encrypted for one epoch, stored, and then sent with the same bytes and the same id until the server says yes or no:
@@ -54,12 +57,17 @@ export class Dispatcher {
   private async pump(roomId: string): Promise<void> {
     const { closing } = this.context;
     const backoff = new Backoff();
+    const trouble = new Trouble(this.context.failed("outbox", "outboxFailed", { roomId, retrying: true }));
     let atOnce = itemsPerBatch;
     while (!closing.aborted) {
       this.again.delete(roomId);
       const core = this.coreOf(roomId);
       if (!this.isOpen || !core?.isReady)
         return;
+      if (!core.canBeRead) {
+        this.sayUnread(core);
+        return;
+      }
       let wait: number | undefined;
       try {
         const batch = await this.prepare(core, atOnce);
@@ -72,20 +80,50 @@ export class Dispatcher {
           continue;
         }
         if (!error) {
+          trouble.over();
           backoff.reset();
           continue;
         }
+        if (error.code === "Internal") {
+          // Perhaps one of them alone is to blame.
+          atOnce = 1;
+          if (await this.givesUp(core, batch[0]!, new SecureMessagingError(error)))
+            continue;
+        }
+        trouble.met(new SecureMessagingError(error));
         wait = error.retryAfterMs;
       } catch (error) {
         if (error instanceof SecureMessagingError && error.code === "SignedOut")
           return;
         if (error instanceof SecureMessagingError)
           wait = error.retryAfterMs;
-        else if (!closing.aborted)
-          this.context.warn({ kind: "outboxFailed", roomId, detail: error instanceof Error ? error.stack ?? error.message : String(error) });
+        if (this.isOpen && core.isReady)
+          trouble.met(error);
       }
-      await backoff.wait(wait, closing).catch(() => undefined);
+      await backoff.pause(wait, closing);
     }
+  }
+
+  /** An item that the server answers with an error of its own, time and again, while it answers other calls, would hold up everything behind it. */
+  private async givesUp(core: RoomCore, item: Tracked, error: SecureMessagingError): Promise<boolean> {
+    item.internal = (item.internal ?? 0) + 1;
+    if (item.internal < mostInternal || !this.context.outbox.holds(item))
+      return false;
+    // Other calls are answered, and the log does not hold it.
+    await core.catchUp();
+    if (this.context.outbox.holds(item))
+      await this.context.outbox.fail(item, error);
+    return true;
+  }
+
+  private readonly saidUnread = new Set<string>();
+
+  /** Once for each room and start: what waits could be read by nobody. */
+  private sayUnread(core: RoomCore): void {
+    if (core.canBeRead === undefined || this.saidUnread.has(core.id))
+      return;
+    this.saidUnread.add(core.id);
+    this.context.warn({ area: "outbox", kind: "nobodyCanRead", roomId: core.id, retrying: true, detail: "No other member of the room has a device that can read. What is sent waits for one." });
   }
 
   /** Sends a batch, and settles what a definite no to the whole of it means. */
@@ -93,6 +131,8 @@ export class Dispatcher {
     try {
       return await this.send(core, batch);
     } catch (error) {
+      if (error instanceof SecureMessagingError && error.code === "Internal")
+        return toBody(error);
       if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "Unauthenticated" || error.code === "SignedOut")
         throw error;
       if (batch.length > 1)
@@ -160,12 +200,12 @@ export class Dispatcher {
       }
       const body = readErrorBody(error);
       if (!body || body.retryable || body.code === "Unauthenticated")
-        return body ?? { code: "Internal", message: "", retryable: true };
+        return body ?? { code: "Internal", message: "The server's answer to a send cannot be read.", retryable: true };
       const { epoch } = item;
       await this.refused(core, item, new SecureMessagingError(body));
       // What comes after it was encrypted for the same epoch; it must not overtake. A server that does not want the epoch that its own log has come to is asked with pauses.
       if (body.code === "EpochTooOld" || body.code === "WrongEpoch")
-        return core.group?.epoch === epoch ? { code: "Unavailable", message: "", retryable: true } : undefined;
+        return core.group?.epoch === epoch ? { code: "Unavailable", message: "The server wants another epoch than the one that its own log has come to.", retryable: true } : undefined;
     }
     return undefined;
   }

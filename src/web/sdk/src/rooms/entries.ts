@@ -23,7 +23,7 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
     else if (entry.kind === "commit")
       await applyCommit(core, draft, entry, listener);
     else
-      await applyProposal(draft, entry);
+      await applyProposal(core, draft, entry);
     return;
   }
   if (again)
@@ -271,7 +271,7 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   try {
     ({ group: next } = await group.applyCommit(entry.ciphertext!));
   } catch (error) {
-    core.context.warn({ kind: "invalidCommit", roomId: state.id, detail: error instanceof Error ? error.message : "" });
+    core.context.failed("room", "invalidCommit", { roomId: state.id, retrying: true })(error);
     state.broken = { seq: entry.seq, why: "commit", since: Date.now() };
     draft.after.push(() => listener.reconcile("broken"));
     return;
@@ -287,7 +287,7 @@ async function applyCommit(core: RoomCore, draft: Draft, entry: LogEntry, listen
   else
     state.out = true;
   tellGroup(draft, listener);
-  draft.after.push(() => void core.context.people.seeLeaves(added).catch(() => undefined), () => core.context.dispatcher.wake(core.id));
+  draft.after.push(() => void core.context.people.seeLeaves(added).catch(core.context.failed("store", "identitiesNotSeen", { roomId: state.id })), () => core.context.dispatcher.wake(core.id));
   if (added.length + removed.length > 0)
     draft.after.push(() => listener.committed(added, removed));
 }
@@ -310,12 +310,13 @@ function tellGroup(draft: Draft, listener: CoreListener): void {
   draft.after.push(() => listener.group(group));
 }
 
-async function applyProposal(draft: Draft, entry: LogEntry): Promise<void> {
+async function applyProposal(core: RoomCore, draft: Draft, entry: LogEntry): Promise<void> {
   if (!draft.group || !canFollow(draft) || readHeader(entry.ciphertext!)?.epoch !== draft.group.epoch)
     return;
   try {
     await draft.replaceGroup(await draft.group.applyProposal(entry.ciphertext!));
-  } catch {
-    // A proposal that cannot be read changes nothing; a Commit that refers to it will be found invalid.
+  } catch (error) {
+    // It changes nothing; a Commit that refers to it will be found invalid.
+    core.context.failed("room", "invalidProposal", { roomId: draft.state.id })(error);
   }
 }

@@ -3,7 +3,8 @@ import { SecureMessagingError } from "../errors.js";
 import { Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { makeKeyPackage, readKeyPackage } from "../mls/messages.js";
 import type { VerifiedDevice } from "../account/people.js";
-import { Backoff, Mutex, sleep, Wakeup } from "../timing.js";
+import { Backoff, Mutex, sleep, ticks, Wakeup } from "../timing.js";
+import { Trouble } from "../warnings.js";
 import type { ClaimedKeyPackages, CommitAck, InvalidCommitReport, RoomSummary, RosterChange, UserKeys } from "../wire.js";
 import type { Context } from "./context.js";
 import type { RoomCore } from "./core.js";
@@ -20,6 +21,8 @@ const turnMs = 700;
 const patienceMs = 15_000;
 /** How long a device that has missed a Commit waits for a Welcome before it starts anew. */
 const welcomeMs = 5_000;
+/** So often a server may answer a Commit with an error of its own before that is told. */
+const mostInternal = 8;
 
 /**
  * Keeps a room's group and its people's devices the same. One mechanism for founding, for people and devices that come, go, or start anew, and after a reset: compare the leaves
@@ -38,12 +41,12 @@ export class Keeper {
   constructor(private readonly context: Context, private readonly core: RoomCore) {
     if (core.pending)
       this.kick(0);
-    void this.run().catch(() => undefined);
+    void this.run().catch(context.failed("room", "reconcileStopped", { roomId: core.id }));
   }
 
   /** Compare at once. */
   kick(delayMs: number): void {
-    const at = Date.now() + delayMs;
+    const at = ticks() + delayMs;
     if (this.due === undefined || at < this.due) {
       this.due = at;
       this.work.notify();
@@ -70,9 +73,10 @@ export class Keeper {
 
   private async run(): Promise<void> {
     const { closing } = this.context;
-    const backoff = new Backoff();
+    const backoff = new Backoff(60_000);
+    const trouble = new Trouble(this.context.failed("room", "reconcileFailed", { roomId: this.core.id, retrying: true }));
     while (!closing.aborted && !this.core.hasEnded) {
-      const wait = this.due === undefined ? 300_000 : this.due - Date.now();
+      const wait = this.due === undefined ? 300_000 : this.due - ticks();
       if (wait > 0) {
         await this.work.wait(wait, closing);
         continue;
@@ -80,12 +84,13 @@ export class Keeper {
       this.due = undefined;
       try {
         await this.turn.run(() => this.reconcile());
+        trouble.over();
         backoff.reset();
       } catch (error) {
         if (error instanceof SecureMessagingError && (error.code === "SignedOut" || error.code === "NotFound"))
           return;
-        if (!(error instanceof SecureMessagingError))
-          this.context.warn({ kind: "reconcileFailed", roomId: this.core.id, detail: error instanceof Error ? error.stack ?? error.message : String(error) });
+        if (!closing.aborted)
+          trouble.met(error);
         this.kick(1000 + backoff.next(error instanceof SecureMessagingError ? error.retryAfterMs : undefined));
       }
     }
@@ -133,7 +138,7 @@ export class Keeper {
         // Others are asked to let this device in; it waits for the Welcome.
         return true;
       }
-      founder = await Group.found(groupIdOf(idBytes(this.core.id), summary.generation), await makeKeyPackage(identity, this.context.device.signature, 84));
+      founder = await Group.found(groupIdOf(idBytes(this.core.id), summary.generation), await makeKeyPackage(identity, this.context.device.signature, 84, this.context.session.http.now()));
     }
     const base = group ?? founder!;
     const wanted = await this.desired(change);
@@ -142,7 +147,7 @@ export class Keeper {
     const isWanted = (leaf: Leaf) => wanted.some((device) => device.deviceId === leaf.deviceId && device.userId === leaf.userId && equal(device.signatureKey, leaf.signatureKey));
     const wrong = change ? [] : unchecked.filter(({ leaf, added }) => added !== isWanted(leaf) && added === leaves.some((each) => equal(each.signatureKey, leaf.signatureKey)));
     if (wrong.length > 0)
-      this.context.warn({ kind: "rosterMismatch", roomId: this.core.id, detail: wrong.map(({ leaf, added }) => `${added ? "let in" : "taken out"}: device ${leaf.deviceId} of ${leaf.userId}`).join("; ") });
+      this.context.warn({ area: "room", kind: "rosterMismatch", roomId: this.core.id, retrying: false, detail: wrong.map(({ leaf, added }) => `${added ? "let in" : "taken out"}: device ${leaf.deviceId} of ${leaf.userId}`).join("; ") });
     let remove = leaves.filter((leaf) => leaf.index !== base.ownLeafIndex && !isWanted(leaf));
     const missing = wanted.filter((device) => device.deviceId !== this.context.device.id
       && !leaves.some((leaf) => leaf.deviceId === device.deviceId && equal(leaf.signatureKey, device.signatureKey)));
@@ -156,8 +161,8 @@ export class Keeper {
     if (add.length < missing.length) {
       this.kick(1000 + this.unmet.next());
       // A device that starts anew is about to upload KeyPackages; taking it out first would cost it what is said in between.
-      this.unmetSince ??= Date.now();
-      if (Date.now() - this.unmetSince < patienceMs)
+      this.unmetSince ??= ticks();
+      if (ticks() - this.unmetSince < patienceMs)
         remove = remove.filter((leaf) => !missing.some((device) => device.deviceId === leaf.deviceId));
     } else {
       this.unmetSince = undefined;
@@ -202,6 +207,8 @@ export class Keeper {
   /** Sends a Commit until it is known what became of it. Returns whether it won and has come back in the log. */
   private async submit(pending: PendingCommit): Promise<boolean> {
     const backoff = new Backoff();
+    const trouble = new Trouble(this.context.failed("room", "commitWaits", { roomId: this.core.id, retrying: true }));
+    let internal = 0;
     while (this.core.pending?.id === pending.id) {
       try {
         const ack = await this.context.session.call<CommitAck>("POST", `v1/rooms/${this.core.id}/commits`, {
@@ -222,6 +229,12 @@ export class Keeper {
             return false;
           throw error;
         }
+        if (error.code === "Internal" && ++internal >= mostInternal) {
+          // Its outcome is not known, so it stays; whoever waits for it does not wait for ever.
+          this.kick(60_000);
+          throw error;
+        }
+        trouble.met(error);
         await backoff.wait(error.retryAfterMs, this.context.closing);
       }
     }
@@ -247,6 +260,7 @@ export class Keeper {
   /** The devices that should be in the group. */
   private async desired(change: Change | undefined): Promise<VerifiedDevice[]> {
     const users = await this.context.session.call<UserKeys[]>("GET", `v1/rooms/${this.core.id}/devices`);
+    await this.core.learnOthers(users.filter((user) => user.userId !== this.context.session.userId).length);
     for (const { username } of change?.add ?? []) {
       const keys = await this.context.session.call<UserKeys>("GET", `v1/users/${encodeURIComponent(username)}/devices`);
       if (!users.some((user) => user.userId === keys.userId))
@@ -265,9 +279,10 @@ export class Keeper {
       });
       for (const claimed of keyPackages) {
         const message = fromBase64(claimed.keyPackage);
-        const read = readKeyPackage(message);
+        const read = readKeyPackage(message, this.context.session.http.now());
         // Whatever the directory says, only what it was asked for gets in.
-        if (read && !read.expired && some.some((device) => device.deviceId === read.deviceId && device.userId === read.userId && equal(device.signatureKey, read.signatureKey)))
+        // ts-mls judges what it adds by this device's own clock; how wrong that is has been said.
+        if (read && !read.expired && !readKeyPackage(message, Date.now())!.expired && some.some((device) => device.deviceId === read.deviceId && device.userId === read.userId && equal(device.signatureKey, read.signatureKey)))
           found.push(message);
       }
     }
@@ -295,7 +310,7 @@ export class Keeper {
     const broken = this.core.state.broken!;
     // Whoever was removed and added again while this device was away has a Welcome, or one on its way; starting anew would throw it away.
     if (broken.why === "chain") {
-      const patience = broken.since + welcomeMs - Date.now();
+      const patience = Math.min(welcomeMs, broken.since + welcomeMs - Date.now());
       if (patience > 0) {
         this.kick(patience);
         return;

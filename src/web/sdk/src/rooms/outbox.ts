@@ -3,7 +3,7 @@ import { decodeContent, encodeContent, pad, type Content } from "../content.js";
 import { SecureMessagingError, type ErrorBody } from "../errors.js";
 import type { Group } from "../mls/group.js";
 import { keys, pack, read, unpack, type Store } from "../store/store.js";
-import { defer, type Deferred } from "../timing.js";
+import { defer, handled, type Deferred } from "../timing.js";
 import type { Context } from "./context.js";
 import type { Draft } from "./draft.js";
 import type { OwnSend } from "./entries.js";
@@ -46,7 +46,13 @@ export interface Stored {
 }
 
 /** An item in memory, with what only memory knows. @internal */
-export interface Tracked extends OutboxItem { stored: Deferred<Stored>; acked?: number; ackedAt?: number }
+export interface Tracked extends OutboxItem {
+  stored: Deferred<Stored>;
+  acked?: number;
+  ackedAt?: number;
+  /** How often the server has answered it with an error of its own. */
+  internal?: number;
+}
 
 /** Sends that have not come back in the log, and those that the server has refused, as this device keeps them. {@link Dispatcher} brings them to the server. @internal */
 export class Outbox {
@@ -84,7 +90,7 @@ export class Outbox {
       const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
       if (failed) {
         const stored = Promise.reject(new SecureMessagingError(failed.error));
-        stored.catch(() => undefined);
+        handled(stored);
         return { id, stored };
       }
     }

@@ -117,9 +117,6 @@ export class Receipts {
   }
 
   private inBackground(work: () => Promise<unknown>): void {
-    work().catch((error: unknown) => {
-      if (!this.context.closing.aborted)
-        this.context.warn({ kind: "receiptFailed", roomId: this.core.id, detail: `Others were not told how far this user has read: ${String(error)}` });
-    });
+    void work().catch(this.context.failed("room", "receiptFailed", { roomId: this.core.id }));
   }
 }

@@ -52,6 +52,8 @@ export interface RoomState {
   timeToLiveSeconds?: number;
   /** Whether a message has passed that was sent before this device was let in. */
   earlier?: boolean;
+  /** Other people in the room when its group was last compared with them. */
+  others?: number;
   /** Why the group cannot be followed. */
   broken?: Broken;
   /** A Commit has taken this device's leaf out; it waits to be let in again. */

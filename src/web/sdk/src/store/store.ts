@@ -122,6 +122,8 @@ export const ordinal = (value: number): string => value.toString().padStart(16, 
 /** @internal */
 export const keys = {
   session: "session",
+  /** The name that a sign-up has been asked for, until its answer is here. */
+  signUp: "sign-up",
   device: "device",
   nextDevice: "device/next",
   privacy: "privacy",

@@ -183,7 +183,7 @@ const calls: Calls = {
     await host.wipe();
   },
   dataHeld: (host) => host.client.account.dataHeld(),
-  dataInventory: (host) => new Http(host.url).call("GET", ".well-known/data-inventory"),
+  dataInventory: (host) => new Http(host.address).call("GET", ".well-known/data-inventory"),
   exportAll: (host) => exportAll(host),
 
   notifications: (host) => host.client.account.notifications(),

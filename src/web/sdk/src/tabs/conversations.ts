@@ -1,6 +1,5 @@
 import type { SecureMessaging } from "../client.js";
 import type { Room } from "../room.js";
-import { SecureMessagingError } from "../errors.js";
 import { toMessage, type Message, type MessageRecord } from "../rooms/records.js";
 import { keys, ordinal, pack, read, unpack, type Store } from "../store/store.js";
 import { Mutex } from "../timing.js";
@@ -124,7 +123,9 @@ export class Conversations {
   }
 
   acknowledge(roomId: string): Promise<void> {
-    return this.turn.run(() => this.keep(roomId, { problem: undefined, acknowledged: Date.now() }));
+    // A clock that was set back since must not make what was looked at new again.
+    const changed = this.members(roomId).map((member) => this.changedKeys.get(member.userId) ?? 0);
+    return this.turn.run(() => this.keep(roomId, { problem: undefined, acknowledged: Math.max(Date.now(), ...changed) }));
   }
 
   /** Whose messages are kept here. */
@@ -143,10 +144,7 @@ export class Conversations {
 
   /** Without a connection the members stay as they were last seen. */
   private learnInBackground(room: Room): void {
-    this.learnMembers(room).catch((error: unknown) => {
-      if (!(error instanceof SecureMessagingError))
-        this.client.context.warn({ kind: "failed", roomId: room.id, detail: `The members could not be read: ${String(error)}` });
-    });
+    void this.learnMembers(room).catch(this.client.context.failed("room", "membersNotLearned", { roomId: room.id, retrying: true }));
   }
 
   /** Asks the server who is in the room, and remembers it. */
@@ -229,7 +227,7 @@ export class Conversations {
       return "out";
     if (record.members.some(({ userId }) => userId !== this.client.userId && (this.changedKeys.get(userId) ?? 0) > (record.acknowledged ?? 0)))
       return "identityChanged";
-    return record.problem ?? (room && !room.isReady ? "joining" : undefined);
+    return record.problem ?? (room && !room.isReady ? "joining" : room?.canBeRead === false ? "noReader" : undefined);
   }
 
   /** Reads what there is to know of a room's messages. */
@@ -279,10 +277,7 @@ export class Conversations {
   }
 
   private inTurn(work: () => Promise<void>): void {
-    this.turn.run(work).catch((error: unknown) => {
-      if (!this.client.context.closing.aborted)
-        this.client.context.warn({ kind: "listFailed", detail: `The list of conversations may be behind: ${String(error)}` });
-    });
+    void this.turn.run(work).catch(this.client.context.failed("tabs", "listNotKept"));
   }
 }
 

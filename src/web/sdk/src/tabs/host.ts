@@ -1,10 +1,12 @@
 import { SecureMessaging } from "../client.js";
-import { SecureMessagingError } from "../errors.js";
+import { SecureMessagingError, toBody, type ErrorBody } from "../errors.js";
+import type { ServerAddress } from "../net/http.js";
 import type { Room } from "../room.js";
 import type { IndexedDbStore } from "../store/indexedDb.js";
 import { randomBytes } from "../bytes.js";
 import { keys, pack, read, type Store } from "../store/store.js";
 import { Mutex, sleep } from "../timing.js";
+import { warningOf, type WarningArea } from "../warnings.js";
 import { Conversations } from "./conversations.js";
 import { LentStore } from "./lent.js";
 import type { SharedEvents, SharedStatus } from "./shared.js";
@@ -28,12 +30,20 @@ export class Host {
   private readonly rooms = new Map<string, Mutex>();
   private telling = false;
   private isLeaving = false;
+  private storeError: ErrorBody | undefined;
 
-  private constructor(readonly store: IndexedDbStore, readonly url: string, private readonly tell: Tell) {}
+  private constructor(readonly store: IndexedDbStore, readonly address: ServerAddress, private readonly tell: Tell) {
+    store.onState = (error) => {
+      this.storeError = error && toBody(error);
+      if (error)
+        this.tell("warning", warningOf("store", "storeFailed", error, { retrying: error.retryable }));
+      this.refresh();
+    };
+  }
 
   /** Goes on with what the store holds; needs no connection. */
-  static async open(store: IndexedDbStore, url: string, tell: Tell): Promise<Host> {
-    const host = new Host(store, url, tell);
+  static async open(store: IndexedDbStore, address: ServerAddress, tell: Tell): Promise<Host> {
+    const host = new Host(store, address, tell);
     const client = await SecureMessaging.resume({ store: new LentStore(store) });
     if (client)
       await host.adopt(client);
@@ -66,16 +76,11 @@ export class Host {
   }
 
   signUp(options: { username: string; email: string; password: string }, repeated: boolean): Promise<void> {
-    return this.enter(options.username, repeated, (store) => SecureMessaging.signUp({ ...options, url: this.url, store }).catch((error: unknown) => {
-      // Asked for once already, and the answer was lost with the tab that got it. The password tells whether the account is this user's.
-      if (!repeated || !(error instanceof SecureMessagingError) || error.code !== "Conflict")
-        throw error;
-      return SecureMessaging.signIn({ username: options.username, password: options.password, url: this.url, store }).catch(() => { throw error; });
-    }));
+    return this.enter(options.username, repeated, (store) => SecureMessaging.signUp({ ...options, ...this.address, store }));
   }
 
   signIn(options: { username: string; password: string }, repeated: boolean): Promise<void> {
-    return this.enter(options.username, repeated, (store) => SecureMessaging.signIn({ ...options, url: this.url, store }));
+    return this.enter(options.username, repeated, (store) => SecureMessaging.signIn({ ...options, ...this.address, store }));
   }
 
   signOut(wipe: boolean): Promise<void> {
@@ -89,6 +94,7 @@ export class Host {
           // Without a connection the session ends here alone; the server forgets it in time.
           if (!wipe || !(error instanceof SecureMessagingError))
             throw error;
+          this.failed("session", "notSignedOut")(error);
         }).finally(() => answered.abort(new Error("done")));
       }
       await this.drop();
@@ -169,7 +175,7 @@ export class Host {
       this.telling = false;
       const rooms = [...this.due];
       this.due.clear();
-      void this.refreshStatus();
+      this.refresh();
       this.tell("conversations", undefined);
       for (const id of rooms)
         if (id !== undefined)
@@ -199,7 +205,13 @@ export class Host {
 
   private async adopt(client: SecureMessaging): Promise<void> {
     const offs: (() => void)[] = [];
-    const refresh = () => void this.refreshStatus();
+    const refresh = () => this.refresh();
+    offs.push(client.on("warning", (warning) => {
+      if (warning.roomId !== undefined && (warning.kind === "rosterMismatch" || warning.kind === "logRewound"))
+        following?.report(warning.roomId, warning.kind);
+      this.tell("warning", warning);
+    }));
+    offs.push(client.on("error", (error) => this.tell("warning", warningOf("connection", "gaveUp", error))));
     // Rooms that come while the list is being read are followed after it.
     let following: Conversations | undefined;
     const early: Room[] = [];
@@ -209,7 +221,7 @@ export class Host {
         return;
       }
       this.follow(room);
-      void following.follow(room);
+      void following.follow(room).catch(this.failed("tabs", "notFollowed"));
     }));
     for (const room of client.rooms.list())
       this.follow(room);
@@ -233,19 +245,17 @@ export class Host {
       conversations.identityChanged(userId);
       this.tell("identityChanged", { userId, username: username ?? "" });
     });
-    client.on("warning", (warning) => {
-      if (warning.roomId !== undefined && (warning.kind === "rosterMismatch" || warning.kind === "logRewound"))
-        conversations.report(warning.roomId, warning.kind);
-      this.tell("warning", warning);
+    client.on("sendFailed", ({ roomId, error }) => {
+      this.tell("warning", warningOf("outbox", "sendFailed", error, { roomId }));
+      this.changed(roomId);
     });
-    client.on("sendFailed", ({ roomId }) => this.changed(roomId));
     client.on("signedOut", () => void this.turn.run(async () => {
       if (this.signedIn?.client !== client)
         return;
       if (!this.isLeaving)
         await this.store.write(new Map([[endedKey, pack(true)]]));
       await this.drop();
-    }));
+    }).catch(this.failed("session", "notDropped")));
     await this.refreshStatus();
     this.changed();
   }
@@ -254,8 +264,16 @@ export class Host {
     room.on("typing", ({ userId }) => void this.client.usernameOf(userId).then((username) => {
       if (userId !== this.signedIn?.client.userId)
         this.tell("typing", { roomId: room.id, userId, username: username ?? "" });
-    }).catch((error: unknown) => this.tell("warning", { kind: "failed", roomId: room.id, detail: `Who types could not be told: ${String(error)}` })));
+    }).catch(this.client.context.failed("tabs", "typistUnknown", { roomId: room.id, retrying: true })));
     room.on("typingEnded", ({ userId }) => this.tell("typingEnded", { roomId: room.id, userId }));
+  }
+
+  private failed(area: WarningArea, kind: string): (error: unknown) => void {
+    return (error) => this.tell("warning", warningOf(area, kind, error));
+  }
+
+  private refresh(): void {
+    void this.refreshStatus().catch(this.failed("tabs", "statusNotRead"));
   }
 
   private async drop(): Promise<void> {
@@ -277,7 +295,8 @@ export class Host {
     return this.signedIn;
   }
 
-  private replaceStatus(status: Omit<SharedStatus, "leader">): void {
+  private replaceStatus(about: Omit<SharedStatus, "leader">): void {
+    const status = this.storeError ? { ...about, storeError: this.storeError } : about;
     if (JSON.stringify(status) === JSON.stringify(this.current))
       return;
     this.current = status;

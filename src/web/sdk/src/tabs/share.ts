@@ -1,7 +1,9 @@
 import { newId } from "../bytes.js";
 import { SecureMessagingError, toBody, type ErrorBody } from "../errors.js";
-import { IndexedDbStore, lockOf } from "../store/indexedDb.js";
-import { defer, sleep, type Deferred } from "../timing.js";
+import type { ServerAddress } from "../net/http.js";
+import { IndexedDbStore, lockOf, requireBrowserStore } from "../store/indexedDb.js";
+import { Backoff, defer, pause, type Deferred } from "../timing.js";
+import { bodyOf, Trouble, warningOf } from "../warnings.js";
 import { perform, type Call } from "./calls.js";
 import { Host } from "./host.js";
 import type { SharedEvents, SharedStatus } from "./shared.js";
@@ -57,17 +59,17 @@ export class Share {
   private silence = 0;
   private steal = false;
   private outdated = false;
+  private status: SharedStatus = { state: "signedOut", connected: false, unsent: 0, leader: false };
 
-  private constructor(private readonly name: string, private readonly url: string, private readonly listener: Listener, private readonly version: number) {
+  private constructor(private readonly name: string, private readonly address: ServerAddress, private readonly listener: Listener, private readonly version: number) {
     this.channel = new BroadcastChannel(lockOf(name));
     this.inbox = new BroadcastChannel(`${lockOf(name)}:${this.id}`);
     this.channel.onmessage = this.inbox.onmessage = (event: MessageEvent) => this.hear(event.data as Word & { v: number });
   }
 
-  static async join(name: string, url: string, listener: Listener, version = shareVersion): Promise<Share> {
-    if (typeof navigator === "undefined" || !navigator.locks)
-      throw SecureMessagingError.of("Unavailable", "Web Locks are missing: the page must come by https, or from one's own machine.");
-    const share = new Share(name, url, listener, version);
+  static async join(name: string, address: ServerAddress, listener: Listener, version = shareVersion): Promise<Share> {
+    requireBrowserStore();
+    const share = new Share(name, address, listener, version);
     share.say({ kind: "hello", from: share.id });
     void share.run();
     void share.watch();
@@ -105,6 +107,8 @@ export class Share {
 
   /** Waits for the lock, leads, and waits again. */
   private async run(): Promise<void> {
+    const backoff = new Backoff(30_000);
+    const trouble = new Trouble((error) => this.listener.event("warning", warningOf("store", "storeFailed", error, { retrying: true })));
     while (!this.closing.signal.aborted && !this.outdated) {
       const { steal } = this;
       this.steal = false;
@@ -115,13 +119,18 @@ export class Share {
         // Stolen, or told to wait in another way. Anything else is the store's.
         if (!(error instanceof DOMException && error.name === "AbortError")) {
           this.opened.reject(error);
-          this.listener.event("warning", { kind: "storeFailed", detail: String(error) });
-          await sleep(1000, this.closing.signal).catch(() => undefined);
+          trouble.met(error);
+          this.tellStatus({ ...this.status, connected: false, leader: false, storeError: bodyOf(error) });
+          await backoff.pause(500, this.closing.signal);
         }
       }
       await this.stepDown();
     }
     this.over.resolve();
+  }
+
+  private tellStatus(status: SharedStatus): void {
+    this.listener.told(this.status = status);
   }
 
   private async leadUntilLost(): Promise<void> {
@@ -131,13 +140,16 @@ export class Share {
     this.say({ kind: "starts" });
     const store = await IndexedDbStore.openHeld(this.name, () => undefined);
     const { turn: term } = store;
-    store.onLost = () => {
-      if (this.lead === lead)
-        void this.stepDown();
+    store.onLost = (why) => {
+      if (this.lead !== lead)
+        return;
+      if (why.code === "StoreFailed")
+        this.listener.event("warning", warningOf("store", "storeDeleted", why));
+      void this.stepDown();
     };
     let host: Host;
     try {
-      host = await Host.open(store, this.url, (name, event) => this.tell(term, name, event));
+      host = await Host.open(store, this.address, (name, event) => this.tell(term, name, event));
     } catch (error) {
       await store.close();
       throw error;
@@ -161,7 +173,7 @@ export class Share {
     this.lead.resolve();
     this.lead = this.host = undefined;
     this.running.clear();
-    await host?.close().catch(() => undefined);
+    await host?.close().catch((error: unknown) => this.listener.event("warning", warningOf("tabs", "notClosed", error)));
     this.say({ kind: "hello", from: this.id });
   }
 
@@ -228,7 +240,7 @@ export class Share {
   private beReady(term: number, status: Omit<SharedStatus, "leader">): void {
     if (this.term !== term) {
       this.term = term;
-      this.listener.told({ ...status, leader: this.host !== undefined });
+      this.tellStatus({ ...status, leader: this.host !== undefined });
       for (const asked of this.asked.values())
         this.put(asked);
     }
@@ -266,7 +278,13 @@ export class Share {
     if (this.host !== host)
       return;
     const to = new BroadcastChannel(`${lockOf(this.name)}:${from}`);
-    to.postMessage({ v: this.version, kind: "answer", term, id: call.id, ...answer });
+    const word = { v: this.version, kind: "answer", term, id: call.id };
+    try {
+      to.postMessage({ ...word, ...answer });
+    } catch (error) {
+      // Whoever asked learns of it, instead of waiting.
+      to.postMessage({ ...word, error: bodyOf(error) });
+    }
     to.close();
   }
 
@@ -287,7 +305,7 @@ export class Share {
 
   private receive<K extends keyof SharedEvents>(name: K, event: SharedEvents[K]): void {
     if (name === "status")
-      this.listener.told({ ...event as SharedStatus, leader: this.host !== undefined });
+      this.tellStatus({ ...event as SharedStatus, leader: this.host !== undefined });
     else
       this.listener.event(name, event);
   }
@@ -300,7 +318,7 @@ export class Share {
   /** Counts by its own clock's ticks: a tab that was itself asleep has not waited. */
   private async watch(): Promise<void> {
     for (;;) {
-      await sleep(pingEveryMs * (0.9 + Math.random() / 5), this.closing.signal).catch(() => undefined);
+      await pause(pingEveryMs * (0.9 + Math.random() / 5), this.closing.signal);
       if (this.closing.signal.aborted || this.outdated)
         return;
       if (this.lead || (this.asked.size === 0 && typeof document !== "undefined" && document.visibilityState === "hidden")) {
@@ -333,7 +351,7 @@ export class Share {
     this.lead?.resolve();
     this.failAll(outdated());
     this.opened.reject(outdated());
-    this.listener.event("warning", { kind: "outdated", detail: "A tab of a later version is open." });
+    this.listener.event("warning", warningOf("tabs", "outdated", outdated()));
   }
 
   private failAll(error: SecureMessagingError): void {

@@ -1,3 +1,5 @@
+import type { ErrorBody } from "../errors.js";
+import type { Warning } from "../warnings.js";
 import type { DeviceInfo, SessionInfo } from "../devices.js";
 import type { PrivacySettings } from "../privacy.js";
 import type { Message } from "../rooms/records.js";
@@ -22,6 +24,8 @@ export interface SharedStatus {
   privacy?: PrivacySettings;
   /** Signed out, and not from this browser: the session was ended elsewhere, or the server takes it no more. */
   endedElsewhere?: boolean;
+  /** Why what is written on this device cannot be stored at the moment: no space, or the browser has closed the store. What is typed should stay where it is until this is gone. */
+  storeError?: ErrorBody;
   /** Whether this tab holds the device's state and the connection. */
   leader: boolean;
 }
@@ -44,8 +48,9 @@ export interface Conversation {
   /** How many devices of other people read what is sent here now; undefined while this device is not in the group. */
   readers?: number;
   timeToLiveSeconds?: number;
-  /** What is wrong with the group, for a warning that stays until it is right again. `joining`: this device has not been let in yet. */
-  problem?: "joining" | "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
+  /** What is wrong with the group, for a warning that stays until it is right again. `joining`: this device has not been let in yet. `noReader`: no other member has a device
+   * that can read what is sent; it waits. */
+  problem?: "joining" | "noReader" | "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
 }
 
 /** A person in a room. */
@@ -73,8 +78,12 @@ export interface SharedEvents {
   typingEnded: { roomId: string; userId: string };
   /** Another's identity key is not the one known until now. */
   identityChanged: { userId: string; username: string };
-  /** `outdated`: a tab of a later version is open; this one can do nothing more until it is loaded anew. Other kinds are for a log. */
-  warning: { kind: string; roomId?: string; detail?: string };
+  /**
+   * Something failed, or should not have happened. `outdated`: a tab of a later version is open; this one can do nothing more until it is loaded anew. `gaveUp`: the client has stopped
+   * trying to connect. `sendFailed`: the server has refused a send; texts are in {@link SharedClient.pending}, edits, reactions and deletions are undone by that. Other kinds are
+   * for a log. What has no listener goes to the console.
+   */
+  warning: Warning;
 }
 
 /** Notification settings, as the server keeps them. */

@@ -1,5 +1,6 @@
 import { newId } from "../bytes.js";
 import { Emitter } from "../events.js";
+import { toConsole } from "../warnings.js";
 import { methods, type Method } from "./calls.js";
 import type { Listener, Share } from "./share.js";
 import type { SharedClient, SharedEvents, SharedStatus } from "./shared.js";
@@ -27,7 +28,10 @@ export class Tab extends Emitter<SharedEvents> implements Listener {
   }
 
   event<K extends keyof SharedEvents>(name: K, event: SharedEvents[K]): void {
-    this.emit(name, event);
+    if (name === "warning" && !this.hears(name))
+      toConsole(event as SharedEvents["warning"]);
+    else
+      this.emit(name, event);
   }
 
   close(): Promise<void> {

@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const root = new URL("../src/", import.meta.url).pathname;
+const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+
+/** Ways to let a failure disappear. */
+const silent = [
+  // catch that does nothing, or only explains itself
+  /catch(?:\s*\([^)]*\))?\s*\{(?:\s|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*\}/g,
+  // .catch(() => undefined) and its kin, also as the second argument of then
+  /(?:\.catch\(|\.then\([^()]*(?:\([^()]*\)[^()]*)*,)\s*(?:\(\w*\)|\w+)\s*=>\s*(?:undefined|null|void 0|\{\s*\}|""|\[\])\s*\)/g,
+  // without catching anything, the outcome is thrown away
+  /Promise\.allSettled\(/g,
+];
+
+/** Where it is right: the failure is somebody else's to say, and they do. */
+const allowed: Record<string, number> = {
+  // Whoever holds the promise learns of its failure.
+  "timing.ts": 1,
+  // Background work says its own failures; the client waits for its end.
+  "client.ts": 1,
+  // The callers of the renewal have its outcome.
+  "net/session.ts": 1,
+};
+
+function found(text: string): string[] {
+  return silent.flatMap((pattern) => [...text.matchAll(pattern)].map(([match]) => match));
+}
+
+test.each(files)("no failure disappears in %s", (file) => {
+  const all = found(readFileSync(join(root, file), "utf8"));
+  expect(all.length, all.join("\n")).toBe(allowed[file] ?? 0);
+});
+
+test("a failure that disappears is seen", () => {
+  for (const text of [
+    "try { a(); } catch {}", "try { a(); } catch (error) {\n  // It does not matter.\n}", "try { a(); } catch { /* no */ }", "void a().catch(() => undefined);", "a().catch((e) => {});",
+    "a().catch(() => void 0)", "a().then(b, () => undefined)", "a().then(() => b(), () => undefined)", "await Promise.allSettled([a()]);",
+  ])
+    expect(found(text), text).toHaveLength(1);
+  for (const text of ["a().catch(failed)", "a().catch((error) => { say(error); })", "try { a(); } catch (error) {\n  say(error);\n}", "try { a(); } catch {\n  return false;\n}"])
+    expect(found(text), text).toHaveLength(0);
+});
