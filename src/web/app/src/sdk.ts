@@ -3,4 +3,4 @@ export type { DeviceInfo, ErrorCode, Message, Role, SessionInfo } from "@secure-
 export type {
   Conversation, NotificationPreferences, PendingSend, RoomMarks, SharedClient, SharedEvents, SharedMember, SharedStatus,
 } from "@secure-messaging/sdk";
-export { openSharedClient, SecureMessagingError } from "@secure-messaging/sdk";
+export { missingFeatures, openSharedClient, SecureMessagingError } from "@secure-messaging/sdk";

@@ -38,6 +38,10 @@ export const strings = {
     Unavailable: "The server cannot be reached. Check your connection and try again.",
     Expired: "The time for this is over. Please start it again.",
     SignedOut: "Your session is over. Please sign in again.",
+    NoDevice: "This person has no device that can read messages yet. Ask them to sign in once.",
+    TooManyDevices: "Your account has as many devices as it may have. Remove one under Settings, Devices and keys, on a device that you use, and sign in again.",
+    StoreFailed: "This device cannot store anything at the moment: its disk or the browser's space for this page may be full. Free some space, then try again.",
+    UnsupportedPlatform: "This browser cannot keep your keys. Please update it, or use a current Firefox, Chrome, Edge or Safari.",
     NotReady: "This device has not been let in yet. Open the app on another of your devices, or wait until another member is online.",
   },
   errorWait: (seconds: number) => `That was a lot at once. Please try again in ${plural(seconds, "second", "seconds")}.`,
@@ -73,6 +77,8 @@ export const strings = {
     taken: "This username or e-mail address is taken. Choose another, or sign in.",
     refused: "Username and password do not belong together. Please check both.",
     otherAccount: "This browser holds another account's keys. Sign in as that account, or sign it out first and remove its data.",
+    unsupported: (missing: readonly string[]) =>
+      `This browser lacks ${people.format(missing)}, which the app needs to encrypt. Nothing has been sent. Please update it, or use Chrome or Edge 137, Firefox 130 or Safari 17, or later.`,
     points: [
       ["lock", "Encrypted on your device", "The server stores what it cannot read."],
       ["offline", "Works without a network", "Write on the train. It goes out when you are back."],
@@ -154,6 +160,7 @@ export const strings = {
     rosterMismatch: "A member's app changed who can read this conversation against the list of members. This was put right. If you do not know why, ask who is in it.",
     broken: "This device cannot follow the encryption of this conversation. It has reported that and asks to be let in again; messages until then may be missing here.",
     out: "This device is not in the encrypted group at the moment. It is let in again as soon as another member is online.",
+    noReader: "No other person here has a device that can read messages now. What you write waits on this device and goes out once there is one.",
     joining: "This device is not in the encrypted group of this conversation yet. It is let in as soon as a device that is in it is online; what was written before cannot be read here.",
     logRewound: "The server knows less of this conversation than this device: it seems to have been restored from an old backup. Messages may be missing for others.",
     compare: "Compare", seen: "I have checked it", understood: "Understood",

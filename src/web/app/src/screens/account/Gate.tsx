@@ -1,9 +1,10 @@
-import { useState, type FormEvent } from "react";
+import { useEffect, useState, type FormEvent } from "react";
 import { Button, Note } from "../../components/Button.js";
 import { Field } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
 import { Logo } from "../../components/Logo.js";
 import { sentence } from "../../errors.js";
+import { missingFeatures } from "../../sdk.js";
 import { useClient } from "../../state/context.js";
 import { strings } from "../../strings.js";
 
@@ -13,6 +14,10 @@ const text = strings.account;
 /** Sign-up and sign-in. */
 export function Gate() {
   const [isNew, setIsNew] = useState(!hasBeenHere());
+  const [missing, setMissing] = useState<readonly string[]>([]);
+  useEffect(() => {
+    missingFeatures().then(setMissing, console.error);
+  }, []);
   return (
     <main className="gate">
       <section className="gate-intro">
@@ -26,6 +31,7 @@ export function Gate() {
         </ul>
       </section>
       <section className="gate-form">
+        {missing.length > 0 && <Note tone="bad" icon="warning">{text.unsupported(missing)}</Note>}
         {isNew ? <SignUp key="up" /> : <SignIn key="in" />}
         <p className="muted switch-gate">
           {isNew ? text.haveAccount : text.noAccount}{" "}

@@ -8,8 +8,8 @@ import { useClient, useStatus } from "../../state/context.js";
 import { strings } from "../../strings.js";
 
 const text = strings.start;
-const special = { NotFound: text.nobody, Invalid: text.nobody, NotReady: text.notReadyYet };
-const specialAmong = { NotFound: text.nobodyAmong, Invalid: text.nobodyAmong, NotReady: text.notReadyAmong };
+const special = { NotFound: text.nobody, Invalid: text.nobody, NoDevice: text.notReadyYet };
+const specialAmong = { NotFound: text.nobodyAmong, Invalid: text.nobodyAmong, NoDevice: text.notReadyAmong };
 
 /** A conversation with one person, or a group. */
 export function NewConversation({ group }: { group: boolean }) {
