@@ -2,7 +2,7 @@ import "fake-indexeddb/auto";
 import "./locks.js";
 import { afterEach, expect, test, vi } from "vitest";
 import { newId } from "../src/bytes.js";
-import { openSharedClient, SecureMessagingError, type SharedClient } from "../src/browser.js";
+import { openSharedClient, SecureMessagingError, type SharedClient, type Warning } from "../src/browser.js";
 import type { MessageRecord, RoomState } from "../src/rooms/records.js";
 import { IndexedDbStore } from "../src/store/indexedDb.js";
 import { keys, pack } from "../src/store/store.js";
@@ -176,6 +176,69 @@ test("what was refused is kept until somebody decides, a room that is over stays
   await tab.signOut({ wipe: true });
   expect(tab.status.state).toBe("signedOut");
 }, 30_000);
+
+test("what fails in the leading tab is said in all tabs, as plain data", async () => {
+  await device("said", 3);
+  const first = await open("said");
+  const second = await open("said");
+  const heard: Warning[] = [];
+  first.on("warning", () => undefined);
+  second.on("warning", (warning) => heard.push(warning));
+  const named = ({ area, kind, error, retrying }: Warning) => area === "connection" && kind === "notConnected" && retrying && error!.message.includes(url);
+  // The one that takes over tries to connect before it has told anybody that it leads.
+  await first.close();
+  await vi.waitFor(() => expect(heard.filter(named).length).toBe(1), 10_000);
+  const third = await open("said");
+  const late: Warning[] = [];
+  third.on("warning", (warning) => late.push(warning));
+  await second.close();
+  await vi.waitFor(() => expect(late.filter(named).length).toBe(1), 10_000);
+}, 30_000);
+
+test("a store without space is in the status of all tabs until there is some, and what is typed stays with its tab", async () => {
+  const { roomId } = await device("space", 3);
+  const [first, second] = [await open("space"), await open("space")];
+  for (const tab of [first, second])
+    tab.on("warning", () => undefined);
+  const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => { throw new DOMException("no", "QuotaExceededError"); });
+  await expect(second.send(roomId, "no space")).rejects.toMatchObject({ code: "StoreFailed", retryable: true });
+  await expect(second.setDraft(roomId, "no space")).rejects.toMatchObject({ code: "StoreFailed" });
+  for (const tab of [first, second])
+    await vi.waitFor(() => expect(tab.status.storeError).toMatchObject({ code: "StoreFailed", message: expect.stringContaining("no space left") as string }));
+  expect(await second.pending(roomId)).toEqual([]);
+  put.mockRestore();
+  await second.send(roomId, "space again");
+  for (const tab of [first, second])
+    await vi.waitFor(() => expect(tab.status.storeError).toBeUndefined());
+  expect(await second.pending(roomId)).toMatchObject([{ text: "space again", state: "waiting" }]);
+});
+
+test("a connection that the browser closes under the leader is opened again, and nobody notices", async () => {
+  const { roomId } = await device("reopened", 30);
+  const [first, second] = [await open("reopened"), await open("reopened")];
+  const close = () => (first as unknown as { share: { host: { store: { database: IDBDatabase } } } }).share.host.store.database.close();
+  close();
+  expect((await second.history(roomId, { limit: 5 })).length).toBe(5);
+  close();
+  await second.send(roomId, "after it was closed");
+  close();
+  expect(await first.pending(roomId)).toMatchObject([{ text: "after it was closed" }]);
+  expect([first.status.leader, first.status.storeError]).toEqual([true, undefined]);
+});
+
+test("data that the browser has deleted are told, and the tabs are signed out instead of pretending", async () => {
+  const { roomId } = await device("cleared", 30);
+  const tab = await open("cleared");
+  const kinds: string[] = [];
+  tab.on("warning", ({ kind }) => kinds.push(kind));
+  const { database } = (tab as unknown as { share: { host: { store: { database: IDBDatabase } } } }).share.host.store;
+  database.onversionchange = null;
+  database.close();
+  await new Promise((resolve) => { indexedDB.deleteDatabase("cleared").onsuccess = resolve; });
+  await expect(tab.send(roomId, "into nothing")).rejects.toBeInstanceOf(SecureMessagingError);
+  await vi.waitFor(() => expect(tab.status.state).toBe("signedOut"), 10_000);
+  expect(kinds).toContain("storeDeleted");
+}, 20_000);
 
 test("a tab of an earlier version gives way and says so", async () => {
   const { roomId } = await device("versions", 10);

@@ -148,8 +148,15 @@ export class Share {
       void this.stepDown();
     };
     let host: Host;
+    // What goes wrong while the store is being opened is said once there is somebody to say it.
+    const early: SharedEvents["warning"][] = [];
     try {
-      host = await Host.open(store, this.address, (name, event) => this.tell(term, name, event));
+      host = await Host.open(store, this.address, (name, event) => {
+        if (this.lead === lead && !this.host && name === "warning")
+          early.push(event as SharedEvents["warning"]);
+        else
+          this.tell(term, name, event);
+      });
     } catch (error) {
       await store.close();
       throw error;
@@ -161,6 +168,8 @@ export class Share {
     this.host = host;
     this.beReady(term, host.status);
     this.say({ kind: "leads", term, status: host.status });
+    for (const warning of early)
+      this.tell(term, "warning", warning);
     await lead.promise;
     await this.stepDown();
   }
