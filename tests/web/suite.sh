@@ -18,8 +18,11 @@ trap 'rm -rf "$work"' EXIT
 
 (cd src/web && npm ci --no-audit --no-fund --loglevel=error && npm run build --loglevel=error) || { echo "0 passed, 1 failed"; exit 1; }
 if (cd src/web/sdk && npx tsc -p test/api); then count '1 passed, 0 failed'; else echo 'FAILED  tsc -p test/api'; count '0 passed, 1 failed'; fi
-(cd src/web/sdk && npx vitest run --reporter=dot --reporter=json --outputFile.json="$work/unit.json")
-count "$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(`${r.numPassedTests} passed, ${r.numTotalTests - r.numPassedTests} failed`)' "$work/unit.json")" 'the unit tests'
+if (cd src/web/app && npx tsc -p test); then count '1 passed, 0 failed'; else echo 'FAILED  tsc -p test'; count '0 passed, 1 failed'; fi
+for part in sdk app; do
+  (cd "src/web/$part" && npx vitest run --reporter=dot --reporter=json --outputFile.json="$work/$part.json")
+  count "$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(`${r.numPassedTests} passed, ${r.numTotalTests - r.numPassedTests} failed`)' "$work/$part.json")" "the unit tests of the $part"
+done
 for script in tests/web/*.sh; do
   [[ $script != tests/web/suite.sh && -x $script ]] || continue
   "$script" 2>&1 | tee "$work/output" | sed -u '$d'

@@ -6,10 +6,15 @@ const read = async (download: Download): Promise<string> => readFile(await downl
 
 const signIn = async (page: Page, url: string, name: string, secret: string): Promise<void> => {
   await page.goto(url);
-  const form = page.getByRole("heading", { name: "Welcome back" });
-  if (!await form.or(page.getByRole("heading", { name: "Create your account" })).first().isVisible() || !await form.isVisible())
-    await page.getByRole("button", { name: "Sign in" }).first().click();
-  await page.getByLabel("Username or e-mail").fill(name);
+  const known = page.getByRole("button", { name: "Use an account that is not in this browser" });
+  const fresh = page.getByRole("heading", { name: "Create your account" });
+  await expect(known.or(fresh)).toBeVisible();
+  if (await fresh.isVisible()) {
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByLabel("Username or e-mail").fill(name);
+  } else {
+    await expect(page.getByLabel("Username", { exact: true })).toHaveValue(name);
+  }
   await page.getByLabel("Password", { exact: true }).fill(secret);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
 };
@@ -36,6 +41,7 @@ test("e-mail and password are changed with the password only, and other sessions
   await page.getByRole("button", { name: "End", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "End", exact: true }).click();
   await expect(other.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+  await expect(other.getByText("the session was ended on another device")).toBeVisible();
   await expect(page.getByText("Ended", { exact: true })).toBeVisible();
 
   await signIn(other, server.url, anna.name, password);

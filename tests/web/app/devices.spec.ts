@@ -29,6 +29,7 @@ test("a second device is let in by two codes, reads what comes from then on, and
   await second.page.getByRole("button", { name: "Confirm" }).click();
   await second.open(ben.name);
   await expect(second.page.getByText("not in the encrypted group of this conversation yet")).toHaveCount(0);
+  await expect(second.page.getByText("Messages sent before this device was added cannot be shown here.")).toBeVisible();
   await ben.write("to both of your devices");
   await second.sees("to both of your devices");
   await expect(second.log.getByText("before the second device")).toHaveCount(0);

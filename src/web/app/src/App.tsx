@@ -8,7 +8,7 @@ import { Gate } from "./screens/account/Gate.js";
 import { Chat } from "./screens/chat/Chat.js";
 import { Sidebar } from "./screens/list/Sidebar.js";
 import { useCell } from "./state/cell.js";
-import { useApp, useStatus } from "./state/context.js";
+import { useAccounts, useApp, useStatus } from "./state/context.js";
 import { strings } from "./strings.js";
 import { nameOf } from "./text.js";
 import { update } from "./worker.js";
@@ -20,10 +20,11 @@ const Settings = lazy(() => import("./screens/settings/Settings.js").then((modul
 
 export function App() {
   const { state } = useStatus();
+  const choosing = useCell(useAccounts().choosing);
   useNotices();
   return (
     <>
-      <Suspense fallback={<Loading />}>{state === "signedOut" ? <Gate /> : state === "waiting" ? <Waiting /> : <Main />}</Suspense>
+      <Suspense fallback={<Loading />}>{state === "signedOut" || choosing ? <Gate /> : state === "waiting" ? <Waiting /> : <Main />}</Suspense>
       <Toasts />
     </>
   );
@@ -42,7 +43,7 @@ function Main() {
 
   useEffect(() => {
     document.title = strings.title(unread, place);
-    void (unread > 0 ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.())?.catch(() => undefined);
+    (unread > 0 ? navigator.setAppBadge?.(unread) : navigator.clearAppBadge?.())?.catch((error: unknown) => console.warn("The app's icon does not show what is unread:", error));
   }, [unread, place]);
 
   useEffect(() => {

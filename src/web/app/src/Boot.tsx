@@ -3,27 +3,28 @@ import { App } from "./App.js";
 import { Spinner } from "./components/Button.js";
 import { Guard, Stop } from "./components/Guard.js";
 import { codeOf } from "./errors.js";
-import { openSharedClient } from "./sdk.js";
-import { AppState } from "./state/app.js";
-import { AppProvider } from "./state/context.js";
+import { Accounts } from "./state/accounts.js";
+import { useCell } from "./state/cell.js";
+import { AccountsProvider, AppProvider } from "./state/context.js";
 import { strings } from "./strings.js";
 
 const text = strings.boot;
-let opening: Promise<AppState> | undefined;
+const accounts = new Accounts();
+let opening: Promise<void> | undefined;
 
 /** Once per page, however often React starts. */
-const open = (): Promise<AppState> => opening ??= openSharedClient({ url: location.origin }).then((client) => new AppState(client));
+const open = (): Promise<void> => opening ??= accounts.start();
 
 const lacking = (): boolean => !("indexedDB" in window) || !navigator.locks || !("BroadcastChannel" in window) || !crypto.subtle;
 
 /** Opens this browser's device, or says why that cannot be. */
 export function Boot() {
-  const [app, setApp] = useState<AppState>();
+  const app = useCell(accounts.app);
   const [failed, setFailed] = useState<"failed" | "outdated">();
   const unfit = !isSecureContext ? "insecure" : lacking() ? "old" : undefined;
   useEffect(() => {
     if (!unfit)
-      open().then(setApp, (error: unknown) => {
+      open().catch((error: unknown) => {
         console.error(error);
         setFailed(codeOf(error) === "Conflict" ? "outdated" : "failed");
       });
@@ -36,5 +37,5 @@ export function Boot() {
     return <Stop icon="warning" title={text[`${failed}Title`]} words={text[failed]} reload />;
   if (!app)
     return <div className="centre boot"><Spinner label={strings.common.loading} /></div>;
-  return <AppProvider value={app}><Guard><App /></Guard></AppProvider>;
+  return <AccountsProvider value={accounts}><AppProvider value={app}><Guard key={app.store}><App /></Guard></AppProvider></AccountsProvider>;
 }

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-export const settingsPages = ["profile", "devices", "sessions", "notifications", "appearance", "data"] as const;
+export const settingsPages = ["profile", "devices", "sessions", "notifications", "privacy", "appearance", "data"] as const;
 export type SettingsPage = typeof settingsPages[number];
 
 /** Where somebody is in the app. It stands behind the # of the address, which browsers never send: no log of a server or proxy learns which conversation is open. */

@@ -7,7 +7,8 @@ const stored = (): Theme => {
   try {
     const value = localStorage.getItem("theme");
     return value === "light" || value === "dark" ? value : "system";
-  } catch {
+  } catch (error) {
+    console.warn("The chosen theme cannot be read; the system's is used:", error);
     return "system";
   }
 };
@@ -23,8 +24,8 @@ export function setTheme(value: Theme): void {
       localStorage.removeItem("theme");
     else
       localStorage.setItem("theme", value);
-  } catch {
-    // Storage is blocked: the choice lasts as long as the page.
+  } catch (error) {
+    console.warn("Storage is blocked; the chosen theme lasts as long as the page:", error);
   }
 }
 

@@ -28,6 +28,6 @@ export function installWorker(): void {
           offer(worker);
       });
     });
-    setInterval(() => void registration.update().catch(() => undefined), 3_600_000);
+    setInterval(() => void registration.update().catch((error: unknown) => console.warn("It is not known whether there is a newer version:", error)), 3_600_000);
   }).catch((error: unknown) => console.warn("The app will not open without a network:", error));
 }

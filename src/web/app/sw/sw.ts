@@ -57,6 +57,21 @@ worker.addEventListener("push", (event) => {
   })());
 });
 
+/** The browser has replaced the subscription. The server is told by a page, which has the session; when none is open, by the next one that is. */
+worker.addEventListener("pushsubscriptionchange", (event) => {
+  const { oldSubscription, newSubscription } = event;
+  event.waitUntil((async () => {
+    try {
+      if (!newSubscription && oldSubscription)
+        await worker.registration.pushManager.subscribe(oldSubscription.options);
+    } catch (error) {
+      console.warn("This browser is not woken until the app is opened again:", error);
+    }
+    for (const window of await worker.clients.matchAll({ type: "window", includeUncontrolled: true }))
+      window.postMessage("pushsubscriptionchange");
+  })());
+});
+
 worker.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil((async () => {

@@ -1,5 +1,6 @@
 import type { Conversation, SharedClient, SharedStatus } from "../sdk.js";
 import { Cell, coalesce } from "./cell.js";
+import { watchPush } from "./push.js";
 import { RoomStore } from "./room.js";
 import { Toasts } from "./toasts.js";
 import { Unsent } from "./unsent.js";
@@ -26,9 +27,13 @@ export class AppState {
   private readonly rooms = new Map<string, RoomStore>();
   private readonly membersAsked = new Set<string>();
 
-  constructor(readonly client: SharedClient) {
+  private readonly offs: (() => void)[] = [];
+
+  /** @param store The name of the account's store, which tells the accounts of this browser apart. */
+  constructor(readonly client: SharedClient, readonly store: string) {
     this.status = new Cell(client.status);
-    this.unsent = new Unsent(client);
+    this.unsent = new Unsent(client, store);
+    this.offs.push(watchPush(client));
     client.on("status", (status) => {
       const before = this.status.get();
       this.status.set(status);
@@ -36,9 +41,7 @@ export class AppState {
         this.forget();
       if (status.state === "ready" && before.state !== "ready")
         void this.refresh();
-      if (status.state === "signedOut")
-        this.unsent.clear();
-      else if (status.state === "ready" && (before.state !== "ready" || (status.leader && !before.leader)))
+      if (status.state === "ready" && (before.state !== "ready" || (status.leader && !before.leader)))
         this.unsent.recover();
     });
     client.on("conversations", () => void this.refresh());
@@ -47,14 +50,20 @@ export class AppState {
       void this.refresh();
     });
     client.on("typing", (event) => this.onTyping(event.roomId, event.userId, event.username));
+    client.on("typingEnded", ({ roomId, userId }) => this.stopTyping(roomId, userId));
     client.on("identityChanged", ({ username }) => this.changedPeople.set([...this.changedPeople.get().filter((other) => other !== username), username]));
-    client.on("warning", (warning) => console.warn("warning", warning.kind, warning.roomId ?? ""));
+    client.on("warning", ({ kind, roomId, detail }) => console.warn(`The SDK reports: ${kind}`, roomId ?? "", detail ?? ""));
     if (client.status.state === "ready") {
       this.unsent.recover();
       void this.refresh();
-    } else if (client.status.state === "signedOut") {
-      this.unsent.clear();
     }
+  }
+
+  /** This tab shows another account. */
+  async close(): Promise<void> {
+    for (const off of this.offs)
+      off();
+    await this.client.close();
   }
 
   /** Reads the list again. */
@@ -64,7 +73,7 @@ export class AppState {
     for (const { id, kind, last } of conversations)
       if (kind === "group" && last?.from && !this.names.get().has(last.from.userId) && !this.membersAsked.has(id)) {
         this.membersAsked.add(id);
-        void this.learnMembers(id).catch(() => undefined);
+        this.learnMembers(id).catch((error: unknown) => console.warn("The names of a group's members are not known yet:", error));
       }
   }, 80);
 
@@ -103,8 +112,7 @@ export class AppState {
     }, typingLastsMs + 50);
   }
 
-  /** Nobody types any more once their message is there. */
-  stopTyping(roomId: string, userId: string): void {
+  private stopTyping(roomId: string, userId: string): void {
     const typists = this.typing.get()[roomId];
     if (typists?.some((typist) => typist.userId === userId))
       this.typing.set({ ...this.typing.get(), [roomId]: typists.filter((typist) => typist.userId !== userId) });

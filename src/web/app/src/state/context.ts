@@ -1,11 +1,23 @@
 import { createContext, useContext } from "react";
 import type { SharedClient, SharedStatus } from "../sdk.js";
+import type { Accounts } from "./accounts.js";
 import type { AppState } from "./app.js";
 import { useCell } from "./cell.js";
 
 const Context = createContext<AppState | undefined>(undefined);
+const AccountsContext = createContext<Accounts | undefined>(undefined);
 
 export const AppProvider = Context.Provider;
+
+export const AccountsProvider = AccountsContext.Provider;
+
+/** The accounts of this browser. */
+export function useAccounts(): Accounts {
+  const accounts = useContext(AccountsContext);
+  if (!accounts)
+    throw new Error("There are no accounts around this component.");
+  return accounts;
+}
 
 /** What the screens share. */
 export function useApp(): AppState {

@@ -1,10 +1,11 @@
 import type { Message } from "@secure-messaging/sdk";
 import type { PendingSend, RoomMarks, SharedClient } from "../sdk.js";
+import { codeOf } from "../errors.js";
 import { Cell, coalesce } from "./cell.js";
 import type { Unsent } from "./unsent.js";
 
 /** A send of this tab that the outbox has not confirmed yet: shown at once. */
-interface Echo { id: string; text: string; replyTo?: string; at: number; taken: boolean }
+interface Echo { id: string; text: string; replyTo?: string; at: number; taken: boolean; error?: string }
 
 /** Own changes of messages that have not come back in the log yet: shown at once. */
 interface Overlay { text?: string; deleted?: boolean; reactions?: Record<string, boolean>; before: Message }
@@ -96,21 +97,56 @@ export class RoomStore {
       void this.refreshVisible();
   }
 
-  /** Resolves when the outbox has it; until then, and after, it is shown. Rejects when it was not taken. */
+  /** Resolves when the outbox has it, or when it is kept here because the outbox cannot take it now; until then, and after, it is shown. Rejects when it was not taken. */
   async send(text: string, replyTo?: string): Promise<void> {
     const options = replyTo === undefined ? {} : { replyTo };
     const echo: Echo = { id: crypto.randomUUID(), text, ...options, at: Date.now(), taken: false };
     this.echoes = [...this.echoes, echo];
     this.publish();
+    await this.handOver(echo, () => this.unsent.send(this.roomId, text, { id: echo.id, ...options }));
+  }
+
+  /** Sends once more what has failed. */
+  async retry(id: string): Promise<void> {
+    const echo = this.echoes.find((each) => each.id === id);
+    if (!echo) {
+      await this.client.retry(this.roomId, id);
+      return;
+    }
+    delete echo.error;
+    this.publish();
+    await this.handOver(echo, () => this.unsent.retry(id));
+  }
+
+  /** Forgets what has failed. */
+  async discard(id: string): Promise<void> {
+    if (!this.echoes.some((echo) => echo.id === id)) {
+      await this.client.discard(this.roomId, id);
+      return;
+    }
+    this.unsent.forget(id);
+    this.drop(id);
+  }
+
+  private async handOver(echo: Echo, work: () => Promise<void>): Promise<void> {
     try {
-      await this.unsent.send(this.roomId, text, { id: echo.id, ...options });
+      await work();
       echo.taken = true;
       void this.refresh();
     } catch (error) {
-      this.echoes = this.echoes.filter((other) => other !== echo);
+      if (!this.unsent.holds(echo.id)) {
+        this.drop(echo.id);
+        throw error;
+      }
+      // The store of this browser fails: the text is kept where it is shown.
+      echo.error = codeOf(error);
       this.publish();
-      throw error;
     }
+  }
+
+  private drop(id: string): void {
+    this.echoes = this.echoes.filter((echo) => echo.id !== id);
+    this.publish();
   }
 
   edit(message: Message, text: string): Promise<void> {
@@ -189,7 +225,7 @@ export class RoomStore {
     const ids = new Set(this.messages.filter((message) => message.mine).map((message) => message.id));
     const pending = this.pending.filter((send) => !ids.has(send.id));
     const queued = new Set(pending.map((send) => send.id));
-    const echoes = this.echoes.filter((echo) => !ids.has(echo.id) && !queued.has(echo.id)).map((echo): Outgoing => ({ ...echo, state: "waiting" }));
+    const echoes = this.echoes.filter((echo) => !ids.has(echo.id) && !queued.has(echo.id)).map((echo): Outgoing => ({ ...echo, state: echo.error === undefined ? "waiting" : "failed" }));
     this.view.set({
       loaded: this.loaded, atStart: this.atStart, loadingOlder: this.loadingOlder, marks: this.marks,
       messages: this.overlays.size === 0 ? this.messages : this.messages.map((message) => this.overlaid(message)),

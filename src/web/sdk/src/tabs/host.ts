@@ -45,8 +45,7 @@ export class Host {
   static async open(store: IndexedDbStore, address: ServerAddress, tell: Tell): Promise<Host> {
     const host = new Host(store, address, tell);
     const client = await SecureMessaging.resume({ store: new LentStore(store) });
-    if (client)
-      await host.adopt(client);
+    await (client ? host.adopt(client) : host.refreshStatus());
     return host;
   }
 

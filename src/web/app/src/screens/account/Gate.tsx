@@ -1,19 +1,34 @@
 import { useEffect, useState, type FormEvent } from "react";
-import { Button, Note } from "../../components/Button.js";
+import { Avatar } from "../../components/Avatar.js";
+import { Button, IconButton, Note } from "../../components/Button.js";
+import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
 import { Logo } from "../../components/Logo.js";
 import { sentence } from "../../errors.js";
 import { missingFeatures } from "../../sdk.js";
-import { useClient } from "../../state/context.js";
+import type { Account } from "../../state/accounts.js";
+import { useCell } from "../../state/cell.js";
+import { useAccounts, useApp, useAttempt, useStatus } from "../../state/context.js";
 import { strings } from "../../strings.js";
 
 const passwordMin = 10;
 const text = strings.account;
 
-/** Sign-up and sign-in. */
+/** Which form stands at the gate: one for an account of this browser, the choice among them, or one for an account that it does not know. */
+type Form = { at: "account"; account: Account } | { at: "list" } | { at: "signIn" } | { at: "signUp" };
+
+/** Sign-up, sign-in, and the choice among the accounts of this browser. */
 export function Gate() {
-  const [isNew, setIsNew] = useState(!hasBeenHere());
+  const accounts = useAccounts();
+  const list = useCell(accounts.list);
+  const choosing = useCell(accounts.choosing);
+  const { store } = useApp();
+  const own = list.find((account) => account.store === store);
+  const [chosen, setForm] = useState<Form>();
+  // Whoever was here is more likely to want in again than to be new.
+  const form: Form = chosen && !(chosen.at === "account" && !list.includes(chosen.account)) && !(chosen.at === "list" && list.length === 0) ? chosen
+    : choosing ? { at: "list" } : own ? { at: "account", account: own } : list.length > 0 ? { at: "list" } : { at: "signUp" };
   const [missing, setMissing] = useState<readonly string[]>([]);
   useEffect(() => {
     missingFeatures().then(setMissing, console.error);
@@ -32,18 +47,77 @@ export function Gate() {
       </section>
       <section className="gate-form">
         {missing.length > 0 && <Note tone="bad" icon="warning">{text.unsupported(missing)}</Note>}
-        {isNew ? <SignUp key="up" /> : <SignIn key="in" />}
-        <p className="muted switch-gate">
-          {isNew ? text.haveAccount : text.noAccount}{" "}
-          <Button look="bare" onClick={() => setIsNew(!isNew)}>{isNew ? text.signIn : text.signUp}</Button>
-        </p>
+        {form.at === "account" ? <Return key={form.account.store} account={form.account} />
+          : form.at === "list" ? <Choose list={list} onForm={(account) => setForm({ at: "account", account })} />
+            : form.at === "signIn" ? <SignIn key="in" /> : <SignUp key="up" />}
+        <div className="muted switch-gate">
+          {form.at === "signUp" && <p>{text.haveAccount}{" "}<Button look="bare" onClick={() => setForm({ at: "signIn" })}>{text.signIn}</Button></p>}
+          {form.at === "signIn" && <p>{text.noAccount}{" "}<Button look="bare" onClick={() => setForm({ at: "signUp" })}>{text.signUp}</Button></p>}
+          {form.at !== "list" && list.length > (form.at === "account" ? 1 : 0) && <p><Button look="bare" onClick={() => setForm({ at: "list" })}>{text.choose}</Button></p>}
+          {(form.at === "account" || form.at === "list") && <p><Button look="bare" onClick={() => setForm({ at: "signIn" })}>{text.another}</Button></p>}
+          {choosing && <p><Button look="bare" onClick={() => accounts.choosing.set(false)}>{strings.common.cancel}</Button></p>}
+        </div>
       </section>
     </main>
   );
 }
 
+/** The accounts of this browser. */
+function Choose({ list, onForm }: { list: readonly Account[]; onForm(account: Account): void }) {
+  const accounts = useAccounts();
+  const attempt = useAttempt();
+  const [removing, setRemoving] = useState<Account>();
+  return (
+    <div className="stack">
+      <h2>{text.chooseTitle}</h2>
+      <ul className="card plain accounts" aria-label={text.chooseTitle}>
+        {list.map((account) => (
+          <li key={account.store} className="entry">
+            <button type="button" className="account" onClick={() => attempt(async () => {
+              await accounts.choose(account.store);
+              onForm(account);
+            })}>
+              <Avatar name={account.username} size="s" /><bdi className="grow">{account.username}</bdi>
+            </button>
+            <IconButton icon="trash" small label={text.removeOf(account.username)} onClick={() => setRemoving(account)} />
+          </li>
+        ))}
+      </ul>
+      {removing && <Remove account={removing} onClose={() => setRemoving(undefined)} />}
+    </div>
+  );
+}
+
+/** Says what is lost before it is. */
+function Remove({ account: { store, username }, onClose }: { account: Account; onClose(): void }) {
+  const accounts = useAccounts();
+  return <Ask title={text.removeTitle(username)} text={text.removeText} action={text.removeAction} bad onClose={onClose} onDo={() => accounts.remove(store)} />;
+}
+
+/** Signs in an account that this browser holds the keys of. */
+function Return({ account }: { account: Account }) {
+  const accounts = useAccounts();
+  const { endedElsewhere } = useStatus();
+  const { store } = useApp();
+  const [password, setPassword] = useState("");
+  const [removing, setRemoving] = useState(false);
+  const form = useSubmit(() => accounts.enter(account.username, (client) => client.signIn({ username: account.username, password })));
+  return (
+    <form className="stack" onSubmit={form.submit}>
+      <h2>{text.signInTitle}</h2>
+      {endedElsewhere && account.store === store && <Note tone="warn" icon="info">{text.endedElsewhere}</Note>}
+      <Field label={text.username} value={account.username} onChange={() => undefined} readOnly autoComplete="username" />
+      <Field label={text.password} type="password" value={password} onChange={setPassword} autoComplete="current-password" maxLength={256} required autoFocus />
+      {form.error !== undefined && <Note tone="bad" icon="warning">{sentence(form.error, { Unauthenticated: text.refused, Invalid: text.refused })}</Note>}
+      <Button look="main" type="submit" wide busy={form.busy}>{text.signIn}</Button>
+      <div className="switch-gate"><Button look="bare" icon="trash" compact onClick={() => setRemoving(true)}>{text.remove}</Button></div>
+      {removing && <Remove account={account} onClose={() => setRemoving(false)} />}
+    </form>
+  );
+}
+
 function SignUp() {
-  const client = useClient();
+  const accounts = useAccounts();
   const [username, setUsername] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
@@ -57,8 +131,7 @@ function SignUp() {
     setTried(true);
     if (wrong.username ?? wrong.email ?? wrong.password)
       return;
-    await client.signUp({ username, email, password });
-    remember();
+    await accounts.enter(undefined, (client) => client.signUp({ username, email, password }));
   });
   return (
     <form className="stack" onSubmit={form.submit} noValidate>
@@ -73,20 +146,21 @@ function SignUp() {
   );
 }
 
+/** Signs in an account that this browser may not know. */
 function SignIn() {
-  const client = useClient();
+  const accounts = useAccounts();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
-  const form = useSubmit(async () => {
-    await client.signIn({ username: username.trim(), password });
-    remember();
+  const form = useSubmit(() => {
+    const name = username.trim();
+    return accounts.enter(name.toLowerCase(), (client) => client.signIn({ username: name, password }));
   });
   return (
     <form className="stack" onSubmit={form.submit}>
       <h2>{text.signInTitle}</h2>
       <Field label={text.usernameOrEmail} value={username} onChange={setUsername} autoComplete="username" autoCapitalize="none" spellCheck={false} maxLength={254} required autoFocus />
       <Field label={text.password} type="password" value={password} onChange={setPassword} autoComplete="current-password" maxLength={256} required />
-      {form.error !== undefined && <Note tone="bad" icon="warning">{sentence(form.error, { Unauthenticated: text.refused, Invalid: text.refused, Conflict: text.otherAccount })}</Note>}
+      {form.error !== undefined && <Note tone="bad" icon="warning">{sentence(form.error, { Unauthenticated: text.refused, Invalid: text.refused, Conflict: text.hereAlready })}</Note>}
       <Button look="main" type="submit" wide busy={form.busy}>{text.signIn}</Button>
     </form>
   );
@@ -102,21 +176,4 @@ function useSubmit(work: () => Promise<void>) {
     work().catch(setError).finally(() => setBusy(false));
   };
   return { busy, error, submit };
-}
-
-/** Whether somebody has signed in here before: then they are more likely to want in again. */
-function hasBeenHere(): boolean {
-  try {
-    return localStorage.getItem("here") !== null;
-  } catch {
-    return false;
-  }
-}
-
-function remember(): void {
-  try {
-    localStorage.setItem("here", "1");
-  } catch {
-    // Only a convenience.
-  }
 }

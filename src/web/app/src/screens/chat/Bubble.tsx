@@ -120,6 +120,6 @@ function Quote({ id, target, actions }: { id: string; target: Message | undefine
 }
 
 function State({ state }: { state: NonNullable<BubbleRow["state"]> }) {
-  const icon = state === "waiting" ? "clock" : state === "failed" ? "warning" : state === "sent" ? "check" : "checks";
+  const icon = state === "waiting" ? "clock" : state === "failed" ? "warning" : state === "alone" ? "person" : state === "sent" ? "check" : "checks";
   return <span className={`state ${state}`} role="img" aria-label={strings.chat.states[state]} title={strings.chat.states[state]}><Icon name={icon} size="small" /></span>;
 }

@@ -8,6 +8,7 @@ import { useCell } from "../../state/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
 import { useLoad } from "../../state/useLoad.js";
 import { strings } from "../../strings.js";
+import { nameOf as nameForPeople } from "../../text.js";
 import type { BubbleActions } from "./Bubble.js";
 import { ChatHeader } from "./ChatHeader.js";
 import { Composer, type Aim, type ComposerHandle } from "./Composer.js";
@@ -18,11 +19,14 @@ import { Timeline } from "./Timeline.js";
 import { useReading } from "./useReading.js";
 import { wordsOf } from "./words.js";
 
+const unheardAfterMs = 1_500;
+
 /** One conversation. A new one is a new component: nothing of the last one stays. */
 export function Chat({ conversation }: { conversation: Conversation }) {
-  const { id, kind, role, unread, memberCount } = conversation;
+  const { id, kind, role, unread, memberCount, readers, earlier } = conversation;
   const app = useApp();
-  const me = useStatus().userId ?? "";
+  const { userId: me = "", privacy } = useStatus();
+  const receipts = privacy?.readReceipts !== false;
   const room = useMemo(() => app.room(id), [app, id]);
   const view = useCell(room.view);
   const names = useCell(app.names);
@@ -40,6 +44,8 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const unreadAtOpen = useRef(unread);
   const group = kind === "group";
   const canWrite = role !== undefined;
+  // A group of one is a notebook; for others nothing is sent that nobody can read.
+  const unheard = useLasting(canWrite && readers === 0 && (!group || memberCount > 1), unheardAfterMs);
 
   useEffect(() => {
     void room.refresh();
@@ -59,13 +65,6 @@ export function Chat({ conversation }: { conversation: Conversation }) {
 
   useReading(id, view, atBottom, unread);
 
-  // Whoever's message has come types no longer.
-  const newest = view.messages.at(-1);
-  useEffect(() => {
-    if (newest?.from)
-      app.stopTyping(id, newest.from.userId);
-  }, [app, id, newest]);
-
   const nameOf = useCallback((userId: string | undefined) => {
     if (userId === me)
       return strings.common.you;
@@ -80,8 +79,8 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     menu: (message, anchor) => setChoice({ message, anchor }),
     pickReaction: (message, anchor) => setChoice({ message, anchor, only: "reactions" }),
     reply: (message) => setAim({ kind: "reply", to: message }),
-    retry: (sendId) => void app.client.retry(id, sendId).catch(toasts.fail),
-    discard: (sendId) => void app.client.discard(id, sendId).catch(toasts.fail),
+    retry: (sendId) => void room.retry(sendId).catch(toasts.fail),
+    discard: (sendId) => void room.discard(sendId).catch(toasts.fail),
   }), [app, id, me, nameOf, room, toasts]);
 
   const editLast = (): void => {
@@ -95,19 +94,34 @@ export function Chat({ conversation }: { conversation: Conversation }) {
       <ChatHeader conversation={conversation} typing={typists.map((typist) => typist.username)} />
       <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />
       {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
-        : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={strings.chat.empty} text={strings.chat.emptyText} /></div>
-          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={Math.max(0, (memberCount || (group ? 0 : 2)) - 1)} unreadFrom={unreadFrom} actions={actions}
+        : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} /></div>
+          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={memberCount > 0 ? memberCount - 1 : group ? undefined : 1} earlier={earlier === true} unreadFrom={unreadFrom} actions={actions}
             target={target} onTargetMissing={() => toasts.show(strings.chat.notFound)} onBottom={setAtBottom} onEscape={() => composer.current?.focus()} />}
       <div className="typing" aria-live="polite">{typists.length > 0 && <><Dots /><span>{strings.chat.typing(typists.map((typist) => typist.username))}</span></>}</div>
-      {canWrite
+      {unheard ? <div className="ended muted" role="status">{group ? strings.chat.unheardGroup : strings.chat.unheard(nameForPeople(conversation.title))}</div> : canWrite
         ? <Composer ref={composer} roomId={id} aim={aim} nameOf={nameOf} onAim={setAim} onSend={(text, replyTo) => room.send(text, replyTo)} onEdit={(message, text) => room.edit(message, text)} onEditLast={editLast} />
         : <div className="ended muted">{strings.chat.ended}</div>}
       {choice && <MessageMenu choice={choice} canWrite={canWrite} me={me} onClose={() => setChoice(undefined)} onReact={actions.react} onReply={actions.reply}
         onEdit={(message) => setAim({ kind: "edit", message })} onDelete={setDeleting} onInfo={setInfo} onCopied={() => toasts.show(strings.common.copied)} />}
-      {info && <MessageInfo message={info} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
+      {info && <MessageInfo message={info} receipts={receipts} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
       {deleting && <Ask title={strings.chat.deleteTitle} text={strings.chat.deleteText} action={strings.chat.deleteAction} bad onClose={() => setDeleting(undefined)} onDo={() => room.remove(deleting)} />}
     </section>
   );
+}
+
+/** Whether something has lasted for a while: a device that starts anew is out of the group for a moment. */
+function useLasting(holds: boolean, ms: number): boolean {
+  const [lasts, setLasts] = useState(false);
+  useEffect(() => {
+    if (!holds)
+      return undefined;
+    const timer = setTimeout(() => setLasts(true), ms);
+    return () => {
+      clearTimeout(timer);
+      setLasts(false);
+    };
+  }, [holds, ms]);
+  return lasts;
 }
 
 const Dots = () => <span className="dots" aria-hidden="true"><i /><i /><i /></span>;

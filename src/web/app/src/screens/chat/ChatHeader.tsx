@@ -8,9 +8,9 @@ import { strings } from "../../strings.js";
 import { nameOf } from "../../text.js";
 
 export function ChatHeader({ conversation, typing }: { conversation: Conversation; typing: string[] }) {
-  const { id, kind, title, timeToLiveSeconds, memberCount } = conversation;
+  const { id, kind, title, role, timeToLiveSeconds, memberCount } = conversation;
   const group = kind === "group";
-  const under = typing.length > 0 ? strings.chat.typing(typing) : group && memberCount > 0 ? strings.chat.members(memberCount) : strings.chat.direct;
+  const under = role === undefined ? strings.list.left : typing.length > 0 ? strings.chat.typing(typing) : group && memberCount > 0 ? strings.chat.members(memberCount) : strings.chat.direct;
   return (
     <header className="bar">
       <IconButton icon="back" className="only-narrow" label={strings.common.back} onClick={() => go({ at: "list" })} />

@@ -50,7 +50,10 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
       return;
     clearTimeout(waiting.timer);
     unsaved.current = undefined;
-    void client.setDraft(roomId, waiting.text).catch(() => undefined);
+    client.setDraft(roomId, waiting.text).catch((error: unknown) => {
+      // Kept for as long as the page is; the next change tries again.
+      console.warn("The draft is not stored:", error);
+    });
   }, [client, roomId]);
 
   const saveDraft = useCallback((draft: string) => {
@@ -66,7 +69,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
         loaded.current = true;
         setText((now) => now === "" ? draft : now);
       }
-    }, () => undefined);
+    }, (error: unknown) => console.warn("The draft could not be read:", error));
     window.addEventListener("pagehide", flush);
     return () => {
       left = true;
@@ -108,7 +111,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     saveDraft(value);
     if (value.trim() !== "" && Date.now() - typed.current > typingEveryMs) {
       typed.current = Date.now();
-      void client.typing(roomId).catch(() => undefined);
+      client.typing(roomId).catch((error: unknown) => console.warn("Others do not see that somebody types here:", error));
     }
   };
 

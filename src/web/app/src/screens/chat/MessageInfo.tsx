@@ -6,7 +6,7 @@ import type { Message, RoomMarks } from "../../sdk.js";
 import { strings } from "../../strings.js";
 
 /** When a message was stored, and who says to have read it. */
-export function MessageInfo({ message, marks, me, nameOf, onClose }: { message: Message; marks: RoomMarks; me: string; nameOf(userId: string | undefined): string; onClose(): void }) {
+export function MessageInfo({ message, receipts, marks, me, nameOf, onClose }: { message: Message; receipts: boolean; marks: RoomMarks; me: string; nameOf(userId: string | undefined): string; onClose(): void }) {
   const readers = Object.entries(marks.read).filter(([userId, upTo]) => userId !== me && userId !== message.from?.userId && upTo >= message.seq).map(([userId]) => userId);
   return (
     <Dialog title={strings.chat.infoTitle} onClose={onClose}>
@@ -19,7 +19,7 @@ export function MessageInfo({ message, marks, me, nameOf, onClose }: { message: 
         </div>
         <div className="stack tight">
           <div className="small muted">{strings.chat.readBy}</div>
-          {readers.length === 0 && <div>{strings.chat.readByNobody}</div>}
+          {readers.length === 0 && <div>{receipts ? strings.chat.readByNobody : strings.chat.receiptsOff}</div>}
           <ul className="stack tight">
             {readers.map((userId) => <li key={userId} className="line"><Avatar name={nameOf(userId)} size="s" /><bdi>{nameOf(userId)}</bdi></li>)}
           </ul>

@@ -17,7 +17,9 @@ interface Props {
   group: boolean;
   canWrite: boolean;
   me: string;
-  others: number;
+  others: number | undefined;
+  /** Whether there are messages from before this device was added. */
+  earlier: boolean;
   /** The first unread place when the room was opened. */
   unreadFrom: number | undefined;
   actions: BubbleActions;
@@ -33,7 +35,7 @@ const nearBottom = 60;
 const nearTop = 900;
 
 /** The messages: only those near the screen are in the document, however many there are. */
-export function Timeline({ room, view, group, canWrite, me, others, unreadFrom, actions, target, onTargetMissing, onBottom, onEscape }: Props) {
+export function Timeline({ room, view, group, canWrite, me, others, earlier, unreadFrom, actions, target, onTargetMissing, onBottom, onEscape }: Props) {
   const rows = useMemo(() => rowsOf(view, me, others, unreadFrom), [view, me, others, unreadFrom]);
   const list = useRef<VirtualizerHandle>(null);
   const box = useRef<HTMLDivElement>(null);
@@ -173,7 +175,7 @@ export function Timeline({ room, view, group, canWrite, me, others, unreadFrom, 
         <div className="filler" />
         {view.loadingOlder && <div className="loading-older"><Spinner small label={strings.chat.loadingOlder} /></div>}
         <Virtualizer ref={list} data={rows} shift={prepended} onScroll={onScroll} bufferSize={600} scrollRef={box}>
-          {(row) => <RowView key={row.key} row={row} group={group} lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit} canWrite={canWrite} actions={actions} />}
+          {(row) => <RowView key={row.key} row={row} earlier={earlier} group={group} lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit} canWrite={canWrite} actions={actions} />}
         </Virtualizer>
       </div>
       <Jump show={below > 0 || away} below={below} onClick={() => {
@@ -196,7 +198,7 @@ function seqAt(rows: Row[], index: number, step: number): number | undefined {
   return undefined;
 }
 
-function RowView({ row, group, lit, canWrite, actions }: { row: Row; group: boolean; lit: boolean; canWrite: boolean; actions: BubbleActions }) {
+function RowView({ row, earlier, group, lit, canWrite, actions }: { row: Row; earlier: boolean; group: boolean; lit: boolean; canWrite: boolean; actions: BubbleActions }) {
   switch (row.type) {
     case "bubble":
       return <Bubble row={row} group={group} lit={lit} canWrite={canWrite} actions={actions} />;
@@ -205,7 +207,7 @@ function RowView({ row, group, lit, canWrite, actions }: { row: Row; group: bool
     case "unread":
       return <div className="day unread" role="separator"><span>{strings.chat.newMessages}</span></div>;
     case "start":
-      return <div className="beginning"><Icon name="lock" size="small" />{strings.chat.beginning}</div>;
+      return <div className="beginning"><Icon name="lock" size="small" />{earlier ? strings.chat.earlier : strings.chat.beginning}</div>;
     case "name": {
       const { content, mine, from } = row.message;
       return <div className="event"><bdi>{strings.chat.named(mine ? strings.common.you : actions.nameOf(from?.userId), content.type === "name" ? nameOf(content.name) : "")}</bdi></div>;

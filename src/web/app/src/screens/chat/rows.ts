@@ -3,7 +3,7 @@ import { dayKey } from "../../format.js";
 import type { Outgoing, RoomView } from "../../state/room.js";
 
 /** How far an own message has come. */
-export type SendState = "waiting" | "failed" | "sent" | "delivered" | "read";
+export type SendState = "waiting" | "failed" | "alone" | "sent" | "delivered" | "read";
 
 /** A message, or a send on its way, as one bubble. */
 export interface BubbleRow {
@@ -37,10 +37,10 @@ const minute = (at: number): number => Math.floor(at / 60_000);
 /**
  * What stands on the screen, from top to bottom.
  * @param me This user's id.
- * @param others How many other members there are: a message is read when all of them have read it.
+ * @param others How many other members there are: a message is read when all of them have read it. Undefined while that is not known.
  * @param unreadFrom The first place in the log that was unread when the room was opened.
  */
-export function rowsOf(view: RoomView, me: string, others: number, unreadFrom: number | undefined): Row[] {
+export function rowsOf(view: RoomView, me: string, others: number | undefined, unreadFrom: number | undefined): Row[] {
   const rows: Row[] = [];
   if (view.atStart)
     rows.push({ type: "start", key: "start" });
@@ -108,8 +108,8 @@ export function rowsOf(view: RoomView, me: string, others: number, unreadFrom: n
 /** One's own message keeps the key that it had on its way, so that it does not move. */
 const keyOf = (message: Message): string => message.mine ? `o${message.id}` : `s${message.seq}`;
 
-function stateOf(seq: number, reads: number[], others: number, delivered: number | undefined): SendState {
-  if (others > 0 && reads.filter((upTo) => upTo >= seq).length >= others)
+function stateOf(seq: number, reads: number[], others: number | undefined, delivered: number | undefined): SendState {
+  if (others !== undefined && others > 0 && reads.filter((upTo) => upTo >= seq).length >= others)
     return "read";
-  return delivered !== undefined && delivered >= seq ? "delivered" : "sent";
+  return delivered !== undefined && delivered >= seq ? "delivered" : others === 0 ? "alone" : "sent";
 }

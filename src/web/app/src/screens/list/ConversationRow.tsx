@@ -21,7 +21,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
   const group = kind === "group";
   const who = last?.mine ? text.you : group ? names.get(last?.from?.userId ?? "") : undefined;
   const isName = last?.content.type === "name";
-  const said = role === undefined ? text.left : last === undefined ? text.noMessages : gist(last);
+  const said = role === undefined ? text.left : last === undefined ? conversation.earlier ? text.noMessagesHere : text.noMessages : gist(last);
   const shown = nameOf(title);
   return (
     <a className={`conversation ${unread > 0 ? "unread" : ""}`} href={hrefOf({ at: "room", roomId: id, details: false })} aria-current={current ? "page" : undefined}>

@@ -11,12 +11,18 @@ const text = strings.room;
 /** The ways out of a conversation. */
 export function Leave({ room: { id, kind, role }, members }: { room: Conversation; members: SharedMember[] }) {
   const { client } = useApp();
-  const [open, setOpen] = useState<"leave" | "delete">();
+  const [open, setOpen] = useState<"leave" | "delete" | "forget">();
   const group = kind === "group";
-  if (role === undefined)
-    return null;
   const isLastOwner = group && role === "owner" && members.length > 1 && members.filter((member) => member.role === "owner").length === 1;
   const done = (): void => go({ at: "list" }, { replace: true });
+  if (role === undefined)
+    return (
+      <section className="section">
+        <p className="muted small">{text.forgetHint}</p>
+        <div><Button look="bad" icon="trash" onClick={() => setOpen("forget")}>{text.forget}</Button></div>
+        {open === "forget" && <Ask title={text.forgetTitle} text={text.forgetText} action={text.forget} bad onClose={() => setOpen(undefined)} onDo={() => client.deleteRoom(id).then(done)} />}
+      </section>
+    );
   return (
     <section className="section">
       <div className="line wrap">

@@ -33,7 +33,7 @@ export function Members({ room, members, onChanged, onSafety }: { room: Conversa
   const write = (member: SharedMember) => item(() => void client.createDirect(member.username).then((roomId) => go({ at: "room", roomId, details: false }), toasts.fail));
   return (
     <section className="section">
-      <div className="line"><h2 className="grow">{group ? `${text.members} (${members.length})` : text.members}</h2>{rules && <Button compact icon="plus" onClick={() => setAdding(true)}>{text.add}</Button>}</div>
+      <div className="line"><h2 className="grow">{role === undefined ? text.lastMembers : group ? `${text.members} (${members.length})` : text.members}</h2>{rules && <Button compact icon="plus" onClick={() => setAdding(true)}>{text.add}</Button>}</div>
       <ul className="card plain">
         {sorted.map((member) => (
           <li key={member.userId} className="entry">

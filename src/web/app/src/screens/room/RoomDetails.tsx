@@ -81,6 +81,8 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
           <Button icon="shield" wide onClick={() => setSafety(other.username)}>{text.safety}</Button>
         )}
 
+        {role === undefined && <Note icon="door">{strings.chat.ended}</Note>}
+
         {members.value ? <Members room={conversation} members={members.value} onChanged={reload} onSafety={setSafety} />
           : members.error !== undefined ? <Note tone="warn" icon="offline">{sentence(members.error)}</Note> : <Spinner label={strings.common.loading} />}
 
@@ -107,7 +109,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
             </section>
           </>
         )}
-        {members.value && <Leave room={conversation} members={members.value} />}
+        {(members.value || role === undefined) && <Leave room={conversation} members={members.value ?? []} />}
       </div>
       {renaming && <Rename conversation={conversation} onClose={() => setRenaming(false)} />}
       {safety !== undefined && <SafetyNumber username={safety} onClose={() => setSafety(undefined)} />}

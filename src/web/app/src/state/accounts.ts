@@ -1,0 +1,159 @@
+import { go } from "../routes.js";
+import { openSharedClient, SecureMessagingError, type SharedClient } from "../sdk.js";
+import { AppState } from "./app.js";
+import { Cell } from "./cell.js";
+
+/** An account that this browser holds data of. */
+export interface Account { store: string; username: string }
+
+interface Entry { store: string; username?: string | undefined }
+
+const listKey = "accounts";
+const lastKey = "account";
+/** The store of the time when a browser had one account. */
+const firstStore = "secure-messaging";
+
+/**
+ * The accounts of this browser. Each has a store of its own: keys, history, lock and tabs. Which there are stands in local storage, by username, so that the gate can name them before a
+ * store is opened. A tab shows one of them and stays with it; a new tab opens the one that was used last.
+ */
+export class Accounts {
+  /** What is shown. */
+  readonly app = new Cell<AppState | undefined>(undefined);
+  /** Those that can be chosen. */
+  readonly list = new Cell<readonly Account[]>([]);
+  /** Whether the gate is shown although somebody is signed in, to choose another account. */
+  readonly choosing = new Cell(false);
+  private entries: readonly Entry[] = [];
+
+  constructor(private readonly open = (store: string): Promise<SharedClient> => openSharedClient({ url: location.origin, name: store })) {
+    this.load();
+    window.addEventListener("storage", (event) => {
+      if (event.key === listKey)
+        this.load();
+    });
+  }
+
+  /** Opens what this tab showed last, or this browser. */
+  async start(): Promise<void> {
+    const last = recall(sessionStorage, lastKey) ?? recall(localStorage, lastKey);
+    const entry = this.entries.find(({ store }) => store === last) ?? this.entries[0];
+    this.show(await this.openApp(entry?.store ?? firstStore));
+  }
+
+  /** Shows an account, for its password if it is signed out. */
+  async choose(store: string): Promise<void> {
+    if (store !== this.app.get()?.store)
+      this.show(await this.openApp(store));
+    this.choosing.set(false);
+  }
+
+  /** Signs in or up. An account that this browser does not know gets a store of its own; it is shown once that has worked. */
+  async enter(username: string | undefined, work: (client: SharedClient) => Promise<void>): Promise<void> {
+    const known = this.entries.find((entry) => entry.username !== undefined && entry.username === username);
+    const store = known?.store ?? this.entries.find((entry) => entry.username === undefined)?.store ?? newStore(this.entries);
+    const shown = this.app.get();
+    if (shown?.store === store) {
+      await work(shown.client);
+    } else {
+      const app = await this.openApp(store);
+      try {
+        if (app.client.status.state === "signedOut")
+          await work(app.client);
+        // Somebody has signed in by e-mail whose name this browser knows: one account, one store.
+        const name = app.client.status.username;
+        if (known === undefined && this.entries.some((entry) => entry.store !== store && entry.username !== undefined && entry.username === name)) {
+          await app.client.signOut({ wipe: true });
+          throw new SecureMessagingError({ code: "Conflict", message: "The account has a store in this browser.", retryable: false });
+        }
+      } catch (error) {
+        await app.close();
+        throw error;
+      }
+      this.show(app);
+    }
+    this.choosing.set(false);
+  }
+
+  /** Takes everything of an account from this browser, and ends its session if it has one. */
+  async remove(store: string): Promise<void> {
+    const shown = this.app.get();
+    const app = shown?.store === store ? shown : await this.openApp(store);
+    await app.client.signOut({ wipe: true });
+    app.unsent.forgetAll();
+    if (app !== shown)
+      await app.close();
+    this.remember(store, undefined);
+  }
+
+  private async openApp(store: string): Promise<AppState> {
+    const app = new AppState(await this.open(store), store);
+    app.status.subscribe(() => this.remember(store, app.status.get().username));
+    this.remember(store, app.status.get().username);
+    return app;
+  }
+
+  private show(app: AppState): void {
+    const before = this.app.get();
+    keep(sessionStorage, lastKey, app.store);
+    keep(localStorage, lastKey, app.store);
+    if (before)
+      go({ at: "list" }, { replace: true });
+    this.app.set(app);
+    before?.close().catch((error: unknown) => console.warn("The account that was shown before did not close:", error));
+  }
+
+  /** @param username Of whom the store holds data; undefined: of nobody. */
+  private remember(store: string, username: string | undefined): void {
+    this.load();
+    const known = this.entries.find((entry) => entry.store === store);
+    if (known && known.username === username)
+      return;
+    this.entries = known ? this.entries.map((entry) => entry === known ? { store, username } : entry) : [...this.entries, { store, username }];
+    keep(localStorage, listKey, JSON.stringify(this.entries));
+    this.publish();
+  }
+
+  private load(): void {
+    const stored = recall(localStorage, listKey);
+    if (stored === undefined)
+      return;
+    try {
+      const value: unknown = JSON.parse(stored);
+      this.entries = Array.isArray(value) ? value.filter(isEntry) : [];
+    } catch (error) {
+      console.warn("The list of accounts could not be read; it begins anew:", error);
+      this.entries = [];
+    }
+    this.publish();
+  }
+
+  private publish(): void {
+    const next = this.entries.filter((entry): entry is Account => entry.username !== undefined);
+    if (JSON.stringify(next) !== JSON.stringify(this.list.get()))
+      this.list.set(next);
+  }
+}
+
+const isEntry = (value: unknown): value is Entry =>
+  typeof value === "object" && value !== null && "store" in value && typeof value.store === "string" && (!("username" in value) || typeof value.username === "string");
+
+const newStore = (entries: readonly Entry[]): string => entries.length === 0 ? firstStore : `${firstStore}-${crypto.randomUUID()}`;
+
+/** Storage can be blocked: then a browser has the account that it has opened first. */
+function recall(storage: Storage, key: string): string | undefined {
+  try {
+    return storage.getItem(key) ?? undefined;
+  } catch (error) {
+    console.warn("This browser's storage cannot be read:", error);
+    return undefined;
+  }
+}
+
+function keep(storage: Storage, key: string, value: string): void {
+  try {
+    storage.setItem(key, value);
+  } catch (error) {
+    console.warn("This browser does not keep which accounts it has:", error);
+  }
+}

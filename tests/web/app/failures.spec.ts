@@ -1,0 +1,92 @@
+import { expect, test } from "./people.js";
+
+test("a text that is being sent is in no storage in the clear", async ({ person, server }) => {
+  const [anna, ben] = [await person("anna"), await person("ben")];
+  await anna.page.addInitScript(() => {
+    const { setItem } = Storage.prototype;
+    Storage.prototype.setItem = function (this: Storage, key: string, value: string) {
+      ((window as unknown as { written: string[] }).written ??= []).push(`${key}=${value}`);
+      setItem.call(this, key, value);
+    };
+  });
+  await anna.page.goto(server.url);
+  await anna.startWith(ben.name);
+  await anna.write("words for Ben alone");
+  await ben.open(anna.name);
+  await ben.sees("words for Ben alone");
+  const written = await anna.page.evaluate(() => (window as unknown as { written: string[] }).written);
+  expect(written.some((entry) => entry.startsWith("unsent/"))).toBe(true);
+  expect(written.filter((entry) => /words|Ben|alone|roomId/.test(entry))).toEqual([]);
+  await expect.poll(() => anna.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("unsent/")))).toEqual([]);
+});
+
+test("when the store of the browser fails, what was written stays where it is seen and is sent once the store works again", async ({ person }) => {
+  const [anna, ben] = [await person("anna"), await person("ben")];
+  await anna.talkWith(ben, "before");
+  await anna.page.evaluate(() => {
+    const { transaction } = IDBDatabase.prototype;
+    const state = window as unknown as { broken: boolean };
+    state.broken = true;
+    IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...args: Parameters<IDBDatabase["transaction"]>) {
+      if (state.broken)
+        throw new DOMException("The disk is full.", "QuotaExceededError");
+      return transaction.apply(this, args);
+    };
+  });
+  await anna.write("in spite of the disk");
+  await anna.sees("in spite of the disk");
+  await expect(anna.log.getByText("Not sent")).toBeVisible({ timeout: 40_000 });
+  await anna.sees("in spite of the disk");
+  await anna.page.evaluate(() => { (window as unknown as { broken: boolean }).broken = false; });
+  await anna.page.getByRole("button", { name: "Try again" }).click();
+  await ben.sees("in spite of the disk");
+  await expect(anna.log.getByText("Not sent")).toHaveCount(0);
+  await expect(anna.log.getByText("in spite of the disk")).toHaveCount(1);
+});
+
+test("notifications are on only when the server has an endpoint, and an endpoint that the browser has replaced is told", async ({ person, server }) => {
+  const anna = await person("anna", { permissions: ["notifications"] });
+  const { page } = anna;
+  // A browser's push service, as the app sees it.
+  await page.addInitScript(() => {
+    const make = () => {
+      const endpoint = localStorage.getItem("fake-push");
+      return endpoint === null ? null : { endpoint, options: {}, unsubscribe: async () => { localStorage.removeItem("fake-push"); return true; } };
+    };
+    PushManager.prototype.getSubscription = async () => make() as unknown as PushSubscription;
+    PushManager.prototype.subscribe = async () => {
+      localStorage.setItem("fake-push", localStorage.getItem("fake-push") ?? "https://updates.push.services.mozilla.com/wpush/v2/first");
+      return make() as unknown as PushSubscription;
+    };
+  });
+  const told: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith("/v1/me/push") && request.method() === "PUT")
+      told.push((request.postDataJSON() as { endpoint: string }).endpoint);
+  });
+  await page.goto(`${server.url}/#/settings/notifications`);
+  await page.reload();
+  const push = page.getByRole("switch", { name: "Notify me in this browser" });
+  await push.click();
+  await expect(push).toBeChecked();
+  expect(told).toEqual(["https://updates.push.services.mozilla.com/wpush/v2/first"]);
+
+  await page.evaluate(() => localStorage.setItem("fake-push", "https://updates.push.services.mozilla.com/wpush/v2/second"));
+  await page.reload();
+  await expect.poll(() => told.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/second");
+  await page.evaluate(() => {
+    localStorage.setItem("fake-push", "https://updates.push.services.mozilla.com/wpush/v2/third");
+    navigator.serviceWorker.dispatchEvent(new MessageEvent("message", { data: "pushsubscriptionchange" }));
+  });
+  await expect.poll(() => told.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/third");
+
+  // The endpoint goes with the session; the browser keeps its subscription.
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Password", { exact: true }).fill("a long enough password");
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "Conversations" })).toBeVisible();
+  await page.goto(`${server.url}/#/settings/notifications`);
+  await expect(push).toBeEnabled();
+  await expect(push).not.toBeChecked();
+});
