@@ -123,6 +123,7 @@ export const strings = {
     offlineUnsent: (n: number) => `No connection. ${plural(n, "message waits", "messages wait")} on this device and will go out when you are back.`,
     sending: (n: number) => `Sending ${plural(n, "message", "messages")}…`,
     problem: "Needs your attention",
+    notStored: (why: string) => `What you write is not stored, and nothing arrives. ${why}`,
   },
 
   previews: { deleted: "Message deleted", unreadable: "Message that cannot be read", custom: "Message of another app", name: (name: string) => `Named the group “${name}”`, blank: "Empty message" },
@@ -131,8 +132,7 @@ export const strings = {
     messages: "Messages", details: "Details", write: "Message", placeholder: "Write a message", send: "Send", sendKeys: "Enter sends, Shift and Enter makes a new line",
     empty: "Say hello", emptyText: "Messages here are end-to-end encrypted. Only the people in this conversation can read them.",
     emptyHere: "No messages on this device", earlier: "Messages sent before this device was added cannot be shown here.",
-    unheard: (name: string) => `Nothing can be sent: no device of ${name} can read it. Either the account is deleted, or ${name} has to sign in to an app with encryption once.`,
-    unheardGroup: "Nothing can be sent: no other member has a device that can read it. They have to sign in to an app with encryption once.",
+    otherGone: "Nothing more can be sent here: the other person has deleted their account. The history stays on this device.",
     beginning: "The conversation begins here on this device.",
     loadingOlder: "Loading earlier messages…", newest: "Newest messages", newMessages: "New messages",
     newBelow: (n: number) => plural(n, "new message", "new messages"),

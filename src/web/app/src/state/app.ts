@@ -52,7 +52,12 @@ export class AppState {
     client.on("typing", (event) => this.onTyping(event.roomId, event.userId, event.username));
     client.on("typingEnded", ({ roomId, userId }) => this.stopTyping(roomId, userId));
     client.on("identityChanged", ({ username }) => this.changedPeople.set([...this.changedPeople.get().filter((other) => other !== username), username]));
-    client.on("warning", ({ kind, roomId, detail }) => console.warn(`The SDK reports: ${kind}`, roomId ?? "", detail ?? ""));
+    client.on("warning", ({ area, kind, roomId, error, detail, retrying }) => {
+      console.warn(`${area}: ${kind}`, roomId ?? "", error?.message ?? "", detail ?? "", retrying ? "(trying again)" : "");
+      // The rest heals by itself, or is shown where it belongs.
+      if (error && (kind === "sendFailed" || kind === "gaveUp"))
+        this.toasts.fail(error);
+    });
     if (client.status.state === "ready") {
       this.unsent.recover();
       void this.refresh();

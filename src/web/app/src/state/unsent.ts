@@ -117,7 +117,7 @@ export class Unsent {
         return;
       } catch (error) {
         // What goes wrong in this browser (a full disk, say) is told after some attempts; a leader that is gone is not.
-        if (!(error instanceof SecureMessagingError) || !error.retryable || (error.code === "Internal" && ++failures === attempts))
+        if (!(error instanceof SecureMessagingError) || !error.retryable || ((error.code === "Internal" || error.code === "StoreFailed") && ++failures === attempts))
           throw error;
       }
       await sleep(retryMs);
@@ -170,7 +170,7 @@ export class Unsent {
 }
 
 /** Nothing is wrong with the text: a tab of a newer version has taken over, the session has ended, or the store fails. */
-const isForLater = (error: unknown): boolean => !(error instanceof SecureMessagingError) || error.retryable || error.code === "Conflict" || error.code === "SignedOut";
+const isForLater = (error: unknown): boolean => !(error instanceof SecureMessagingError) || error.retryable || ["Conflict", "SignedOut", "StoreFailed"].includes(error.code);
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -203,7 +203,7 @@ export class Conversations {
           await this.store.write(new Map(some.map(([key]) => [key, null])));
       for (const { id } of this.client.context.outbox.failed(roomId))
         await this.client.context.outbox.discard(roomId, id);
-      await this.store.write(new Map([[recordKey(roomId), null], [keys.taken(roomId), null], [draftKey(roomId), null]]));
+      await this.store.write(new Map([[recordKey(roomId), null], [keys.taken(roomId), null], [keys.told(roomId), null], [draftKey(roomId), null]]));
       this.known.delete(roomId);
     });
     this.changed(roomId);
@@ -215,7 +215,7 @@ export class Conversations {
     return {
       id: record.id, kind: record.kind, title: record.kind === "direct" ? others[0] ?? "" : record.name ?? others.join(", "), unread: room ? unread : 0, memberCount: record.members.length,
       ...(room ? { role: room.role } : {}), ...(last ? { last } : {}), ...(room?.hasEarlier ? { earlier: true } : {}),
-      ...(room?.isReady ? { readers: room.devices().filter((device) => device.userId !== this.client.userId).length } : {}), ...(problem ? { problem } : {}),
+      ...(problem ? { problem } : {}),
       ...(room?.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: room.timeToLiveSeconds }),
     };
   }

@@ -45,8 +45,6 @@ export interface Conversation {
   last?: Message;
   /** Whether there are messages from before this device was added, which it cannot read. */
   earlier?: boolean;
-  /** How many devices of other people read what is sent here now; undefined while this device is not in the group. */
-  readers?: number;
   timeToLiveSeconds?: number;
   /** What is wrong with the group, for a warning that stays until it is right again. `joining`: this device has not been let in yet. `noReader`: no other member has a device
    * that can read what is sent; it waits. */

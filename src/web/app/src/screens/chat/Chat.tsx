@@ -8,7 +8,6 @@ import { useCell } from "../../state/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
 import { useLoad } from "../../state/useLoad.js";
 import { strings } from "../../strings.js";
-import { nameOf as nameForPeople } from "../../text.js";
 import type { BubbleActions } from "./Bubble.js";
 import { ChatHeader } from "./ChatHeader.js";
 import { Composer, type Aim, type ComposerHandle } from "./Composer.js";
@@ -19,11 +18,9 @@ import { Timeline } from "./Timeline.js";
 import { useReading } from "./useReading.js";
 import { wordsOf } from "./words.js";
 
-const unheardAfterMs = 1_500;
-
 /** One conversation. A new one is a new component: nothing of the last one stays. */
 export function Chat({ conversation }: { conversation: Conversation }) {
-  const { id, kind, role, unread, memberCount, readers, earlier } = conversation;
+  const { id, kind, role, unread, memberCount, earlier } = conversation;
   const app = useApp();
   const { userId: me = "", privacy } = useStatus();
   const receipts = privacy?.readReceipts !== false;
@@ -44,8 +41,8 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const unreadAtOpen = useRef(unread);
   const group = kind === "group";
   const canWrite = role !== undefined;
-  // A group of one is a notebook; for others nothing is sent that nobody can read.
-  const unheard = useLasting(canWrite && readers === 0 && (!group || memberCount > 1), unheardAfterMs);
+  // Of two, the other one is no more.
+  const isGone = !group && canWrite && memberCount === 1;
 
   useEffect(() => {
     void room.refresh();
@@ -92,36 +89,21 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   return (
     <section className="chat" aria-label={conversation.title}>
       <ChatHeader conversation={conversation} typing={typists.map((typist) => typist.username)} />
-      <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />
+      {!isGone && <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />}
       {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
         : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} /></div>
           : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={memberCount > 0 ? memberCount - 1 : group ? undefined : 1} earlier={earlier === true} unreadFrom={unreadFrom} actions={actions}
             target={target} onTargetMissing={() => toasts.show(strings.chat.notFound)} onBottom={setAtBottom} onEscape={() => composer.current?.focus()} />}
       <div className="typing" aria-live="polite">{typists.length > 0 && <><Dots /><span>{strings.chat.typing(typists.map((typist) => typist.username))}</span></>}</div>
-      {unheard ? <div className="ended muted" role="status">{group ? strings.chat.unheardGroup : strings.chat.unheard(nameForPeople(conversation.title))}</div> : canWrite
+      {canWrite && !isGone
         ? <Composer ref={composer} roomId={id} aim={aim} nameOf={nameOf} onAim={setAim} onSend={(text, replyTo) => room.send(text, replyTo)} onEdit={(message, text) => room.edit(message, text)} onEditLast={editLast} />
-        : <div className="ended muted">{strings.chat.ended}</div>}
+        : <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>}
       {choice && <MessageMenu choice={choice} canWrite={canWrite} me={me} onClose={() => setChoice(undefined)} onReact={actions.react} onReply={actions.reply}
         onEdit={(message) => setAim({ kind: "edit", message })} onDelete={setDeleting} onInfo={setInfo} onCopied={() => toasts.show(strings.common.copied)} />}
       {info && <MessageInfo message={info} receipts={receipts} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
       {deleting && <Ask title={strings.chat.deleteTitle} text={strings.chat.deleteText} action={strings.chat.deleteAction} bad onClose={() => setDeleting(undefined)} onDo={() => room.remove(deleting)} />}
     </section>
   );
-}
-
-/** Whether something has lasted for a while: a device that starts anew is out of the group for a moment. */
-function useLasting(holds: boolean, ms: number): boolean {
-  const [lasts, setLasts] = useState(false);
-  useEffect(() => {
-    if (!holds)
-      return undefined;
-    const timer = setTimeout(() => setLasts(true), ms);
-    return () => {
-      clearTimeout(timer);
-      setLasts(false);
-    };
-  }, [holds, ms]);
-  return lasts;
 }
 
 const Dots = () => <span className="dots" aria-hidden="true"><i /><i /><i /></span>;

@@ -3,6 +3,7 @@ import { Virtualizer } from "virtua";
 import { Button, IconButton } from "../../components/Button.js";
 import { Empty } from "../../components/Empty.js";
 import { Icon } from "../../components/Icon.js";
+import { sentence } from "../../errors.js";
 import { go } from "../../routes.js";
 import { useCell } from "../../state/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
@@ -80,7 +81,7 @@ function First() {
 
 /** Said only when it lasts: a connection takes a moment to be made. */
 function Connection() {
-  const { connected, unsent } = useStatus();
+  const { connected, unsent, storeError } = useStatus();
   const [lasts, setLasts] = useState(false);
   useEffect(() => {
     if (connected)
@@ -91,6 +92,8 @@ function Connection() {
       setLasts(false);
     };
   }, [connected]);
+  if (storeError)
+    return <div className="connection" role="alert"><Icon name="warning" size="small" /><span>{text.notStored(sentence(storeError))}</span></div>;
   if (connected || !lasts)
     return null;
   return <div className="connection" role="status"><Icon name="offline" size="small" /><span>{unsent > 0 ? text.offlineUnsent(unsent) : text.offline}</span></div>;
