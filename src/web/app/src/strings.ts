@@ -265,6 +265,7 @@ export const strings = {
   notifications: {
     everywhere: "All conversations", push: "Notify me in this browser", pushText: "When the app is closed, the server asks your browser's push service to wake it. Nothing but “wake up” leaves the server: no name, no text.",
     pushDenied: "Your browser blocks notifications from this page. Allow them in its settings for this site.", pushOff: "This server does not offer push notifications.", pushUnsupported: "This browser cannot receive push notifications here.",
+    pushUnknown: "Whether this browser is notified is not known.",
     pushFailed: "Your browser's push service refused. Try again later.",
     mute: "Mute everything", quiet: "Quiet hours", quietText: "No notifications between these times.", from: "From", until: "Until",
     zone: (zone: string) => `In the time zone ${zone}`,

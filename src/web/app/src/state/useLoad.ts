@@ -23,6 +23,7 @@ export function useLoad<T>(ask: () => Promise<T>, key: unknown = undefined): Loa
       if (mine === turn.current)
         setState({ key, value });
     } catch (error) {
+      console.warn("What this screen has asked for did not come:", error);
       if (mine === turn.current)
         setState((before) => ({ ...before, key, error }));
     }

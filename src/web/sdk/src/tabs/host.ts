@@ -260,11 +260,20 @@ export class Host {
   }
 
   private follow(room: Room): void {
-    room.on("typing", ({ userId }) => void this.client.usernameOf(userId).then((username) => {
-      if (userId !== this.signedIn?.client.userId)
-        this.tell("typing", { roomId: room.id, userId, username: username ?? "" });
-    }).catch(this.client.context.failed("tabs", "typistUnknown", { roomId: room.id, retrying: true })));
-    room.on("typingEnded", ({ userId }) => this.tell("typingEnded", { roomId: room.id, userId }));
+    // Somebody's name may be known only after their message has come.
+    const latest = new Map<string, object>();
+    room.on("typing", ({ userId }) => {
+      const typing = {};
+      latest.set(userId, typing);
+      void this.client.usernameOf(userId).then((username) => {
+        if (userId !== this.signedIn?.client.userId && latest.get(userId) === typing)
+          this.tell("typing", { roomId: room.id, userId, username: username ?? "" });
+      }).catch(this.client.context.failed("tabs", "typistUnknown", { roomId: room.id, retrying: true }));
+    });
+    room.on("typingEnded", ({ userId }) => {
+      latest.delete(userId);
+      this.tell("typingEnded", { roomId: room.id, userId });
+    });
   }
 
   private failed(area: WarningArea, kind: string): (error: unknown) => void {

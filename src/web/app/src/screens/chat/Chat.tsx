@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Ask } from "../../components/Dialog.js";
 import { Empty } from "../../components/Empty.js";
-import { Spinner } from "../../components/Button.js";
+import { Note, Spinner } from "../../components/Button.js";
+import { sentence } from "../../errors.js";
 import { go } from "../../routes.js";
 import type { Conversation, Message } from "../../sdk.js";
 import { useCell } from "../../state/cell.js";
@@ -22,7 +23,7 @@ import { wordsOf } from "./words.js";
 export function Chat({ conversation }: { conversation: Conversation }) {
   const { id, kind, role, unread, memberCount, earlier } = conversation;
   const app = useApp();
-  const { userId: me = "", privacy } = useStatus();
+  const { userId: me = "", privacy, storeError } = useStatus();
   const receipts = privacy?.readReceipts !== false;
   const room = useMemo(() => app.room(id), [app, id]);
   const view = useCell(room.view);
@@ -89,6 +90,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   return (
     <section className="chat" aria-label={conversation.title}>
       <ChatHeader conversation={conversation} typing={typists.map((typist) => typist.username)} />
+      {storeError && <div className="room-banner narrow" role="alert"><Note tone="bad" icon="warning">{strings.list.notStored(sentence(storeError))}</Note></div>}
       {!isGone && <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />}
       {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
         : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} /></div>

@@ -1,4 +1,5 @@
 import { Switch } from "../../components/Field.js";
+import { sentence } from "../../errors.js";
 import { hrefOf } from "../../routes.js";
 import { useNotifications } from "../../state/useNotifications.js";
 import { strings } from "../../strings.js";
@@ -8,7 +9,7 @@ export function RoomNotifications({ roomId }: { roomId: string }) {
   const { loaded, change } = useNotifications();
   const { value } = loaded;
   if (!value)
-    return null;
+    return loaded.error === undefined ? null : <section className="section"><h2>{strings.room.notifications}</h2><p className="muted small">{sentence(loaded.error)}</p></section>;
   const own = value.rooms[roomId];
   const mute = (muted: boolean): void => {
     // Nothing else is set for this room: then it is as everywhere again.

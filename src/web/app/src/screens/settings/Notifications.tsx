@@ -3,6 +3,7 @@ import { Avatar } from "../../components/Avatar.js";
 import { Button, Note, Spinner } from "../../components/Button.js";
 import { Dialog } from "../../components/Dialog.js";
 import { Switch } from "../../components/Field.js";
+import { sentence } from "../../errors.js";
 import type { Conversation } from "../../sdk.js";
 import { useCell } from "../../state/cell.js";
 import { useApp } from "../../state/context.js";
@@ -72,11 +73,14 @@ function Push() {
   const [busy, setBusy] = useState(false);
   const { value } = state;
   if (value === undefined)
-    return state.error === undefined ? <Spinner label={strings.common.loading} /> : null;
+    return state.error === undefined ? <Spinner label={strings.common.loading} /> : <Note tone="warn" icon="belloff">{text.pushUnknown} {sentence(state.error)}</Note>;
   const switchTo = (on: boolean): void => {
     setBusy(true);
     setFailed(false);
-    (on ? turnPushOn(client) : turnPushOff(client)).then(state.set, () => setFailed(true)).finally(() => setBusy(false));
+    (on ? turnPushOn(client) : turnPushOff(client)).then(state.set, (error: unknown) => {
+      console.warn("Push could not be switched:", error);
+      setFailed(true);
+    }).finally(() => setBusy(false));
   };
   return (
     <section className="section">
