@@ -45,6 +45,7 @@ export class RoomCore {
   private running: Promise<void> | undefined;
   private readonly turn = new Mutex();
   private ended = false;
+  private readers: { epoch: string; any: boolean } | undefined;
   /** Where the server has said that the log begins. When that is past what has been read, this user may have been out of the room. */
   private beginning = 0;
   /** Resolves when nothing is left of a room that has ended; only then it may be opened again. */
@@ -125,9 +126,13 @@ export class RoomCore {
    */
   get canBeRead(): boolean | undefined {
     const { group, current: { kind, others } } = this;
-    if (group === undefined || group.leaves().some((leaf) => leaf.userId !== this.context.session.userId))
-      return group && true;
-    return others === undefined ? undefined : others === 0 && kind === "group";
+    if (!group)
+      return undefined;
+    // Who is in a group changes with its epoch, and this is asked often.
+    const epoch = `${group.generation}/${group.epoch}`;
+    if (this.readers?.epoch !== epoch)
+      this.readers = { epoch, any: group.leaves().some((leaf) => leaf.userId !== this.context.session.userId) };
+    return this.readers.any || (others === undefined ? undefined : others === 0 && kind === "group");
   }
 
   /** How many other people are in the room, as the directory says. */
