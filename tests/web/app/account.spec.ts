@@ -101,3 +101,27 @@ test("everything is exported in the clear, what the server knows is shown and ho
   // The other one's copy is theirs; writing to nobody does not break the app.
   await ben.sees("words that only we two know");
 });
+
+test("a browser without Ed25519 says so on the start screen, and makes no account", async ({ browser, server }) => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.addInitScript(() => {
+    const generate = crypto.subtle.generateKey.bind(crypto.subtle) as (...args: unknown[]) => Promise<CryptoKeyPair>;
+    Object.defineProperty(crypto.subtle, "generateKey", { value: (...args: unknown[]) =>
+      args[0] === "Ed25519" ? Promise.reject(new DOMException("Unrecognized name.", "NotSupportedError")) : generate(...args) });
+  });
+  const calls: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/v1/"))
+      calls.push(request.url());
+  });
+  await page.goto(server.url);
+  await expect(page.getByText("This browser lacks Ed25519")).toBeVisible();
+  await page.getByLabel("Username").fill("lacking");
+  await page.getByLabel("E-mail").fill("lacking@example.org");
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Create account" }).click();
+  await expect(page.getByText("This browser cannot keep your keys.")).toBeVisible();
+  expect(calls).toEqual([]);
+  await context.close();
+});

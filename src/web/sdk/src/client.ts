@@ -170,7 +170,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       await client.untilAnswered(() => client!.context.keyPackages.topUp());
     } catch (error) {
       await client?.stop();
-      throw await SecureMessaging.takeBack(error, tokens, http, isNew ? options.password : undefined, owner === undefined ? store : undefined);
+      throw await SecureMessaging.takeBack(error, tokens, http, isNew ? options.password : undefined, owner === undefined ? store : undefined, client?.session);
     }
     client.hub.start();
     return client;
@@ -207,8 +207,9 @@ export class SecureMessaging extends Emitter<ClientEvents> {
    * Takes back what a sign-up or sign-in has done before it failed: the account, or the session. Returns the error to throw.
    * @param password Of the account that is to go.
    * @param store Where nothing of the account was before.
+   * @param session What a store that knew the account has of it now.
    */
-  private static async takeBack(error: unknown, tokens: TokenResponse, http: Http, password: string | undefined, store: Store | undefined): Promise<unknown> {
+  private static async takeBack(error: unknown, tokens: TokenResponse, http: Http, password: string | undefined, store: Store | undefined, session: Session | undefined): Promise<unknown> {
     const begun = error instanceof SecureMessagingError ? error : SecureMessagingError.of("StoreFailed", `The store on this device failed: ${reasonOf(error)}.`, error);
     try {
       if (password !== undefined)
@@ -221,6 +222,8 @@ export class SecureMessaging extends Emitter<ClientEvents> {
           for (const [key] of await store.list(prefix))
             gone.set(key, null);
         await store.write(gone);
+      } else {
+        await session?.end();
       }
       return begun;
     } catch (left) {

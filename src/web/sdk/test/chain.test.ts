@@ -107,6 +107,18 @@ test("a sign-in whose device is refused ends its session and names the limit of 
   expect((await store.list("")).map(([key]) => key)).toEqual([]);
 });
 
+test("a store that knew the account keeps what it has when a sign-in is refused, without a session", async () => {
+  const store = new MemoryStore();
+  const client = await SecureMessaging.signUp({ ...options, store });
+  const { currentId } = client.devices;
+  await client.signOut();
+  server.fails.set("GET v1/devices", { status: 403, code: "Forbidden" });
+  await expect(SecureMessaging.signIn({ ...options, store })).rejects.toMatchObject({ code: "Forbidden" });
+  expect([server.sessions, await SecureMessaging.resume({ store })]).toEqual([0, undefined]);
+  server.fails.clear();
+  expect((await kept(SecureMessaging.signIn({ ...options, store }))).devices.currentId).toBe(currentId);
+});
+
 test("when taking back fails as well, the error says what is left, and a resume goes on with it", async () => {
   const store = new MemoryStore();
   server.fails.set("POST v1/devices/ID/key-packages", { status: 403, code: "Forbidden", message: "Not now." });

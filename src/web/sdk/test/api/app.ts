@@ -1,15 +1,20 @@
 // Compiles against the types that are published, as an application would. Never run.
 import {
-  IndexedDbStore, MemoryStore, SecureMessaging, SecureMessagingError, type IdentityChange, type Message, type Role, type Room, type Store,
+  IndexedDbStore, MemoryStore, missingFeatures, SecureMessaging, SecureMessagingError, type IdentityChange, type Message, type PlatformFeature, type Role, type Room, type Store, type Warning,
 } from "@secure-messaging/sdk";
 import { openSharedClient, type Conversation, type SharedClient } from "@secure-messaging/sdk/browser";
 import { FileStore } from "@secure-messaging/sdk/node";
 
 export async function app(inBrowser: boolean): Promise<void> {
+  const lacking: PlatformFeature[] = await missingFeatures();
+  if (lacking.length > 0)
+    return;
   const store: Store = inBrowser ? await IndexedDbStore.open() : process.argv[2] ? await FileStore.open(process.argv[2]) : new MemoryStore();
   const credentials = { url: "https://example.org", username: "anna", password: "correct horse battery", store, privacy: { readReceipts: false } };
   const client = await SecureMessaging.resume({ store }) ?? await SecureMessaging.signIn(credentials);
   client.on("identityChanged", (change: IdentityChange) => console.log(change.username, change.identityKey.length));
+  client.on("warning", (warning: Warning) => console.warn(warning.area, warning.kind, warning.roomId, warning.error?.code, warning.retrying));
+  client.on("error", (error: SecureMessagingError) => console.error(error.message));
   client.on("room", async (room: Room) => {
     for await (const message of room.messages())
       show(message);
@@ -18,6 +23,8 @@ export async function app(inBrowser: boolean): Promise<void> {
   room.on("typing", ({ userId }) => console.log(userId));
   room.on("typingEnded", ({ userId }) => console.log(userId));
   room.on("epoch", ({ epoch, devices }) => console.log(epoch, devices[0]?.deviceId));
+  if (room.canBeRead === false)
+    console.log("what is sent waits");
   const role: Role = room.role;
   await room.members.add("cleo", role);
   try {
@@ -38,6 +45,8 @@ export async function app(inBrowser: boolean): Promise<void> {
 export async function tab(): Promise<void> {
   const client: SharedClient = await openSharedClient({ url: "https://example.org" });
   client.on("status", ({ state, leader }) => console.log(state, leader));
+  client.on("warning", ({ area, kind, error }) => console.warn(area, kind, error?.message));
+  console.log(client.status.storeError?.message);
   const all: Conversation[] = await client.conversations();
   const id = await client.send(all[0]!.id, "hello", { replyTo: all[0]!.last!.id });
   console.log(id, (await client.history(all[0]!.id, { limit: 20 }))[0]?.at.getTime());
