@@ -621,6 +621,29 @@ await test("reading makes no entry of the log: it goes by signal, inside the nex
   equal(await known(again, bob) <= await headOf(back, again), true);
 });
 
+await test("what was read on one device counts as read on the user's other device, also when that one was away", async () => {
+  const { clients: [, b], rooms: [a] } = await roomOf(2);
+  const store = new MemoryStore();
+  const second = watched(await SecureMessaging.signIn({ url: server.url, username: b.username, password: "a long enough password", store }));
+  const { id, code } = (await second.devices.list()).find((device) => device.current);
+  const confirmation = await b.devices.approve(id, code);
+  await second.context.device.reconcile();
+  await second.devices.confirm(confirmation);
+  const first = (await b.rooms.list())[0];
+  const twin = await seenBy(second, a.id);
+  const one = (await (await a.send("one")).stored).seq;
+  await until("it is on both", () => first.seen.includes("one") && twin.seen.includes("one"));
+  await first.markRead(one);
+  await until("the other knows", async () => (await twin.reads()).get(b.userId) === one);
+  await second.close();
+  const two = (await (await a.send("two")).stored).seq;
+  await until("it is there", () => first.seen.includes("two"));
+  await first.markRead(two);
+  await sleep(1500);
+  const back = watched(await SecureMessaging.resume({ store }));
+  await until("the other knows", async () => (await back.rooms.list()[0].reads()).get(b.userId) === two);
+});
+
 await test("what a device does not tell it does not see of others either: receipts and typing", async () => {
   const silent = await person({ privacy: { readReceipts: false, typing: false } });
   const other = await person();

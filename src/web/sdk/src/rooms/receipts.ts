@@ -1,4 +1,5 @@
 import { keys, read } from "../store/store.js";
+import { pause, ticks } from "../timing.js";
 import type { Context } from "./context.js";
 import type { RoomCore } from "./core.js";
 import { isShownHere, putRead } from "./entries.js";
@@ -20,9 +21,9 @@ const mostDevices = 50;
  * an entry of the log by itself. @internal
  */
 export class Receipts {
-  private telling: ReturnType<typeof setTimeout> | undefined;
+  private telling = false;
   private answering = false;
-  private answeredAt = 0;
+  private answeredAt = -Infinity;
 
   /** @param send Resolves with whether there was a connection to send it on. */
   constructor(private readonly context: Context, private readonly core: RoomCore, private readonly send: (signal: ReadSignal) => Promise<boolean>) {}
@@ -31,10 +32,13 @@ export class Receipts {
   async mark(upTo: number): Promise<void> {
     if (!this.isOn || !await this.keep(this.context.session.userId, upTo))
       return;
-    this.telling ??= setTimeout(() => {
-      this.telling = undefined;
-      this.inBackground(() => this.tell(false));
-    }, tellAfterMs);
+    if (this.telling)
+      return;
+    this.telling = true;
+    this.after(tellAfterMs, () => {
+      this.telling = false;
+      return this.tell(false);
+    });
   }
 
   /** A member says how far they have read. */
@@ -45,15 +49,18 @@ export class Receipts {
       return;
     // Nothing that this device has not got can have been read, whatever a member says.
     await this.keep(userId, Math.min(upTo, this.core.state.cursor ?? 0), own);
-    if (ask === true && !own && this.isOn)
+    if (ask === true && this.isOn)
       this.answer();
   }
 
-  /** After a time without a connection: tells what was read meanwhile, and asks when a message of this user may have been read. Returns whether there was anything to send. */
+  /**
+   * After a time without a connection: tells what was read meanwhile, and asks when a message of this user, or another of this user's devices, may have been read. Returns whether there was
+   * anything to send.
+   */
   async catchUp(): Promise<boolean> {
     if (!this.isOn || !this.core.isReady)
       return false;
-    const ask = await this.hasUnreadOfOwn();
+    const ask = await this.mayHaveMissed();
     const [upTo, told] = await this.places();
     return (ask || upTo > told) && this.tell(ask);
   }
@@ -66,15 +73,13 @@ export class Receipts {
     if (this.answering)
       return;
     this.answering = true;
-    setTimeout(() => {
+    this.after(Math.max(Math.random() * answerWithinMs, this.answeredAt + answerEveryMs - ticks()), async () => {
       this.answering = false;
-      this.answeredAt = Date.now();
-      this.inBackground(async () => {
-        const [upTo] = await this.places();
-        if (upTo > 0)
-          await this.tell(false, true);
-      });
-    }, Math.max(Math.random() * answerWithinMs, this.answeredAt + answerEveryMs - Date.now()));
+      this.answeredAt = ticks();
+      const [upTo] = await this.places();
+      if (upTo > 0)
+        await this.tell(false, true);
+    });
   }
 
   private async tell(ask: boolean, again = false): Promise<boolean> {
@@ -103,11 +108,15 @@ export class Receipts {
     return farther;
   }
 
-  /** Whether somebody has not said to have read the newest message of this user. */
-  private async hasUnreadOfOwn(): Promise<boolean> {
-    const { store, session } = this.context;
+  /** Whether this user has another device, or somebody has not said to have read the newest message of this user. */
+  private async mayHaveMissed(): Promise<boolean> {
+    const { store, session, device } = this.context;
     const leaves = this.core.group?.leaves() ?? [];
-    const newest = leaves.length > mostDevices ? undefined : await this.core.newestOwn();
+    if (leaves.length > mostDevices)
+      return false;
+    if (leaves.some((leaf) => leaf.userId === session.userId && leaf.deviceId !== device.id))
+      return true;
+    const newest = await this.core.newestOwn();
     if (newest === undefined)
       return false;
     for (const userId of new Set(leaves.map((leaf) => leaf.userId).filter((userId) => userId !== session.userId)))
@@ -116,7 +125,9 @@ export class Receipts {
     return false;
   }
 
-  private inBackground(work: () => Promise<unknown>): void {
-    void work().catch(this.context.failed("room", "receiptFailed", { roomId: this.core.id }));
+  /** Unless the client is closed before. */
+  private after(ms: number, work: () => Promise<unknown>): void {
+    const { closing } = this.context;
+    void pause(ms, closing).then(() => closing.aborted ? undefined : work()).catch(this.context.failed("room", "receiptFailed", { roomId: this.core.id }));
   }
 }
