@@ -56,7 +56,10 @@ internal static partial class ServerApp
         await using var app = Build(args);
         // What starting leaves behind would stay in memory for as long as the server idles.
         app.Lifetime.ApplicationStarted.Register(() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
-        await app.RunAsync();
+        await app.StartAsync();
+        // For the person who started it, and so the last line. Standard output holds the log alone.
+        await Console.Error.WriteLineAsync(app.WhereToOpen());
+        await app.WaitForShutdownAsync();
         return 0;
     }
 

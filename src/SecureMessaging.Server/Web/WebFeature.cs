@@ -40,6 +40,15 @@ internal static class WebFeature
         });
     }
 
+    /// <summary>One line for the person who has started the server.</summary>
+    public static string WhereToOpen(this WebApplication app)
+    {
+        var address = app.Urls.FirstOrDefault() ?? "";
+        foreach (var any in (string[])["://[::]", "://0.0.0.0", "://+", "://*"])
+            address = address.Replace(any, "://localhost", StringComparison.Ordinal);
+        return WebFiles.Exist(app.Services.GetRequiredService<IOptions<WebOptions>>().Value) ? $"Open {address}" : $"Listening on {address}, without the web app";
+    }
+
     private static bool IsRead(HttpContext context) =>
         (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)) && context.Request.Headers.Upgrade.Count == 0;
 

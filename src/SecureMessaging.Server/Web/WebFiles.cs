@@ -81,6 +81,9 @@ internal static class WebFiles
             .ToFrozenDictionary(StringComparer.Ordinal);
     }
 
+    public static bool Exist(WebOptions options) =>
+        options.Enabled && (!string.IsNullOrEmpty(options.Root) || Assembly.GetExecutingAssembly().GetManifestResourceInfo(Prefix + Index) is not null);
+
     private static IEnumerable<string> Paths(string name) => name == Index ? ["/", $"/{Index}"] : [$"/{name}"];
 
     private static IEnumerable<(string Name, byte[] Content)> InFolder(string root) =>
