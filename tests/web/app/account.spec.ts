@@ -6,7 +6,7 @@ const read = async (download: Download): Promise<string> => readFile(await downl
 
 const signIn = async (page: Page, url: string, name: string, secret: string): Promise<void> => {
   await page.goto(url);
-  const known = page.getByRole("button", { name: "Use an account that is not in this browser" });
+  const known = page.getByRole("button", { name: "Use another account" });
   const fresh = page.getByRole("heading", { name: "Create your account" });
   await expect(known.or(fresh)).toBeVisible();
   if (await fresh.isVisible()) {

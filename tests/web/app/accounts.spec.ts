@@ -19,7 +19,7 @@ test("a browser has several accounts, each with its own keys, and forgets one wi
 
   await signOut(page);
   await expect(page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
-  await page.getByRole("button", { name: "Use an account that is not in this browser" }).click();
+  await page.getByRole("button", { name: "Use another account" }).click();
   await page.getByRole("button", { name: "Create account" }).click();
   const cleo = new Person(page, `${anna.name}-cleo`);
   await page.getByLabel("Username", { exact: true }).fill(cleo.name);
@@ -58,7 +58,7 @@ test("a browser has several accounts, each with its own keys, and forgets one wi
   await expect(accounts(page)).toContainText(cleo.name);
 
   // Nothing of hers is left: she is a new device now.
-  await page.getByRole("button", { name: "Use an account that is not in this browser" }).click();
+  await page.getByRole("button", { name: "Use another account" }).click();
   await page.getByLabel("Username or e-mail").fill(anna.name);
   await page.getByLabel("Password", { exact: true }).fill(password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();

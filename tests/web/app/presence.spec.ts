@@ -100,6 +100,7 @@ test("nothing is sent to somebody whose account is gone, and the app says why", 
   await client.account.delete(password);
   await expect(anna.page.getByText("Nothing more can be sent here")).toBeVisible();
   await expect(anna.box).toHaveCount(0);
+  await expect(anna.page.getByRole("heading", { name })).toBeVisible();
   await client.close();
 });
 

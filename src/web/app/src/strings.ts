@@ -78,8 +78,8 @@ export const strings = {
     refused: "Username and password do not belong together. Please check both.",
     unsupported: (missing: readonly string[]) =>
       `This browser lacks ${people.format(missing)}, which the app needs to encrypt. Nothing has been sent. Please update it, or use Chrome or Edge 137, Firefox 130 or Safari 17, or later.`,
-    hereAlready: "This account is in this browser already. Choose it among the accounts of this browser.",
-    chooseTitle: "Choose an account", choose: "Choose another account of this browser", another: "Use an account that is not in this browser",
+    hereAlready: "This account is in this browser already. Choose it under “Accounts in this browser”.",
+    chooseTitle: "Choose an account", choose: "Accounts in this browser", another: "Use another account",
     remove: "Remove this account's data from this browser", removeOf: (name: string) => `Remove the data of ${name} from this browser`,
     removeTitle: (name: string) => `Remove the data of ${name}?`, removeAction: "Remove data",
     removeText: "This deletes the account's keys and messages from this browser. Messages that are on no other device, and messages that have not been sent, are lost for good. The account itself stays on the server. If this is its only device, you have to start over with new keys, and your contacts are warned.",

@@ -12,6 +12,8 @@ export interface ConversationRecord {
   kind: RoomKind;
   name?: string;
   members: WireMember[];
+  /** Of a direct room: the other person's name, which stays when they are gone. */
+  with?: string;
   /** When this device first saw it. */
   since?: number;
   /** How far this user has read here; the receipt follows. */
@@ -152,7 +154,8 @@ export class Conversations {
     const members = (await room.members.list()).map(({ userId, username, role }) => ({ userId, username, role }));
     // Whoever asks when something has changed must not be told by that that something has changed.
     if (JSON.stringify(members) !== JSON.stringify(this.members(room.id))) {
-      await this.turn.run(() => this.keep(room.id, { members }));
+      const other = room.kind === "direct" ? members.find((member) => member.userId !== this.client.userId) : undefined;
+      await this.turn.run(() => this.keep(room.id, { members, ...(other ? { with: other.username } : {}) }));
       this.changed(room.id);
     }
     return members;
@@ -213,7 +216,7 @@ export class Conversations {
     const problem = this.problemOf(record, room);
     const others = record.members.filter((member) => member.userId !== this.client.userId).map((member) => member.username);
     return {
-      id: record.id, kind: record.kind, title: record.kind === "direct" ? others[0] ?? "" : record.name ?? others.join(", "), unread: room ? unread : 0, memberCount: record.members.length,
+      id: record.id, kind: record.kind, title: record.kind === "direct" ? others[0] ?? record.with ?? "" : record.name ?? others.join(", "), unread: room ? unread : 0, memberCount: record.members.length,
       ...(room ? { role: room.role } : {}), ...(last ? { last } : {}), ...(room?.hasEarlier ? { earlier: true } : {}),
       ...(problem ? { problem } : {}),
       ...(room?.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: room.timeToLiveSeconds }),

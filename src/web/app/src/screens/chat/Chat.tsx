@@ -94,7 +94,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
       {!isGone && <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />}
       {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
         : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} /></div>
-          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={memberCount > 0 ? memberCount - 1 : group ? undefined : 1} earlier={earlier === true} unreadFrom={unreadFrom} actions={actions}
+          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={memberCount > 1 ? memberCount - 1 : !group ? 1 : memberCount === 1 ? 0 : undefined} earlier={earlier === true} unreadFrom={unreadFrom} actions={actions}
             target={target} onTargetMissing={() => toasts.show(strings.chat.notFound)} onBottom={setAtBottom} onEscape={() => composer.current?.focus()} />}
       <div className="typing" aria-live="polite">{typists.length > 0 && <><Dots /><span>{strings.chat.typing(typists.map((typist) => typist.username))}</span></>}</div>
       {canWrite && !isGone
