@@ -826,6 +826,22 @@ await test("a sign-up that dies before any of its writes goes on at the next sta
   }
 });
 
+await test("a device whose keys the server refuses says that others cannot write to it, until they are taken", async () => {
+  const store = new MortalStore();
+  await (await person({ store })).close();
+  const real = globalThis.fetch;
+  globalThis.fetch = (url, init) => String(url).endsWith("/key-packages")
+    ? Promise.resolve(new Response(JSON.stringify({ code: "Forbidden", detail: "Not now.", retryable: false }), { status: 403 })) : real(url, init);
+  try {
+    const client = watched(await SecureMessaging.resume({ store: store.heir() }));
+    await until("it is said", () => client.deviceError?.code === "Forbidden" && client.warnings.includes("notReachable"));
+    globalThis.fetch = real;
+    await until("it is over", () => client.deviceError === undefined);
+  } finally {
+    globalThis.fetch = real;
+  }
+});
+
 await test("an item that the server can never store is given up, and what is behind it goes out", async () => {
   const { clients: [client], rooms: [a, b] } = await roomOf(2);
   const failures = [];

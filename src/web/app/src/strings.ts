@@ -123,6 +123,7 @@ export const strings = {
     offlineUnsent: (n: number) => `No connection. ${plural(n, "message waits", "messages wait")} on this device and will go out when you are back.`,
     sending: (n: number) => `Sending ${plural(n, "message", "messages")}…`,
     problem: "Needs your attention",
+    notReachable: (why: string) => `Others cannot write to this device yet: the server does not take its keys. It tries again. ${why}`,
     notStored: (why: string) => `What you write is not stored, and nothing arrives. ${why}`,
   },
 

@@ -3,7 +3,7 @@ import { KeyPackages } from "./account/keyPackages.js";
 import { OwnDevice } from "./account/device.js";
 import { Account } from "./account.js";
 import { Devices, Sessions } from "./devices.js";
-import { reasonOf, SecureMessagingError, toBody } from "./errors.js";
+import { reasonOf, SecureMessagingError, toBody, type ErrorBody } from "./errors.js";
 import { Emitter } from "./events.js";
 import { Http, type ServerAddress } from "./net/http.js";
 import { HubLink, type Pushes } from "./net/hub.js";
@@ -17,7 +17,7 @@ import { Dispatcher } from "./rooms/dispatcher.js";
 import { Outbox } from "./rooms/outbox.js";
 import { keys, MemoryStore, pack, read, type Changes, type Store } from "./store/store.js";
 import { Backoff, sleep } from "./timing.js";
-import { toConsole, Trouble, warningOf, type Warning } from "./warnings.js";
+import { bodyOf, toConsole, Trouble, warningOf, type Warning } from "./warnings.js";
 import type { TokenResponse, UserKeys } from "./wire.js";
 
 /** Who and where. */
@@ -88,6 +88,9 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   private readonly background = new Set<Promise<void>>();
   /** @internal */
   readonly context: Context;
+  private deviceProblem: ErrorBody | undefined;
+  /** Told when {@link deviceError} is another. @internal */
+  onDeviceError: (() => void) | undefined;
   private healing: Promise<void> | undefined;
   private readonly healBackoff = new Backoff(300_000);
 
@@ -285,6 +288,11 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     return safetyNumber({ userId: this.userId, identityKey: own }, { userId: other.userId, identityKey: theirs });
   }
 
+  /** Why this device is not registered, or has no KeyPackages, so that others cannot write to it. It is tried again; undefined while all is well. */
+  get deviceError(): ErrorBody | undefined {
+    return this.deviceProblem;
+  }
+
   /** How many sends have not come back in their rooms' logs. */
   get unsent(): number {
     return this.context.outbox.count();
@@ -414,18 +422,27 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       } catch (error) {
         if (mayPass(error) || isSignedOut(error))
           throw error;
+        this.setDeviceError(bodyOf(error));
         trouble.met(error);
       }
       await backoff.wait(2000, this.closing.signal);
       if (turn !== this.refreshed)
         return;
     }
+    this.setDeviceError(undefined);
     // Nobody tells a waiting device that it has been approved.
     const patience = new Backoff(5000);
     while (!this.context.device.identity && turn === this.refreshed) {
       await patience.wait(500, this.closing.signal);
       await this.context.device.reconcile();
     }
+  }
+
+  private setDeviceError(error: ErrorBody | undefined): void {
+    const changed = error?.message !== this.deviceProblem?.message;
+    this.deviceProblem = error;
+    if (changed)
+      this.onDeviceError?.();
   }
 
   private heal(): void {

@@ -42,6 +42,7 @@ export class HubLink {
   private live: Connection | undefined;
   private readonly closing = new AbortController();
   private running: Promise<void> | undefined;
+  private readonly breaks = new Trouble((error) => this.pushes.failed("connectionBroke", error, true));
   private readonly trouble = new Trouble((error) => this.pushes.failed("notConnected", error, true));
 
   constructor(private readonly session: Session, private readonly pushes: Pushes, private readonly callTimeoutMs = 30_000) {}
@@ -172,7 +173,12 @@ export class HubLink {
     hub.on("WelcomesWaiting", (deviceId: string) => this.pushes.welcomesWaiting(deviceId));
     hub.on("Draining", (ms: number) => connection.draining.resolve(Math.min(Math.max(0, ms), 60_000)));
     hub.on("SessionEnded", () => void this.session.end().catch((error: unknown) => this.pushes.failed("sessionEndNotStored", error, false)));
-    hub.onclose(() => this.markClosed(connection));
+    hub.onclose((error) => {
+      // Each cause once: a server that breaks the framing would otherwise look like a bad network.
+      if (error && !connection.isClosed)
+        this.breaks.met(toError(error));
+      this.markClosed(connection);
+    });
     const timeout = new AbortController();
     try {
       await Promise.race([

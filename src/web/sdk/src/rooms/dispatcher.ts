@@ -68,6 +68,7 @@ export class Dispatcher {
         this.sayUnread(core);
         return;
       }
+      this.saidUnread.delete(roomId);
       let wait: number | undefined;
       try {
         const batch = await this.prepare(core, atOnce);
@@ -118,7 +119,7 @@ export class Dispatcher {
 
   private readonly saidUnread = new Set<string>();
 
-  /** Once for each room and start: what waits could be read by nobody. */
+  /** Once, until somebody can: what waits could be read by nobody. */
   private sayUnread(core: RoomCore): void {
     if (core.canBeRead === undefined || this.saidUnread.has(core.id))
       return;

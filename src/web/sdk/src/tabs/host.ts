@@ -160,7 +160,7 @@ export class Host {
     const { client } = signedIn;
     this.replaceStatus({
       state: isApproved ? "ready" : "waiting", userId: client.userId, username: client.username, deviceId: client.devices.currentId, connected: client.isConnected,
-      unsent: client.unsent, privacy: client.privacy.settings, ...(deviceCode === undefined ? {} : { deviceCode, toConfirm: client.devices.isOffered }),
+      unsent: client.unsent, privacy: client.privacy.settings, ...(client.deviceError ? { deviceError: client.deviceError } : {}), ...(deviceCode === undefined ? {} : { deviceCode, toConfirm: client.devices.isOffered }),
     });
   }
 
@@ -236,6 +236,7 @@ export class Host {
       for (const id of conversations.ids())
         this.changed(id);
     };
+    client.onDeviceError = refresh;
     client.on("connected", refresh);
     client.on("disconnected", refresh);
     client.on("approved", refresh);

@@ -26,6 +26,8 @@ export interface SharedStatus {
   endedElsewhere?: boolean;
   /** Why what is written on this device cannot be stored at the moment: no space, or the browser has closed the store. What is typed should stay where it is until this is gone. */
   storeError?: ErrorBody;
+  /** Why others cannot write to this device: the server does not take it or its keys. It is tried again. */
+  deviceError?: ErrorBody;
   /** Whether this tab holds the device's state and the connection. */
   leader: boolean;
 }

@@ -81,7 +81,7 @@ function First() {
 
 /** Said only when it lasts: a connection takes a moment to be made. */
 function Connection() {
-  const { connected, unsent, storeError } = useStatus();
+  const { connected, unsent, storeError, deviceError } = useStatus();
   const [lasts, setLasts] = useState(false);
   useEffect(() => {
     if (connected)
@@ -94,6 +94,8 @@ function Connection() {
   }, [connected]);
   if (storeError)
     return <div className="connection" role="alert"><Icon name="warning" size="small" /><span>{text.notStored(sentence(storeError))}</span></div>;
+  if (deviceError)
+    return <div className="connection" role="alert"><Icon name="warning" size="small" /><span>{text.notReachable(sentence(deviceError))}</span></div>;
   if (connected || !lasts)
     return null;
   return <div className="connection" role="status"><Icon name="offline" size="small" /><span>{unsent > 0 ? text.offlineUnsent(unsent) : text.offline}</span></div>;
