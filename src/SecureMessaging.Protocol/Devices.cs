@@ -13,7 +13,8 @@ public static class Schemes
 /// <summary><c>POST /v1/devices</c>: makes the calling session a device. Replies 201 with a <see cref="Device"/>; the same request again, 200.</summary>
 /// <remarks>
 /// The user's first device brings the identity key along. A further one may be signed at once when the caller holds the identity's private key; else it waits
-/// for <c>PUT /v1/devices/{id}/approval</c> by a device that does, and others neither see it nor can encrypt for it. A device outlives its session: after signing
+/// for <c>PUT /v1/devices/{id}/approval</c> by a device that does, and others neither see it nor can encrypt for it. A device that waits ends with its session, and when
+/// the account is full, the oldest of these gives way to the new one. An approved device outlives its session: after signing
 /// in anew, <c>PUT /v1/devices/{id}/session</c> (204) attaches it to the calling session, and the one that it had before ends. <c>DELETE /v1/devices/{id}</c> (204)
 /// revokes it.
 /// </remarks>
