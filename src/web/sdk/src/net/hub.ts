@@ -188,7 +188,7 @@ export class HubLink {
       return connection;
     } catch (error) {
       void this.stop(hub);
-      throw await this.whyNot(toError(error));
+      throw await this.whyNot(error);
     } finally {
       timeout.abort(new Error("connected"));
     }
@@ -209,7 +209,11 @@ export class HubLink {
   }
 
   /** REST works and the WebSocket does not. A browser does not say why; the server does, to a POST, which carries the page's origin as the upgrade does. */
-  private async whyNot(error: SecureMessagingError): Promise<SecureMessagingError> {
+  private async whyNot(cause: unknown): Promise<SecureMessagingError> {
+    // SignalR's own words tell of endpoints and sticky sessions.
+    const error = reasonOf(cause).includes("WebSocket failed to connect")
+      ? SecureMessagingError.unreachable(cause instanceof SecureMessagingError ? cause : undefined, `The WebSocket to ${this.session.http.base}/hubs/chat was not opened, although the server answers other calls: perhaps a proxy does not pass WebSockets`)
+      : toError(cause);
     const { location } = globalThis as { location?: { origin?: string } };
     if (error.code !== "Unavailable" || !location?.origin)
       return error;
