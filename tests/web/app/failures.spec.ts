@@ -76,9 +76,9 @@ test("notifications are on only when the server has an endpoint, and an endpoint
   await page.evaluate(() => localStorage.setItem("fake-push", "https://updates.push.services.mozilla.com/wpush/v2/second"));
   await page.reload();
   await expect.poll(() => told.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/second");
-  await page.evaluate(() => {
-    localStorage.setItem("fake-push", "https://updates.push.services.mozilla.com/wpush/v2/third");
-    navigator.serviceWorker.dispatchEvent(new MessageEvent("message", { data: "pushsubscriptionchange" }));
+  await page.evaluate(() => localStorage.setItem("fake-push", "https://updates.push.services.mozilla.com/wpush/v2/third"));
+  await page.context().serviceWorkers()[0]!.evaluate(() => {
+    self.dispatchEvent(Object.assign(new Event("pushsubscriptionchange"), { newSubscription: {}, waitUntil: () => undefined }));
   });
   await expect.poll(() => told.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/third");
 
