@@ -11,10 +11,10 @@ namespace SecureMessaging.Server.Web;
 /// </summary>
 internal static class WebFeature
 {
-    // 'self' of connect-src covers the WebSocket of the page's own origin (CSP level 3 section 6.7.2.8).
+    // 'self' of connect-src covers the WebSocket of the page's own origin (CSP level 3 section 6.7.2.8). No script comes from a string: the app makes one trusted address, of its service worker.
     private const string ContentSecurityPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; worker-src 'self'; "
-        + "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        + "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types app";
 
     private const string PermissionsPolicy =
         "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";

@@ -12,11 +12,14 @@ internal sealed class WebFile
     private static readonly string[] Texts = [".html", ".js", ".css", ".svg", ".json", ".webmanifest", ".txt", ".map", ".wasm"];
 
     private readonly byte[] content;
-    private readonly Lazy<byte[]>? brotli;
+    private readonly byte[]? brotli;
     private readonly Lazy<byte[]>? gzip;
     private readonly string hash;
 
-    public WebFile(string name, byte[] content)
+    /// <param name="name">The path within the app.</param>
+    /// <param name="content">The file itself.</param>
+    /// <param name="brotli">The same, compressed as well as it can be by whoever built the app; that takes too long here.</param>
+    public WebFile(string name, byte[] content, byte[]? brotli)
     {
         this.content = content;
         var extension = Path.GetExtension(name);
@@ -41,26 +44,26 @@ internal sealed class WebFile
         CacheControl = name.StartsWith("assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache";
         if (content.Length < WorthCompressing || !Texts.Contains(extension, StringComparer.Ordinal))
             return;
-        brotli = new(() => Compress(stream => new BrotliStream(stream, CompressionLevel.Optimal)));
-        gzip = new(() => Compress(stream => new GZipStream(stream, CompressionLevel.Optimal)));
+        this.brotli = brotli;
+        gzip = new(() => Compress(content));
     }
 
     public string ContentType { get; }
 
     public string CacheControl { get; }
 
-    public bool IsCompressible => brotli is not null;
+    public bool IsCompressible => gzip is not null;
 
-    /// <summary>The bytes in the best encoding that the client takes, made when it is first asked for.</summary>
+    /// <summary>The bytes in the best encoding that the client takes. Gzip is made when it is first asked for.</summary>
     public (ReadOnlyMemory<byte> Bytes, string? Encoding, string ETag) For(bool takesBrotli, bool takesGzip) =>
-        takesBrotli && brotli is not null ? (brotli.Value, "br", $"\"{hash}-br\"")
+        takesBrotli && brotli is not null ? (brotli, "br", $"\"{hash}-br\"")
         : takesGzip && gzip is not null ? (gzip.Value, "gzip", $"\"{hash}-gz\"")
         : (content, null, $"\"{hash}\"");
 
-    private byte[] Compress(Func<Stream, Stream> encode)
+    private static byte[] Compress(byte[] content)
     {
         using var output = new MemoryStream();
-        using (var stream = encode(output))
+        using (var stream = new GZipStream(output, CompressionLevel.SmallestSize))
             stream.Write(content);
         return output.ToArray();
     }
@@ -72,12 +75,17 @@ internal static class WebFiles
     public const string Index = "index.html";
     private const string Prefix = "web/";
 
+    /// <summary>Of a file that holds another one, compressed.</summary>
+    private const string Brotli = ".br";
+
     public static FrozenDictionary<string, WebFile> Read(WebOptions options)
     {
         if (!options.Enabled)
             return FrozenDictionary<string, WebFile>.Empty;
         var files = string.IsNullOrEmpty(options.Root) ? Embedded() : InFolder(Path.GetFullPath(options.Root));
-        return files.SelectMany(file => Paths(file.Name).Select(path => KeyValuePair.Create(path, new WebFile(file.Name, file.Content))))
+        var all = files.ToDictionary(file => file.Name, file => file.Content, StringComparer.Ordinal);
+        return all.Where(file => !file.Key.EndsWith(Brotli, StringComparison.Ordinal))
+            .SelectMany(file => Paths(file.Key).Select(path => KeyValuePair.Create(path, new WebFile(file.Key, file.Value, all.GetValueOrDefault(file.Key + Brotli)))))
             .ToFrozenDictionary(StringComparer.Ordinal);
     }
 

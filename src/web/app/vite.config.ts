@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { brotliCompressSync, constants } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 import { strings } from "./src/strings.js";
@@ -23,14 +24,27 @@ const shell: Plugin = {
         hash.update(readFileSync(`public/${file}`));
       for (const part of Object.values(bundle).sort((a, b) => a.fileName < b.fileName ? -1 : 1))
         hash.update(part.fileName).update(part.type === "chunk" ? part.code : part.source);
-      const files = ["/", "/theme.js", "/icon.svg", "/icon-maskable.svg", "/manifest.webmanifest", ...built];
+      const files = ["/", ...readdirSync("public").map((name) => `/${name}`), ...built];
       worker.code = worker.code.replace(/["'`]__FILES__["'`]/, JSON.stringify(files)).replace("__VERSION__", hash.digest("hex").slice(0, 16));
     },
   },
 };
 
+/** Puts beside each text its best compression, which takes too long while a browser waits. The server sends it to browsers that take brotli. */
+const compressed: Plugin = {
+  name: "compressed",
+  apply: "build",
+  writeBundle({ dir }) {
+    for (const name of readdirSync(dir!, { recursive: true, encoding: "utf8" }).filter((each) => /\.(?:html|js|css|svg|webmanifest)$/.test(each))) {
+      const content = readFileSync(`${dir}/${name}`);
+      const params = { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT, [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+      writeFileSync(`${dir}/${name}.br`, brotliCompressSync(content, { params }));
+    }
+  },
+};
+
 export default defineConfig({
-  plugins: [react(), shell],
+  plugins: [react(), shell, compressed],
   define: { PUSH_TITLE: JSON.stringify(strings.push.title), PUSH_BODY: JSON.stringify(strings.push.body) },
   build: {
     target: "es2022",

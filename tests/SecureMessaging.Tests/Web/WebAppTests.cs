@@ -20,6 +20,9 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
         await File.WriteAllTextAsync(root.Combine("sw.js"), "// service worker");
         await File.WriteAllTextAsync(root.Combine("manifest.webmanifest"), "{}");
         await File.WriteAllTextAsync(root.Combine(Script), string.Concat(Enumerable.Repeat("console.log('compressible');\n", 200)));
+        await using (var compressed = new BrotliStream(File.Create(root.Combine($"{Script}.br")), CompressionLevel.SmallestSize))
+            await compressed.WriteAsync(await File.ReadAllBytesAsync(root.Combine(Script)));
+        await File.WriteAllTextAsync(root.Combine("plain.js"), string.Concat(Enumerable.Repeat("console.log('compressible');\n", 200)));
         server = await shared.DedicatedAsync($"--Web:Root={root.Path}");
     }
 
@@ -45,7 +48,7 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
             Assert.Equal(caching.Split(", ").Order(StringComparer.Ordinal), Header(response, "Cache-Control").Split(", ").Order(StringComparer.Ordinal));
             Assert.Equal(
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; "
-                + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+                + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types app",
                 Header(response, "Content-Security-Policy"));
             Assert.Equal(("nosniff", "no-referrer", "same-origin"), (Header(response, "X-Content-Type-Options"), Header(response, "Referrer-Policy"), Header(response, "Cross-Origin-Opener-Policy")));
             Assert.Contains("camera=()", Header(response, "Permissions-Policy"), StringComparison.Ordinal);
@@ -79,6 +82,16 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
         Assert.Equal(200, (int)other.StatusCode);
     }
 
+    [Fact]
+    public async Task A_file_that_the_build_did_not_compress_is_sent_with_gzip()
+    {
+        using var response = await SendAsync("/plain.js", ("Accept-Encoding", "br, gzip"));
+        Assert.Equal("gzip", response.Content.Headers.ContentEncoding.Single());
+        await using var body = new GZipStream(await response.Content.ReadAsStreamAsync(), CompressionMode.Decompress);
+        using var reader = new StreamReader(body);
+        Assert.Equal(await File.ReadAllTextAsync(root.Combine("plain.js")), await reader.ReadToEndAsync());
+    }
+
     [Theory]
     [InlineData("/v1/no-such-thing")]
     [InlineData("/hubs/nothing")]
@@ -86,6 +99,7 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     [InlineData("/assets/")]
     [InlineData("/assets/other.js")]
     [InlineData("/Index.html")]
+    [InlineData("/assets/app-C2T79uA3.js.br")]
     [InlineData("/%2e%2e/secure-messaging.db")]
     [InlineData("/assets%2f..%2f..%2fkeys/server.secret")]
     [InlineData("/index.html/")]

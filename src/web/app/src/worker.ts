@@ -3,6 +3,17 @@ import { Cell } from "./state/cell.js";
 /** A newer version that waits to take over: calling it reloads every tab into it. */
 export const update = new Cell<(() => void) | undefined>(undefined);
 
+declare global {
+  interface Window {
+    /** Of browsers that have Trusted Types. */
+    trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(): string }): { createScriptURL(input: string): string } };
+  }
+}
+
+/** The one address of a script that the page's policy lets the app make (`trusted-types` in Content-Security-Policy). */
+const path = "/sw.js";
+const policy = window.trustedTypes?.createPolicy("app", { createScriptURL: () => path });
+
 /** Registers the service worker, which keeps the app for when there is no network. */
 export function installWorker(): void {
   const { serviceWorker } = navigator;
@@ -18,7 +29,7 @@ export function installWorker(): void {
     }
   });
   const offer = (worker: ServiceWorker): void => update.set(() => worker.postMessage("activate"));
-  serviceWorker.register("/sw.js", { updateViaCache: "none" }).then((registration) => {
+  serviceWorker.register(policy?.createScriptURL("") ?? path, { updateViaCache: "none" }).then((registration) => {
     if (registration.waiting && hadOne)
       offer(registration.waiting);
     registration.addEventListener("updatefound", () => {

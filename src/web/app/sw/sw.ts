@@ -53,7 +53,7 @@ worker.addEventListener("push", (event) => {
     const windows = await worker.clients.matchAll({ type: "window" });
     if (windows.some((window) => window.visibilityState === "visible" && window.focused))
       return;
-    await worker.registration.showNotification(PUSH_TITLE, { body: PUSH_BODY, icon: "/icon.svg", tag: "wake-up" });
+    await worker.registration.showNotification(PUSH_TITLE, { body: PUSH_BODY, icon: "/icon-192.png", tag: "wake-up" });
   })());
 });
 
