@@ -34,7 +34,7 @@ test("a second device is let in by two codes, reads what comes from then on, and
   await second.sees("to both of your devices");
   await expect(second.log.getByText("before the second device")).toHaveCount(0);
 
-  await anna.page.getByRole("button", { name: "What to do with this device" }).click();
+  await anna.page.getByRole("button", { name: /^Options for Device/ }).click();
   await anna.page.getByRole("menuitem", { name: "Revoke" }).click();
   await anna.page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
   await expect(second.page.getByRole("heading", { name: "Welcome back" })).toBeVisible();

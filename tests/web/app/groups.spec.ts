@@ -17,7 +17,7 @@ test("a group is founded, named, and goes on without whoever is removed", async 
   await cleo.sees("Hello both");
 
   await anna.page.getByRole("button", { name: "Details" }).click();
-  await anna.page.getByRole("button", { name: `What to do with ${cleo.name}` }).click();
+  await anna.page.getByRole("button", { name: `Options for ${cleo.name}` }).click();
   await anna.page.getByRole("menuitem", { name: "Remove from group" }).click();
   await anna.page.getByRole("dialog").getByRole("button", { name: "Remove from group" }).click();
   // Until it is done one writes nowhere.

@@ -113,7 +113,7 @@ test("new keys of somebody are warned of until one has looked", async ({ person,
   await expect(anna.page.getByText("A safety number has changed")).toBeVisible();
   await anna.page.reload();
   await expect(anna.page.getByText("A safety number has changed")).toBeVisible();
-  await anna.page.getByRole("button", { name: "I have checked it" }).click();
+  await anna.page.getByRole("button", { name: "I have compared it" }).click();
   await expect(anna.page.getByText("A safety number has changed")).toHaveCount(0);
   await ben.open(anna.name);
   await expect(ben.page.getByText("not in the encrypted group")).toHaveCount(0);

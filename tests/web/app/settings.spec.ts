@@ -18,7 +18,7 @@ test("notification settings, for all conversations and for one, survive a reload
   await stored(page, () => everywhere.getByRole("switch", { name: "Quiet hours" }).click());
   await stored(page, () => everywhere.getByLabel("From").fill("21:30"));
   await stored(page, () => everywhere.getByRole("radio", { name: "High" }).check({ force: true }));
-  await page.getByRole("button", { name: `Notifications of ${ben.name}` }).click();
+  await page.getByRole("button", { name: `Change notifications of ${ben.name}` }).click();
   await stored(page, () => page.getByRole("dialog").getByRole("switch", { name: "Mute this conversation" }).click());
   await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
 
@@ -27,13 +27,13 @@ test("notification settings, for all conversations and for one, survive a reload
   await expect(everywhere.getByLabel("From")).toHaveValue("21:30");
   await expect(everywhere.getByLabel("Until")).toHaveValue("07:00");
   await expect(everywhere.getByRole("radio", { name: "High" })).toBeChecked();
-  await page.getByRole("button", { name: `Notifications of ${ben.name}` }).click();
+  await page.getByRole("button", { name: `Change notifications of ${ben.name}` }).click();
   const dialog = page.getByRole("dialog");
   // It began as a copy of what holds for all, which was muted.
   await expect(dialog.getByRole("switch", { name: "Mute this conversation" })).not.toBeChecked();
-  await stored(page, () => dialog.getByRole("button", { name: "Use the settings for all" }).click());
+  await stored(page, () => dialog.getByRole("button", { name: "Use the settings for all conversations" }).click());
   await dialog.getByRole("button", { name: "Done" }).click();
-  await expect(page.getByText("As for all")).toBeVisible();
+  await expect(page.getByText("Same as all conversations")).toBeVisible();
 });
 
 test("a browser that may not notify, and one whose push service refuses, are told so", async ({ person, server }) => {

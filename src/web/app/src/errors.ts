@@ -4,7 +4,9 @@ import { strings } from "./strings.js";
 export function sentence(error: unknown, special: Partial<Record<string, string>> = {}): string {
   const code = codeOf(error);
   const known: Record<string, string> = strings.errors;
-  const text = special[code] ?? known[code] ?? strings.errors.Internal;
+  // Of a limit only the server knows which one and how much.
+  const limit = code === "TooLarge" && error instanceof Error && error.message !== "" ? strings.errorLimit(error.message) : undefined;
+  const text = special[code] ?? limit ?? known[code] ?? strings.errors.Internal;
   const wait = waitOf(error);
   return code === "RateLimited" && wait !== undefined ? strings.errorWait(Math.max(1, Math.ceil(wait / 1000))) : text;
 }

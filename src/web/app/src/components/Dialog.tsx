@@ -1,20 +1,20 @@
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { sentence } from "../errors.js";
+import { giveBack } from "../focus.js";
 import { strings } from "../strings.js";
 import { Button, Note } from "./Button.js";
 
 /** A modal dialog of the browser's own: it holds the focus, Esc closes it, and the focus goes back to where it was. */
 export function Dialog({ title, onClose, children }: { title: string; onClose(): void; children: ReactNode }) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current!;
     const before = document.activeElement;
     if (!dialog.open)
       dialog.showModal();
     return () => {
       dialog.close();
-      if (before instanceof HTMLElement)
-        before.focus();
+      giveBack(before);
     };
   }, []);
   return (

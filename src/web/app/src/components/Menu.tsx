@@ -1,36 +1,43 @@
-import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { createContext, useContext, useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 import { createPortal } from "react-dom";
+import { giveBack, isLost } from "../focus.js";
+import { IconButton } from "./Button.js";
 import { Icon, type IconName } from "./Icon.js";
 
 /** Where a menu opens: at an element or at a point. */
 export type Anchor = HTMLElement | { x: number; y: number };
 
 const margin = 8;
+const typingMs = 600;
+const Close = createContext<() => void>(() => undefined);
+const itemsOf = (menu: HTMLElement): HTMLElement[] => [...menu.querySelectorAll<HTMLElement>("[role^=menuitem]")];
 
-/** A menu at an anchor: arrow keys move, Esc closes, a click elsewhere too. */
-export function Menu({ label, anchor, onClose, children }: { label: string; anchor: Anchor; onClose(): void; children: ReactNode }) {
+/**
+ * A menu at an anchor, by the keys of the WAI-ARIA pattern: it takes the focus, arrows, Home, End and first letters move in it, Esc and Tab close it, and the focus goes back to
+ * where it was. A click elsewhere closes it, too.
+ */
+export function Menu({ label, anchor, start = "first", onClose, children }: { label: string; anchor: Anchor; start?: "first" | "last"; onClose(): void; children: ReactNode }) {
   const ref = useRef<HTMLDivElement>(null);
-  const [place, setPlace] = useState<{ left: number; top: number }>();
   const close = useRef(onClose);
   close.current = onClose;
+  const typed = useRef({ text: "", at: 0 });
 
+  // Placed first: what is hidden takes no focus.
   useLayoutEffect(() => {
     const menu = ref.current!;
-    const { width, height } = menu.getBoundingClientRect();
-    const box = anchor instanceof HTMLElement ? anchor.getBoundingClientRect() : new DOMRect(anchor.x, anchor.y, 0, 0);
-    const rtl = getComputedStyle(menu).direction === "rtl";
-    const wanted = rtl ? box.left : box.right - width;
-    const left = Math.min(Math.max(margin, box.width === 0 ? box.left : wanted), innerWidth - width - margin);
-    const below = box.bottom + 4;
-    const top = below + height + margin <= innerHeight ? below : Math.max(margin, box.top - height - 4);
-    setPlace({ left, top });
-  }, [anchor]);
+    const before = document.activeElement;
+    place(menu, anchor);
+    itemsOf(menu).at(start === "first" ? 0 : -1)?.focus({ preventScroll: true });
+    return () => {
+      // A choice may have given the focus to something else.
+      if (isLost() || menu.contains(document.activeElement))
+        giveBack(before);
+    };
+  }, []);
 
   useEffect(() => {
-    const before = document.activeElement;
-    ref.current?.querySelector<HTMLElement>("[role^=menuitem]")?.focus({ preventScroll: true });
     const outside = (event: PointerEvent): void => {
-      if (event.target instanceof Node && !ref.current?.contains(event.target))
+      if (event.target instanceof Node && !ref.current?.contains(event.target) && !(anchor instanceof HTMLElement && anchor.ariaExpanded !== null && anchor.contains(event.target)))
         close.current();
     };
     const away = (): void => close.current();
@@ -39,40 +46,95 @@ export function Menu({ label, anchor, onClose, children }: { label: string; anch
     return () => {
       document.removeEventListener("pointerdown", outside, true);
       window.removeEventListener("resize", away);
-      if (before instanceof HTMLElement && before.isConnected && (document.activeElement === document.body || ref.current === null || ref.current.contains(document.activeElement)))
-        before.focus({ preventScroll: true });
     };
-  }, []);
+  }, [anchor]);
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    event.stopPropagation();
+    if (event.key === "Escape" || event.key === "Tab") {
+      event.preventDefault();
+      onClose();
+      return;
+    }
+    const next = event.ctrlKey || event.altKey || event.metaKey ? undefined : nextItem(itemsOf(ref.current!), event.key, typed.current);
+    if (next) {
+      event.preventDefault();
+      next.focus();
+    }
+  };
 
   return createPortal(
-    <div ref={ref} className="menu" role="menu" aria-label={label} style={place ?? { visibility: "hidden" }} onKeyDown={(event) => {
-      const items = [...ref.current!.querySelectorAll<HTMLElement>("[role^=menuitem]")];
-      const at = items.indexOf(document.activeElement as HTMLElement);
-      const step = event.key === "ArrowDown" || event.key === "ArrowRight" ? 1 : event.key === "ArrowUp" || event.key === "ArrowLeft" ? -1 : 0;
-      event.stopPropagation();
-      if (step !== 0) {
-        event.preventDefault();
-        items[(at + step + items.length) % items.length]?.focus();
-      } else if (event.key === "Home" || event.key === "End") {
-        event.preventDefault();
-        items.at(event.key === "Home" ? 0 : -1)?.focus();
-      } else if (event.key === "Escape" || event.key === "Tab") {
-        event.preventDefault();
-        onClose();
-      }
-    }}>
-      {children}
-    </div>, landmarkOf(anchor));
+    <div ref={ref} className="menu" role="menu" aria-label={label} onKeyDown={onKeyDown}><Close.Provider value={onClose}>{children}</Close.Provider></div>, landmarkOf(anchor));
+}
+
+function place(menu: HTMLElement, anchor: Anchor): void {
+  const { offsetWidth: width, offsetHeight: height } = menu;
+  const box = anchor instanceof HTMLElement ? anchor.getBoundingClientRect() : new DOMRect(anchor.x, anchor.y, 0, 0);
+  const wanted = box.width === 0 || getComputedStyle(menu).direction === "rtl" ? box.left : box.right - width;
+  const below = box.bottom + 4;
+  menu.style.left = `${Math.max(margin, Math.min(wanted, innerWidth - width - margin))}px`;
+  menu.style.top = `${below + height + margin <= innerHeight ? below : Math.max(margin, box.top - height - 4)}px`;
+}
+
+/** Which item a key leads to. Reactions stand in rows, so up and down go by what is above and below. */
+function nextItem(items: HTMLElement[], key: string, typed: { text: string; at: number }): HTMLElement | undefined {
+  const at = items.indexOf(document.activeElement as HTMLElement);
+  const { bottom, top, left } = (items[at] ?? items[0]!).getBoundingClientRect();
+  const nearest = (rows: HTMLElement[], edge: (box: DOMRect) => number): HTMLElement | undefined => {
+    const row = rows.filter((item) => edge(item.getBoundingClientRect()) === edge(rows[0]!.getBoundingClientRect()));
+    const away = (item: HTMLElement): number => Math.abs(item.getBoundingClientRect().left - left);
+    return row.sort((a, b) => away(a) - away(b))[0];
+  };
+  switch (key) {
+    case "ArrowRight": return items[(at + 1) % items.length];
+    case "ArrowLeft": return items.at(at - 1);
+    case "ArrowDown": return nearest(items.filter((item) => item.getBoundingClientRect().top >= bottom - 1), (box) => box.top) ?? items[0];
+    case "ArrowUp": return nearest(items.filter((item) => item.getBoundingClientRect().bottom <= top + 1).reverse(), (box) => box.bottom) ?? items.at(-1);
+    case "Home": return items[0];
+    case "End": return items.at(-1);
+  }
+  if ([...key].length !== 1 || key === " ")
+    return undefined;
+  const now = performance.now();
+  typed.text = (now - typed.at < typingMs ? typed.text : "") + key.toLowerCase();
+  typed.at = now;
+  // One letter goes on to the next item that begins with it; more of them stay where they still fit.
+  const from = typed.text.length === 1 ? at + 1 : Math.max(0, at);
+  return [...items.slice(from), ...items.slice(0, from)].find((item) => item.textContent?.trim().toLowerCase().startsWith(typed.text));
 }
 
 /** In the part of the page that it belongs to, so that it is read there; in a dialog nothing else could be reached. */
 const landmarkOf = (anchor: Anchor): Element =>
   (anchor instanceof HTMLElement ? anchor.closest("dialog, aside, nav, main") : document.querySelector("main")) ?? document.body;
 
+/** Closes the menu around it. */
+export const useMenuClose = (): (() => void) => useContext(Close);
+
 export function MenuItem({ icon, bad, onSelect, children }: { icon: IconName; bad?: boolean; onSelect(): void; children: ReactNode }) {
+  const close = useMenuClose();
   return (
-    <button type="button" role="menuitem" tabIndex={-1} className={`item ${bad ? "bad" : ""}`} onClick={onSelect}>
+    <button type="button" role="menuitem" tabIndex={-1} className={`item ${bad ? "bad" : ""}`} onClick={() => {
+      close();
+      onSelect();
+    }}>
       <Icon name={icon} /><span>{children}</span>
     </button>
+  );
+}
+
+/** A button that opens a menu: by a click, Enter or Space, and by the arrows at its first or last item. */
+export function MenuButton({ label, children }: { label: string; children: ReactNode }) {
+  const button = useRef<HTMLButtonElement>(null);
+  const [open, setOpen] = useState<"first" | "last">();
+  return (
+    <>
+      <IconButton ref={button} icon="more" label={label} aria-haspopup="menu" aria-expanded={open !== undefined} onClick={() => setOpen(open ? undefined : "first")} onKeyDown={(event) => {
+        if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+          event.preventDefault();
+          setOpen(event.key === "ArrowDown" ? "first" : "last");
+        }
+      }} />
+      {open && <Menu label={label} anchor={button.current!} start={open} onClose={() => setOpen(undefined)}>{children}</Menu>}
+    </>
   );
 }

@@ -1,5 +1,6 @@
 import { useApp } from "../state/context.js";
 import { useCell } from "../state/cell.js";
+import { giveBack } from "../focus.js";
 import { strings } from "../strings.js";
 import { Button, IconButton } from "./Button.js";
 
@@ -15,7 +16,11 @@ export function Toasts() {
             toasts.close(id);
             action.run();
           }}>{action.label}</Button>}
-          <IconButton icon="close" small label={strings.common.close} onClick={() => toasts.close(id)} />
+          <IconButton icon="close" small label={strings.common.close} onClick={(event) => {
+            toasts.close(id);
+            event.currentTarget.blur();
+            giveBack(null);
+          }} />
         </div>
       ))}
     </div>

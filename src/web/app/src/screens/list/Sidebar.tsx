@@ -4,6 +4,7 @@ import { Button, IconButton } from "../../components/Button.js";
 import { Empty } from "../../components/Empty.js";
 import { Icon } from "../../components/Icon.js";
 import { sentence } from "../../errors.js";
+import { isLost } from "../../focus.js";
 import { go } from "../../routes.js";
 import { useCell } from "../../state/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
@@ -22,6 +23,13 @@ export function Sidebar({ current }: { current: string | undefined }) {
   const wanted = useDeferredValue(search.trim().toLowerCase());
   const shown = useMemo(() => all?.filter((conversation) => conversation.title.toLowerCase().includes(wanted)) ?? [], [all, wanted]);
   const box = useRef<HTMLDivElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+
+  // The form of the sign-in is gone.
+  useEffect(() => {
+    if (isLost())
+      heading.current?.focus({ preventScroll: true });
+  }, []);
 
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
@@ -39,7 +47,7 @@ export function Sidebar({ current }: { current: string | undefined }) {
   return (
     <nav className="sidebar" aria-label={text.title} onKeyDown={onKeyDown}>
       <header className="bar">
-        <h1 className="grow">{text.title}</h1>
+        <h1 ref={heading} className="grow" tabIndex={-1} data-place="heading">{text.title}</h1>
         <IconButton icon="settings" label={text.settings} onClick={() => go({ at: "settings" })} />
         <IconButton icon="plus" label={text.new} className="filled" onClick={() => go({ at: "new", group: false })} />
       </header>

@@ -1,9 +1,9 @@
 import { useState } from "react";
 import { Avatar } from "../../components/Avatar.js";
-import { Button, IconButton } from "../../components/Button.js";
+import { Button } from "../../components/Button.js";
 import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
-import { Menu, MenuItem } from "../../components/Menu.js";
+import { MenuButton, MenuItem } from "../../components/Menu.js";
 import { go } from "../../routes.js";
 import type { Conversation, Role, SharedMember } from "../../sdk.js";
 import { useApp, useStatus } from "../../state/context.js";
@@ -16,7 +16,6 @@ const rank: Record<Role, number> = { owner: 0, admin: 1, member: 2 };
 export function Members({ room, members, onChanged, onSafety }: { room: Conversation; members: SharedMember[]; onChanged(): void; onSafety(username: string): void }) {
   const { client, toasts } = useApp();
   const { userId: me } = useStatus();
-  const [menu, setMenu] = useState<{ member: SharedMember; anchor: HTMLElement }>();
   const [adding, setAdding] = useState(false);
   const [removing, setRemoving] = useState<SharedMember>();
   const { id, role } = room;
@@ -25,12 +24,8 @@ export function Members({ room, members, onChanged, onSafety }: { room: Conversa
   const sorted = [...members].sort((a, b) => rank[a.role] - rank[b.role] || a.username.localeCompare(b.username));
   const may = (member: SharedMember): boolean => rules && (role === "owner" || member.role === "member");
 
-  const item = (work: () => void) => () => {
-    setMenu(undefined);
-    work();
-  };
-  const setRole = (member: SharedMember, next: Role) => item(() => void client.setRole(id, member.userId, next).then(onChanged, toasts.fail));
-  const write = (member: SharedMember) => item(() => void client.createDirect(member.username).then((roomId) => go({ at: "room", roomId, details: false }), toasts.fail));
+  const setRole = (member: SharedMember, next: Role) => () => void client.setRole(id, member.userId, next).then(onChanged, toasts.fail);
+  const write = (member: SharedMember) => () => void client.createDirect(member.username).then((roomId) => go({ at: "room", roomId, details: false }), toasts.fail);
   return (
     <section className="section">
       <div className="line"><h2 className="grow">{role === undefined ? text.lastMembers : group ? `${text.members} (${members.length})` : text.members}</h2>{rules && <Button compact icon="plus" onClick={() => setAdding(true)}>{text.add}</Button>}</div>
@@ -43,25 +38,24 @@ export function Members({ room, members, onChanged, onSafety }: { room: Conversa
               <div className="muted small">{member.devices > 0 ? text.devices(member.devices) : ""}</div>
             </div>
             {group && member.role !== "member" && <span className="tag">{text.roles[member.role]}</span>}
-            {member.userId !== me && <IconButton icon="more" label={text.memberMenu(member.username)} aria-haspopup="menu" onClick={(event) => setMenu({ member, anchor: event.currentTarget })} />}
+            {member.userId !== me && (
+              <MenuButton label={text.memberMenu(member.username)}>
+                {group && <MenuItem icon="chat" onSelect={write(member)}>{text.message}</MenuItem>}
+                <MenuItem icon="shield" onSelect={() => onSafety(member.username)}>{text.safety}</MenuItem>
+                {may(member) && (
+                  <>
+                    <hr />
+                    {role === "owner" && member.role !== "owner" && <MenuItem icon="person" onSelect={setRole(member, "owner")}>{text.makeOwner}</MenuItem>}
+                    {member.role !== "admin" && <MenuItem icon="person" onSelect={setRole(member, "admin")}>{text.makeAdmin}</MenuItem>}
+                    {member.role !== "member" && <MenuItem icon="person" onSelect={setRole(member, "member")}>{text.makeMember}</MenuItem>}
+                    <MenuItem icon="door" bad onSelect={() => setRemoving(member)}>{text.removeMember}</MenuItem>
+                  </>
+                )}
+              </MenuButton>
+            )}
           </li>
         ))}
       </ul>
-      {menu && (
-        <Menu label={text.memberMenu(menu.member.username)} anchor={menu.anchor} onClose={() => setMenu(undefined)}>
-          {group && <MenuItem icon="chat" onSelect={write(menu.member)}>{text.message}</MenuItem>}
-          <MenuItem icon="shield" onSelect={item(() => onSafety(menu.member.username))}>{text.safety}</MenuItem>
-          {may(menu.member) && (
-            <>
-              <hr />
-              {role === "owner" && menu.member.role !== "owner" && <MenuItem icon="person" onSelect={setRole(menu.member, "owner")}>{text.makeOwner}</MenuItem>}
-              {menu.member.role !== "admin" && <MenuItem icon="person" onSelect={setRole(menu.member, "admin")}>{text.makeAdmin}</MenuItem>}
-              {menu.member.role !== "member" && <MenuItem icon="person" onSelect={setRole(menu.member, "member")}>{text.makeMember}</MenuItem>}
-              <MenuItem icon="door" bad onSelect={item(() => setRemoving(menu.member))}>{text.removeMember}</MenuItem>
-            </>
-          )}
-        </Menu>
-      )}
       {adding && <Add roomId={id} members={members} onClose={() => setAdding(false)} onDone={onChanged} />}
       {removing && <Ask title={text.removeTitle(removing.username)} text={text.removeText} action={text.removeMember} bad onClose={() => setRemoving(undefined)} onDo={() => client.removeMember(id, removing.userId).then(onChanged)} />}
     </section>
@@ -75,7 +69,7 @@ function Add({ roomId, members, onDone, onClose }: { roomId: string; members: Sh
   const { start } = strings;
   const isThere = members.some((member) => member.username === clean);
   return (
-    <Ask title={text.add} text={text.addText} action={text.addAction} ready={clean !== "" && !isThere} special={{ NotFound: start.nobody, Invalid: start.nobody, Conflict: text.addedAlready, NotReady: start.notReadyYet }} onClose={onClose}
+    <Ask title={text.add} text={text.addText} action={text.addAction} ready={clean !== "" && !isThere} special={{ NotFound: start.nobody, Invalid: start.nobody, Conflict: text.addedAlready, NotReady: start.notReadyYet, TooLarge: start.full }} onClose={onClose}
       onDo={() => client.addMember(roomId, clean).then(onDone)}>
       <Field label={start.username} value={name} onChange={setName} hint={start.usernameHint} wrong={isThere ? text.addedAlready : undefined} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={33} autoFocus required />
     </Ask>

@@ -6,6 +6,7 @@ import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
 import { codeOf, sentence } from "../../errors.js";
+import { useArrival } from "../../focus.js";
 import { duration } from "../../format.js";
 import { go } from "../../routes.js";
 import type { Conversation } from "../../sdk.js";
@@ -29,6 +30,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
   const app = useApp();
   const { client } = app;
   const attempt = useAttempt();
+  const arrival = useArrival();
   const { userId: me } = useStatus();
   const members = useLoad(() => app.learnMembers(id));
   const code = useLoad(() => client.roomCode(id));
@@ -65,7 +67,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
     <section className="page" aria-label={text.title}>
       <header className="bar">
         <IconButton icon="close" label={strings.common.close} onClick={() => go({ at: "room", roomId: id, details: false })} />
-        <h1 className="grow">{text.title}</h1>
+        <h1 className="grow" {...arrival}>{text.title}</h1>
       </header>
       <div className="page-body">
         <div className="room-head">

@@ -1,10 +1,10 @@
 import { useEffect, useState } from "react";
-import { Button, IconButton, Note } from "../../components/Button.js";
+import { Button, Note } from "../../components/Button.js";
 import { Code } from "../../components/Code.js";
 import { Ask, Dialog } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
-import { Menu, MenuItem } from "../../components/Menu.js";
+import { MenuButton, MenuItem } from "../../components/Menu.js";
 import { calendarDate } from "../../format.js";
 import type { DeviceInfo } from "../../sdk.js";
 import { useCell } from "../../state/cell.js";
@@ -24,7 +24,6 @@ export function Devices() {
   const devices = useLoad(async () => (await client.devices()).sort((a, b) => Number(b.current) - Number(a.current) || Number(a.approved) - Number(b.approved) || a.createdOn.localeCompare(b.createdOn)));
   const changed = useCell(changedPeople);
   const [open, setOpen] = useState<Open>();
-  const [menu, setMenu] = useState<{ device: DeviceInfo; anchor: HTMLElement }>();
   const { reload } = devices;
 
   // Somebody who adds a device stands here and waits for it to appear.
@@ -56,7 +55,12 @@ export function Devices() {
               </div>
               <div className="line entry-actions">
                 {!device.approved && !device.current && <Button look="main" compact onClick={() => setOpen({ what: "approve", device })}>{text.approve}</Button>}
-                {!device.current && <IconButton icon="more" label={text.menu} aria-haspopup="menu" onClick={(event) => setMenu({ device, anchor: event.currentTarget })} />}
+                {!device.current && (
+                  <MenuButton label={text.menu(text.name(index + 1))}>
+                    {!device.approved && <MenuItem icon="check" onSelect={() => setOpen({ what: "approve", device })}>{text.approve}</MenuItem>}
+                    <MenuItem icon="trash" bad onSelect={() => setOpen({ what: "revoke", device })}>{text.revoke}</MenuItem>
+                  </MenuButton>
+                )}
               </div>
             </li>
           ))}
@@ -71,18 +75,6 @@ export function Devices() {
         <h2>{text.replace}</h2><p className="muted">{text.replaceText}</p>
         <div><Button look="bad" icon="key" onClick={() => setOpen({ what: "replace" })}>{text.replaceAction}</Button></div>
       </section>
-      {menu && (
-        <Menu label={text.menu} anchor={menu.anchor} onClose={() => setMenu(undefined)}>
-          {!menu.device.approved && <MenuItem icon="check" onSelect={() => {
-            setOpen({ what: "approve", device: menu.device });
-            setMenu(undefined);
-          }}>{text.approve}</MenuItem>}
-          <MenuItem icon="trash" bad onSelect={() => {
-            setOpen({ what: "revoke", device: menu.device });
-            setMenu(undefined);
-          }}>{text.revoke}</MenuItem>
-        </Menu>
-      )}
       {open?.what === "approve" && <Approve device={open.device} onClose={close} />}
       {open?.what === "revoke" && <Ask title={text.revokeTitle} text={text.revokeText} action={text.revoke} bad onClose={close} onDo={() => client.revokeDevice(open.device.id)} />}
       {open?.what === "rotate" && <Ask title={text.rotate} text={text.rotateText} action={text.rotateAction} onClose={close} onDo={() => client.rotateDevice().then(() => toasts.show(text.rotated))} />}

@@ -66,7 +66,7 @@ function Table({ rows, depth }: { rows: Fields[]; depth: number }) {
 }
 
 /** `createdOn` → `Created on`: the server's own names, made readable. */
-function words(name: string): string {
+export function words(name: string): string {
   const spaced = name.replace(/([a-z0-9])([A-Z])/g, (_, before: string, after: string) => `${before} ${after.toLowerCase()}`).replaceAll(/[_.-]+/g, " ");
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }

@@ -41,14 +41,14 @@ export function Notifications() {
                       <div className="ellipsis"><bdi>{nameOf(room.title)}</bdi></div>
                       <div className="muted small">{!own[room.id] ? text.asEverywhere : own[room.id]!.muted ? text.roomMuted : text.own}</div>
                     </div>
-                    <Button compact aria-label={text.change(nameOf(room.title))} onClick={() => setOpen(room)}>{strings.common.more}</Button>
+                    <Button compact aria-label={text.changeOf(nameOf(room.title))} onClick={() => setOpen(room)}>{text.change}</Button>
                   </li>
                 ))}
               </ul>
             </section>
           )}
           {open && (
-            <Dialog title={text.change(nameOf(open.title))} onClose={() => setOpen(undefined)}>
+            <Dialog title={text.changeOf(nameOf(open.title))} onClose={() => setOpen(undefined)}>
               <div className="body">
                 <h2><bdi>{nameOf(open.title)}</bdi></h2>
                 <Preferences value={own[open.id] ?? everywhere ?? defaults} mute={strings.room.mute} onChange={(value) => change(value, open.id)} />

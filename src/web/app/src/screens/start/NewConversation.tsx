@@ -3,21 +3,23 @@ import { Avatar } from "../../components/Avatar.js";
 import { Button, IconButton, Note } from "../../components/Button.js";
 import { Choices, Field } from "../../components/Field.js";
 import { sentence } from "../../errors.js";
+import { useArrival } from "../../focus.js";
 import { go } from "../../routes.js";
 import { useClient, useStatus } from "../../state/context.js";
 import { strings } from "../../strings.js";
 
 const text = strings.start;
-const special = { NotFound: text.nobody, Invalid: text.nobody, NoDevice: text.notReadyYet };
-const specialAmong = { NotFound: text.nobodyAmong, Invalid: text.nobodyAmong, NoDevice: text.notReadyAmong };
+const special = { NotFound: text.nobody, Invalid: text.nobody, NoDevice: text.notReadyYet, TooLarge: text.full };
+const specialAmong = { NotFound: text.nobodyAmong, Invalid: text.nobodyAmong, NoDevice: text.notReadyAmong, TooLarge: text.full };
 
 /** A conversation with one person, or a group. */
 export function NewConversation({ group }: { group: boolean }) {
+  const arrival = useArrival();
   return (
     <section className="page" aria-label={text.title}>
       <header className="bar">
         <IconButton icon="back" label={strings.common.back} onClick={() => go({ at: "list" })} />
-        <h1 className="grow">{text.title}</h1>
+        <h1 className="grow" {...arrival}>{text.title}</h1>
       </header>
       <div className="page-body">
         <Choices label={text.kind} value={group ? "group" : "direct"} options={[["direct", text.direct], ["group", text.group]]} onChange={(kind) => go({ at: "new", group: kind === "group" }, { replace: true })} />
