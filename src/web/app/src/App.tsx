@@ -1,8 +1,10 @@
-import { lazy, Suspense, useEffect } from "react";
+import { Suspense, useEffect } from "react";
 import { Guard } from "./components/Guard.js";
 import { Empty } from "./components/Empty.js";
 import { Spinner } from "./components/Button.js";
 import { Toasts } from "./components/Toasts.js";
+import { part } from "./part.js";
+import { usePersistence } from "./persist.js";
 import { go, useRoute, type Route } from "./routes.js";
 import { Gate } from "./screens/account/Gate.js";
 import { Chat } from "./screens/chat/Chat.js";
@@ -10,18 +12,20 @@ import { Sidebar } from "./screens/list/Sidebar.js";
 import { useCell } from "./state/cell.js";
 import { useAccounts, useApp, useStatus } from "./state/context.js";
 import { strings } from "./strings.js";
+import { useNoFiles } from "./files.js";
 import { nameOf } from "./text.js";
 import { update } from "./worker.js";
 
-const Waiting = lazy(() => import("./screens/account/Waiting.js").then((module) => ({ default: module.Waiting })));
-const NewConversation = lazy(() => import("./screens/start/NewConversation.js").then((module) => ({ default: module.NewConversation })));
-const RoomDetails = lazy(() => import("./screens/room/RoomDetails.js").then((module) => ({ default: module.RoomDetails })));
-const Settings = lazy(() => import("./screens/settings/Settings.js").then((module) => ({ default: module.Settings })));
+const Waiting = part(() => import("./screens/account/Waiting.js").then((module) => module.Waiting));
+const NewConversation = part(() => import("./screens/start/NewConversation.js").then((module) => module.NewConversation));
+const RoomDetails = part(() => import("./screens/room/RoomDetails.js").then((module) => module.RoomDetails));
+const Settings = part(() => import("./screens/settings/Settings.js").then((module) => module.Settings));
 
 export function App() {
   const { state } = useStatus();
   const choosing = useCell(useAccounts().choosing);
   useNotices();
+  useNoFiles();
   return (
     <>
       <Suspense fallback={<Loading />}>{state === "signedOut" || choosing ? <Gate /> : state === "waiting" ? <Waiting /> : <Main />}</Suspense>
@@ -40,6 +44,7 @@ function Main() {
   const room = conversations?.find(({ id }) => id === roomId);
   const unread = conversations?.filter((each) => each.unread > 0).length ?? 0;
   const place = room ? nameOf(room.title) : undefined;
+  usePersistence(conversations !== undefined && conversations.length > 0);
 
   useEffect(() => {
     document.title = strings.title(unread, place);
@@ -59,7 +64,7 @@ function Main() {
     <div className={`app at-${route.at} ${route.at === "room" && route.details ? "with-details" : ""}`}>
       <Sidebar current={roomId} />
       <main className="stage">
-        <Suspense fallback={<Loading />}>
+        <Guard key={route.at}><Suspense fallback={<Loading />}>
           {route.at === "settings" ? <Settings page={route.page} />
             : route.at === "new" ? <NewConversation group={route.group} />
               : room ? <Guard key={room.id}><Chat conversation={room} /></Guard>
@@ -67,10 +72,10 @@ function Main() {
                   : route.at === "room" ? <Empty icon="chat" title={strings.chat.gone} text={strings.chat.goneText} />
                     : conversations?.length === 0 ? <Empty icon="lock" title={strings.list.welcome(username)} text={strings.list.welcomeText} />
                       : <Empty icon="chat" title={strings.list.pick} text={strings.list.pickText} />}
-        </Suspense>
+        </Suspense></Guard>
       </main>
       {room && route.at === "room" && route.details && (
-        <aside className="details" aria-label={strings.room.title}><Suspense fallback={<Loading />}><Guard key={room.id}><RoomDetails conversation={room} /></Guard></Suspense></aside>
+        <aside className="details" aria-label={strings.room.title}><Guard key={room.id}><Suspense fallback={<Loading />}><RoomDetails conversation={room} /></Suspense></Guard></aside>
       )}
     </div>
   );

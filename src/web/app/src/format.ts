@@ -1,9 +1,15 @@
 import { strings } from "./strings.js";
 
-/** Times are written as the reader's browser does, in the language of the app. */
-const locale = navigator.languages.find((language) => language.startsWith(strings.language)) ?? strings.language;
+/** Times and numbers are written as in the reader's country, whatever the language of the app. Browsers name languages that they do not know themselves, such as en-US@posix. */
+const locale = [...navigator.languages ?? [], strings.language].flatMap((tag) => {
+  try {
+    return Intl.getCanonicalLocales(tag);
+  } catch {
+    return [];
+  }
+});
 
-const time = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const time = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const weekday = new Intl.DateTimeFormat(locale, { weekday: "long" });
 const shortWeekday = new Intl.DateTimeFormat(locale, { weekday: "short" });
 const shortDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
@@ -67,6 +73,9 @@ export function calendarDate(text: string): string {
 
 /** A time that is known to the hour. */
 export const hour = (when: When): string => strings.time.dateAt(shortDate.format(dateOf(when)), clock(when));
+
+/** The reader's time zone, by which quiet hours go. */
+export const timeZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 /** A span of time that somebody has chosen from a list. */
 export function duration(seconds: number): string {

@@ -19,6 +19,3 @@ createRoot(document.getElementById("root")!).render(<StrictMode><Boot /></Strict
 
 if (import.meta.env.PROD)
   installWorker();
-
-// A newer version has replaced the files that this page was made of.
-window.addEventListener("vite:preloadError", () => location.reload());

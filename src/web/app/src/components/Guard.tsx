@@ -1,4 +1,5 @@
 import { Component, type ReactNode } from "react";
+import { MissingPart } from "../part.js";
 import { strings } from "../strings.js";
 import { Button } from "./Button.js";
 import { Empty } from "./Empty.js";
@@ -12,14 +13,18 @@ export const Stop = ({ icon, title, words, reload }: { icon: IconName; title: st
 );
 
 /** What throws in here takes nothing else down. */
-export class Guard extends Component<{ children: ReactNode }, { failed: boolean }> {
-  override state = { failed: false };
+export class Guard extends Component<{ children: ReactNode }, { error?: unknown }> {
+  override state: { error?: unknown } = {};
 
-  static getDerivedStateFromError(): { failed: boolean } {
-    return { failed: true };
+  static getDerivedStateFromError(error: unknown): { error: unknown } {
+    return { error };
   }
 
   override render() {
-    return this.state.failed ? <Stop icon="warning" title={text.crashedTitle} words={text.crashed} reload /> : this.props.children;
+    const { error } = this.state;
+    if (error === undefined)
+      return this.props.children;
+    const what = error instanceof MissingPart ? "missing" : "crashed";
+    return <Stop icon="warning" title={text[`${what}Title`]} words={text[what]} reload />;
   }
 }

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { codeOf } from "../errors.js";
 
 /** A value that tells when it is replaced. */
 export class Cell<T> {
@@ -34,7 +35,11 @@ export function coalesce(work: () => Promise<void>, pauseMs = 0): () => Promise<
   const run = async (): Promise<void> => {
     do {
       again = false;
-      await work().catch((error: unknown) => console.error(error));
+      await work().catch((error: unknown) => {
+        // What was asked for by somebody who has signed out meanwhile is not missed.
+        if (codeOf(error) !== "SignedOut")
+          console.error(error);
+      });
       if (pauseMs > 0 && again)
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
     } while (again);

@@ -1,4 +1,5 @@
 import { Choices, Switch } from "../../components/Field.js";
+import { timeZone } from "../../format.js";
 import type { NotificationPreferences } from "../../sdk.js";
 import { strings } from "../../strings.js";
 
@@ -10,10 +11,10 @@ export const defaults: NotificationPreferences = { muted: false, priority: "norm
 /** Mute, quiet hours and priority, for all conversations or one. */
 export function Preferences({ value, mute, onChange }: { value: NotificationPreferences; mute: string; onChange(value: NotificationPreferences): void }) {
   const quiet = value.quietFrom !== undefined && value.quietUntil !== undefined;
-  const zone = value.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zone = value.timeZone ?? timeZone();
   const setQuiet = (on: boolean): void => {
     const { quietFrom: _, quietUntil: __, timeZone: ___, ...rest } = value;
-    onChange(on ? { ...rest, quietFrom: 22 * 60, quietUntil: 7 * 60, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone } : rest);
+    onChange(on ? { ...rest, quietFrom: 22 * 60, quietUntil: 7 * 60, timeZone: timeZone() } : rest);
   };
   return (
     <div className="card">

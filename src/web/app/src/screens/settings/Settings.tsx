@@ -1,6 +1,8 @@
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useEffect, useRef, useState } from "react";
 import { IconButton, Spinner } from "../../components/Button.js";
 import { Icon, type IconName } from "../../components/Icon.js";
+import { isLost, useArrival } from "../../focus.js";
+import { part } from "../../part.js";
 import { go, hrefOf, settingsPages, type SettingsPage } from "../../routes.js";
 import { useAccounts } from "../../state/context.js";
 import { strings } from "../../strings.js";
@@ -11,27 +13,36 @@ const text = strings.settings;
 const icons: Record<SettingsPage, IconName> = { profile: "person", devices: "key", sessions: "device", notifications: "bell", privacy: "eyeoff", appearance: "sun", data: "data" };
 
 const pages = {
-  profile: lazy(() => import("./Profile.js").then((module) => ({ default: module.Profile }))),
-  devices: lazy(() => import("./Devices.js").then((module) => ({ default: module.Devices }))),
-  sessions: lazy(() => import("./Sessions.js").then((module) => ({ default: module.Sessions }))),
-  notifications: lazy(() => import("./Notifications.js").then((module) => ({ default: module.Notifications }))),
-  privacy: lazy(() => import("./Privacy.js").then((module) => ({ default: module.Privacy }))),
-  appearance: lazy(() => import("./Appearance.js").then((module) => ({ default: module.Appearance }))),
-  data: lazy(() => import("./ServerData.js").then((module) => ({ default: module.ServerData }))),
+  profile: part(() => import("./Profile.js").then((module) => module.Profile)),
+  devices: part(() => import("./Devices.js").then((module) => module.Devices)),
+  sessions: part(() => import("./Sessions.js").then((module) => module.Sessions)),
+  notifications: part(() => import("./Notifications.js").then((module) => module.Notifications)),
+  privacy: part(() => import("./Privacy.js").then((module) => module.Privacy)),
+  appearance: part(() => import("./Appearance.js").then((module) => module.Appearance)),
+  data: part(() => import("./ServerData.js").then((module) => module.ServerData)),
 };
 
 /** A list of pages, and the one that is open; on a narrow screen one of the two. */
 export function Settings({ page }: { page: SettingsPage | undefined }) {
   const [leaving, setLeaving] = useState(false);
   const accounts = useAccounts();
+  const arrival = useArrival();
+  const heading = useRef<HTMLHeadingElement>(null);
   const shown = page ?? "profile";
   const Page = pages[shown];
+
+  // On a narrow screen the page and the list take each other's place.
+  useEffect(() => {
+    if (isLost())
+      (heading.current?.checkVisibility() ? heading : arrival.ref).current?.focus({ preventScroll: true });
+  }, [page, arrival.ref]);
+
   return (
     <div className={`settings ${page ? "paged" : ""}`}>
       <nav className="settings-nav" aria-label={text.title}>
         <div className="bar">
           <IconButton icon="back" label={strings.common.back} onClick={() => go({ at: "list" })} />
-          <h1 className="grow">{text.title}</h1>
+          <h1 className="grow" {...arrival}>{text.title}</h1>
         </div>
         {settingsPages.map((each) => (
           <a key={each} href={hrefOf({ at: "settings", page: each })} aria-current={each === shown ? "page" : undefined}><Icon name={icons[each]} />{text[each]}</a>
@@ -42,7 +53,7 @@ export function Settings({ page }: { page: SettingsPage | undefined }) {
       <section className="page" aria-label={text[shown]}>
         <header className="bar">
           <IconButton icon="back" className="only-narrow" label={strings.common.back} onClick={() => go({ at: "settings" })} />
-          <h1 className="grow">{text[shown]}</h1>
+          <h1 ref={heading} className="grow" tabIndex={-1} data-place="heading">{text[shown]}</h1>
         </header>
         <div className="page-body" key={shown}>
           <Suspense fallback={<Spinner label={strings.common.loading} />}><Page /></Suspense>

@@ -1,0 +1,37 @@
+import { useEffect } from "react";
+import { useApp } from "./state/context.js";
+import { strings } from "./strings.js";
+
+const hasFiles = (data: DataTransfer | null): boolean => data?.types.includes("Files") ?? false;
+
+/** A browser leaves the app for a file that is dropped on it. Until files can be sent, it is told that they cannot. */
+export function useNoFiles(): void {
+  const { toasts } = useApp();
+  useEffect(() => {
+    const over = (event: DragEvent): void => {
+      if (hasFiles(event.dataTransfer))
+        event.preventDefault();
+    };
+    const drop = (event: DragEvent): void => {
+      if (hasFiles(event.dataTransfer)) {
+        event.preventDefault();
+        toasts.show(strings.chat.noFiles);
+      }
+    };
+    const paste = (event: ClipboardEvent): void => {
+      // Office programs put a picture beside the text.
+      if (hasFiles(event.clipboardData) && !event.clipboardData?.types.includes("text/plain")) {
+        event.preventDefault();
+        toasts.show(strings.chat.noFiles);
+      }
+    };
+    window.addEventListener("dragover", over);
+    window.addEventListener("drop", drop);
+    window.addEventListener("paste", paste);
+    return () => {
+      window.removeEventListener("dragover", over);
+      window.removeEventListener("drop", drop);
+      window.removeEventListener("paste", paste);
+    };
+  }, [toasts]);
+}
