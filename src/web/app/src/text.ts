@@ -20,29 +20,53 @@ export const isBlank = (text: string): boolean => text.replace(invisible, "").tr
 /** A name on one line, never empty; joiners stay between what they join (emoji, some scripts). */
 export const nameOf = (name: string): string => isBlank(name) ? strings.common.unnamed : name.replace(directionMarks, "").replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
 
-/** A piece of a message. */
-export type Piece = { text: string } | { text: string; href: string };
+/** A piece of a message. `host` is there when the address can look like another one: its real name, in letters that cannot. */
+export type Piece = { text: string } | { text: string; href: string; host?: string };
 
-const address = /\bhttps?:\/\/[^\s<>"'`\u200b-\u200f\u2060-\u206f\ufeff]+/giu;
+const mail = /[\w.+-]+@(?:[a-z0-9-]+\.)+[a-z]{2,}/iu;
+const web = /(?:https?:\/\/|www\.)[^\s<>"'`\u200b-\u200f\u2060-\u206f\ufeff]+/iu;
+const address = new RegExp(`(?<![\\p{L}\\p{N}])(?:(?<mail>${mail.source})|(?<web>${web.source}))`, "giu");
 
-/** Splits a text at its web addresses. Only http and https, and none that hides its host behind a user name. */
+/** Splits a text at its web and mail addresses. Only http, https and mailto, and none that hides its host behind a user name. */
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
   let end = 0;
   for (const match of text.matchAll(address)) {
-    const shown = trimEnd(match[0]);
-    const url = URL.canParse(shown) ? new URL(shown) : undefined;
-    if (!url || url.username !== "" || url.password !== "" || url.hostname === "")
+    const shown = match.groups?.mail ?? trimEnd(match[0]);
+    const link = match.groups?.mail === undefined ? webLink(shown) : { href: `mailto:${shown}` };
+    if (!link)
       continue;
     if (match.index > end)
       found.push({ text: text.slice(end, match.index) });
-    found.push({ text: shown, href: url.href });
+    found.push({ text: shown, ...link });
     end = match.index + shown.length;
   }
   if (end < text.length)
     found.push({ text: text.slice(end) });
   return found;
 }
+
+function webLink(shown: string): { href: string; host?: string } | undefined {
+  const hasScheme = /^https?:/i.test(shown);
+  const written = hasScheme ? shown : `https://${shown}`;
+  const url = URL.canParse(written) ? new URL(written) : undefined;
+  if (!url || url.username !== "" || url.password !== "" || url.hostname === "" || (!hasScheme && !/^www\.[^.]/i.test(shown)))
+    return undefined;
+  const typed = /^https?:\/\/([^/?#\\]*)/i.exec(written)?.[1] ?? "";
+  return { href: url.href, ...(looksAsItIs(typed) ? {} : { host: url.hostname }) };
+}
+
+/** ASCII and the letters of Western and Central European languages, of which none looks like another. */
+const latin = /^[a-z0-9.:\-\[\]à-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĵķĺļľłńņňōŏőœŕŗřśŝşšţťũūŭůűųŵŷźżžș-ț]*$/iu;
+
+/** Other alphabets, and those that one language writes together. */
+const alphabets = [
+  ["Cyrillic"], ["Greek"], ["Arabic"], ["Hebrew"], ["Armenian"], ["Georgian"], ["Devanagari"], ["Bengali"], ["Tamil"], ["Telugu"], ["Thai"],
+  ["Han", "Hiragana", "Katakana"], ["Han", "Hangul"], ["Han", "Bopomofo"],
+].map((scripts) => new RegExp(`^[${scripts.map((script) => `\\p{scx=${script}}`).join("")}0-9.:\\-]*$`, "u"));
+
+/** Whether all letters of a host, its last part included, are of one alphabet: then none of them stands for a lookalike of another. */
+const looksAsItIs = (host: string): boolean => latin.test(host) || alphabets.some((letters) => letters.test(host));
 
 /** A full stop after an address belongs to the sentence, and a bracket that was not opened in it to the text around. */
 function trimEnd(shown: string): string {

@@ -5,8 +5,11 @@ import { beginning, pieces, textOf } from "../text.js";
 const shortCharacters = 1_400;
 const shortLines = 24;
 
-/** What somebody else wrote: only ever text. Its direction comes from its letters and ends with it. Web addresses are links. A long one begins folded. */
-export function SafeText({ text }: { text: string }) {
+/**
+ * What somebody else wrote: only ever text. Its direction comes from its letters and ends with it. Addresses are links; one that can look like another says where it
+ * leads, and `onSuspect` asks before it is opened. A long text begins folded.
+ */
+export function SafeText({ text, onSuspect }: { text: string; onSuspect(link: { href: string; host: string }): void }) {
   const [open, setOpen] = useState(false);
   const clean = useMemo(() => textOf(text), [text]);
   const short = useMemo(() => beginning(firstLines(clean, shortLines), shortCharacters), [clean]);
@@ -14,9 +17,9 @@ export function SafeText({ text }: { text: string }) {
   return (
     <>
       <div className="text" dir="auto">
-        {parts.map((part, index) => "href" in part
-          ? <a key={index} href={part.href} target="_blank" rel="noopener noreferrer">{part.text}</a>
-          : <span key={index}>{part.text}</span>)}
+        {parts.map((part, index) => !("href" in part) ? <span key={index}>{part.text}</span>
+          : part.host !== undefined ? <Suspect key={index} text={part.text} href={part.href} host={part.host} onOpen={onSuspect} />
+            : <a key={index} href={part.href} {...(part.href.startsWith("mailto:") ? {} : { target: "_blank" })} rel="noopener noreferrer">{part.text}</a>)}
         {!open && short.length < clean.length && "…"}
       </div>
       {short.length < clean.length && (
@@ -25,6 +28,13 @@ export function SafeText({ text }: { text: string }) {
     </>
   );
 }
+
+/** No link, so that no key or button of a mouse opens it unasked. */
+const Suspect = ({ text, href, host, onOpen }: { text: string; href: string; host: string; onOpen(link: { href: string; host: string }): void }) => (
+  <button type="button" className="suspect" onClick={() => onOpen({ href, host })}>
+    <bdi>{text}</bdi> <span>({strings.chat.realAddress(host)})</span>
+  </button>
+);
 
 function firstLines(text: string, lines: number): string {
   let at = -1;

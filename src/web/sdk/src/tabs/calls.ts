@@ -52,7 +52,7 @@ async function unlessDone(call: Call, code: "NotFound" | "Conflict", work: Promi
   }
 }
 
-async function messageOf(host: Host, roomId: string, id: string, own: boolean): Promise<Message> {
+async function findMessage(host: Host, roomId: string, id: string, own: boolean): Promise<Message | undefined> {
   const authors = own ? [host.client.userId] : [host.client.userId, ...host.conversations.members(roomId).map((member) => member.userId)];
   for (const author of authors) {
     const seq = await read<number>(host.store, keys.messageId(roomId, `${author}/${id}`));
@@ -60,7 +60,14 @@ async function messageOf(host: Host, roomId: string, id: string, own: boolean): 
     if (record)
       return toMessage(record);
   }
-  throw SecureMessagingError.of("NotFound", "There is no such message.");
+  return undefined;
+}
+
+async function ownMessage(host: Host, roomId: string, id: string): Promise<Message> {
+  const message = await findMessage(host, roomId, id, true);
+  if (!message)
+    throw SecureMessagingError.of("NotFound", "There is no such message.");
+  return message;
 }
 
 const calls: Calls = {
@@ -70,6 +77,7 @@ const calls: Calls = {
 
   conversations: async (host) => host.conversations.list(),
   history: (host, [roomId, options]) => host.conversations.history(roomId, options),
+  message: (host, [roomId, id]) => findMessage(host, roomId, id, false),
   pending: async (host, [roomId]) => {
     const { outbox } = host.client.context;
     const all: PendingSend[] = [];
@@ -92,7 +100,7 @@ const calls: Calls = {
     await (await host.room(roomId)).edit(target, text, { id, repeated });
   }),
   remove: (host, [roomId, target], { id, repeated }) => host.inOrder(roomId, async () => {
-    await (await host.room(roomId)).delete(await messageOf(host, roomId, target, true), { id, repeated });
+    await (await host.room(roomId)).delete(await ownMessage(host, roomId, target), { id, repeated });
   }),
   react: (host, [roomId, target, emoji, on], { id, repeated }) => host.inOrder(roomId, async () => {
     await (await host.room(roomId)).react(target, emoji, { id, repeated, remove: !on });

@@ -113,6 +113,8 @@ export interface SharedClient {
   conversations(): Promise<Conversation[]>;
   /** Oldest first; without `before` the newest. */
   history(roomId: string, options?: { before?: number; limit?: number }): Promise<Message[]>;
+  /** One message, by its id; undefined when this device has no such message. */
+  message(roomId: string, id: string): Promise<Message | undefined>;
   pending(roomId: string): Promise<PendingSend[]>;
   marks(roomId: string): Promise<RoomMarks>;
   /**

@@ -21,6 +21,8 @@ export interface BubbleActions {
   menu(message: Message, anchor: HTMLElement | { x: number; y: number }): void;
   pickReaction(message: Message, anchor: HTMLElement): void;
   reply(message: Message): void;
+  /** Asks before an address is opened that can look like another one. */
+  openSuspect(link: { href: string; host: string }): void;
   retry(id: string): void;
   discard(id: string): void;
 }
@@ -67,8 +69,8 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
         {group && !mine && first && <div className="sender"><bdi>{who}</bdi></div>}
         <div className="bubble-line">
           <div className={`bubble ${emoji ? "emoji" : ""} ${message?.deleted || (message && text === undefined) ? "dim" : ""}`}>
-            {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} target={row.quoted} actions={actions} />}
-            <Body message={message} text={text} mine={mine} />
+            {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} target={row.quoted} missing={row.quoteMissing} actions={actions} />}
+            <Body message={message} text={text} mine={mine} actions={actions} />
             {(stamped || (message?.edited && !message.deleted)) && (
               <span className="stamp">
                 {message?.edited && !message.deleted && <span>{strings.chat.edited}</span>}
@@ -99,22 +101,22 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
   );
 }, same);
 
-function Body({ message, text, mine }: { message: Message | undefined; text: string | undefined; mine: boolean }) {
+function Body({ message, text, mine, actions }: { message: Message | undefined; text: string | undefined; mine: boolean; actions: BubbleActions }) {
   const { chat } = strings;
   if (message?.deleted)
     return <Dim icon="trash" text={mine ? chat.ownDeleted : chat.deleted} />;
   if (text !== undefined)
-    return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} />;
+    return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} onSuspect={actions.openSuspect} />;
   return <Dim icon="warning" text={message?.content.type === "custom" ? chat.custom : message?.content.type === "malformed" ? chat.malformed : chat.unreadable} />;
 }
 
 const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string }) => <div className="text dimmed"><Icon name={icon} size="small" /><span>{text}</span></div>;
 
-function Quote({ id, target, actions }: { id: string; target: Message | undefined; actions: BubbleActions }) {
+function Quote({ id, target, missing, actions }: { id: string; target: Message | undefined; missing: boolean | undefined; actions: BubbleActions }) {
   return (
     <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(id)}>
       {target && <strong><bdi>{target.mine ? strings.common.you : actions.nameOf(target.from?.userId)}</bdi></strong>}
-      <span dir="auto">{target ? gist(target) : strings.chat.replyGone}</span>
+      <span dir="auto">{target ? gist(target) : missing ? strings.chat.replyGone : strings.chat.replyLoading}</span>
     </button>
   );
 }

@@ -3,6 +3,7 @@ import { Ask } from "../../components/Dialog.js";
 import { Empty } from "../../components/Empty.js";
 import { Note, Spinner } from "../../components/Button.js";
 import { sentence } from "../../errors.js";
+import { hasKeyboard } from "../../focus.js";
 import { go } from "../../routes.js";
 import type { Conversation, Message } from "../../sdk.js";
 import { useCell } from "../../state/cell.js";
@@ -16,6 +17,7 @@ import { MessageInfo } from "./MessageInfo.js";
 import { MessageMenu, type Choice } from "./MessageMenu.js";
 import { RoomBanner } from "./RoomBanner.js";
 import { Timeline } from "./Timeline.js";
+import { useQuotes } from "./useQuotes.js";
 import { useReading } from "./useReading.js";
 import { wordsOf } from "./words.js";
 
@@ -36,6 +38,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const [choice, setChoice] = useState<Choice>();
   const [info, setInfo] = useState<Message>();
   const [deleting, setDeleting] = useState<Message>();
+  const [suspect, setSuspect] = useState<{ href: string; host: string }>();
   const [target, setTarget] = useState<{ id: string }>();
   const [atBottom, setAtBottom] = useState(true);
   const [unreadFrom, setUnreadFrom] = useState<number>();
@@ -45,12 +48,15 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   // Of two, the other one is no more.
   const isGone = !group && canWrite && memberCount === 1;
 
+  const toComposer = useCallback(() => {
+    if (hasKeyboard())
+      composer.current?.focus();
+  }, []);
+
   useEffect(() => {
     void room.refresh();
-    // On a phone the keyboard would cover what there is to read.
-    if (matchMedia("(hover: hover)").matches)
-      composer.current?.focus();
-  }, [room]);
+    toComposer();
+  }, [room, toComposer]);
 
   // Where the unread begin is found once, when the history is there.
   useEffect(() => {
@@ -61,6 +67,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     unreadAtOpen.current = 0;
   }, [view]);
 
+  const quotes = useQuotes(id, view);
   useReading(id, view, atBottom, unread);
 
   const nameOf = useCallback((userId: string | undefined) => {
@@ -73,13 +80,23 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const actions = useMemo<BubbleActions>(() => ({
     me, nameOf,
     jump: (messageId) => setTarget({ id: messageId }),
-    react: (message, emoji, on) => void room.react(message, emoji, on).catch(toasts.fail),
+    react: (message, emoji, on) => {
+      toComposer();
+      room.react(message, emoji, on).catch(toasts.fail);
+    },
     menu: (message, anchor) => setChoice({ message, anchor }),
     pickReaction: (message, anchor) => setChoice({ message, anchor, only: "reactions" }),
     reply: (message) => setAim({ kind: "reply", to: message }),
-    retry: (sendId) => void room.retry(sendId).catch(toasts.fail),
-    discard: (sendId) => void room.discard(sendId).catch(toasts.fail),
-  }), [app, id, me, nameOf, room, toasts]);
+    openSuspect: setSuspect,
+    retry: (sendId) => {
+      toComposer();
+      room.retry(sendId).catch(toasts.fail);
+    },
+    discard: (sendId) => {
+      toComposer();
+      room.discard(sendId).catch(toasts.fail);
+    },
+  }), [me, nameOf, room, toasts, toComposer]);
 
   const editLast = (): void => {
     const last = view.messages.findLast((message) => message.mine && wordsOf(message) !== undefined);
@@ -94,15 +111,19 @@ export function Chat({ conversation }: { conversation: Conversation }) {
       {!isGone && <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />}
       {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
         : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} /></div>
-          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={memberCount > 1 ? memberCount - 1 : !group ? 1 : memberCount === 1 ? 0 : undefined} earlier={earlier === true} unreadFrom={unreadFrom} actions={actions}
+          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={memberCount > 1 ? memberCount - 1 : !group ? 1 : memberCount === 1 ? 0 : undefined} earlier={earlier === true} unreadFrom={unreadFrom} quotes={quotes} actions={actions}
             target={target} onTargetMissing={() => toasts.show(strings.chat.notFound)} onBottom={setAtBottom} onEscape={() => composer.current?.focus()} />}
       <div className="typing" aria-live="polite">{typists.length > 0 && <><Dots /><span>{strings.chat.typing(typists.map((typist) => typist.username))}</span></>}</div>
       {canWrite && !isGone
         ? <Composer ref={composer} roomId={id} aim={aim} nameOf={nameOf} onAim={setAim} onSend={(text, replyTo) => room.send(text, replyTo)} onEdit={(message, text) => room.edit(message, text)} onEditLast={editLast} />
         : <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>}
-      {choice && <MessageMenu choice={choice} canWrite={canWrite} me={me} onClose={() => setChoice(undefined)} onReact={actions.react} onReply={actions.reply}
+      {choice && <MessageMenu choice={choice} canWrite={canWrite} me={me} onClose={() => setChoice(undefined)} onChosen={toComposer} onReact={actions.react}
+        onMoreReactions={() => setChoice({ ...choice, only: "reactions" })} onReply={actions.reply} onJump={actions.jump}
         onEdit={(message) => setAim({ kind: "edit", message })} onDelete={setDeleting} onInfo={setInfo} onCopied={() => toasts.show(strings.common.copied)} />}
       {info && <MessageInfo message={info} receipts={receipts} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
+      {suspect && <Ask title={strings.chat.addressTitle} text={strings.chat.addressText(suspect.host)} action={strings.chat.addressAction} onClose={() => setSuspect(undefined)} onDo={async () => {
+        window.open(suspect.href, "_blank", "noopener,noreferrer");
+      }} />}
       {deleting && <Ask title={strings.chat.deleteTitle} text={strings.chat.deleteText} action={strings.chat.deleteAction} bad onClose={() => setDeleting(undefined)} onDo={() => room.remove(deleting)} />}
     </section>
   );

@@ -119,6 +119,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     const words = text.trim();
     if (words === "" || tooLong)
       return;
+    area.current?.focus();
     if (aim?.kind === "edit") {
       const { message } = aim;
       onAim(undefined);
@@ -144,7 +145,10 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     });
   };
 
-  const cancel = (): void => onAim(undefined);
+  const cancel = (): void => {
+    onAim(undefined);
+    area.current?.focus();
+  };
   const target = aim?.kind === "reply" ? aim.to : aim?.message;
   return (
     <form className="composer" onSubmit={(event) => {
@@ -163,7 +167,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
       )}
       {tooLong && <div className="too-long" role="alert">{strings.chat.tooLong}</div>}
       <div className="write">
-        <textarea ref={area} rows={1} dir="auto" value={text} aria-label={strings.chat.write} placeholder={strings.chat.placeholder} title={strings.chat.sendKeys}
+        <textarea ref={area} data-place="writing" rows={1} dir="auto" value={text} aria-label={strings.chat.write} placeholder={strings.chat.placeholder} title={strings.chat.sendKeys}
           aria-keyshortcuts="Enter" enterKeyHint="send" autoComplete="off" spellCheck onChange={(event) => change(event.target.value)} onBlur={flush} onKeyDown={(event) => {
             // While a word is being composed, Enter belongs to the input method.
             if (event.nativeEvent.isComposing || event.keyCode === 229)

@@ -1,4 +1,5 @@
-import { Menu, MenuItem, type Anchor } from "../../components/Menu.js";
+import { Icon } from "../../components/Icon.js";
+import { Menu, MenuItem, useMenuClose, type Anchor } from "../../components/Menu.js";
 import type { Message } from "../../sdk.js";
 import { strings } from "../../strings.js";
 import { moreEmoji, quickEmoji } from "./Reactions.js";
@@ -11,35 +12,42 @@ interface Props {
   canWrite: boolean;
   me: string;
   onReact(message: Message, emoji: string, on: boolean): void;
+  onMoreReactions(): void;
   onReply(message: Message): void;
+  onJump(id: string): void;
   onEdit(message: Message): void;
   onDelete(message: Message): void;
   onInfo(message: Message): void;
   onCopied(): void;
   onClose(): void;
+  /** Before what was chosen is done. */
+  onChosen(): void;
 }
 
 /** What one can do with a message. */
-export function MessageMenu({ choice: { message, anchor, only }, canWrite, me, onReact, onReply, onEdit, onDelete, onInfo, onCopied, onClose }: Props) {
+export function MessageMenu({ choice: { message, anchor, only }, canWrite, me, onReact, onMoreReactions, onReply, onJump, onEdit, onDelete, onInfo, onCopied, onClose, onChosen }: Props) {
   const words = wordsOf(message);
+  const quoted = message.content.type === "reply" ? message.content.to : "";
   const alive = canWrite && !message.deleted;
   const run = (work: () => void) => () => {
-    onClose();
+    onChosen();
     work();
   };
   return (
-    <Menu label={only ? strings.chat.react : strings.chat.actions} anchor={anchor} onClose={onClose}>
+    <Menu key={only ?? "all"} label={only ? strings.chat.react : strings.chat.actions} anchor={anchor} onClose={onClose}>
       {alive && (
         <div className={only ? "emoji-grid" : "emoji-row"}>
           {(only ? moreEmoji : quickEmoji).map((emoji) => {
             const mine = message.reactions?.[emoji]?.includes(me) ?? false;
-            return <button key={emoji} type="button" role="menuitemcheckbox" aria-checked={mine} tabIndex={-1} className={mine ? "own" : ""} onClick={run(() => onReact(message, emoji, !mine))}>{emoji}</button>;
+            return <Emoji key={emoji} emoji={emoji} mine={mine} onSelect={run(() => onReact(message, emoji, !mine))} />;
           })}
+          {!only && <button type="button" role="menuitem" tabIndex={-1} aria-label={strings.chat.moreEmoji} title={strings.chat.moreEmoji} onClick={onMoreReactions}><Icon name="plus" /></button>}
         </div>
       )}
       {!only && (
         <>
           {alive && <MenuItem icon="reply" onSelect={run(() => onReply(message))}>{strings.chat.reply}</MenuItem>}
+          {message.content.type === "reply" && !message.deleted && <MenuItem icon="next" onSelect={run(() => onJump(quoted))}>{strings.chat.jump}</MenuItem>}
           {words !== undefined && <MenuItem icon="copy" onSelect={run(() => void navigator.clipboard.writeText(words).then(onCopied))}>{strings.chat.copyText}</MenuItem>}
           {alive && message.mine && words !== undefined && <MenuItem icon="edit" onSelect={run(() => onEdit(message))}>{strings.chat.edit}</MenuItem>}
           <MenuItem icon="info" onSelect={run(() => onInfo(message))}>{strings.chat.info}</MenuItem>
@@ -47,5 +55,15 @@ export function MessageMenu({ choice: { message, anchor, only }, canWrite, me, o
         </>
       )}
     </Menu>
+  );
+}
+
+function Emoji({ emoji, mine, onSelect }: { emoji: string; mine: boolean; onSelect(): void }) {
+  const close = useMenuClose();
+  return (
+    <button type="button" role="menuitemcheckbox" aria-checked={mine} tabIndex={-1} className={mine ? "own" : ""} onClick={() => {
+      close();
+      onSelect();
+    }}>{emoji}</button>
   );
 }

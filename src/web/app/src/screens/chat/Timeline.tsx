@@ -8,7 +8,7 @@ import type { RoomStore, RoomView } from "../../state/room.js";
 import { strings } from "../../strings.js";
 import { nameOf } from "../../text.js";
 import { Bubble, type BubbleActions } from "./Bubble.js";
-import { rowsOf, type Row } from "./rows.js";
+import { rowsOf, type Quotes, type Row } from "./rows.js";
 import { gist } from "./words.js";
 
 interface Props {
@@ -22,6 +22,8 @@ interface Props {
   earlier: boolean;
   /** The first unread place when the room was opened. */
   unreadFrom: number | undefined;
+  /** What is answered to and not held. */
+  quotes: Quotes;
   actions: BubbleActions;
   /** A message to scroll to; another object each time. */
   target: { id: string } | undefined;
@@ -35,8 +37,8 @@ const nearBottom = 60;
 const nearTop = 900;
 
 /** The messages: only those near the screen are in the document, however many there are. */
-export function Timeline({ room, view, group, canWrite, me, others, earlier, unreadFrom, actions, target, onTargetMissing, onBottom, onEscape }: Props) {
-  const rows = useMemo(() => rowsOf(view, me, others, unreadFrom), [view, me, others, unreadFrom]);
+export function Timeline({ room, view, group, canWrite, me, others, earlier, unreadFrom, quotes, actions, target, onTargetMissing, onBottom, onEscape }: Props) {
+  const rows = useMemo(() => rowsOf(view, me, others, unreadFrom, quotes), [view, me, others, unreadFrom, quotes]);
   const list = useRef<VirtualizerHandle>(null);
   const box = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
@@ -124,7 +126,7 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
     let stopped = false;
     void (async () => {
       for (let tries = 0; tries < 100 && !stopped; tries++) {
-        const found = rowsOf(room.view.get(), me, others, unreadFrom).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
+        const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
           stuck.current = false;
@@ -171,7 +173,12 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
 
   return (
     <div className="timeline-box">
-      <div ref={box} className="timeline" role="group" aria-label={strings.chat.messages} tabIndex={0} onKeyDown={onKeyDown}>
+      <div ref={box} className="timeline" role="group" aria-label={strings.chat.messages} tabIndex={0} onKeyDown={onKeyDown} onClickCapture={(event) => {
+        if (event.target instanceof Element && event.target.matches(".fold")) {
+          stuck.current = false;
+          keepPlace(box.current!, event.target.closest("article")!);
+        }
+      }}>
         <div className="filler" />
         {view.loadingOlder && <div className="loading-older"><Spinner small label={strings.chat.loadingOlder} /></div>}
         <Virtualizer ref={list} data={rows} shift={prepended} onScroll={onScroll} bufferSize={600} scrollRef={box}>
@@ -187,6 +194,21 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
       <Announcer messages={view.messages} actions={actions} />
     </div>
   );
+}
+
+const settledAfterMs = 500;
+
+/** Holds the top of a message where it is while its size changes: the list itself would hold the bottom of one that begins above the screen. */
+function keepPlace(box: HTMLElement, message: HTMLElement): void {
+  const place = (): number => message.getBoundingClientRect().top;
+  const before = place();
+  const until = performance.now() + settledAfterMs;
+  const hold = (): void => {
+    box.scrollTop += place() - before;
+    if (performance.now() < until && message.isConnected)
+      requestAnimationFrame(hold);
+  };
+  requestAnimationFrame(hold);
 }
 
 function seqAt(rows: Row[], index: number, step: number): number | undefined {

@@ -14,8 +14,10 @@ export interface BubbleRow {
   at: number;
   message?: Message;
   outgoing?: Outgoing;
-  /** What it answers to, as it is now; undefined when it is not held. */
+  /** What it answers to, as it is now. */
   quoted?: Message;
+  /** It answers to something that this device does not hold. */
+  quoteMissing?: boolean;
   /** First and last of a run of one sender within a few minutes. */
   first: boolean;
   last: boolean;
@@ -31,6 +33,9 @@ export type Row =
   | { type: "name"; key: string; message: Message }
   | { type: "start"; key: string };
 
+/** Messages by their ids. */
+export type Quotes = ReadonlyMap<string, Message | undefined>;
+
 const runMs = 5 * 60_000;
 const minute = (at: number): number => Math.floor(at / 60_000);
 
@@ -39,8 +44,9 @@ const minute = (at: number): number => Math.floor(at / 60_000);
  * @param me This user's id.
  * @param others How many other members there are: a message is read when all of them have read it. Undefined while that is not known.
  * @param unreadFrom The first place in the log that was unread when the room was opened.
+ * @param quotes What is answered to from before the part that is held; `undefined` when this device has no such message.
  */
-export function rowsOf(view: RoomView, me: string, others: number | undefined, unreadFrom: number | undefined): Row[] {
+export function rowsOf(view: RoomView, me: string, others: number | undefined, unreadFrom: number | undefined, quotes: Quotes): Row[] {
   const rows: Row[] = [];
   if (view.atStart)
     rows.push({ type: "start", key: "start" });
@@ -49,9 +55,11 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
   for (const message of view.messages)
     if (!byId.has(message.id))
       byId.set(message.id, message);
-  const quotedBy = (replyTo: string | undefined): Pick<BubbleRow, "quoted"> => {
-    const quoted = replyTo === undefined ? undefined : byId.get(replyTo);
-    return quoted ? { quoted } : {};
+  const quotedBy = (replyTo: string | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
+    if (replyTo === undefined)
+      return {};
+    const quoted = byId.get(replyTo) ?? quotes.get(replyTo);
+    return quoted ? { quoted } : quotes.has(replyTo) ? { quoteMissing: true } : {};
   };
   let day: number | undefined;
   let previous: BubbleRow | undefined;
