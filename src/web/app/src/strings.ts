@@ -226,7 +226,7 @@ export const strings = {
   },
 
   settings: {
-    title: "Settings", profile: "Profile", devices: "Devices and keys", sessions: "Sessions", notifications: "Notifications", privacy: "Privacy", appearance: "Appearance", data: "What the server knows about me",
+    title: "Settings", profile: "Profile", devices: "Devices and keys", sessions: "Sessions", notifications: "Notifications", privacy: "Privacy", appearance: "Appearance", data: "What the server knows",
     signOut: "Sign out", signOutTitle: "Sign out?",
     signOutText: "Your keys and history stay in this browser, so you can sign in here again and continue.",
     signOutWipe: "Remove keys and history from this browser", signOutWipeHint: "Use this on a computer that is not yours. The next sign-in here is a new device, which another of your devices must approve.",

@@ -82,14 +82,10 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
       setBelow((n) => n + 1);
   }, [rows, firstSeq, lastKey, toBottom]);
 
-  // The composer grows, the keyboard of a phone opens: the newest message stays where it was.
-  useEffect(() => {
-    const observer = new ResizeObserver(() => {
-      if (stuck.current)
-        toBottom();
-    });
-    observer.observe(box.current!);
-    return () => observer.disconnect();
+  // The composer grows, the keyboard of a phone opens, a window is made wider: the newest message stays where it was.
+  const onResize = useCallback(() => {
+    if (placed.current && stuck.current)
+      toBottom();
   }, [toBottom]);
 
   const onScroll = useCallback((offset: number) => {
@@ -181,7 +177,7 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
       }}>
         <div className="filler" />
         {view.loadingOlder && <div className="loading-older"><Spinner small label={strings.chat.loadingOlder} /></div>}
-        <Virtualizer ref={list} data={rows} shift={prepended} onScroll={onScroll} bufferSize={600} scrollRef={box}>
+        <Virtualizer ref={list} data={rows} shift={prepended} onScroll={onScroll} onResize={onResize} bufferSize={600} scrollRef={box}>
           {(row) => <RowView key={row.key} row={row} earlier={earlier} group={group} lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit} canWrite={canWrite} actions={actions} />}
         </Virtualizer>
       </div>

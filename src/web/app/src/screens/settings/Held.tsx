@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { Button } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
+import { calendarDate, fullTime } from "../../format.js";
 import { strings } from "../../strings.js";
 
 const text = strings.data;
@@ -23,7 +24,7 @@ export function Held({ value }: { value: unknown }) {
       {plain.length > 0 && <div className="card"><Facts fields={Object.fromEntries(plain)} depth={0} /></div>}
       {nested.map(([name, each]) => (
         <details key={name}>
-          <summary><Icon name="next" size="small" /><span className="grow">{words(name)}</span><span className="muted small">{text.entries(Array.isArray(each) ? each.length : Object.keys(each as Fields).length)}</span></summary>
+          <summary><Icon name="next" size="small" /><span className="grow">{labelOf(name)}</span><span className="muted small">{text.entries(Array.isArray(each) ? each.length : Object.keys(each as Fields).length)}</span></summary>
           <div className="inside"><Value value={each} depth={0} /></div>
         </details>
       ))}
@@ -35,13 +36,15 @@ function Value({ value, depth }: { value: unknown; depth: number }) {
   if (depth > deepest)
     return <span className="mono">{JSON.stringify(value)}</span>;
   if (Array.isArray(value))
-    return value.length === 0 ? <span className="muted">{text.nothing}</span> : value.every(isFields) ? <Table rows={value} depth={depth} /> : <Plain list={value} depth={depth} />;
+    return value.length === 0 ? <span className="muted">{text.nothing}</span> : value.length === 1 && isFields(value[0]) ? <Facts fields={value[0]} depth={depth} /> : value.every(isFields) ? <Table rows={value} depth={depth} /> : <Plain list={value} depth={depth} />;
   if (isFields(value))
     return Object.keys(value).length === 0 ? <span className="muted">{text.nothing}</span> : <Facts fields={value} depth={depth} />;
   if (value === null || value === undefined || value === "")
     return <span className="muted">{text.empty}</span>;
   if (typeof value === "boolean")
     return <>{value ? text.yes : text.no}</>;
+  if (typeof value === "string" && /^\d{4}-\d\d-\d\d(?:T[\d:.]+Z)?$/.test(value))
+    return <span title={value}>{value.length > 10 ? fullTime(value) : calendarDate(value)}</span>;
   return <bdi className={typeof value === "string" && value.length > 20 && !value.includes(" ") ? "mono" : ""}>{String(value)}</bdi>;
 }
 
@@ -64,6 +67,8 @@ function Table({ rows, depth }: { rows: Fields[]; depth: number }) {
     </>
   );
 }
+
+const labelOf = (table: string): string => (text.tables as Record<string, string>)[table] ?? words(table);
 
 /** `createdOn` → `Created on`: the server's own names, made readable. */
 export function words(name: string): string {
