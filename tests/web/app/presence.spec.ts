@@ -82,7 +82,7 @@ test("what was deleted, and rooms that one was removed from, count as unread no 
 
   // It says what it is, and can be taken from the list.
   await page.getByRole("navigation", { name: "Conversations" }).getByRole("link").filter({ hasText: "Short" }).click();
-  await expect(page.locator("header").getByText("You are no longer in it")).toBeVisible();
+  await expect(page.locator("header").getByText("You are no longer a member")).toBeVisible();
   await expect(page.getByText("2 members")).toHaveCount(0);
   await page.getByRole("button", { name: "Details" }).click();
   await page.getByRole("button", { name: "Delete from this device" }).click();
@@ -114,6 +114,6 @@ test("a conversation with somebody who has no device for encryption is refused w
   await anna.page.getByRole("button", { name: "New conversation" }).click();
   await anna.page.getByLabel("Exact username").fill(name);
   await anna.page.getByRole("button", { name: "Start conversation" }).click();
-  await expect(anna.page.getByText("has not used an app with encryption yet")).toBeVisible();
+  await expect(anna.page.getByText("has not set up encryption yet")).toBeVisible();
   await expect(anna.box).toHaveCount(0);
 });

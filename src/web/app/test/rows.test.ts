@@ -6,7 +6,7 @@ import { rowsOf, type SendState } from "../src/screens/chat/rows.js";
 const message = (seq: number): Message => ({ seq, id: `m${seq}`, from: { userId: "anna", deviceId: "d" }, mine: true, at: new Date(0), content: { type: "text", text: "x" } });
 
 const states = (read: Record<string, number>, others: number | undefined, delivered?: number): (SendState | undefined)[] =>
-  rowsOf({ loaded: true, messages: [message(1), message(2)], atStart: false, loadingOlder: false, outgoing: [], marks: { read, ...(delivered === undefined ? {} : { delivered }) } }, "anna", others, undefined)
+  rowsOf({ loaded: true, messages: [message(1), message(2)], atStart: false, loadingOlder: false, outgoing: [], marks: { read, ...(delivered === undefined ? {} : { delivered }) } }, "anna", others, undefined, new Map())
     .flatMap((row) => row.type === "bubble" ? [row.state] : []);
 
 test("a message is read when all others have read it, delivered when one has, and alone when there is nobody", () => {
