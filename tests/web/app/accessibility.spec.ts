@@ -2,7 +2,7 @@ import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, test } from "./people.js";
 
-const pages = ["#/", "#/new", "#/new/group", "#/settings/profile", "#/settings/devices", "#/settings/sessions", "#/settings/notifications", "#/settings/privacy", "#/settings/appearance", "#/settings/data"];
+const pages = ["#/", "#/new", "#/new/group", "#/settings/profile", "#/settings/devices", "#/settings/sessions", "#/settings/notifications", "#/settings/privacy", "#/settings/privacy", "#/settings/appearance", "#/settings/data"];
 
 /** By all rules in the light, and once more in the dark by the rule that colours can break. */
 async function audit(page: Page, where: string): Promise<void> {

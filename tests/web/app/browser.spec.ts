@@ -98,7 +98,7 @@ test("nothing is complained about in normal use", async ({ browser, person, serv
   await expect(page.getByText("Hello to you").first()).toBeVisible();
   await page.getByRole("button", { name: "Details" }).click();
   await expect(page.getByText("Epoch code")).toBeVisible();
-  for (const where of ["profile", "devices", "sessions", "notifications", "appearance", "data"]) {
+  for (const where of ["profile", "devices", "sessions", "notifications", "privacy", "appearance", "data"]) {
     await page.goto(`${server.url}/#/settings/${where}`);
     await expect(page.getByRole("status", { name: "Loading…" })).toHaveCount(0);
   }
@@ -106,7 +106,6 @@ test("nothing is complained about in normal use", async ({ browser, person, serv
   await expect(page.getByRole("link").filter({ hasText: ben.name })).toBeVisible();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
-  await page.getByLabel("Username or e-mail").fill("quiet");
   await page.getByLabel("Password", { exact: true }).fill(password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page.getByRole("link").filter({ hasText: ben.name })).toBeVisible();

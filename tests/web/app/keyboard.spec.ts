@@ -156,7 +156,7 @@ test("the whole app is used by keyboard alone", async ({ browser, person, server
   await keyboard.press("Enter");
   await tabTo(page, dialog.getByRole("button", { name: "Sign out" }));
   await keyboard.press("Enter");
-  await expect(page.getByLabel("Username or e-mail")).toBeFocused();
+  await expect(page.getByLabel("Password", { exact: true })).toBeFocused();
   expect(complaints).toEqual([]);
   await context.close();
 });

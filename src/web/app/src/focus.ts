@@ -32,7 +32,7 @@ export function useArrival(): { ref: RefObject<HTMLHeadingElement | null>; tabIn
     if (!heading.closest("section, nav, aside")?.contains(document.activeElement))
       heading.focus({ preventScroll: true });
     return () => {
-      if (isLost() || heading.closest("section, nav, aside")?.contains(document.activeElement))
+      if (isLost())
         giveBack(before);
     };
   }, [before]);

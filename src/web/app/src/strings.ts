@@ -285,9 +285,9 @@ export const strings = {
   },
 
   privacy: {
-    text: "These hold for this account on this device. What you do not send you do not see of others either.",
+    text: "These settings apply to this account on this device. What you do not send, you do not see from others either.",
     receipts: "Send read receipts", receiptsText: "Others see how far you have read, and you see how far they have read. This is encrypted, and the server stores nothing of it.",
-    typing: "Send typing", typingText: "People who are online see when you type, and you see when they do.",
+    typing: "Show when I type", typingText: "People who are online see when you type, and you see when they do.",
   },
 
   appearance: { theme: "Theme", system: "Same as system", light: "Light", dark: "Dark", themeText: "The app follows your system's theme unless you choose one." },

@@ -6,6 +6,7 @@ import { Field } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
 import { Logo } from "../../components/Logo.js";
 import { sentence } from "../../errors.js";
+import { useArrival } from "../../focus.js";
 import { missingFeatures } from "../../sdk.js";
 import type { Account } from "../../state/accounts.js";
 import { useCell } from "../../state/cell.js";
@@ -66,10 +67,11 @@ export function Gate() {
 function Choose({ list, onForm }: { list: readonly Account[]; onForm(account: Account): void }) {
   const accounts = useAccounts();
   const attempt = useAttempt();
+  const arrival = useArrival();
   const [removing, setRemoving] = useState<Account>();
   return (
     <div className="stack">
-      <h2>{text.chooseTitle}</h2>
+      <h2 {...arrival}>{text.chooseTitle}</h2>
       <ul className="card plain accounts" aria-label={text.chooseTitle}>
         {list.map((account) => (
           <li key={account.store} className="entry">
