@@ -158,11 +158,13 @@ up() {
   done
 
   if ! running proxy >/dev/null; then
-    # The same file that compose.yaml mounts, with this machine's ports and paths. Where nginx keeps bodies by default, only root may write.
-    local kind bodies=
+    # The same file that compose.yaml mounts, with this machine's ports, paths and limit of files. Where nginx keeps bodies by default, only root may write.
+    local kind bodies= files
+    files=$(ulimit -Hn)
+    [[ $files != unlimited ]] && ((files < 65536)) || files=65536
     for kind in client_body proxy fastcgi uwsgi scgi; do bodies+=" ${kind}_temp_path tmp/$kind;"; done
     sed -e "s#node1:8080#127.0.0.1:$node1_port#; s#node2:8080#127.0.0.1:$node2_port#; s#listen 8443#listen 127.0.0.1:$https_port#" \
-      -e "s#/etc/nginx/tls/#$dir/tls/#; s#/run/nginx.pid#$dir/run/nginx#; s#/dev/stderr#$dir/log/proxy.log#; s#server_tokens off;#&$bodies#" \
+      -e "s#worker_rlimit_nofile .*#worker_rlimit_nofile $files;#; s#/etc/nginx/tls/#$dir/tls/#; s#/run/nginx.pid#$dir/run/nginx#; s#/dev/stderr#$dir/log/proxy.log#; s#server_tokens off;#&$bodies#" \
       "$here/nginx.conf" >"$dir/nginx.conf"
     nginx -t -q -e "$dir/log/proxy.log" -p "$dir" -c "$dir/nginx.conf" || die "nginx refuses its configuration: $dir/log/proxy.log"
     start proxy nginx -e "$dir/log/proxy.log" -p "$dir" -c "$dir/nginx.conf" -g 'daemon off;'

@@ -1,7 +1,8 @@
 """Runs a command under the restrictions of a file in deploy/, on a machine without systemd and without a container engine.
 
     sandbox.py unit FILE --app DIR --state DIR [--set NAME=value ...] [-- COMMAND ...]
-    sandbox.py service COMPOSE NAME [--app DIR] [--bind SOURCE:TARGET ...] [--set NAME=value ...] [-- COMMAND ...]
+    sandbox.py service COMPOSE NAME [--app DIR] [--volume NAME=DIR ...] [--set NAME=value ...] [-- COMMAND ...]
+    sandbox.py net -- COMMAND ...
 
 Without COMMAND it runs what the file starts. The command replaces this process, so that its pid and signals are the command's own. Needs root.
 A setting that this program does not know is an error: it would not be tested.
@@ -9,13 +10,17 @@ A setting that this program does not know is an error: it would not be tested.
 import argparse
 import ctypes
 import errno
+import fcntl
+import json
 import os
+import pwd
 import random
 import re
 import resource
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 
@@ -368,6 +373,114 @@ def run_unit(options):
     os.execvpe(command[0], command, environment)
 
 
+# A service of the compose file: what a container engine sets up, with this machine's /usr in place of an image's.
+
+ENGINE_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)  # what engines leave to a container that drops none
+SERVICE = {"image", "build", "restart", "entrypoint", "command", "environment", "secrets", "volumes", "networks", "depends_on", "read_only", "tmpfs", "cap_drop",
+           "security_opt", "stop_grace_period", "ports", "ulimits", "user", "shm_size", "healthcheck"}
+
+
+def last_stage(dockerfile):
+    stage = {}
+    for line in open(dockerfile, encoding="utf-8").read().replace("\\\n", " ").splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            stage = {"ENV": {}, "USER": "0"}
+        elif word == "ENV":
+            stage["ENV"] |= dict(pair.split("=", 1) for pair in shlex.split(rest))
+        elif word in ("ENTRYPOINT", "CMD"):
+            stage[word] = json.loads(rest)
+        elif word in ("USER", "WORKDIR"):
+            stage[word] = rest.strip().replace("$APP_UID", str(IMAGE_USER))
+    return stage
+
+
+def run_service(options):
+    import yaml  # Debian's python3-yaml
+    folder = os.path.dirname(os.path.abspath(options.file))
+    with open(options.file, encoding="utf-8") as file:
+        compose = yaml.safe_load(file)
+    service = compose["services"][options.name]
+    if unknown := set(service) - SERVICE:
+        raise SystemExit(f"sandbox.py does not know {unknown}: teach it, or it goes untested")
+    variables = dict(pair.split("=", 1) for pair in options.set)
+
+    def expanded(text):
+        return re.sub(r"\$\$|\$\{(\w+)[^}]*\}", lambda match: variables[match[1]] if match[1] else "$", str(text))
+    image = last_stage(os.path.join(folder, "Dockerfile")) if "build" in service or service["image"] == "secure-messaging" else {"ENV": {}, "USER": "0"}
+    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/"} | image["ENV"]
+    environment |= {name: expanded(value) for name, value in service.get("environment", {}).items()}
+    user = str(service.get("user", image["USER"]))
+    user = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    command = options.command or [expanded(word) for word in [*service.get("entrypoint", image.get("ENTRYPOINT", [])), *service.get("command", image.get("CMD", []))]]
+    named = dict(pair.split("=", 1) for pair in options.volume)
+    last = last_capability()
+
+    private_mounts()
+    sources = {}  # opened before anything covers them
+    for volume in service.get("volumes", []):
+        source, target, *mode = expanded(volume).split(":")
+        source = named.get(source) or os.path.join(folder, source)
+        sources[target] = (opened(source), "ro" not in mode)
+    for secret in service.get("secrets", []):
+        sources[f"/run/secrets/{secret}"] = (opened(os.path.join(folder, compose["secrets"][secret]["file"])), False)
+    if options.app:
+        sources[image["WORKDIR"]] = (opened(options.app), False)
+    for target, source in named.items():
+        if target.startswith("/"):
+            sources[target] = (opened(source), True)
+    root = "/mnt"
+    tmpfs(root, "0755")
+    for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64"):
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{root}/{name}")
+        elif os.path.isdir(f"/{name}"):
+            bind(f"/{name}", f"{root}/{name}")
+    for name in ("etc", "proc", "dev", "tmp", "run", "var"):
+        os.mkdir(f"{root}/{name}")
+    for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ssl", "alternatives"):
+        if os.path.isdir(f"/etc/{name}"):
+            shutil.copytree(f"/etc/{name}", f"{root}/etc/{name}", symlinks=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("private"))
+        elif os.path.exists(f"/etc/{name}"):
+            shutil.copy(f"/etc/{name}", f"{root}/etc/{name}")
+    with open(f"{root}/etc/hosts", "w", encoding="utf-8") as hosts:
+        hosts.write("".join(f"127.0.0.1 {name}\n" for name in ["localhost", *compose["services"]]))
+    for entry in service.get("tmpfs", []):
+        target, _, settings = entry.partition(":")
+        settings = dict(pair.split("=") for pair in settings.split(",") if pair)
+        os.makedirs(root + target, exist_ok=True)
+        tmpfs(root + target, settings.get("mode", "1777"), int(settings.get("uid", 0)))
+    for target, (source, writable) in sorted(sources.items()):
+        bind(source, root + target, writable)
+    devices()
+    mount("/dev", f"{root}/dev", None, MS_BIND | MS_REC)
+    mount("proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    if service.get("read_only"):
+        attributes(root, MS_RDONLY)
+    os.chroot(root)
+    os.chdir(image.get("WORKDIR", "/"))
+
+    files = service.get("ulimits", {}).get("nofile")
+    if files:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        files = files if most == resource.RLIM_INFINITY else min(files, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    drop_capabilities(last, () if service.get("cap_drop") == ["ALL"] else ENGINE_CAPABILITIES)
+    if user:
+        become(user)
+    if "no-new-privileges:true" in service.get("security_opt", []):
+        call(libc.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.execvpe(command[0], command, environment)
+
+
+def run_net(options):
+    """A network of its own with the loopback device alone, so that the ports are those of the file."""
+    call(libc.unshare, 0x40000000)
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up, running
+    os.execvp(options.command[0], options.command)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="kind", required=True)
@@ -376,7 +489,15 @@ def main():
     unit.add_argument("--app", required=True)
     unit.add_argument("--state", required=True)
     unit.set_defaults(run=run_unit)
-    for kind in (unit,):
+    service = kinds.add_parser("service")
+    service.add_argument("file")
+    service.add_argument("name")
+    service.add_argument("--app")
+    service.add_argument("--volume", action="append", default=[], metavar="NAME=DIR")
+    service.set_defaults(run=run_service)
+    net = kinds.add_parser("net")
+    net.set_defaults(run=run_net)
+    for kind in (unit, service):
         kind.add_argument("--set", action="append", default=[], metavar="NAME=value")
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     options = parser.parse_args(sys.argv[1:end])

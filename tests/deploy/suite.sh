@@ -134,12 +134,23 @@ check 'the unit: it stops in time' unit_stops
 check 'the unit: what it forbids fails' unit_forbids
 check 'the unit: a call too few is seen' unit_too_strict
 
-# 3. The cluster.
+check 'the services of compose.yaml: roots read-only, few rights, the password in no command line' python3 tests/deploy/sandbox.py net -- tests/deploy/containers.sh "$app" "$work/containers"
+
+# 3. The cluster, with as few open files as a login shell has: what needs more asks for it.
+ulimit -Sn 1024
+export RateLimits__Enabled=false # thousands of clients come from one address
 check 'cluster.sh up' deploy/cluster.sh up
 check 'up again changes nothing' deploy/cluster.sh up
 check 'status' eventually deploy/cluster.sh status
 export SSL_CERT_FILE=$CLUSTER_DIR/tls/fullchain.pem
-check 'the proxy hides health and metrics' bash -c "for path in health/ready health/live; do [[ \$(curl -s -o /dev/null -w '%{http_code}' --cacert '$SSL_CERT_FILE' $origin/\$path) == 404 ]] || exit 1; done"
+hidden() {
+  local path
+  for path in health health/ready health/live HEALTH/ready Health/Ready/ %68ealth/ready %48EALTH/ready //health/ready ./health/ready x/../health/ready health%2fready health/ready?x \
+    'health;x/ready' %2568ealth/ready metrics METRICS health/../metrics; do
+    [[ $(curl -s --path-as-is -o /dev/null -w '%{http_code}' --cacert "$SSL_CERT_FILE" "$origin/$path") == 404 ]] || { echo "$path"; return 1; }
+  done
+}
+check 'the proxy hides health and metrics' hidden
 check 'create-admin' deploy/cluster.sh create-admin root root@example.org
 check 'an administrator signs in' call -p root sign-in root
 dotnet "$secmsg" --server "$origin" -p root logs --follow >"$work/logs" 2>"$work/logs.state" &
@@ -174,6 +185,35 @@ log_everywhere() { # the proxy takes turns, so some of these reach either node
 }
 log_from_both() { log_everywhere && sleep 1 && grep -q '"node":"node1"' "$work/logs" && grep -q '"node":"node2"' "$work/logs"; }
 check 'logs of both nodes came in one stream' eventually log_from_both
+
+# What a client sends wrongly, or meets while a node is missing, leaves neither its address nor its ticket anywhere.
+stranger() { # bytes as of printf; from an address that nothing else has
+  python3 - "$CLUSTER_PORT" "$(printf "$1" | base64 -w0)" <<'PYTHON'
+import base64, socket, sys
+client = socket.socket()
+client.bind(("127.0.0.77", 0))
+client.connect(("127.0.0.1", int(sys.argv[1])))
+client.sendall(base64.b64decode(sys.argv[2]))
+client.shutdown(socket.SHUT_WR)
+client.settimeout(5)
+while client.recv(4096):
+    pass
+PYTHON
+}
+damaged_hellos() {
+  stranger '\x16\x03\x01\x00\x05hello' && stranger '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage' && stranger 'GET /hubs/chat?ticket=secret HTTP/1.1\r\n\r\n' && stranger '\x00\x00\x00\x00'
+}
+check 'damaged handshakes' damaged_hellos
+crowd() { timeout 150 python3 tests/deploy/sockets.py "$origin" "$SSL_CERT_FILE" 8000; }
+check 'a message reaches 8,000 sockets through the proxy' crowd
+without_nodes() {
+  local pid
+  for node in node1 node2; do read -r pid _ <"$CLUSTER_DIR/run/$node.pid" && kill -KILL "$pid" 2>/dev/null; done
+  [[ $(curl -s -o /dev/null -w '%{http_code}' --interface 127.0.0.77 --cacert "$SSL_CERT_FILE" "$origin/hubs/chat?ticket=secret") == 502 ]]
+}
+check 'a request while no node runs' eventually without_nodes
+proxy_counts() { grep -qE '^[^ ]+ 502 of [0-9.:, ]+: 502' "$CLUSTER_DIR/log/proxy.log" && ! grep -E '127\.0\.0\.77|ticket|secret|client' "$CLUSTER_DIR/log/proxy.log"; }
+check "the proxy's log counts it, and names no client, no address and no ticket" proxy_counts
 check 'no log holds an address, a token or a password' bash -c "! grep -rE '127\.0\.0\.1:[0-9]+ - |access_token|ticket=|$SECMSG_PASSWORD' '$CLUSTER_DIR/log'"
 
 # 4. The end.
