@@ -18,7 +18,7 @@ internal sealed class WebFile
 
     /// <param name="name">The path within the app.</param>
     /// <param name="content">The file itself.</param>
-    /// <param name="brotli">The same, compressed as well as it can be by whoever built the app; that takes too long here.</param>
+    /// <param name="brotli">The same, compressed by the build of the app at a quality that takes too long here.</param>
     public WebFile(string name, byte[] content, byte[]? brotli)
     {
         this.content = content;

@@ -4,7 +4,7 @@ import { strings } from "./strings.js";
 
 const hasFiles = (data: DataTransfer | null): boolean => data?.types.includes("Files") ?? false;
 
-/** A browser leaves the app for a file that is dropped on it. Until files can be sent, it is told that they cannot. */
+/** A browser leaves the app for a file that is dropped on it. Until the app can send files, it keeps the browser from that and says that it cannot. */
 export function useNoFiles(): void {
   const { toasts } = useApp();
   useEffect(() => {

@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState, type RefObject } from "react";
 
 /*
- * Where the keyboard is. What opens takes the focus, what closes gives it back; when nobody is left to give it to, it goes to the place of writing, or else to the heading
- * of what is on the screen, so that the next key is not lost.
+ * Where the keyboard is. What opens takes the focus, what closes gives it back. When the element that had it is gone, the composer gets it, or else the heading of the screen,
+ * so that the next key is not lost.
  */
 
 /** Whether what had the focus is gone or hidden. */

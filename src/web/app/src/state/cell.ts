@@ -36,7 +36,7 @@ export function coalesce(work: () => Promise<void>, pauseMs = 0): () => Promise<
     do {
       again = false;
       await work().catch((error: unknown) => {
-        // What was asked for by somebody who has signed out meanwhile is not missed.
+        // The session ended while it ran: its answer is not needed any more.
         if (codeOf(error) !== "SignedOut")
           console.error(error);
       });
