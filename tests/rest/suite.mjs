@@ -70,27 +70,7 @@ await check('the generated client signs up, opens a room, sends a message and re
   if (!stdout.endsWith('read back\n')) throw new Error(stdout);
 });
 
-// 3. Every example of /llms.txt, in order, in one shell, as a reader would run them.
-await check('the examples of /llms.txt', async () => {
-  const page = await text('/llms.txt');
-  const examples = [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, code]) => ({ language, code }));
-  const script = examples.map(({ language, code }, index) => {
-    if (language === 'js') {
-      writeFileSync(join(client, `example-${index}.mjs`), code);
-      return `timeout 60 node ${join(client, `example-${index}.mjs`)}`;
-    }
-    return language === 'sh' ? code : '';
-  });
-  const count = examples.filter(({ language }) => language === 'sh').length;
-  const curls = page.match(/\bcurl /g).length - 1; // one stands in the text
-  const executed = script.join('\n').match(/\bcurl /g).length;
-  if (count < 8 || !script.some((part) => part.startsWith('timeout'))) throw new Error(`only ${count} examples were found`);
-  if (executed < curls) throw new Error(`${curls} curls are on the page, and ${executed} in examples that are executed`);
-  const file = join(folder, 'examples.sh');
-  writeFileSync(file, `set -euo pipefail\n${script.join('\n')}`);
-  await run('bash', ['-x', file], { cwd: folder, env: { ...process.env, SERVER: origin }, timeout: 120_000 });
-});
-
+// 3. The page for people and assistants; tests/documents carries out its examples.
 await check('every address on /llms.txt is there', async () => {
   const addresses = new Set([...(await text('/llms.txt')).matchAll(/\]\((\/[^)]*)\)/g)].map((match) => match[1]));
   if (addresses.size < 7) throw new Error(`only ${[...addresses]}`);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The REST door against tools that others wrote: a linter and a client generator for its OpenAPI document, and a browser for its playground; and every example of
-# /llms.txt, executed. Called by tests/run.sh, which has built the server in Release; starts a server of its own. The last line is "N passed, N failed".
+# The REST door against tools that others wrote: a linter and a client generator for its OpenAPI document, and a browser for its playground.
+# Called by tests/run.sh, which has built the server in Release; starts a server of its own. The last line is "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly server=$PWD/../../src/SecureMessaging.Server/bin/${CONFIGURATION:-Release}/net10.0/SecureMessaging.Server.dll
