@@ -216,6 +216,9 @@ internal static class ChatCommand
                 case Undecryptable:
                     screen.Note($"{at:HH:mm} A message that cannot be opened with this room's key.");
                     break;
+                case UnsupportedEntry:
+                    screen.Note($"{at:HH:mm} Something that this version does not support. Update secmsg to see it.");
+                    break;
                 case RoomEntry { Entry: { Kind: EntryKind.MemberJoined or EntryKind.MemberLeft, UserId: { } user } entry }:
                     var name = SafeText.Neutralise(_names.GetValueOrDefault(user) ?? "someone");
                     screen.Note($"{at:HH:mm} {name} {(entry.Kind == EntryKind.MemberJoined ? "joined" : "left")}.");

@@ -12,6 +12,7 @@ internal static class LogsCommand
     {
         var follow = new Option<bool>("--follow", "-f") { Description = "Show lines as they are written. Nothing is kept to show otherwise, so this is always so." };
         var level = new Option<LogSeverity?>("--level") { Description = "This serious or more: trace, debug, information, warning, error, critical." };
+        level.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. WireEnums.Known<LogSeverity>().Select(severity => severity.ToString().ToLowerInvariant())]);
         var name = new Option<string?>("--event") { Description = "One event, by number or name." };
         var node = new Option<string?>("--node") { Description = "One node." };
         var command = new Command("logs", "Watch the logs of all nodes. Takes an administrator of the server.") { follow, level, name, node };
@@ -52,7 +53,8 @@ internal static class LogsCommand
         LogSeverity.Information => "INF",
         LogSeverity.Warning => "WRN",
         LogSeverity.Error => "ERR",
-        _ => "CRT",
+        LogSeverity.Critical => "CRT",
+        _ => "???",
     };
 
     private static string Colour(LogSeverity severity) => severity switch

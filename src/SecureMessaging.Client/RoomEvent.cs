@@ -32,6 +32,11 @@ public sealed record Undecryptable(Guid RoomId, LogEntry Entry, string Reason) :
 /// <param name="Entry">The entry; <see cref="LogEntry.Kind"/> says what it is.</param>
 public sealed record RoomEntry(Guid RoomId, LogEntry Entry) : EntryEvent(RoomId, Entry);
 
+/// <summary>An entry of a kind that this version of the SDK does not know. It has its place in the log, and the log goes on.</summary>
+/// <param name="RoomId">The room.</param>
+/// <param name="Entry">The entry; its <see cref="LogEntry.Kind"/> is <see cref="EntryKind.Unknown"/>.</param>
+public sealed record UnsupportedEntry(Guid RoomId, LogEntry Entry) : EntryEvent(RoomId, Entry);
+
 /// <summary>Entries that can no longer be read: they have expired, or the caller was not a member while they were written.</summary>
 /// <param name="RoomId">The room.</param>
 /// <param name="FromSeq">The first of them.</param>

@@ -213,7 +213,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     private EntryEvent ToEvent(Guid roomId, LogEntry entry)
     {
         if (entry is not { Kind: EntryKind.Message, Id: { } id, Ciphertext: { } ciphertext })
-            return new RoomEntry(roomId, entry);
+            return entry.Kind == EntryKind.Unknown ? new UnsupportedEntry(roomId, entry) : new RoomEntry(roomId, entry);
         try
         {
             return new MessageReceived(roomId, entry, _options.Cipher.Open(roomId, id, ciphertext));

@@ -5,6 +5,9 @@ namespace SecureMessaging.Protocol;
 /// <summary>How serious a line of the server's log is.</summary>
 public enum LogSeverity
 {
+    /// <summary>A severity of a later version. Only readers know it: a request that carries it is refused.</summary>
+    [EnumMember(Value = "unknown")] Unknown = -1,
+
     /// <summary>Every step.</summary>
     [EnumMember(Value = "trace")] Trace = 0,
 

@@ -1,3 +1,5 @@
+using System.Runtime.Serialization;
+
 namespace SecureMessaging.Protocol;
 
 /// <summary>
@@ -6,6 +8,9 @@ namespace SecureMessaging.Protocol;
 /// </summary>
 public enum ErrorCode
 {
+    /// <summary>A code of a later version: <see cref="ErrorBody.Retryable"/> says what to do. Only readers know it.</summary>
+    [EnumMember(Value = "Unknown")] Unknown = -1,
+
     /// <summary>The server failed. Whether the operation took effect is unknown; retrying a send with the same id converges. HTTP 500.</summary>
     Internal = 0,
 

@@ -5,6 +5,9 @@ namespace SecureMessaging.Protocol;
 /// <summary>Why a room changed for the receiver beyond what its log says.</summary>
 public enum RoomChange
 {
+    /// <summary>A change of a later version. Ask which rooms there are. Only readers know it: a request that carries it is refused.</summary>
+    [EnumMember(Value = "unknown")] Unknown = -1,
+
     /// <summary>
     /// The receiver is a member from now on. Entries from its joining on are pushed unless that stood in the log for a while before this node heard of it:
     /// what is missing before the first that comes is for <see cref="IChatHub.Sync"/>.
@@ -21,6 +24,9 @@ public enum RoomChange
 /// <summary>Why the server ends a session's connection.</summary>
 public enum SessionEndReason
 {
+    /// <summary>A reason of a later version. The session is over all the same. Only readers know it: a request that carries it is refused.</summary>
+    [EnumMember(Value = "unknown")] Unknown = -1,
+
     /// <summary>The session was ended by its user: logout, here or from elsewhere.</summary>
     [EnumMember(Value = "loggedOut")] LoggedOut = 0,
 

@@ -5,6 +5,9 @@ namespace SecureMessaging.Protocol;
 /// <summary>What an entry of a room's log is.</summary>
 public enum EntryKind
 {
+    /// <summary>A kind of a later version. The entry keeps its place in the log; show it as not supported. Only readers know it: a request that carries it is refused.</summary>
+    [EnumMember(Value = "unknown")] Unknown = -1,
+
     /// <summary>An application envelope: <see cref="LogEntry.Ciphertext"/>.</summary>
     [EnumMember(Value = "message")] Message = 0,
 

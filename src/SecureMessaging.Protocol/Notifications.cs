@@ -5,6 +5,9 @@ namespace SecureMessaging.Protocol;
 /// <summary>How much a message may disturb.</summary>
 public enum NotificationPriority
 {
+    /// <summary>A priority of a later version. Only readers know it: a request that carries it is refused.</summary>
+    [EnumMember(Value = "unknown")] Unknown = -1,
+
     /// <summary>Waits until the device is in use anyway (RFC 8030 section 5.3, urgency <c>low</c>).</summary>
     [EnumMember(Value = "low")] Low = 0,
 

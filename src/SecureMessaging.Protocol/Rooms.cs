@@ -5,6 +5,9 @@ namespace SecureMessaging.Protocol;
 /// <summary>How many people a room is for.</summary>
 public enum RoomKind
 {
+    /// <summary>A kind of a later version. Only readers know it: a request that carries it is refused.</summary>
+    [EnumMember(Value = "unknown")] Unknown = -1,
+
     /// <summary>A room of any number of people with roles.</summary>
     [EnumMember(Value = "group")] Group = 0,
 
@@ -15,6 +18,9 @@ public enum RoomKind
 /// <summary>What a member may do in a room.</summary>
 public enum RoomRole
 {
+    /// <summary>A role of a later version. Take it for the least. Only readers know it: a request that carries it is refused.</summary>
+    [EnumMember(Value = "unknown")] Unknown = -1,
+
     /// <summary>Reads, writes, retracts own entries, leaves.</summary>
     [EnumMember(Value = "member")] Member = 0,
 

@@ -16,31 +16,40 @@ public static class Wire
     /// <summary>The WebSocket query parameter that carries a <see cref="TicketResponse.Ticket"/>.</summary>
     public const string TicketParameter = "ticket";
 
-    /// <summary>Options for reading and writing the records of this assembly.</summary>
+    /// <summary>Options of a client for reading and writing the records of this assembly.</summary>
     public static JsonSerializerOptions Json { get; } = Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web));
 
-    /// <summary>Applies the contract's rules to a framework's own options.</summary>
-    public static JsonSerializerOptions Configure(JsonSerializerOptions options)
+    /// <summary>
+    /// Applies the contract's rules to a framework's own options. Readers tolerate what they do not know: unknown fields are ignored, and a name that an enum
+    /// lacks becomes its <c>Unknown</c>.
+    /// </summary>
+    /// <param name="options">What to configure.</param>
+    /// <param name="strict">For the server: unknown names in requests are refused.</param>
+    public static JsonSerializerOptions Configure(JsonSerializerOptions options, bool strict = false)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         options.NumberHandling = JsonNumberHandling.Strict;
-        options.MaxDepth = 16;
+        // An unknown field of a later version may be deep; a request has no reason to be.
+        options.MaxDepth = strict ? 16 : 64;
         options.AllowDuplicateProperties = false;
         options.RespectNullableAnnotations = true;
         options.RespectRequiredConstructorParameters = true;
         options.TypeInfoResolver = (options.TypeInfoResolver ?? new DefaultJsonTypeInfoResolver()).WithAddedModifier(AllowNullToBeAbsent);
-        options.Converters.Add(new JsonStringEnumConverter<ErrorCode>());
-        options.Converters.Add(new JsonStringEnumConverter<EntryKind>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
-        options.Converters.Add(new JsonStringEnumConverter<RoomKind>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
-        options.Converters.Add(new JsonStringEnumConverter<RoomRole>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
-        options.Converters.Add(new JsonStringEnumConverter<RoomChange>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
-        options.Converters.Add(new JsonStringEnumConverter<SessionEndReason>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
-        options.Converters.Add(new JsonStringEnumConverter<LogSeverity>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
-        options.Converters.Add(new JsonStringEnumConverter<NotificationPriority>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
+        AddEnum<ErrorCode>(options, null, strict);
+        AddEnum<EntryKind>(options, JsonNamingPolicy.CamelCase, strict);
+        AddEnum<RoomKind>(options, JsonNamingPolicy.CamelCase, strict);
+        AddEnum<RoomRole>(options, JsonNamingPolicy.CamelCase, strict);
+        AddEnum<RoomChange>(options, JsonNamingPolicy.CamelCase, strict);
+        AddEnum<SessionEndReason>(options, JsonNamingPolicy.CamelCase, strict);
+        AddEnum<LogSeverity>(options, JsonNamingPolicy.CamelCase, strict);
+        AddEnum<NotificationPriority>(options, JsonNamingPolicy.CamelCase, strict);
         return options;
     }
+
+    private static void AddEnum<T>(JsonSerializerOptions options, JsonNamingPolicy? naming, bool strict)
+        where T : struct, Enum => options.Converters.Add(new WireEnumConverter<T>(naming, strict));
 
     /// <summary>Nulls are left out when writing, so what may be null need not be there when reading.</summary>
     private static void AllowNullToBeAbsent(JsonTypeInfo type)

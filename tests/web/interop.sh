@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The TypeScript SDK against the real server, on each engine. Builds the SDK; the server is the Release build. Needs Node 20 and python3; psql and SECUREMESSAGING_TEST_POSTGRES
 # for Postgres, as tests/run.sh brings them.
-#   tests/web/interop.sh [recovery] [browser] [sqlite] [postgres]
+#   tests/web/interop.sh [later] [recovery] [browser] [sqlite] [postgres]
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 server=$PWD/src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll
 passed=0
 failed=0
-if (($# == 0)); then set -- recovery browser sqlite postgres; fi
+if (($# == 0)); then set -- later recovery browser sqlite postgres; fi
 
 { [[ -d src/web/node_modules ]] || (cd src/web && npm ci --no-audit --no-fund --loglevel=error); } && (cd src/web && npm run build --loglevel=error >/dev/null) \
   || { echo "0 passed, 1 failed"; exit 1; }

@@ -96,10 +96,19 @@ internal sealed partial class Inbox : IHubPushes
     {
         lock (_gate)
         {
-            if (change == RoomChange.Joined)
-                Mark(roomId, Room(roomId));
-            else
-                End(roomId, change);
+            switch (change)
+            {
+                case RoomChange.Joined:
+                    Mark(roomId, Room(roomId));
+                    break;
+                case RoomChange.Left or RoomChange.Deleted:
+                    End(roomId, change);
+                    break;
+                default:
+                    // A change of a later version: the heads say which rooms there are.
+                    CompareHeads();
+                    break;
+            }
         }
     }
 

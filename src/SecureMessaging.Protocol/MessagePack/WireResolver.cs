@@ -5,15 +5,20 @@ using MessagePack.Formatters;
 // This folder is compiled into the server and into the SDK, not into the Protocol assembly, which has no dependencies.
 namespace SecureMessaging.Protocol;
 
-/// <summary>How the records of the contract travel as MessagePack. Used alike on both ends of the hub.</summary>
+/// <summary>
+/// How the records of the contract travel as MessagePack. Only the types of the contract can be read: nothing typeless, dynamic or contractless, so that no
+/// payload chooses what is created.
+/// </summary>
 internal static class WireMessagePack
 {
-    /// <summary>
-    /// Only the types of the contract can be read: nothing typeless, dynamic or contractless, so that no payload chooses what is created.
-    /// </summary>
-    public static MessagePackSerializerOptions Options { get; } = MessagePackSerializerOptions.Standard
-        .WithResolver(WireResolver.Instance)
-        .WithSecurity(MessagePackSecurity.UntrustedData);
+    /// <summary>For clients: a name that an enum lacks becomes its <c>Unknown</c>.</summary>
+    public static MessagePackSerializerOptions Options { get; } = With(WireResolver.Tolerant);
+
+    /// <summary>For the server: such a name, and <c>Unknown</c> itself, is refused.</summary>
+    public static MessagePackSerializerOptions Strict { get; } = With(WireResolver.Strict);
+
+    private static MessagePackSerializerOptions With(WireResolver resolver) =>
+        MessagePackSerializerOptions.Standard.WithResolver(resolver).WithSecurity(MessagePackSecurity.UntrustedData);
 }
 
 /// <summary>
@@ -22,30 +27,40 @@ internal static class WireMessagePack
 /// </summary>
 internal sealed class WireResolver : IFormatterResolver
 {
-    private static readonly FrozenDictionary<Type, IMessagePackFormatter> Formatters = new IMessagePackFormatter[]
+    private readonly bool _strict;
+
+    private WireResolver(bool strict) => _strict = strict;
+
+    public static WireResolver Tolerant { get; } = new(strict: false);
+
+    public static WireResolver Strict { get; } = new(strict: true);
+
+    public IMessagePackFormatter<T>? GetFormatter<T>() => _strict ? Cache<T>.Strict : Cache<T>.Tolerant;
+
+    private static FrozenDictionary<Type, IMessagePackFormatter> Make(bool strict) => new IMessagePackFormatter[]
     {
         new SendRequestFormatter(), new SendAckFormatter(), new SendResultFormatter(), new ErrorBodyFormatter(), new LogEntryFormatter(),
         new LogPageFormatter(), new RoomHeadFormatter(), new RoomSettingsFormatter(),
         new ListFormatter<SendRequest>(), new ListFormatter<SendAck>(), new ListFormatter<SendResult>(), new ListFormatter<LogEntry>(),
         new ListFormatter<RoomHead>(),
-        new NameFormatter<EntryKind>(camelCase: true), new NameFormatter<RoomRole>(camelCase: true), new NameFormatter<RoomChange>(camelCase: true),
-        new NameFormatter<SessionEndReason>(camelCase: true), new NameFormatter<ErrorCode>(camelCase: false),
+        new NameFormatter<EntryKind>(camelCase: true, strict), new NameFormatter<RoomRole>(camelCase: true, strict),
+        new NameFormatter<RoomChange>(camelCase: true, strict), new NameFormatter<SessionEndReason>(camelCase: true, strict),
+        new NameFormatter<ErrorCode>(camelCase: false, strict),
         new IdFormatter(), new BytesFormatter(), new TextFormatter(), new TimeFormatter(), new NothingFormatter(),
         BooleanFormatter.Instance, Int32Formatter.Instance, Int64Formatter.Instance,
     }.ToFrozenDictionary(formatter => formatter.GetType().GetInterfaces()
         .First(type => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IMessagePackFormatter<>)).GenericTypeArguments[0]);
 
-    private WireResolver()
+    private static class Formatters
     {
+        public static readonly FrozenDictionary<Type, IMessagePackFormatter> Tolerant = Make(strict: false);
+        public static readonly FrozenDictionary<Type, IMessagePackFormatter> Strict = Make(strict: true);
     }
-
-    public static WireResolver Instance { get; } = new();
-
-    public IMessagePackFormatter<T>? GetFormatter<T>() => Cache<T>.Formatter;
 
     private static class Cache<T>
     {
-        public static readonly IMessagePackFormatter<T>? Formatter = (IMessagePackFormatter<T>?)Formatters.GetValueOrDefault(typeof(T));
+        public static readonly IMessagePackFormatter<T>? Tolerant = (IMessagePackFormatter<T>?)Formatters.Tolerant.GetValueOrDefault(typeof(T));
+        public static readonly IMessagePackFormatter<T>? Strict = (IMessagePackFormatter<T>?)Formatters.Strict.GetValueOrDefault(typeof(T));
     }
 }
 

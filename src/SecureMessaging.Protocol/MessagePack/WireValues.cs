@@ -104,10 +104,11 @@ internal sealed class NothingFormatter : IMessagePackFormatter<object?>
         reader.TryReadNil() ? null : throw new MessagePackSerializationException("The contract has no untyped values.");
 }
 
-/// <summary>Enum values by the names that the JSON uses; never numbers.</summary>
-internal sealed class NameFormatter<T>(bool camelCase) : IMessagePackFormatter<T>
+/// <summary>Enum values by the names that the JSON uses; never numbers. An unknown name reads as <c>Unknown</c>, or is refused where the reader is strict.</summary>
+internal sealed class NameFormatter<T>(bool camelCase, bool strict) : IMessagePackFormatter<T>
     where T : struct, Enum
 {
+    private readonly T _unknown = Enum.Parse<T>("Unknown");
     private readonly T[] _values = Enum.GetValues<T>();
     private readonly byte[][] _names = [.. Enum.GetNames<T>()
         .Select(name => System.Text.Encoding.UTF8.GetBytes(camelCase ? JsonNamingPolicy.CamelCase.ConvertName(name) : name))];
@@ -124,10 +125,10 @@ internal sealed class NameFormatter<T>(bool camelCase) : IMessagePackFormatter<T
         var name = buffer[..WireValues.CopyText(ref reader, buffer)];
         for (var i = 0; i < _names.Length; i++)
         {
-            if (name.SequenceEqual(_names[i]))
+            if (name.SequenceEqual(_names[i]) && !(strict && _values[i].Equals(_unknown)))
                 return _values[i];
         }
-        throw new MessagePackSerializationException("The contract does not know this name.");
+        return strict ? throw new MessagePackSerializationException("The contract does not know this name.") : _unknown;
     }
 }
 

@@ -35,7 +35,7 @@ internal sealed class BusSeal(ServerSecret secret, Guid node) : IDisposable
         var plain = new ArrayBufferWriter<byte>(4096);
         foreach (var (roomId, entries) in committed)
         {
-            var frame = MessagePackSerializer.Serialize(entries, WireMessagePack.Options);
+            var frame = MessagePackSerializer.Serialize(entries, WireMessagePack.Strict);
             var header = plain.GetSpan(FrameHeaderLength);
             roomId.TryWriteBytes(header);
             BinaryPrimitives.WriteInt32LittleEndian(header[16..], frame.Length);
@@ -73,7 +73,7 @@ internal sealed class BusSeal(ServerSecret secret, Guid node) : IDisposable
         {
             var length = BinaryPrimitives.ReadInt32LittleEndian(rest.Span[16..]);
             committed.Add(new CommittedEntries(
-                new Guid(rest.Span[..16]), MessagePackSerializer.Deserialize<LogEntry[]>(rest.Slice(FrameHeaderLength, length), WireMessagePack.Options)));
+                new Guid(rest.Span[..16]), MessagePackSerializer.Deserialize<LogEntry[]>(rest.Slice(FrameHeaderLength, length), WireMessagePack.Strict)));
             rest = rest[(FrameHeaderLength + length)..];
         }
 

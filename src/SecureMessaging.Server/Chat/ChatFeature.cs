@@ -45,8 +45,8 @@ internal static class ChatFeature
                 options.HandshakeTimeout = TimeSpan.FromSeconds(5);
                 options.ClientTimeoutInterval = TimeSpan.FromSeconds(30);
             })
-            .AddJsonProtocol(options => Wire.Configure(options.PayloadSerializerOptions))
-            .AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Options);
+            .AddJsonProtocol(options => Wire.Configure(options.PayloadSerializerOptions, strict: true))
+            .AddMessagePackProtocol(options => options.SerializerOptions = WireMessagePack.Strict);
         services.AddSingleton<HubErrors>();
         // The filter and not its type, which SignalR would look up for each call.
         services.AddOptions<HubOptions>().Configure<HubErrors>((options, errors) => options.AddFilter(errors));

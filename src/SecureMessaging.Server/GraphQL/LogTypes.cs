@@ -4,10 +4,7 @@ using SecureMessaging.Server.Messages;
 
 namespace SecureMessaging.Server.GraphQL;
 
-internal sealed class EntryKindType : EnumerationGraphType<EntryKind>
-{
-    public EntryKindType() => Description = "What an entry of a room's log is.";
-}
+internal sealed class EntryKindType() : WireEnumType<EntryKind>("What an entry of a room's log is.");
 
 internal sealed class LogEntryType : OutputType<LogEntry>
 {

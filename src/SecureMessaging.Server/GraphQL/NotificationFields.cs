@@ -55,10 +55,7 @@ internal sealed class NotificationFields(SettingsStore settings, PushStore endpo
     }
 }
 
-internal sealed class NotificationPriorityType : EnumerationGraphType<NotificationPriority>
-{
-    public NotificationPriorityType() => Description = "How much a message may disturb. High wakes devices in quiet hours, too.";
-}
+internal sealed class NotificationPriorityType() : WireEnumType<NotificationPriority>("How much a message may disturb. High wakes devices in quiet hours, too.");
 
 internal sealed class NotificationSettingsType : OutputType<NotificationSettings>
 {

@@ -7,15 +7,9 @@ using SecureMessaging.Server.Rooms;
 
 namespace SecureMessaging.Server.GraphQL;
 
-internal sealed class RoomKindType : EnumerationGraphType<RoomKind>
-{
-    public RoomKindType() => Description = "How many people a room is for.";
-}
+internal sealed class RoomKindType() : WireEnumType<RoomKind>("How many people a room is for.");
 
-internal sealed class RoomRoleType : EnumerationGraphType<RoomRole>
-{
-    public RoomRoleType() => Description = "What a member may do in a room.";
-}
+internal sealed class RoomRoleType() : WireEnumType<RoomRole>("What a member may do in a room.");
 
 internal sealed class RoomMemberType : OutputType<RoomMember>
 {

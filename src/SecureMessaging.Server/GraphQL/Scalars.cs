@@ -68,9 +68,4 @@ internal sealed class LongType : ScalarGraphType
 }
 
 /// <summary>The catalogue's names as they stand in <c>extensions.code</c>.</summary>
-internal sealed class ErrorCodeType : EnumerationGraphType<ErrorCode>
-{
-    public ErrorCodeType() => Description = "The catalogue of everything that can go wrong, the same over hub, REST and GraphQL.";
-
-    protected override string ChangeEnumCase(string val) => val;
-}
+internal sealed class ErrorCodeType() : WireEnumType<ErrorCode>("The catalogue of everything that can go wrong, the same over hub, REST and GraphQL.", constantCase: false);

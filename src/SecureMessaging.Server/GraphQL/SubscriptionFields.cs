@@ -12,10 +12,7 @@ namespace SecureMessaging.Server.GraphQL;
 /// <summary>A change of the set of the caller's rooms.</summary>
 internal sealed record RoomChanged(Guid RoomId, RoomChange Change);
 
-internal sealed class RoomChangeType : EnumerationGraphType<RoomChange>
-{
-    public RoomChangeType() => Description = "What became of the caller's membership, or of the room.";
-}
+internal sealed class RoomChangeType() : WireEnumType<RoomChange>("What became of the caller's membership, or of the room.");
 
 internal sealed class RoomEntriesType : OutputType<RoomEntries>
 {

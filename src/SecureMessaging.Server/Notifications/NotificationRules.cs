@@ -15,7 +15,7 @@ internal static class NotificationRules
 
     public static void Require(NotificationSettings settings)
     {
-        if (!Enum.IsDefined(settings.Priority))
+        if (!settings.Priority.IsKnown())
             throw ApiException.Invalid("priority must be low, normal or high.");
         switch (settings)
         {

@@ -17,6 +17,7 @@ internal sealed partial class DocumentDocs : IOpenApiDocumentTransformer
         - **Live**: connect to the SignalR hub `/hubs/chat`, or subscribe at `/graphql`. Both serve the same log.
         - **Errors** are ProblemDetails (RFC 9457) whose `code` is one of a catalogue that all doors share; `retryable` says whether the same request can succeed later.
         - **Bytes** are base64, **times** UTC. Fields that are null are left out. Unknown fields are ignored, a name given twice is refused.
+        - **Later versions** may add fields, enum values, entry kinds and error codes to answers: ignore what you do not know, keep its `seq`, and go on. In requests they are refused.
 
         How to build a client, with examples: [/llms.txt](/llms.txt). GraphQL schema: [/graphql/schema.graphql](/graphql/schema.graphql). Records of the hub:
         [/docs/wire.schema.json](/docs/wire.schema.json).

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.OpenApi;
@@ -80,6 +81,8 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
     {
         if (context.JsonTypeInfo.Type == typeof(byte[]))
             schema.ContentEncoding = "base64";
+        if ((Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type) is { IsEnum: true } type)
+            schema.Enum = [.. WireEnums.Known(type).Select(value => JsonSerializer.SerializeToNode(value, type, Wire.Json)!)];
         if (context.JsonPropertyInfo is { } property && bounds.TryGetValue((property.DeclaringType, property.Name), out var bound))
             bound(schema);
         else if (context.JsonPropertyInfo is null && context.JsonTypeInfo.Kind == JsonTypeInfoKind.Object && schema.Properties is { Count: > 0 })

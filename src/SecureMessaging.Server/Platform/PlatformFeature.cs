@@ -39,7 +39,7 @@ internal static class PlatformFeature
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
         });
-        services.ConfigureHttpJsonOptions(options => Wire.Configure(options.SerializerOptions));
+        services.ConfigureHttpJsonOptions(options => Wire.Configure(options.SerializerOptions, strict: true));
         DapperTypes.Register();
     }
 

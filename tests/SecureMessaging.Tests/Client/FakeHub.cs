@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -23,6 +24,12 @@ internal sealed class FakeHub : IAsyncDisposable
     public ConcurrentDictionary<Guid, List<LogEntry>> Rooms { get; } = new();
 
     public long FirstSeq { get; set; } = 1;
+
+    /// <summary>Speaks a later version of the contract; see <see cref="Tomorrow"/>.</summary>
+    public bool IsOfTomorrow { get; init; }
+
+    /// <summary>What other REST calls are answered with: a status and JSON.</summary>
+    public Func<string, (int Status, string Json)>? Rest { get; set; }
 
     public int TokenSeconds { get; set; } = 600;
 
@@ -65,8 +72,13 @@ internal sealed class FakeHub : IAsyncDisposable
         builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         builder.Services.AddSingleton(this);
         builder.Services.AddSignalR(hub => hub.MaximumReceiveMessageSize = 1024 * 1024)
-            .AddJsonProtocol(json => Wire.Configure(json.PayloadSerializerOptions))
-            .AddMessagePackProtocol(pack => pack.SerializerOptions = WireMessagePack.Options);
+            .AddJsonProtocol(json =>
+            {
+                Wire.Configure(json.PayloadSerializerOptions);
+                if (IsOfTomorrow)
+                    Tomorrow.Configure(json.PayloadSerializerOptions);
+            })
+            .AddMessagePackProtocol(pack => pack.SerializerOptions = IsOfTomorrow ? Tomorrow.MessagePack : WireMessagePack.Options);
         _app = builder.Build();
         _app.Use(async (context, next) =>
         {
@@ -88,6 +100,9 @@ internal sealed class FakeHub : IAsyncDisposable
             return Tokens();
         });
         _app.MapHub<Hub>(Wire.HubPath);
+        _app.MapFallback((HttpContext context) => Rest?.Invoke(context.Request.Path.ToString()) is { } reply
+            ? Results.Text(JsonText(JsonNode.Parse(reply.Json)), reply.Status < 400 ? "application/json" : "application/problem+json", statusCode: reply.Status)
+            : Results.NotFound());
         await _app.StartAsync();
         Address = new Uri(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
     }
@@ -103,10 +118,14 @@ internal sealed class FakeHub : IAsyncDisposable
 
     public List<LogEntry> Room(Guid id) => Rooms.GetOrAdd(id, _ => []);
 
-    public void Store(Guid room, byte[] ciphertext, Guid? id = null)
+    public LogEntry Store(Guid room, byte[] ciphertext, Guid? id = null)
     {
         lock (this)
-            Room(room).Add(new(Room(room).Count + 1, EntryKind.Message, DateTime.UnixEpoch, id ?? Guid.NewGuid(), ciphertext));
+        {
+            var entry = new LogEntry(Room(room).Count + 1, EntryKind.Message, DateTime.UnixEpoch, id ?? Guid.NewGuid(), ciphertext);
+            Room(room).Add(entry);
+            return entry;
+        }
     }
 
     public Task PushAsync(Guid room, params LogEntry[] entries) =>
@@ -114,14 +133,21 @@ internal sealed class FakeHub : IAsyncDisposable
 
     public Task ForAllAsync(Func<IChatClient, Task> call) => call(_app!.Services.GetRequiredService<IHubContext<Hub, IChatClient>>().Clients.All);
 
+    public Task CallAsync(string method, params object?[] arguments) =>
+        _app!.Services.GetRequiredService<IHubContext<Hub>>().Clients.All.SendCoreAsync(method, arguments);
+
     public async ValueTask DisposeAsync()
     {
         if (_app is not null)
             await StopAsync();
     }
 
-    private IResult Tokens() => Results.Json(
-        new TokenResponse(Guid.Empty, "ada", Guid.Empty, $"access-{Refreshes}", TokenSeconds, $"refresh-{Refreshes}", DateTime.UnixEpoch), Wire.Json);
+    private IResult Tokens() => Results.Text(JsonText(JsonSerializer.SerializeToNode(
+        new TokenResponse(Guid.Empty, "ada", Guid.Empty, $"access-{Refreshes}", TokenSeconds, $"refresh-{Refreshes}", DateTime.UnixEpoch), Wire.Json)), "application/json");
+
+    private string JsonText(JsonNode? today) => (IsOfTomorrow ? Tomorrow.Of(today) : today)!.ToJsonString();
+
+    private string ErrorText(ErrorBody error) => JsonText(JsonSerializer.SerializeToNode(error, Wire.Json));
 
     internal sealed class Hub(FakeHub fake) : Hub<IChatClient>, IChatHub
     {
@@ -138,7 +164,7 @@ internal sealed class FakeHub : IAsyncDisposable
             fake.LargestBatch = Math.Max(fake.LargestBatch, requests.Length);
             fake.LargestBatchBytes = Math.Max(fake.LargestBatchBytes, requests.Sum(request => request.Ciphertext.Length));
             if (fake.RefuseBatch(requests) is { } refusal)
-                throw new HubException(JsonSerializer.Serialize(refusal, Wire.Json));
+                throw new HubException(fake.ErrorText(refusal));
             if (fake.WrongSends.TryDequeue(out var wrong))
                 return wrong!;
             var results = new List<SendResult>();
@@ -172,8 +198,8 @@ internal sealed class FakeHub : IAsyncDisposable
             return [.. results];
         }
 
-        public Task<SendAck> Retract(Guid roomId, long seq) => throw new HubException(JsonSerializer.Serialize(
-            new ErrorBody(ErrorCode.Forbidden, "Not yours.", false), Wire.Json));
+        public Task<SendAck> Retract(Guid roomId, long seq) => throw new HubException(fake.ErrorText(
+            new ErrorBody(ErrorCode.Forbidden, "Not yours.", false)));
 
         public Task<LogPage> Sync(Guid roomId, long afterSeq, int limit)
         {

@@ -29,7 +29,7 @@ public sealed class WireTests
             ["adminHub"] = Signatures(typeof(IAdminHub)),
             ["adminClient"] = Signatures(typeof(IAdminClient)),
             ["enums"] = new JsonObject(Contract.Where(type => type.IsEnum).Select(type => KeyValuePair.Create<string, JsonNode?>(type.Name, Values(type)))),
-            ["retryable"] = JsonSerializer.SerializeToNode(Enum.GetValues<ErrorCode>().Where(code => code.IsRetryable()), Wire.Json),
+            ["retryable"] = JsonSerializer.SerializeToNode(WireEnums.Known<ErrorCode>().Where(code => code.IsRetryable()), Wire.Json),
             ["records"] = new JsonObject(Records.SelectMany(type => new[]
             {
                 KeyValuePair.Create(type.Name, JsonSerializer.SerializeToNode(Sample(type, everything: true), type, Wire.Json)),
@@ -94,7 +94,7 @@ public sealed class WireTests
         : type.Name;
 
     /// <summary>A record with every field set to a value that follows from the field's name, or only with those that must be there.</summary>
-    private static object Sample(Type type, bool everything)
+    internal static object Sample(Type type, bool everything)
     {
         var constructor = type.GetConstructors().OrderByDescending(candidate => candidate.GetParameters().Length).First();
         return constructor.Invoke([.. constructor.GetParameters().Select(parameter =>
@@ -116,7 +116,7 @@ public sealed class WireTests
             _ when type == typeof(Guid) => new Guid(number, 0, 0x4000, 0x80, 0, 0, 0, 0, 0, 0, 1),
             _ when type == typeof(DateTime) => new DateTime(2031, 2, 3, 4, 5, 0, DateTimeKind.Utc).AddMinutes(number),
             _ when type == typeof(byte[]) => new byte[] { 0, 0xFB, 0xFF, (byte)number },
-            _ when type.IsEnum => Enum.GetValues(type).GetValue(number % Enum.GetValues(type).Length),
+            _ when type.IsEnum => WireEnums.Known(type)[number % WireEnums.Known(type).Count],
             _ when type == typeof(IReadOnlyDictionary<Guid, NotificationSettings>) => new Dictionary<Guid, NotificationSettings>
             {
                 [new Guid(number, 0, 0x4000, 0x80, 0, 0, 0, 0, 0, 0, 1)] = (NotificationSettings)Sample(typeof(NotificationSettings), everything),

@@ -94,7 +94,7 @@ internal sealed class FuzzValues(Random random, Guid[] ids, string[] names)
         if (type == typeof(bool))
             return Chance(0.5);
         if (type.IsEnum)
-            return Chance(0.9) ? JsonSerializer.SerializeToElement(Enum.GetValues(type).GetValue(Random.Next(Enum.GetValues(type).Length)), type, Wire.Json) : Text();
+            return Chance(0.9) ? JsonSerializer.SerializeToElement(WireEnums.Known(type)[Random.Next(WireEnums.Known(type).Count)], type, Wire.Json) : Text();
         if (type.IsPrimitive)
             return Number();
         if (type.IsArray)

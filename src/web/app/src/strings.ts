@@ -24,6 +24,7 @@ export const strings = {
 
   /** For whatever the server or the SDK answers, by code. */
   errors: {
+    Unknown: "The server refused this for a reason that this version of the app does not know. Reload the page to update it.",
     Internal: "Something went wrong. Try again. If it keeps happening, reload the page.",
     NotFound: "Not found, or you do not have access.",
     Unauthenticated: "The password is incorrect.",
@@ -131,7 +132,7 @@ export const strings = {
     notStored: (why: string) => `What you write is not stored, and nothing arrives. ${why}`,
   },
 
-  previews: { deleted: "Message deleted", unreadable: "Unreadable message", custom: "Message from another app", name: (name: string) => `Named the group “${name}”`, blank: "Empty message" },
+  previews: { deleted: "Message deleted", unreadable: "Unreadable message", custom: "Message from another app", unsupported: "Message that needs a newer version", name: (name: string) => `Named the group “${name}”`, blank: "Empty message" },
 
   chat: {
     messages: "Messages", details: "Details", write: "Message", placeholder: "Write a message", send: "Send", sendKeys: "Enter sends. Shift+Enter starts a new line.",
@@ -148,6 +149,7 @@ export const strings = {
     members: (n: number) => plural(n, "member", "members"),
     direct: "End-to-end encrypted",
     edited: "edited", deleted: "This message was deleted.", ownDeleted: "You deleted this message.",
+    unsupported: "This message needs a newer version of this app. Reload the page to update it.",
     retracted: "The server says that this message was deleted. Its sender has not confirmed it.",
     unreadable: "This message could not be decrypted on this device.", malformed: "This app does not understand this message. Another app wrote it.",
     custom: "This message is for another app.", blank: "Empty message",
@@ -200,7 +202,7 @@ export const strings = {
 
   room: {
     title: "Details", members: "Members", add: "Add a person", addAction: "Add", addText: "They can read messages from now on, not earlier ones.",
-    roles: { owner: "Owner", admin: "Admin", member: "Member" },
+    roles: { owner: "Owner", admin: "Admin", member: "Member", unknown: "Other role" },
     devices: (n: number) => plural(n, "device", "devices"),
     memberMenu: (name: string) => `Options for ${name}`,
     makeOwner: "Make owner", makeAdmin: "Make admin", makeMember: "Make member", removeMember: "Remove from group", message: "Send a message", safety: "Safety number",

@@ -1,6 +1,6 @@
 /**
- * What stands inside an envelope: JSON, padded. Version 1: `{ "v": 1, "id": uuid, "type": …, … }`. Everything here was written by somebody else's client, so whatever
- * does not fit becomes a {@link MalformedContent} and nothing throws.
+ * What stands inside an envelope: JSON, padded. Version 1: `{ "v": 1, "id": uuid, "type": …, … }`. Everything here was written by somebody else's client, so nothing
+ * throws: a type or version that is not known becomes an {@link UnsupportedContent}, and what does not fit becomes a {@link MalformedContent}.
  */
 import { concat, fromUtf8, utf8, type Bytes } from "./bytes.js";
 
@@ -20,11 +20,16 @@ export interface ReceiptContent { type: "receipt"; upTo: number }
 export interface NameContent { type: "name"; name: string }
 /** An application's own: `kind` names it, `data` is JSON. */
 export interface CustomContent { type: "custom"; kind: string; data: unknown }
-/** What a client wrote that this version cannot read. */
+/** Content or an entry of the log that a later version knows: `name` is its type or kind. It has its place, and can be answered when it has an author. */
+export interface UnsupportedContent { type: "unsupported"; name: string }
+/** What a client wrote that no version can read. */
 export interface MalformedContent { type: "malformed"; reason: string }
 
 /** What can be sent. */
 export type Content = TextContent | ReplyContent | EditContent | DeleteContent | ReactionContent | ReceiptContent | NameContent | CustomContent;
+
+/** @internal Content with its id as it was read; with it comes how far its sender had read. */
+export type Decoded = { id: string; content: Content | UnsupportedContent; read?: number };
 
 /** @internal Content with its name, as it is encrypted; with it goes how far its sender had read. */
 export type Named = { id: string; content: Content; read?: number };
@@ -63,7 +68,7 @@ export function encodeContent({ id, content, read }: Named): Bytes {
 }
 
 /** @internal */
-export function decodeContent(padded: Uint8Array): Named | MalformedContent {
+export function decodeContent(padded: Uint8Array): Decoded | MalformedContent {
   const bytes = unpad(padded);
   if (!bytes)
     return malformed("padding");
@@ -76,13 +81,20 @@ export function decodeContent(padded: Uint8Array): Named | MalformedContent {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return malformed("not an object");
   const fields = value as Record<string, unknown>;
-  if (fields.v !== 1)
+  const isLater = typeof fields.v === "number" && Number.isSafeInteger(fields.v) && fields.v > 1;
+  if (fields.v !== 1 && !isLater)
     return malformed("version");
   if (!isId(fields.id))
     return malformed("id");
-  const content = readContent(fields);
+  const isNew = isLater || (isName(fields.type) && !types.has(fields.type));
+  const content = isNew ? { type: "unsupported" as const, name: isName(fields.type) ? fields.type : "" } : readContent(fields);
   return content ? { id: fields.id, content, ...(isPlace(fields.read) ? { read: fields.read } : {}) } : malformed(typeof fields.type === "string" && fields.type.length <= 32 ? `type ${fields.type}` : "type");
 }
+
+const types = new Set<string>(["text", "reply", "edit", "delete", "reaction", "receipt", "name", "custom"] satisfies Content["type"][]);
+
+/** A type that a later version may have. */
+const isName = (value: unknown): value is string => typeof value === "string" && /^[A-Za-z][A-Za-z0-9._-]{0,63}$/.test(value);
 
 function readContent(f: Record<string, unknown>): Content | undefined {
   switch (f.type) {

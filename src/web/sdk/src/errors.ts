@@ -2,6 +2,8 @@
 export type ErrorCode =
   | "Internal" | "NotFound" | "Unauthenticated" | "Forbidden" | "Invalid" | "Conflict" | "WrongEpoch" | "EpochTooOld"
   | "TooLarge" | "RateLimited" | "Overloaded" | "Unavailable" | "Expired"
+  /** A code of a later version of the server; `retryable` says what to do. */
+  | "Unknown"
   /** The session is over; sign in again. */
   | "SignedOut"
   /** This device cannot do that yet: it waits for approval, or has not been let into the room's group. */
@@ -90,11 +92,13 @@ export function readErrorBody(value: unknown): ErrorBody | undefined {
   if (typeof value !== "object" || value === null)
     return undefined;
   const { code, message, detail, retryable, retryAfterMs, currentEpoch } = value as Record<string, unknown>;
-  if (typeof code !== "string" || !codes.has(code))
+  // A code of a later version is the server's when it comes with the rest of the catalogue's fields.
+  if (typeof code !== "string" || (!codes.has(code) && typeof retryable !== "boolean"))
     return undefined;
+  const known = codes.has(code) ? code as ErrorCode : "Unknown";
   const text = typeof message === "string" ? message : typeof detail === "string" ? detail : "The server refused.";
   const body: ErrorBody = {
-    code: code as ErrorCode, message: text, retryable: typeof retryable === "boolean" ? retryable : isRetryable(code as ErrorCode),
+    code: known, message: text, retryable: typeof retryable === "boolean" ? retryable : isRetryable(known),
   };
   if (typeof retryAfterMs === "number" && retryAfterMs >= 0)
     body.retryAfterMs = retryAfterMs;

@@ -10,12 +10,12 @@ export type { SendOptions, Stored } from "./rooms/outbox.js";
 export type { IdentityChange } from "./account/people.js";
 export { safetyNumber } from "./account/people.js";
 export type {
-  Content, CustomContent, DeleteContent, EditContent, MalformedContent, NameContent, ReactionContent, ReceiptContent, ReplyContent, TextContent,
+  Content, CustomContent, DeleteContent, EditContent, MalformedContent, NameContent, ReactionContent, ReceiptContent, ReplyContent, TextContent, UnsupportedContent,
 } from "./content.js";
 export { MemoryStore, type Changes, type ListOptions, type Store } from "./store/store.js";
 export { IndexedDbStore } from "./store/indexedDb.js";
 export { Emitter } from "./events.js";
-export type { Role, RoomKind } from "./wire.js";
+export type { Role, RoomKind, Unknown } from "./wire.js";
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
 export type * from "./tabs/shared.js";
 export { missingFeatures, type PlatformFeature } from "./platform.js";

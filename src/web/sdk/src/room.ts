@@ -13,7 +13,7 @@ import { Receipts, type ReadSignal } from "./rooms/receipts.js";
 import { toMessage, type Message, type MessageRecord, type Sender } from "./rooms/records.js";
 import { keys, ordinal, read, unpack, pack } from "./store/store.js";
 import { defer, ticks } from "./timing.js";
-import type { Role, RoomKind, WireMember } from "./wire.js";
+import { readRole, type Role, type RoomKind, type Unknown, type WireMember } from "./wire.js";
 
 /** What a room tells. */
 export interface RoomEvents {
@@ -38,7 +38,7 @@ export interface RoomEvents {
 }
 
 /** A member of a room. */
-export interface Member { userId: string; username: string; role: Role }
+export interface Member { userId: string; username: string; role: Role | Unknown }
 
 /** A send that stands in this device's outbox. */
 export interface Sent {
@@ -72,7 +72,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** A group of any number of people, or a direct room of two. */
-  get kind(): RoomKind {
+  get kind(): RoomKind | Unknown {
     return this.core.state.kind;
   }
 
@@ -87,7 +87,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** This user's role. */
-  get role(): Role {
+  get role(): Role | Unknown {
     return this.core.state.role;
   }
 
@@ -240,7 +240,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly members = {
     /** Everybody, with their roles. */
     list: async (): Promise<Member[]> => {
-      const members = await this.context.session.call<WireMember[]>("GET", `v1/rooms/${this.id}/members`);
+      const members = (await this.context.session.call<WireMember[]>("GET", `v1/rooms/${this.id}/members`)).map((member) => ({ ...member, role: readRole(member.role) }));
       for (const member of members)
         await this.context.people.learnName(member.userId, member.username);
       return members;

@@ -104,11 +104,14 @@ export class Rooms {
   }
 
   /** @internal */
-  changed(roomId: string, change: "joined" | "left" | "deleted"): void {
+  changed(roomId: string, change: string): void {
     if (change === "joined")
       void this.ensure(roomId).then((open) => open?.core.catchUp()).catch(this.context.failed("room", "notOpened", { roomId }));
-    else
+    else if (change === "left" || change === "deleted")
       this.end(roomId, change);
+    else
+      // A change of a later version: the log says what it was.
+      this.resync(roomId);
   }
 
   /** @internal */

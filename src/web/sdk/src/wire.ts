@@ -1,7 +1,18 @@
 /* The contract's records as they travel; see src/SecureMessaging.Protocol, whose comments are the specification. */
 
-export type Role = "member" | "admin" | "owner";
-export type RoomKind = "group" | "direct";
+const roles = ["member", "admin", "owner"] as const;
+const roomKinds = ["group", "direct"] as const;
+
+export type Role = typeof roles[number];
+export type RoomKind = typeof roomKinds[number];
+
+/** What a reader makes of a value that a later version of the server sends and this one does not know. */
+export type Unknown = "unknown";
+
+/** @internal */
+export const readRole = (value: string): Role | Unknown => roles.find((role) => role === value) ?? "unknown";
+/** @internal */
+export const readRoomKind = (value: string): RoomKind | Unknown => roomKinds.find((kind) => kind === value) ?? "unknown";
 export type EntryKind =
   | "message" | "proposal" | "commit" | "retraction" | "memberJoined" | "memberLeft" | "roleChanged" | "settingsChanged" | "gone" | "devicesChanged" | "groupReset";
 
@@ -10,15 +21,15 @@ export interface TokenResponse {
 }
 
 export interface RoomSummary {
-  id: string; kind: RoomKind; name?: string; visible: boolean; timeToLiveSeconds?: number; createdAt: string; epoch: number; role: Role;
+  id: string; kind: string; name?: string; visible: boolean; timeToLiveSeconds?: number; createdAt: string; epoch: number; role: string;
   headSeq: number; firstSeq: number; deliveredSeq: number; unread: number; scheme: string; generation: number;
 }
 
 export interface RoomHead { roomId: string; headSeq: number; firstSeq: number; deliveredSeq: number; unread: number }
 
-export interface WireMember { userId: string; username: string; role: Role }
+export interface WireMember { userId: string; username: string; role: Role | Unknown }
 
-/** As MessagePack brings it: bytes are bytes, times are dates. */
+/** As MessagePack brings it: bytes are bytes, times are dates. A later version of the server may send other kinds, roles and fields. */
 export interface LogEntry {
   seq: number; kind: EntryKind; createdAt: Date; id?: string; ciphertext?: Uint8Array; epoch: number; senderId?: string; targetSeq?: number;
   userId?: string; role?: Role; settings?: { name?: Uint8Array; timeToLiveSeconds?: number }; expiresAt?: Date; generation?: number;

@@ -42,9 +42,9 @@ test("how far its sender had read goes with a content, unless there is no room f
 test("whatever a modified client writes is malformed, and throws nothing", () => {
   const id = newId();
   const bad: unknown[] = [
-    null, 1, "x", [], {}, { v: 2, id, type: "text", text: "x" }, { v: 1, type: "text", text: "x" }, { v: 1, id: "../..", type: "text", text: "x" }, { v: 1, id, type: "text" },
+    null, 1, "x", [], {}, { v: 2, type: "text", text: "x" }, { v: "2", id, type: "text", text: "x" }, { v: 1, type: "text", text: "x" }, { v: 1, id: "../..", type: "text", text: "x" }, { v: 1, id, type: "text" },
     { v: 1, id, type: "text", text: 5 }, { v: 1, id, type: "text", text: "\ud800" }, { v: 1, id, type: "reaction", target: id, emoji: "x".repeat(100) },
-    { v: 1, id, type: "receipt", upTo: -1 }, { v: 1, id, type: "receipt", upTo: 1e300 }, { v: 1, id, type: "edit", target: {}, text: "" }, { v: 1, id, type: "launch" },
+    { v: 1, id, type: "receipt", upTo: -1 }, { v: 1, id, type: "receipt", upTo: 1e300 }, { v: 1, id, type: "edit", target: {}, text: "" }, { v: 1, id, type: "x".repeat(100) }, { v: 1, id, type: "" },
     { v: 1, id, type: "reaction", target: id, emoji: "__proto__" },
     { v: 1, id, type: "custom", kind: "x", data: JSON.parse(`{"a":[{"__proto__":1}]}`) }, { v: 1, id, type: "__proto__" }, { v: 1, id, type: { toString: 1 } },
   ];
@@ -54,6 +54,17 @@ test("whatever a modified client writes is malformed, and throws nothing", () =>
   expect(decodeContent(pad(new TextEncoder().encode(deep)))).toMatchObject({ type: "malformed" });
   for (let i = 0; i < 2000; i++)
     expect(decodeContent(i % 2 ? randomBytes(i % 600) : pad(randomBytes(i % 600)))).toMatchObject({ type: "malformed" });
+});
+
+test("a type or version of tomorrow is unsupported and keeps its id, and unknown fields are ignored", () => {
+  const id = newId();
+  const read = (value: unknown) => decodeContent(pad(new TextEncoder().encode(JSON.stringify(value))));
+  expect(read({ v: 1, id, type: "poll.v2", options: ["a", { deep: [null] }] })).toEqual({ id, content: { type: "unsupported", name: "poll.v2" } });
+  expect(read({ v: 2, id, type: "text", text: "x" })).toEqual({ id, content: { type: "unsupported", name: "text" } });
+  expect(read({ v: 3, id })).toEqual({ id, content: { type: "unsupported", name: "" } });
+  expect(read({ v: 1, id, type: "unsupported", name: "x" })).toEqual({ id, content: { type: "unsupported", name: "unsupported" } });
+  for (const content of [{ type: "text", text: "x" }, { type: "reply", to: id, text: "x" }, { type: "reaction", target: id, emoji: "👍" }] as const)
+    expect(read({ v: 1, id, ...content, mentions: [id], later: { a: 1 } })).toEqual({ id, content });
 });
 
 test("safety numbers are the same for both and another for each pair; so are device codes", async () => {

@@ -10,7 +10,7 @@ import type { Session } from "./session.js";
 export interface Pushes {
   received(roomId: string, entries: LogEntry[]): void;
   signaled(roomId: string, signal: Uint8Array): void;
-  roomChanged(roomId: string, change: "joined" | "left" | "deleted"): void;
+  roomChanged(roomId: string, change: string): void;
   resync(roomId: string): void;
   keyPackagesLow(deviceId: string, available: number): void;
   welcomesWaiting(deviceId: string): void;
@@ -167,7 +167,7 @@ export class HubLink {
     const connection: Connection = { hub, closed: defer(), draining: defer(), isClosed: false };
     hub.on("Received", (roomId: string, entries: LogEntry[]) => this.pushes.received(roomId, entries));
     hub.on("Signaled", (roomId: string, signal: Uint8Array) => this.pushes.signaled(roomId, signal));
-    hub.on("RoomChanged", (roomId: string, change: "joined" | "left" | "deleted") => this.pushes.roomChanged(roomId, change));
+    hub.on("RoomChanged", (roomId: string, change: string) => this.pushes.roomChanged(roomId, change));
     hub.on("Resync", (roomId: string) => this.pushes.resync(roomId));
     hub.on("KeyPackagesLow", (deviceId: string, available: number) => this.pushes.keyPackagesLow(deviceId, available));
     hub.on("WelcomesWaiting", (deviceId: string) => this.pushes.welcomesWaiting(deviceId));

@@ -5,7 +5,7 @@ import { welcomeReferences } from "../mls/messages.js";
 import { keys, read, unpack, type Changes, type WriteOptions } from "../store/store.js";
 import { Backoff, Mutex } from "../timing.js";
 import { Trouble } from "../warnings.js";
-import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../wire.js";
+import { limits, readRole, readRoomKind, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../wire.js";
 import type { Context } from "./context.js";
 import { Draft, loadGroup } from "./draft.js";
 import { acceptOwn, applyEntry, breakChain, canFollow, enter, type OwnSend } from "./entries.js";
@@ -62,7 +62,7 @@ export class RoomCore {
       if (!summary)
         return undefined;
       state = {
-        id, kind: summary.kind, scheme: summary.scheme, role: summary.role, generation: summary.generation, high: 0,
+        id, kind: readRoomKind(summary.kind), scheme: summary.scheme, role: readRole(summary.role), generation: summary.generation, high: 0,
         ...(summary.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: summary.timeToLiveSeconds }),
       };
       const draft = new Draft(context.store, state, undefined, undefined, undefined);

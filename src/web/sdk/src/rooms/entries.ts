@@ -1,9 +1,9 @@
 import { equal, idBytes, toHex } from "../bytes.js";
-import { decodeContent, type Content, type Named } from "../content.js";
+import { decodeContent, type Content, type Decoded } from "../content.js";
 import { generationOf, Group, groupIdOf, type Leaf } from "../mls/group.js";
 import { readHeader } from "../mls/messages.js";
 import { keys } from "../store/store.js";
-import type { LogEntry } from "../wire.js";
+import { readRole, type LogEntry } from "../wire.js";
 import type { Context } from "./context.js";
 import type { CoreListener, RoomCore } from "./core.js";
 import type { Draft } from "./draft.js";
@@ -37,7 +37,7 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
       break;
     case "roleChanged":
       if (entry.userId === core.context.session.userId && entry.role)
-        state.role = entry.role;
+        state.role = readRole(entry.role);
       draft.after.push(() => listener.roster());
       break;
     case "settingsChanged":
@@ -66,7 +66,8 @@ export async function applyEntry(core: RoomCore, draft: Draft, entry: LogEntry, 
         core.context.outbox.passed(draft, state.id, entry.id, entry.seq);
       break;
     default:
-      // A kind of a later version.
+      // A kind of a later version: it has its place.
+      keep(draft, { seq: entry.seq, id: entry.id ?? "", mine: false, at: entry.createdAt.getTime(), content: { type: "unsupported", name: String(entry.kind) } }, listener);
       break;
   }
 }
@@ -155,7 +156,7 @@ async function unreadable(draft: Draft, entry: LogEntry, reason: string, listene
 }
 
 /** An authenticated content: into the history, and onto the message that it is about. */
-async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: number }, from: Sender, { id, content, read }: Named, listener: CoreListener): Promise<void> {
+async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: number }, from: Sender, { id, content, read }: Decoded, listener: CoreListener): Promise<void> {
   const { state } = draft;
   const mine = from.userId === core.context.session.userId;
   const upTo = content.type === "receipt" ? content.upTo : read;

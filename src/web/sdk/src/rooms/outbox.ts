@@ -118,8 +118,8 @@ export class Outbox {
       throw SecureMessagingError.of("TooLarge", error instanceof Error ? error.message : "The content is too large.", error);
     }
     const read = decodeContent(padded);
-    if (!("content" in read))
-      throw SecureMessagingError.of("Invalid", `Nobody could read this content: ${read.reason}.`);
+    if (!("content" in read) || read.content.type === "unsupported")
+      throw SecureMessagingError.of("Invalid", `Nobody could read this content: ${"content" in read ? `type ${item.content.type}` : read.reason}.`);
     const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);

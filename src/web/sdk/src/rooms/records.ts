@@ -1,5 +1,5 @@
-import type { Content, MalformedContent } from "../content.js";
-import type { EntryKind, Role, RoomKind, RosterChange } from "../wire.js";
+import type { Content, MalformedContent, UnsupportedContent } from "../content.js";
+import type { EntryKind, Role, RoomKind, RosterChange, Unknown } from "../wire.js";
 
 /** An envelope that this device has no key for: sent while it was away too long, before it was let in, or damaged. */
 export interface UnreadableContent { type: "unreadable"; reason: string }
@@ -20,7 +20,7 @@ export interface Message {
   /** When the server stored it, to the minute. The server's word; it orders nothing. */
   at: Date;
   /** What it says. Of an edited message this is the newest text. */
-  content: Content | MalformedContent | UnreadableContent;
+  content: Content | UnsupportedContent | MalformedContent | UnreadableContent;
   /** Whether its author has changed it. */
   edited?: boolean;
   /** Whether its author has taken it back: then the text is gone from here, too. */
@@ -40,9 +40,9 @@ export const toMessage = (record: MessageRecord): Message => ({ ...record, at: n
 /** @internal What is known of a room. */
 export interface RoomState {
   id: string;
-  kind: RoomKind;
+  kind: RoomKind | Unknown;
   scheme: string;
-  role: Role;
+  role: Role | Unknown;
   generation: number;
   /** The last entry that was dealt with; undefined until the log's beginning is known. */
   cursor?: number;

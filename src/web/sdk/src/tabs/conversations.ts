@@ -3,13 +3,13 @@ import type { Room } from "../room.js";
 import { toMessage, type Message, type MessageRecord } from "../rooms/records.js";
 import { keys, ordinal, pack, read, unpack, type Store } from "../store/store.js";
 import { Mutex } from "../timing.js";
-import type { RoomKind, WireMember } from "../wire.js";
+import type { RoomKind, Unknown, WireMember } from "../wire.js";
 import type { Conversation, RoomMarks } from "./shared.js";
 
 /** What is kept of a room beside its messages: enough to show it without a connection, and after it has ended. @internal */
 export interface ConversationRecord {
   id: string;
-  kind: RoomKind;
+  kind: RoomKind | Unknown;
   name?: string;
   members: WireMember[];
   /** Of a direct room: the other person's name, which stays when they are gone. */

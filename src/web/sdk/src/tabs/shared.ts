@@ -3,7 +3,7 @@ import type { Warning } from "../warnings.js";
 import type { DeviceInfo, SessionInfo } from "../devices.js";
 import type { PrivacySettings } from "../privacy.js";
 import type { Message } from "../rooms/records.js";
-import type { Role, RoomKind } from "../wire.js";
+import type { Role, RoomKind, Unknown } from "../wire.js";
 
 /** How things stand; replaced as a whole when something changes. */
 export interface SharedStatus {
@@ -35,11 +35,11 @@ export interface SharedStatus {
 /** One line of the list of conversations. */
 export interface Conversation {
   id: string;
-  kind: RoomKind;
+  kind: RoomKind | Unknown;
   /** A group's name, or the other person's username. */
   title: string;
   /** This user's role; undefined when the user is no longer in it: then only its history is left. */
-  role?: Role;
+  role?: Role | Unknown;
   unread: number;
   /** How many are in it, this user included, as last heard; 0 until that is known. */
   memberCount: number;
@@ -54,7 +54,7 @@ export interface Conversation {
 }
 
 /** A person in a room. */
-export interface SharedMember { userId: string; username: string; role: Role; devices: number }
+export interface SharedMember { userId: string; username: string; role: Role | Unknown; devices: number }
 
 /** A send that is not in the log yet. */
 export interface PendingSend { id: string; roomId: string; text: string; replyTo?: string; at: number; state: "waiting" | "failed"; error?: string }

@@ -25,7 +25,7 @@ export async function app(inBrowser: boolean): Promise<void> {
   room.on("epoch", ({ epoch, devices }) => console.log(epoch, devices[0]?.deviceId));
   if (room.canBeRead === false)
     console.log("what is sent waits");
-  const role: Role = room.role;
+  const role: Role = room.role === "unknown" ? "member" : room.role;
   await room.members.add("cleo", role);
   try {
     const { seq } = await (await room.send("hello")).stored;

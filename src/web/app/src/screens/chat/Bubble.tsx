@@ -107,7 +107,7 @@ function Body({ message, text, mine, actions }: { message: Message | undefined; 
     return <Dim icon="trash" text={mine ? chat.ownDeleted : chat.deleted} />;
   if (text !== undefined)
     return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} onSuspect={actions.openSuspect} />;
-  return <Dim icon="warning" text={message?.content.type === "custom" ? chat.custom : message?.content.type === "malformed" ? chat.malformed : chat.unreadable} />;
+  return <Dim icon="warning" text={message?.content.type === "custom" ? chat.custom : message?.content.type === "unsupported" ? chat.unsupported : message?.content.type === "malformed" ? chat.malformed : chat.unreadable} />;
 }
 
 const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string }) => <div className="text dimmed"><Icon name={icon} size="small" /><span>{text}</span></div>;

@@ -15,6 +15,8 @@ export function gist(message: Message): string {
       return strings.previews.name(nameOf(content.name));
     case "custom":
       return strings.previews.custom;
+    case "unsupported":
+      return strings.previews.unsupported;
     default:
       return strings.previews.unreadable;
   }

@@ -10,7 +10,7 @@ import { useApp, useStatus } from "../../state/context.js";
 import { strings } from "../../strings.js";
 
 const text = strings.room;
-const rank: Record<Role, number> = { owner: 0, admin: 1, member: 2 };
+const rank: Record<SharedMember["role"], number> = { owner: 0, admin: 1, member: 2, unknown: 3 };
 
 /** Who is in it, and what this user may do about it. The server has the last word. */
 export function Members({ room, members, onChanged, onSafety }: { room: Conversation; members: SharedMember[]; onChanged(): void; onSafety(username: string): void }) {
