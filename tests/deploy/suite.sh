@@ -89,6 +89,8 @@ check '.env.example has what compose.yaml asks for' bash -c 'for name in $(grep 
 
 # 2. What is shipped, published once, under the restrictions of the files that start it.
 check 'dotnet publish' dotnet publish src/SecureMessaging.Server -c Release --no-build -o "$app" -v quiet -nologo
+one_platform() { [[ $(find "$app" -path '*/native/*' -name '*.so' | wc -l) -ge 2 && $(ls "$app/runtimes" | wc -l) == 1 && -z $(find "$app" -name '*.dylib' -o -path '*win-*') ]]; }
+check 'published is one platform' one_platform
 sandbox() { exec python3 tests/deploy/sandbox.py "$@"; }
 unit_said() { sed -n "s/^$1=//p" "$unit"; } # the unit's value of a setting
 start_unit() { # file; the server as systemd would start it: $pid, $port
@@ -103,6 +105,7 @@ unit_serves() {
   start_unit "$unit"
   curl -fsS "http://127.0.0.1:$port/v1/auth/sign-up" -o /dev/null -H 'content-type: application/json' \
     -d "{\"username\":\"unit\",\"email\":\"unit@example.org\",\"password\":\"$SECMSG_PASSWORD\"}" || { cat "$work/unit.log"; return 1; }
+  eventually grep -qE "^(Open|Listening on) http://127.0.0.1:$port" "$work/unit.log" || return 1
   # The restrictions hold in the process that has answered, and all that it wrote is private and in the unit's StateDirectory.
   grep -q '^Seccomp:.2' "/proc/$pid/status" && grep -q '^NoNewPrivs:.1' "/proc/$pid/status" || return 1
   [[ $(grep -cE '^Cap(Inh|Prm|Eff|Bnd|Amb):.0+$' "/proc/$pid/status") == 5 ]] || return 1
