@@ -56,6 +56,8 @@ CREATE TABLE public.identity_keys (
 CREATE TABLE public.installation (
     id smallint NOT NULL,
     key_check bytea NOT NULL,
+    installation_id uuid,
+    purged_until timestamp with time zone,
     CONSTRAINT installation_id_check CHECK ((id = 1))
 );
 
@@ -66,6 +68,16 @@ CREATE TABLE public.key_packages (
     last_resort boolean NOT NULL,
     used boolean DEFAULT false NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.nodes (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    version text NOT NULL,
+    signing_key text NOT NULL,
+    redis smallint NOT NULL,
+    clock_ahead integer NOT NULL,
+    seen_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.notification_settings (
@@ -203,6 +215,9 @@ ALTER TABLE ONLY public.installation
 
 ALTER TABLE ONLY public.key_packages
     ADD CONSTRAINT key_packages_pkey PRIMARY KEY (reference);
+
+ALTER TABLE ONLY public.nodes
+    ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.notification_settings
     ADD CONSTRAINT notification_settings_pkey PRIMARY KEY (user_id);

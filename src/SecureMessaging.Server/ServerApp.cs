@@ -23,20 +23,34 @@ namespace SecureMessaging.Server;
 /// <summary>Puts the server together; the table of contents of this project.</summary>
 internal static partial class ServerApp
 {
-    private const string DefaultUrl = "http://127.0.0.1:5080";
-
     private const string Usage = """
-        Verbs: serve (the default), migrate, admin create USERNAME EMAIL, disclose USERNAME. Settings follow as --Section:Name=value.
+        Verbs: serve (the default), migrate, admin create USERNAME EMAIL, disclose USERNAME, adopt-database. Settings follow as --Section:Name=value.
+        """;
+
+    private const string Verbs = """
+        secure-messaging [VERB] [--config FILE] [--Section:Name=value ...]
+
+          serve                        runs the server (the default)
+          migrate                      brings the database up to date, and ends
+          admin create USERNAME EMAIL  makes an account that administers the server
+          disclose USERNAME            prints everything that is held on an account
+          adopt-database               ties the keys to an empty or restored database
+          --help, --version            print this, or the version, and end
+
         """;
 
     public static async Task<int> RunAsync(string[] args)
     {
         try
         {
+            if (Settings.AskForHelp(args))
+                return await PrintAsync(Settings.Help(Verbs));
             return args switch
             {
+                ["--version", ..] => await PrintAsync($"secure-messaging {ServerVersion.Current}\n"),
                 ["serve", .. var rest] => await ServeAsync(rest),
                 ["migrate", .. var rest] => await MigrateAsync(rest),
+                [Installation.AdoptVerb, .. var rest] => await AdoptAsync(rest),
                 ["admin", "create", .. var rest] => await AdminCommand.CreateAsync(rest),
                 ["disclose", .. var rest] => await DiscloseCommand.RunAsync(rest),
                 [['-' or '/', ..], ..] or [] => await ServeAsync(args),
@@ -49,6 +63,12 @@ internal static partial class ServerApp
             await Console.Error.WriteLineAsync(StartFailure.Describe(exception));
             return 1;
         }
+    }
+
+    private static async Task<int> PrintAsync(string text)
+    {
+        await Console.Out.WriteAsync(text);
+        return 0;
     }
 
     private static async Task<int> ServeAsync(string[] args)
@@ -71,15 +91,30 @@ internal static partial class ServerApp
         return 0;
     }
 
+    /// <summary>After the loss of a database, or the restore of an older one: nothing else ties existing keys to a database that they do not know.</summary>
+    private static async Task<int> AdoptAsync(string[] args)
+    {
+        await using var app = Build(args, adopt: true);
+        await Console.Out.WriteLineAsync("The keys belong to this database now.");
+        return 0;
+    }
+
     /// <param name="args">Command line.</param>
     /// <param name="configure">Lets tests replace what they must, such as the clock.</param>
     /// <param name="logs">An additional destination of the logs.</param>
-    public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null, ILogEventSink? logs = null)
+    /// <param name="adopt">Whether the keys are to be tied to a database that they do not know.</param>
+    public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null, ILogEventSink? logs = null, bool adopt = false)
     {
+        var (settings, file) = Settings.Read(args);
         // Settings are read once, at the start: watching files would cost an inotify instance, and CPU whenever something changes beside them.
-        var builder = WebApplication.CreateSlimBuilder([.. args, "--hostBuilder:reloadConfigOnChange=false"]);
+        var builder = WebApplication.CreateSlimBuilder([.. settings, "--hostBuilder:reloadConfigOnChange=false"]);
+        Settings.AddFiles(builder.Configuration, file);
+        Settings.CheckValues(builder.Configuration);
         if (string.IsNullOrEmpty(builder.Configuration[WebHostDefaults.ServerUrlsKey]))
-            builder.WebHost.UseUrls(DefaultUrl);
+            builder.WebHost.UseUrls(ServerOptions.DefaultUrl);
+        // Reads the certificate of an https address; without one, a hundred milliseconds of the start for nothing.
+        if (builder.Configuration.GetSection("Kestrel").GetChildren().Any())
+            builder.WebHost.UseKestrelHttpsConfiguration();
         builder.AddLogs(logs);
         builder.AddPlatform();
         builder.AddHealth();
@@ -104,7 +139,17 @@ internal static partial class ServerApp
         configure?.Invoke(builder);
 
         var app = builder.Build();
-        Prepare(app);
+        try
+        {
+            Prepare(app, adopt);
+        }
+        catch
+        {
+            // Lets go of the data directory.
+            app.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw;
+        }
+
         app.UseHubSockets();
         app.UseWeb();
         app.UsePlatform();
@@ -132,13 +177,23 @@ internal static partial class ServerApp
         return app;
     }
 
-    private static void Prepare(WebApplication app)
+    /// <summary>What every verb needs: a schema that is up to date, and keys that belong to the database.</summary>
+    private static void Prepare(WebApplication app, bool adopt)
     {
+        Settings.ReportUnknown((IConfigurationRoot)app.Configuration, app.Logger);
+        // Before anything is changed.
+        app.Services.GetRequiredService<IStartupValidator>().Validate();
         var database = app.Services.GetRequiredService<Database>();
         database.Migrate(app.Logger);
-        Starting(app.Logger, database.IsPostgres ? "Postgres" : "SQLite", app.Services.GetRequiredService<IOptions<ServerOptions>>().Value.DataDirectory);
+        var installation = app.Services.GetRequiredService<Installation>();
+        if (adopt)
+            installation.Adopt();
+        else
+            installation.Check();
+        var options = app.Services.GetRequiredService<IOptions<ServerOptions>>().Value;
+        Starting(app.Logger, ServerVersion.Current, options.NodeName, database.IsPostgres ? "Postgres" : "SQLite", options.DataDirectory);
     }
 
-    [LoggerMessage(1000, LogLevel.Information, "Database {Engine}, data directory {DataDirectory}")]
-    private static partial void Starting(ILogger logger, string engine, string dataDirectory);
+    [LoggerMessage(1000, LogLevel.Information, "SecureMessaging {Version:l} on node {Node:l}: database {Engine:l}, data directory {DataDirectory}")]
+    private static partial void Starting(ILogger logger, string version, string node, string engine, string dataDirectory);
 }

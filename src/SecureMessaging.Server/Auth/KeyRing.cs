@@ -72,19 +72,20 @@ internal sealed class KeyRing
         return Published.FirstOrDefault(key => key.Id == id);
     }
 
-    /// <summary>Reads what other nodes did, makes the next key when it is due, destroys what is retired. Returns whether a key was made.</summary>
-    public bool Turn()
+    /// <summary>Reads what other nodes did, writes back what was lost, makes the next key when it is due, destroys what is retired.</summary>
+    public KeyTurn Turn()
     {
         lock (gate)
         {
+            var done = Restore() ? KeyTurn.Restored : KeyTurn.Nothing;
             Reload();
             var now = time.Now();
             var newest = keys[^1];
             var due = newest.SignsFrom + options.KeyRotation;
-            var created = false;
             if (now >= due - options.KeyPublishLead)
             {
-                created = SigningKey.TryCreate(directory, newest.Number + 1, due < now + options.KeyPublishLead ? now + options.KeyPublishLead : due);
+                if (SigningKey.TryCreate(directory, newest.Number + 1, due < now + options.KeyPublishLead ? now + options.KeyPublishLead : due))
+                    done |= KeyTurn.Created;
                 // Also when another node was first: its key is the one to use.
                 Reload();
             }
@@ -97,9 +98,41 @@ internal sealed class KeyRing
             }
 
             keys = [.. ring.Where((_, index) => !IsRetired(ring, index, now))];
-            return created;
+            return done;
         }
     }
+
+    /// <summary>
+    /// Keys that this node holds and the directory lost are written back. If another node has made a key of the same number meanwhile, both are kept: the
+    /// own one goes after it and signs from now on, so that all nodes come to one key and none rejects the tokens of another.
+    /// </summary>
+    private bool Restore()
+    {
+        var now = time.Now();
+        var ring = keys;
+        var stored = LoadAll();
+        var lost = ring.Where((key, index) => !IsRetired(ring, index, now) && !IsStored(key)).ToList();
+        if (lost.Count == 0)
+            return false;
+        foreach (var key in lost)
+        {
+            while (!IsStored(key))
+            {
+                var isTaken = stored.Exists(other => other.Number == key.Number);
+                // Not stored when another node is first, perhaps with this very key.
+                key.TryStore(directory, isTaken ? stored[^1].Number + 1 : key.Number, isTaken ? now : key.SignsFrom);
+                stored = LoadAll();
+            }
+        }
+
+        keys = [.. stored];
+        return true;
+
+        bool IsStored(SigningKey key) => stored.Exists(other => other.Id == key.Id);
+    }
+
+    private List<SigningKey> LoadAll() =>
+        [.. SigningKey.NumbersIn(directory).Order().Select(number => SigningKey.Load(directory, number)).OfType<SigningKey>()];
 
     private void Reload()
     {
@@ -116,4 +149,13 @@ internal sealed class KeyRing
 
     private bool IsRetired(SigningKey[] ring, int index, DateTime now) =>
         index + 1 < ring.Length && ring[index + 1].SignsFrom + options.AccessTokenLifetime + options.KeyRetireMargin <= now;
+}
+
+/// <summary>What a turn of the key ring did.</summary>
+[Flags]
+internal enum KeyTurn
+{
+    Nothing = 0,
+    Created = 1,
+    Restored = 2,
 }

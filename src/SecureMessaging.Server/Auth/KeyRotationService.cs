@@ -22,8 +22,11 @@ internal sealed partial class KeyRotationService(KeyRing ring, TimeProvider time
     {
         try
         {
-            if (ring.Turn())
+            var done = ring.Turn();
+            if (done.HasFlag(KeyTurn.Created))
                 KeyMade(logger);
+            if (done.HasFlag(KeyTurn.Restored))
+                KeyRestored(logger);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidOperationException)
         {
@@ -34,6 +37,9 @@ internal sealed partial class KeyRotationService(KeyRing ring, TimeProvider time
 
     [LoggerMessage(2000, LogLevel.Information, "A new signing key is published")]
     private static partial void KeyMade(ILogger logger);
+
+    [LoggerMessage(2002, LogLevel.Warning, "The key directory had lost or replaced a signing key that this node still uses; it is there again")]
+    private static partial void KeyRestored(ILogger logger);
 
     [LoggerMessage(2001, LogLevel.Error, "The key ring could not be read or written: {ExceptionType}")]
     private static partial void TurnFailed(ILogger logger, string exceptionType);

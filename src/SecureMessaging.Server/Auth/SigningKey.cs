@@ -47,6 +47,14 @@ internal sealed class SigningKey
     public static bool TryCreate(string directory, int number, DateTime signsFrom)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return TryStore(directory, number, signsFrom, key);
+    }
+
+    /// <summary>Writes this key to the directory again, unless the number is taken.</summary>
+    public bool TryStore(string directory, int number, DateTime signsFrom) => TryStore(directory, number, signsFrom, Key.ECDsa);
+
+    private static bool TryStore(string directory, int number, DateTime signsFrom, ECDsa key)
+    {
         var content = new Content(new DateTimeOffset(signsFrom).ToUnixTimeSeconds(), key.ExportPkcs8PrivateKey());
         return Directories.TryCreatePrivateFile(PathOf(directory, number), JsonSerializer.SerializeToUtf8Bytes(content));
     }

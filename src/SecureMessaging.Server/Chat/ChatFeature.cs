@@ -28,9 +28,11 @@ internal static class ChatFeature
         services.AddOptions<BusOptions>().BindConfiguration(BusOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<NodeBus>();
         services.AddHostedService(provider => provider.GetRequiredService<NodeBus>());
+        services.AddSingleton<NodeTable>();
+        services.AddHostedService(provider => provider.GetRequiredService<NodeTable>());
         services.AddHostedService<LogSweep>();
         services.AddSingleton<Signals>();
-        services.AddHealthChecks().AddCheck<BusCheck>("redis").AddCheck<DrainCheck>("draining");
+        services.AddHealthChecks().AddCheck<BusCheck>("redis").AddCheck<DrainCheck>("draining").AddCheck<NodeTable>("cluster");
         services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<DrainingLifetime>();
         services.AddSingleton<IHostLifetime>(provider => provider.GetRequiredService<DrainingLifetime>());

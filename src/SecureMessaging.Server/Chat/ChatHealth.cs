@@ -6,12 +6,12 @@ namespace SecureMessaging.Server.Chat;
 internal sealed class BusCheck(NodeBus bus) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(!bus.IsEnabled || bus.IsHealthy ? HealthCheckResult.Healthy() : HealthCheckResult.Degraded());
+        Task.FromResult(!bus.IsEnabled || bus.IsHealthy ? HealthCheckResult.Healthy() : HealthCheckResult.Degraded(bus.Trouble));
 }
 
 /// <summary>A node that drains wants no new connections.</summary>
 internal sealed class DrainCheck(DrainingLifetime lifetime) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(lifetime.IsDraining ? HealthCheckResult.Unhealthy() : HealthCheckResult.Healthy());
+        Task.FromResult(lifetime.IsDraining ? HealthCheckResult.Unhealthy("The node stops.") : HealthCheckResult.Healthy());
 }

@@ -12,7 +12,8 @@ namespace SecureMessaging.Server.Chat;
 /// Heads are looked up every two seconds even when all seems well: another node may have lost Redis, or died between a commit and its publish, which this
 /// one cannot know.
 /// </remarks>
-internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails tails, ChatConnections connections, TimeProvider time, ILogger<LogSweep> logger)
+internal sealed partial class LogSweep(
+    Database database, NodeBus bus, NodeTable nodes, RoomTails tails, ChatConnections connections, TimeProvider time, ILogger<LogSweep> logger)
     : BackgroundService
 {
     private const int Chunk = 2000;
@@ -45,7 +46,7 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (!bus.IsEnabled)
+        if (!database.IsPostgres)
             return;
         bus.HealthChanged += () =>
         {
@@ -58,9 +59,16 @@ internal sealed partial class LogSweep(Database database, NodeBus bus, RoomTails
         {
             try
             {
+                if (!bus.IsEnabled && !nodes.HasOthers)
+                {
+                    await Task.Delay(Heads, stoppingToken);
+                    continue;
+                }
+
                 var rest = (bus.IsHealthy ? Heads : Degraded) - time.GetElapsedTime(headsAt);
                 await wake.WaitAsync(rest > TimeSpan.Zero ? rest : TimeSpan.Zero, stoppingToken);
-                var healthy = bus.IsHealthy;
+                // Nodes that have no Redis, or another, are followed as if it were away.
+                var healthy = bus.IsHealthy && nodes.AllHeard;
                 var all = changed;
                 changed = false;
                 if (Take(ref headsAt, healthy ? Heads : Degraded, all))

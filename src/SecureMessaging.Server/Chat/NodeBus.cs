@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
@@ -27,10 +28,16 @@ internal readonly record struct BusHint(BusMessageKind Kind, Guid Id, Guid UserI
 /// </remarks>
 internal sealed partial class NodeBus : BackgroundService
 {
+    private const int MaxOthers = 256;
+
+    private const string NoPings =
+        "it takes connections, and what this node publishes does not come back. It may be paused, or its user may not use the channel";
+
     /// <summary>How long a node waits for what another has just committed, before it reads it from the database.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan PingPeriod = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(1300);
+    private static readonly TimeSpan Forgotten = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ConnectRetry = TimeSpan.FromSeconds(1);
 
     private readonly Guid node = Guid.NewGuid();
@@ -42,8 +49,12 @@ internal sealed partial class NodeBus : BackgroundService
     private readonly ILogger<NodeBus> logger;
     private readonly ConfigurationOptions? settings;
     private readonly RedisChannel channel;
+    private readonly ConcurrentDictionary<Guid, long> others = new();
     private long heardAt;
     private volatile bool healthy;
+    private volatile string cause = NoPings;
+    private volatile string? refused;
+    private Task diagnosis = Task.CompletedTask;
 
     public NodeBus(
         IConfiguration configuration, IOptions<BusOptions> options, CommitFeed feed, SessionEvents sessionEvents, RoomEvents roomEvents, DeviceEvents deviceEvents,
@@ -64,11 +75,20 @@ internal sealed partial class NodeBus : BackgroundService
         roomEvents.Deleted += roomId => Enqueue(BusMessage.RoomDeleted(node, roomId));
     }
 
-    /// <summary>Whether this is one of several nodes.</summary>
+    /// <summary>Names this process among the nodes.</summary>
+    public Guid Id => node;
+
+    /// <summary>Whether there is a Redis through which other nodes can be heard.</summary>
     public bool IsEnabled => settings is not null;
 
     /// <summary>Whether other nodes are being heard. False while Redis is away; everything still works then, later.</summary>
     public bool IsHealthy => healthy;
+
+    /// <summary>Why they are not, for the operator.</summary>
+    public string Trouble => $"Redis cannot be used: {cause} (ConnectionStrings:Redis). Other nodes' entries are polled from the database.";
+
+    /// <summary>Whether this other node has pinged on the same channel of the same Redis a short while ago.</summary>
+    public bool Hears(Guid other) => others.TryGetValue(other, out var at) && time.GetElapsedTime(at) < Forgotten;
 
     /// <summary>Raised when the bus is lost, since when looking up has to take its place, and when it is back: what happened in between has to be looked up.</summary>
     public event Action? HealthChanged;
@@ -93,6 +113,7 @@ internal sealed partial class NodeBus : BackgroundService
         await PingAsync(stoppingToken);
         healthy = false;
         outbox.Close();
+        await diagnosis;
     }
 
     private async Task<ConnectionMultiplexer?> ConnectAsync(CancellationToken stoppingToken)
@@ -103,6 +124,7 @@ internal sealed partial class NodeBus : BackgroundService
             try
             {
                 var redis = await ConnectionMultiplexer.ConnectAsync(settings);
+                redis.ErrorMessage += (_, error) => refused = error.Message;
                 // Kept by the multiplexer and made again at every reconnect, also when it could not be made now.
                 // One message at a time: a log that arrives in order need not be read from the database.
                 (await redis.GetSubscriber().SubscribeAsync(channel, CommandFlags.FireAndForget)).OnMessage(message => Receive(message.Message));
@@ -142,7 +164,7 @@ internal sealed partial class NodeBus : BackgroundService
             else
             {
                 outbox.Clear();
-                BusLost(logger);
+                diagnosis = DiagnoseAsync();
             }
 
             HealthChanged?.Invoke();
@@ -194,6 +216,9 @@ internal sealed partial class NodeBus : BackgroundService
 
         switch (kind)
         {
+            case BusMessageKind.Ping:
+                NotePing(sender);
+                break;
             case BusMessageKind.Heads:
                 while (body.Length > 0)
                 {
@@ -225,6 +250,60 @@ internal sealed partial class NodeBus : BackgroundService
         }
     }
 
+    private void NotePing(Guid sender)
+    {
+        // Whoever can write to Redis can make up nodes, so what is remembered is bounded.
+        if (others.Count >= MaxOthers && !others.ContainsKey(sender))
+        {
+            foreach (var silent in others.Where(other => time.GetElapsedTime(other.Value) > Forgotten))
+                others.TryRemove(silent);
+        }
+
+        if (others.Count < MaxOthers || others.ContainsKey(sender))
+            others[sender] = time.GetTimestamp();
+    }
+
+    /// <summary>Says why Redis is lost. The connection that is kept only knows that it is not connected; a new one is refused with a reason.</summary>
+    private async Task DiagnoseAsync()
+    {
+        try
+        {
+            var trial = settings!.Clone();
+            (trial.AbortOnConnectFail, trial.ConnectRetry) = (true, 1);
+            await using var redis = await ConnectionMultiplexer.ConnectAsync(trial);
+            cause = refused is { } text ? Explain(ConnectionFailureType.None, new RedisException(text)) : NoPings;
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        {
+            cause = Explain((exception as RedisConnectionException)?.FailureType ?? ConnectionFailureType.UnableToConnect, exception);
+        }
+
+        if (!healthy)
+            BusLost(logger, Trouble);
+    }
+
+    /// <summary>Of what Redis or the library says, only what kind of failure it is: the text may hold names and addresses.</summary>
+    private string Explain(ConnectionFailureType type, Exception? exception)
+    {
+        for (var inner = exception; inner is not null; inner = inner.InnerException)
+        {
+            if (Array.Exists(["WRONGPASS", "NOAUTH", "without any password"], word => inner.Message.Contains(word, StringComparison.Ordinal)))
+                return "it rejects the user or the password";
+            if (inner.Message.Contains("NOPERM", StringComparison.Ordinal))
+                return "its user has no right to publish, to subscribe, or to use the channel";
+        }
+
+        return type switch
+        {
+            ConnectionFailureType.UnableToConnect or ConnectionFailureType.UnableToResolvePhysicalConnection => "nothing answers at its address",
+            not ConnectionFailureType.None when settings!.Ssl => "TLS fails: its certificate is not trusted, or it does not speak TLS",
+            ConnectionFailureType.AuthenticationFailure => "it rejects the user or the password",
+            ConnectionFailureType.SocketFailure or ConnectionFailureType.SocketClosed => "it closed the connection",
+            ConnectionFailureType.ProtocolFailure => "what answers does not speak the protocol of Redis",
+            _ => NoPings,
+        };
+    }
+
     private static async Task<bool> NextAsync(PeriodicTimer timer, CancellationToken stoppingToken)
     {
         try
@@ -244,8 +323,8 @@ internal sealed partial class NodeBus : BackgroundService
         base.Dispose();
     }
 
-    [LoggerMessage(4200, LogLevel.Warning, "Redis does not answer: degraded, other nodes' entries are polled from the database")]
-    private static partial void BusLost(ILogger logger);
+    [LoggerMessage(4200, LogLevel.Warning, "{Cause:l}")]
+    private static partial void BusLost(ILogger logger, string cause);
 
     [LoggerMessage(4201, LogLevel.Information, "Redis answers: other nodes are heard")]
     private static partial void BusRestored(ILogger logger);

@@ -16,6 +16,7 @@ internal sealed partial class GroupCommit(
     IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, Action<SendGroup> release, ServerMetrics metrics, ILogger logger) : IDisposable
 {
     private readonly BlockingCollection<SendGroup> queue = [];
+    private readonly OncePerMinute unavailable = new(time);
     private readonly WriteHandover delivery = new(static writes => ThreadPool.UnsafeQueueUserWorkItem(writes, preferLocal: false));
     private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
     private volatile SendGroup[] writing = [];
@@ -104,7 +105,9 @@ internal sealed partial class GroupCommit(
         {
             // The database is away: nobody knows what became of the batch, and every sender may repeat.
             metrics.Sent(SendOutcome.Failed, envelopes.Length);
-            BatchUnavailable(logger, envelopes.Length, exception.InnerException?.GetType().Name);
+            var cause = exception.InnerException?.GetType().Name ?? exception.Code.ToString();
+            if (unavailable.Allows(cause, out var others))
+                BatchUnavailable(logger, envelopes.Length, cause, others);
             foreach (var group in batch)
                 group.Fail(exception.ToBody());
             foreach (var roomId in envelopes.Select(envelope => envelope.RoomId).Distinct())
@@ -221,8 +224,10 @@ internal sealed partial class GroupCommit(
         }
     }
 
-    [LoggerMessage(3000, LogLevel.Warning, "{Count} sends failed because the database did not answer ({ExceptionType})")]
-    private static partial void BatchUnavailable(ILogger logger, int count, string? exceptionType);
+    [LoggerMessage(
+        3000, LogLevel.Warning,
+        "{Count} sends failed because the database did not answer ({ExceptionType}); so did {Batches} batches since the last such line")]
+    private static partial void BatchUnavailable(ILogger logger, int count, string exceptionType, int batches);
 
     [LoggerMessage(3001, LogLevel.Error, "A batch of {Count} sends was refused; trying one by one")]
     private static partial void BatchRefused(ILogger logger, int count, Exception exception);

@@ -1,6 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using Dapper;
+using Microsoft.Extensions.Logging.Abstractions;
 using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Platform;
@@ -11,7 +12,7 @@ namespace SecureMessaging.Server.Platform;
 /// <remarks>
 /// A lambda given to <see cref="WriteAsync{T}"/> is one transaction; it must be repeatable, because the victim of a deadlock is run again.
 /// </remarks>
-internal abstract class Database(DbDataSource source) : IAsyncDisposable
+internal abstract class Database(DbDataSource source, DatabaseTrouble? trouble) : IAsyncDisposable
 {
     /// <summary>Bounds how long any statement may keep a caller waiting (HAZARD: pool exhaustion in an outage).</summary>
     public const int CommandTimeoutSeconds = 4;
@@ -21,6 +22,8 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
     protected DbDataSource Source { get; } = source;
 
     public abstract bool IsPostgres { get; }
+
+    public DatabaseTrouble Trouble { get; } = trouble ?? new DatabaseTrouble(TimeProvider.System, NullLogger<DatabaseTrouble>.Instance);
 
     /// <summary>Brings the schema up to date. Safe when many nodes do it at once.</summary>
     public abstract void Migrate(ILogger logger);
@@ -66,7 +69,9 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
             try
             {
                 await using var connection = await OpenAsync(cancellationToken);
-                return await TransactAsync(connection, write, cancellationToken);
+                var result = await TransactAsync(connection, write, cancellationToken);
+                Trouble.NoteWritten();
+                return result;
             }
             catch (Exception exception) when (attempt < MaxAttempts && IsConflict(exception))
             {
@@ -106,6 +111,15 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
     /// <inheritdoc cref="ListOf(IEnumerable{Guid})"/>
     public abstract object ListOf(IEnumerable<byte[]> values);
 
+    /// <summary>Whether the database answers, and stores if it could not the last time.</summary>
+    public async Task ProbeAsync(CancellationToken cancellationToken)
+    {
+        if (Trouble.Full is not null)
+            await ExecuteAsync("update installation set id = 1 where id = 1", null, cancellationToken);
+        else
+            await ReadAsync(connection => connection.QuerySingleAsync<int>("select 1", null, cancellationToken), cancellationToken);
+    }
+
     /// <summary>Makes the engine forget what was deleted, where it would keep it of its own accord.</summary>
     public virtual Task ForgetDeletedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -114,6 +128,13 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
 
     /// <summary>Whether the exception means that the database could not answer, as opposed to a refusal of this statement.</summary>
     protected abstract bool IsOutage(Exception exception);
+
+    protected abstract bool IsDiskFull(Exception exception);
+
+    /// <summary>One of a few causes, and what the engine says about this one. Neither holds stored values.</summary>
+    protected virtual (string Cause, string Text) Describe(Exception exception) => exception is TimeoutException or OperationCanceledException
+        ? ("timeout", $"no answer within {CommandTimeoutSeconds} s")
+        : (exception.GetType().Name, exception.Message);
 
     protected virtual DbConnection Open() => Source.OpenConnection();
 
@@ -140,8 +161,12 @@ internal abstract class Database(DbDataSource source) : IAsyncDisposable
     protected bool IsOutage(Exception exception, CancellationToken cancellationToken) =>
         exception is not ApiException && !cancellationToken.IsCancellationRequested && IsOutage(exception);
 
-    protected static ApiException Outage(Exception exception) =>
-        new(ErrorCode.Unavailable, "The database did not answer. Try again; sends are safe to repeat.", exception) { RetryAfterMs = 500 };
+    protected ApiException Outage(Exception exception)
+    {
+        var (cause, text) = Describe(exception);
+        Trouble.Note(cause, text, IsDiskFull(exception));
+        return new ApiException(ErrorCode.Unavailable, "The database did not answer. Try again; sends are safe to repeat.", exception) { RetryAfterMs = 500 };
+    }
 }
 
 /// <summary>Dapper with what every call here must carry: the transaction, a cancellation token and the timeout.</summary>
@@ -155,6 +180,9 @@ internal static class DapperCalls
 
     public static Task<T?> QuerySingleAsync<T>(this DbTransaction transaction, string sql, object? parameters, CancellationToken cancellationToken) =>
         transaction.Connection!.QuerySingleOrDefaultAsync<T?>(Command(sql, parameters, transaction, cancellationToken));
+
+    public static Task<int> ExecuteAsync(this DbConnection connection, string sql, object? parameters, CancellationToken cancellationToken) =>
+        connection.ExecuteAsync(Command(sql, parameters, null, cancellationToken));
 
     public static async Task<List<T>> QueryAsync<T>(this DbConnection connection, string sql, object? parameters, CancellationToken cancellationToken) =>
         (await connection.QueryAsync<T>(Command(sql, parameters, null, cancellationToken))).AsList();

@@ -13,8 +13,11 @@ internal static class HealthFeature
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
-    public static void AddHealth(this WebApplicationBuilder builder) =>
+    public static void AddHealth(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<ReadinessLog>();
         builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", timeout: Patience).AddCheck<StoppingCheck>("node");
+    }
 
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
@@ -23,7 +26,9 @@ internal static class HealthFeature
         health.MapGet("ready", ReadyAsync).Produces<Health>(StatusCodes.Status503ServiceUnavailable);
         // Some probes ask for the head alone.
         health.MapMethods("live", [HttpMethods.Head], () => Live()).ExcludeFromDescription();
-        health.MapMethods("ready", [HttpMethods.Head], (HealthCheckService checks, CancellationToken cancellationToken) => ReadyAsync(checks, cancellationToken)).ExcludeFromDescription();
+        health.MapMethods(
+            "ready", [HttpMethods.Head],
+            (HealthCheckService checks, ReadinessLog log, CancellationToken cancellationToken) => ReadyAsync(checks, log, cancellationToken)).ExcludeFromDescription();
     }
 
     [EndpointName("isLive"), EndpointSummary("The process answers.")]
@@ -31,14 +36,16 @@ internal static class HealthFeature
 
     [EndpointName("isReady"), EndpointSummary("Whether the node can serve.")]
     [EndpointDescription("200 also when degraded, 503 when it cannot serve or is stopping.")]
-    private static async Task<Results<Ok<Health>, JsonHttpResult<Health>>> ReadyAsync(HealthCheckService checks, CancellationToken cancellationToken)
+    private static async Task<Results<Ok<Health>, JsonHttpResult<Health>>> ReadyAsync(
+        HealthCheckService checks, ReadinessLog log, CancellationToken cancellationToken)
     {
         var report = await checks.CheckHealthAsync(cancellationToken);
+        log.Note(report);
         var health = new Health(Name(report.Status), report.Entries.ToDictionary(entry => entry.Key, entry => Name(entry.Value.Status), StringComparer.Ordinal));
         return report.Status == HealthStatus.Unhealthy ? TypedResults.Json(health, statusCode: StatusCodes.Status503ServiceUnavailable) : TypedResults.Ok(health);
     }
 
-    private static string Name(HealthStatus status) => status switch
+    public static string Name(HealthStatus status) => status switch
     {
         HealthStatus.Healthy => "healthy",
         HealthStatus.Degraded => "degraded",
@@ -52,13 +59,14 @@ internal static class HealthFeature
             try
             {
                 // Some failures of a network answer neither this nor its cancellation.
-                await database.ReadAsync(connection => connection.QuerySingleAsync<int>("select 1", null, cancellationToken), cancellationToken)
-                    .WaitAsync(Patience, cancellationToken);
-                return HealthCheckResult.Healthy();
+                await database.ProbeAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
+                if (database.Trouble.Full is { } full)
+                    return HealthCheckResult.Unhealthy(full);
+                return database.Trouble.Blocked is { } blocked ? HealthCheckResult.Degraded(blocked) : HealthCheckResult.Healthy();
             }
             catch (Exception exception) when (exception is ApiException or TimeoutException or OperationCanceledException)
             {
-                return HealthCheckResult.Unhealthy();
+                return HealthCheckResult.Unhealthy(database.Trouble.Full ?? "The database does not answer.");
             }
         }
     }

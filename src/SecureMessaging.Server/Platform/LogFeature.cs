@@ -6,18 +6,20 @@ using Serilog.Formatting.Compact;
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>Structured logs: one JSON object a line on standard output, for a person when a terminal is attached, and in a rolling file when asked.</summary>
-/// <remarks>
-/// Settings: <c>Logs:Level</c> (default Information), <c>Logs:Console</c> (default true) and <c>Logs:File</c> (a path; none by default). The framework's own
-/// lines stay at Warning whatever the level: they carry addresses and query strings.
-/// </remarks>
+/// <remarks>Each line has the node's name and the version of the product, so that lines of several nodes can be told apart in one place.</remarks>
 internal static class LogFeature
 {
     private static readonly string[] Chatty = ["Microsoft", "System", "Npgsql", "StackExchange"];
 
     public static void AddLogs(this WebApplicationBuilder builder, ILogEventSink? additional = null)
     {
-        var section = builder.Configuration.GetSection("Logs");
-        var configuration = new LoggerConfiguration().MinimumLevel.Is(section.GetValue("Level", LogEventLevel.Information));
+        var options = builder.Configuration.GetSection(LogOptions.Section).Get<LogOptions>() ?? new LogOptions();
+        var configuration = new LoggerConfiguration().MinimumLevel.Is(options.Level);
+        // The default has random characters; it is chosen here, before the first line.
+        const string NodeName = $"{ServerOptions.Section}:{nameof(ServerOptions.NodeName)}";
+        if (string.IsNullOrEmpty(builder.Configuration[NodeName]))
+            builder.Configuration[NodeName] = ServerOptions.DefaultNodeName();
+        configuration.Enrich.WithProperty("Node", builder.Configuration[NodeName]).Enrich.WithProperty("Version", ServerVersion.Current);
         foreach (var source in Chatty)
             configuration.MinimumLevel.Override(source, LogEventLevel.Warning);
         configuration.MinimumLevel.Override("Microsoft.Hosting.Lifetime", LogEventLevel.Information);
@@ -25,18 +27,23 @@ internal static class LogFeature
         configuration.Filter.ByExcluding(line => line.Exception is not null
             && line.Properties.TryGetValue(Constants.SourceContextPropertyName, out var source) && source is ScalarValue { Value: "Microsoft.Extensions.Hosting.Internal.Host" }
             && line.MessageTemplate.Text.StartsWith("Hosting failed to start", StringComparison.Ordinal));
+        // A feature's refusal passes through libraries, which log it with a stack for each request. What it means is logged where it is thrown, once a minute.
+        configuration.Filter.ByExcluding(line => line.Exception is ApiException
+            && line.Properties.TryGetValue(Constants.SourceContextPropertyName, out var source) && source is ScalarValue { Value: string name }
+            && !name.StartsWith("SecureMessaging.", StringComparison.Ordinal));
+        // One line for each probe of a node that is not healthy. ReadinessLog says what has changed.
+        configuration.MinimumLevel.Override("Microsoft.Extensions.Diagnostics.HealthChecks", LevelAlias.Off);
         // Every refusal would be an error here; the hub's own filter logs what truly failed.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.Internal.DefaultHubDispatcher", LevelAlias.Off);
         // Tells a lost Redis as an error with its address and a stack; the node says it in a sentence of its own.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.StackExchangeRedis", LevelAlias.Off);
         // Its warnings on a failed sign-in or upgrade name the request.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.Server.Kestrel", LogEventLevel.Error);
-        var console = section.GetValue("Console", true);
-        if (console && Console.IsOutputRedirected)
+        if (options.Console && Console.IsOutputRedirected)
             configuration.WriteTo.Console(new RenderedCompactJsonFormatter());
-        else if (console)
+        else if (options.Console)
             configuration.WriteTo.Console(outputTemplate: "{Timestamp:HH:mm:ss} {Level:u3} {Message:lj}{NewLine}{Exception}");
-        if (section.GetValue<string>("File") is { Length: > 0 } file)
+        if (options.File is { Length: > 0 } file)
             configuration.WriteTo.File(new RenderedCompactJsonFormatter(), file, rollingInterval: RollingInterval.Day, retainedFileCountLimit: 7);
         if (additional is not null)
             configuration.WriteTo.Sink(additional);

@@ -1,15 +1,19 @@
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using OpenTelemetry.Metrics;
+using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>
-/// Serves <c>/metrics</c> on a port of its own, by a listener of its own: no Host header and no proxy in front of the public port leads there.
+/// Serves <c>/metrics</c>, and <c>/health</c> with the reasons that the public port does not tell, on a port of its own, by a listener of its own: no Host
+/// header and no proxy in front of the public port leads there.
 /// </summary>
 /// <remarks>Two servers on one machine both start: when nobody chose the port and it is taken, the second goes on without.</remarks>
 internal sealed partial class ManagementService(
-    MeterProvider meters, IOptions<ManagementOptions> options, IConfiguration configuration, ILogger<ManagementService> logger)
+    MeterProvider meters, HealthCheckService checks, IOptions<ManagementOptions> options, IOptions<ServerOptions> server, IConfiguration configuration,
+    ILogger<ManagementService> logger)
     : IHostedService, IAsyncDisposable
 {
     private WebApplication? app;
@@ -28,6 +32,8 @@ internal sealed partial class ManagementService(
         management.UseOpenTelemetryPrometheusScrapingEndpoint(meters, null, "/metrics", null, null);
         management.Run(context =>
         {
+            if (context.Request.Path == "/health")
+                return WriteHealthAsync(context);
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
         });
@@ -46,6 +52,17 @@ internal sealed partial class ManagementService(
         }
     }
 
+    private async Task WriteHealthAsync(HttpContext context)
+    {
+        var report = await checks.CheckHealthAsync(context.RequestAborted);
+        var health = new NodeHealth(
+            HealthFeature.Name(report.Status), server.Value.NodeName, ServerVersion.Current,
+            report.Entries.ToDictionary(
+                entry => entry.Key, entry => new CheckHealth(HealthFeature.Name(entry.Value.Status), entry.Value.Description), StringComparer.Ordinal));
+        context.Response.StatusCode = report.Status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
+        await context.Response.WriteAsJsonAsync(health, Wire.Json, context.RequestAborted);
+    }
+
     public Task StopAsync(CancellationToken cancellationToken) => app?.StopAsync(cancellationToken) ?? Task.CompletedTask;
 
     public async ValueTask DisposeAsync()
@@ -60,3 +77,14 @@ internal sealed partial class ManagementService(
     [LoggerMessage(1101, LogLevel.Warning, "{Url} is in use: no metrics are served; set Management:Url")]
     private static partial void PortTaken(ILogger logger, string url);
 }
+
+/// <summary>How a node is, for its operator.</summary>
+/// <param name="Status">healthy, degraded or unhealthy: the worst of the checks.</param>
+/// <param name="Node">What the node is called.</param>
+/// <param name="Version">Which version it runs.</param>
+/// <param name="Checks">Each check, by its name.</param>
+internal sealed record NodeHealth(string Status, string Node, string Version, Dictionary<string, CheckHealth> Checks);
+
+/// <param name="Status">healthy, degraded or unhealthy.</param>
+/// <param name="Reason">A sentence that says what to do.</param>
+internal sealed record CheckHealth(string Status, string? Reason);

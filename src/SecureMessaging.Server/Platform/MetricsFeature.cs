@@ -12,8 +12,7 @@ internal static class MetricsFeature
         var services = builder.Services;
         services.AddMetrics();
         services.AddSingleton<ServerMetrics>();
-        services.AddOptions<ManagementOptions>().BindConfiguration(ManagementOptions.Section)
-            .Validate(options => options.IsUsable, "Management:Url takes an address such as http://127.0.0.1:5081, or nothing.").ValidateOnStart();
+        services.AddOptions<ManagementOptions>().BindConfiguration(ManagementOptions.Section);
         var pulled = builder.Configuration[$"{ManagementOptions.Section}:{nameof(ManagementOptions.Url)}"] is not "";
         var pushed = !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
         if (!pulled && !pushed)
@@ -42,8 +41,6 @@ internal sealed class ManagementOptions
 
     public const string DefaultUrl = "http://127.0.0.1:5081";
 
-    /// <summary>Where <c>/metrics</c> is served. Keep it from the public. Empty: nowhere.</summary>
+    /// <summary>Where <c>/metrics</c> and <c>/health</c> are served. Keep it from the public. Empty: nowhere.</summary>
     public string Url { get; set; } = DefaultUrl;
-
-    public bool IsUsable => Url.Length == 0 || (Uri.TryCreate(Url.Replace('*', '0').Replace('+', '0'), UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttp);
 }

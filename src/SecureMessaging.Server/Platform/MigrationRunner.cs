@@ -1,5 +1,6 @@
 using System.Reflection;
 using DbUp.Builder;
+using Npgsql;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -8,17 +9,34 @@ internal static partial class MigrationRunner
 {
     public static void Run(UpgradeEngineBuilder engine, string folder, ILogger logger)
     {
-        var result = engine
+        var upgrade = engine
             .WithScriptsEmbeddedInAssembly(Assembly.GetExecutingAssembly(), name => name.StartsWith(folder, StringComparison.Ordinal))
             .WithTransactionPerScript()
             .LogToNowhere()
-            .Build()
-            .PerformUpgrade();
+            .Build();
+        if (upgrade.GetExecutedButNotDiscoveredScripts() is [.., var newer])
+        {
+            throw new StartException(
+                $"The database was migrated by a newer version of the server ({newer}), and this is {ServerVersion.Current}. "
+                + "Run that version, or restore a backup from before.");
+        }
+
+        var result = upgrade.PerformUpgrade();
         if (!result.Successful)
-            throw new InvalidOperationException($"Migration {result.ErrorScript?.Name} failed.", result.Error);
+        {
+            throw new StartException(
+                $"Migration {result.ErrorScript?.Name ?? "of the database"} failed: {result.Error?.Message}{Remedy(result.Error)}", result.Error);
+        }
+
         foreach (var script in result.Scripts)
             Migrated(logger, script.Name);
     }
+
+    /// <summary>What a fresh database lacks most often.</summary>
+    private static string Remedy(Exception? cause) => cause is PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege }
+        ? ". Since Postgres 15 only the owner of a database may create tables in it: "
+            + "alter database NAME owner to ROLE, or grant create on schema public to ROLE"
+        : "";
 
     [LoggerMessage(1001, LogLevel.Information, "Migration {Script} applied")]
     private static partial void Migrated(ILogger logger, string script);

@@ -21,11 +21,13 @@ internal static class PlatformFeature
     {
         var services = builder.Services;
         services.AddOptions<ServerOptions>().BindConfiguration(ServerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<PostgresOptions>().BindConfiguration(PostgresOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(Limits.Default);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<ServerSecret>();
         services.AddSingleton(CreateDatabase);
-        services.AddHostedService<KeyCheck>();
+        services.AddSingleton<Installation>();
+        services.AddSingleton<DatabaseTrouble>();
         services.AddSingleton<IConfigureOptions<KestrelServerOptions>, ConnectionLimits>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         services.AddOptions<ServerOptions>().Validate(
@@ -119,7 +121,8 @@ internal static class PlatformFeature
         try
         {
             Directories.CreatePrivate(directory);
-            return string.IsNullOrWhiteSpace(postgres) ? OpenEmbedded(directory) : new PostgresDatabase(postgres);
+            return string.IsNullOrWhiteSpace(postgres) ? OpenEmbedded(services, directory) : new PostgresDatabase(
+                postgres, services.GetRequiredService<IOptions<PostgresOptions>>().Value, services.GetRequiredService<DatabaseTrouble>());
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -127,13 +130,13 @@ internal static class PlatformFeature
         }
     }
 
-    private static SqliteDatabase OpenEmbedded(string directory)
+    private static SqliteDatabase OpenEmbedded(IServiceProvider services, string directory)
     {
         var path = Path.Combine(directory, "secure-messaging.db");
         var ownership = new DataDirectoryLock(directory);
         // SQLite would create it readable by all, and gives its log the mode of the file.
         if (!File.Exists(path))
             Directories.TryCreatePrivateFile(path, []);
-        return new SqliteDatabase(path, ownership);
+        return new SqliteDatabase(path, ownership, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<DatabaseTrouble>());
     }
 }

@@ -8,6 +8,8 @@ internal sealed class ServerOptions
 {
     public const string Section = "Server";
 
+    public const string DefaultUrl = "http://127.0.0.1:5080";
+
     /// <summary>Holds the embedded database and the keys. Created with mode 0700.</summary>
     /// <remarks>The default is only computed here. It is created when the directory is used, because a service account may have no home.</remarks>
     [Required]
@@ -43,7 +45,7 @@ internal sealed class ServerOptions
 
     public string EffectiveKeyDirectory => KeyDirectory ?? Path.Combine(DataDirectory, "keys");
 
-    private static string DefaultNodeName()
+    public static string DefaultNodeName()
     {
         var machine = string.Concat(Environment.MachineName.Where(character => char.IsAsciiLetterOrDigit(character) || character is '.' or '_' or '-'));
         return $"{machine[..Math.Min(machine.Length, 48)]}-{RandomNumberGenerator.GetHexString(4, lowercase: true)}";

@@ -6,12 +6,17 @@ using Microsoft.Data.Sqlite;
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>SQLite in a file of the data directory: the engine that needs no other service. One process owns the file.</summary>
-internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership = null) : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)))
+internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership = null, TimeProvider? time = null, DatabaseTrouble? trouble = null)
+    : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)), trouble)
 {
+    /// <summary>SQLITE_FULL.</summary>
+    public const int DiskFull = 13;
+
     private const string ReaderSettings = "pragma synchronous = full; pragma secure_delete = on; pragma busy_timeout = 4000;";
 
     // An append touches a few pages of each room. The defaults would read them anew for every batch, and copy those of two batches into the file at a time,
-    // though the next ones change most of them again. 32 MiB of memory, and 64 MiB of log (pages of 4 KiB) before it is copied.
+    // though the next ones change most of them again. 32 MiB of memory. The log is copied beside the writer (SqliteCheckpoints); only past
+    // 64 MiB (pages of 4 KiB) the writer copies it too, so that it stays bounded when writing never pauses.
     private const string WriterSettings = "pragma cache_size = -32768; pragma wal_autocheckpoint = 16384;";
 
     // SQLite has one writer at a time; queueing here is fair and does not poll as its busy handler does.
@@ -20,12 +25,19 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
     // The one that writes stays open: nobody else changes the file, so what it has read stays valid, and its statements stay prepared.
     private DbConnection? kept;
 
+    private SqliteCheckpoints? checkpoints;
+
     public override bool IsPostgres => false;
 
     public override bool IsUniqueViolation(Exception exception) => exception is SqliteException { SqliteExtendedErrorCode: 2067 or 1555 };
 
     // 5 busy, 6 locked, 10 I/O error, 13 disk full, 14 cannot open.
-    protected override bool IsOutage(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 or 10 or 13 or 14 };
+    protected override bool IsOutage(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 or 10 or DiskFull or 14 };
+
+    protected override bool IsDiskFull(Exception exception) => exception is SqliteException { SqliteErrorCode: DiskFull };
+
+    protected override (string Cause, string Text) Describe(Exception exception) =>
+        exception is SqliteException failure ? ($"SQLite {failure.SqliteErrorCode}", failure.Message) : base.Describe(exception);
 
     // One process owns the file.
     public override Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken) => Task.FromResult(true);
@@ -37,18 +49,7 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
     // Hexadecimal digits need no escaping.
     public override object ListOf(IEnumerable<byte[]> values) => $"[{string.Join(',', values.Select(value => $"\"{Convert.ToHexString(value)}\""))}]";
 
-    public override async Task ForgetDeletedAsync(CancellationToken cancellationToken)
-    {
-        await writer.WaitAsync(cancellationToken);
-        try
-        {
-            await ReadAsync(connection => connection.QuerySingleAsync<object>("pragma wal_checkpoint(truncate)", null, cancellationToken), cancellationToken);
-        }
-        finally
-        {
-            writer.Release();
-        }
-    }
+    public override Task ForgetDeletedAsync(CancellationToken cancellationToken) => checkpoints?.EmptyAsync(cancellationToken) ?? Task.CompletedTask;
 
     public override void Migrate(ILogger logger)
     {
@@ -74,6 +75,7 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
         }
 
         MigrationRunner.Run(DeployChanges.To.SqliteDatabase(ConnectionString(path)), "sqlite/", logger);
+        checkpoints = new SqliteCheckpoints(path, new SqliteConnection(ConnectionString(path, pooling: false)), writer, time ?? TimeProvider.System, Trouble);
     }
 
     public override async Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
@@ -82,7 +84,10 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
         try
         {
             kept ??= await OpenToWriteAsync(cancellationToken);
-            return await TransactAsync(kept, write, cancellationToken);
+            var result = await TransactAsync(kept, write, cancellationToken);
+            checkpoints?.NoteWritten();
+            Trouble.NoteWritten();
+            return result;
         }
         catch (Exception exception) when (exception is not ApiException)
         {
@@ -134,6 +139,8 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
 
     public override async ValueTask DisposeAsync()
     {
+        if (checkpoints is not null)
+            await checkpoints.DisposeAsync();
         await CloseKeptAsync();
         await base.DisposeAsync();
         SqliteConnection.ClearPool(new SqliteConnection(ConnectionString(path)));

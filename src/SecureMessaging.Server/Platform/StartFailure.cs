@@ -15,6 +15,7 @@ internal static class StartFailure
         {
             StartException or ApiException => exception.Message,
             OptionsValidationException invalid => string.Join(' ', invalid.Failures),
+            InvalidDataException => $"{exception.Message} {exception.GetBaseException().Message}",
             _ => $"The server cannot start: {exception.Message}",
         };
         return sentence.ReplaceLineEndings(" ");

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
@@ -9,14 +10,22 @@ namespace SecureMessaging.Server.Retention;
 
 /// <summary>The retention job: at start and every period, on one node at a time. Its log lines hold counts and nothing else.</summary>
 internal sealed partial class RetentionService(
-    Database database, SessionStore sessions, DeviceStore devices, KeyPackageStore packages, WelcomeStore welcomes, TimeProvider time, IOptions<RetentionOptions> options, ServerMetrics metrics, ILogger<RetentionService> logger)
-    : BackgroundService
+    Database database, SessionStore sessions, DeviceStore devices, KeyPackageStore packages, WelcomeStore welcomes, TimeProvider time,
+    IOptions<RetentionOptions> options, ServerMetrics metrics, ILogger<RetentionService> logger)
+    : BackgroundService, IHealthCheck
 {
     private readonly EntryPurge entries = new(database, options.Value);
+    private readonly PurgeClock clock = new(database, time);
+    private volatile string? refusal;
 
-    public async Task RunOnceAsync(CancellationToken cancellationToken)
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(refusal is { } sentence ? HealthCheckResult.Degraded(sentence) : HealthCheckResult.Healthy());
+
+    /// <summary>Purges what has expired by the clock, whether or not that can be trusted.</summary>
+    public Task RunOnceAsync(CancellationToken cancellationToken) => PurgeAsync(time.Now(), cancellationToken);
+
+    private async Task PurgeAsync(DateTime now, CancellationToken cancellationToken)
     {
-        var now = time.Now();
         var purged = await sessions.PurgeAsync(now, options.Value.EndedSessions, options.Value.BatchLength, cancellationToken);
         var (expired, cut) = await entries.RunAsync(now, cancellationToken);
         var tokens = purged.RefreshTokens + purged.Tickets;
@@ -55,13 +64,33 @@ internal sealed partial class RetentionService(
     {
         try
         {
-            await RunOnceAsync(stoppingToken);
+            var (until, why) = await clock.LookAsync(stoppingToken);
+            Note(why);
+            if (until is not { } horizon)
+                return;
+            if (time.Now() - horizon > TimeSpan.FromHours(1))
+                OneDay(logger, horizon);
+            await PurgeAsync(horizon, stoppingToken);
+            await clock.NoteAsync(horizon, stoppingToken);
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
             Failed(logger, exception is ApiException { Code: ErrorCode.Unavailable } ? null : exception);
         }
     }
+
+    private void Note(string? why)
+    {
+        if (why is not null && refusal is null)
+            Refused(logger, why);
+        refusal = why;
+    }
+
+    [LoggerMessage(5002, LogLevel.Warning, "{Cause:l}")]
+    private static partial void Refused(ILogger logger, string cause);
+
+    [LoggerMessage(5003, LogLevel.Warning, "The last run of the retention job was more than a day ago: this run purges what expired until {PurgedUntil}")]
+    private static partial void OneDay(ILogger logger, DateTime purgedUntil);
 
     [LoggerMessage(
         5000, LogLevel.Information,
@@ -80,5 +109,6 @@ internal static class RetentionFeature
         builder.Services.AddOptions<RetentionOptions>().BindConfiguration(RetentionOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddSingleton<RetentionService>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<RetentionService>());
+        builder.Services.AddHealthChecks().AddCheck<RetentionService>("retention");
     }
 }

@@ -17,10 +17,10 @@ public sealed class KeyRingTests(SqliteServer server)
         await using var user = await own.SignUpAsync();
         var ring = own.Services.GetRequiredService<KeyRing>();
         var first = ring.Current.Id;
-        Assert.False(ring.Turn());
+        Assert.Equal(KeyTurn.Nothing, ring.Turn());
 
         own.Time.Advance(TimeSpan.FromDays(90) - TimeSpan.FromMinutes(14));
-        Assert.True(ring.Turn());
+        Assert.Equal(KeyTurn.Created, ring.Turn());
         Assert.Equal(first, ring.Current.Id);
         Assert.Equal(2, await PublishedAsync(own));
         var before = await user.SignInAsync();
@@ -75,6 +75,33 @@ public sealed class KeyRingTests(SqliteServer server)
         Assert.NotEqual(current, rings[0].Current.Id);
         Assert.Equal(current, rings[0].Find(current)?.Id);
         Assert.Equal(current, rings[0].Current.Id);
+    }
+
+    [Fact]
+    public void A_key_that_the_directory_lost_is_written_back_and_one_that_was_replaced_is_kept_beside_the_other()
+    {
+        using var directory = new TestDirectory();
+        var time = new AdjustableTime(shared: false);
+        KeyRing[] old = [Ring(directory.Path, time), Ring(directory.Path, time)];
+        var key = old[0].Current.Id;
+        File.Delete(SigningKey.PathOf(directory.Path, 1));
+        Assert.Equal(KeyTurn.Restored, old[0].Turn());
+        Assert.Equal(KeyTurn.Nothing, old[1].Turn());
+        Assert.Equal(key, Ring(directory.Path, time).Current.Id);
+
+        File.Delete(SigningKey.PathOf(directory.Path, 1));
+        var started = Ring(directory.Path, time);
+        var other = started.Current.Id;
+        Assert.NotEqual(key, other);
+        Parallel.ForEach(old, ring => ring.Turn());
+        started.Turn();
+        Assert.All([.. old, started], ring => Assert.Equal((key, other, key), (ring.Find(key)?.Id, ring.Find(other)?.Id, ring.Current.Id)));
+
+        // The one that gave way goes when no token of its can be alive.
+        time.Advance(TimeSpan.FromMinutes(16));
+        foreach (var ring in old.Append(started))
+            ring.Turn();
+        Assert.All([.. old, started], ring => Assert.Equal([key], ring.Published.Select(published => published.Id)));
     }
 
     [Fact]

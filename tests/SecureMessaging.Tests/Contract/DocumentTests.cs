@@ -138,7 +138,7 @@ public sealed partial class DocumentTests(PostgresServer server)
 
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 
-    [GeneratedRegex("[{](?<name>[A-Za-z]+)[}]", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex("[{](?<name>[A-Za-z]+)(:[a-z]+)?[}]", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Placeholder();
 
     [GeneratedRegex("""href="(?<path>[^"]+)""", RegexOptions.ExplicitCapture, 1000)]

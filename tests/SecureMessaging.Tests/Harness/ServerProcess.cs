@@ -9,6 +9,9 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
     private readonly List<string> output = [];
     private Process? process;
 
+    /// <summary>A shell command, such as a mount, that runs before the server in a mount namespace of its own.</summary>
+    public string? Before { get; init; }
+
     public Uri Url => new($"http://127.0.0.1:{port}");
 
     public int Id => Running.Id;
@@ -32,13 +35,19 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
     /// <summary>Starts the process, each time on the same port, and returns at once.</summary>
     public void Launch()
     {
-        var start = new ProcessStartInfo("dotnet")
+        var start = new ProcessStartInfo(Before is null ? "dotnet" : "unshare")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             UseShellExecute = false,
             WorkingDirectory = Path.GetTempPath(),
         };
+        if (Before is not null)
+        {
+            foreach (var word in new[] { "--user", "--map-root-user", "--mount", "sh", "-c", $"{Before} && exec dotnet \"$@\"", "sh" })
+                start.ArgumentList.Add(word);
+        }
+
         start.ArgumentList.Add(Repository.BuiltAssembly("src/SecureMessaging.Server"));
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);

@@ -1,6 +1,8 @@
+using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
@@ -50,5 +52,28 @@ public sealed class HealthTestsOnPostgres(PostgresServer server) : HealthTests(s
         await TestPostgres.DropDatabaseAsync(node.PostgresConnection!);
         Assert.Equal((503, "unhealthy"), await GetAsync(node, "/health/ready"));
         Assert.Equal((200, "healthy"), await GetAsync(node, "/health/live"));
+    }
+
+    [Fact]
+    public async Task An_outage_is_one_line_for_each_cause_however_many_requests_fail()
+    {
+        await using var node = await server.DedicatedAsync();
+        await using var anna = await node.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        await TestPostgres.DropDatabaseAsync(node.PostgresConnection!);
+        node.Logs.Clear();
+        for (var i = 0; i < 25; i++)
+        {
+            using var read = await anna.Http.GetAsync("/v1/me");
+            using var sent = await anna.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [1]), Wire.Json);
+            Assert.Equal((503, 503), ((int)read.StatusCode, (int)sent.StatusCode));
+            using var ready = await node.Http.GetAsync("/health/ready");
+        }
+
+        // The database's own line for each cause (the connections that were open, and new ones), the writer's, readiness, and at most the job's.
+        Assert.InRange(node.Logs.Count, 1, 8);
+        Assert.Contains(node.Logs, line => line.Contains("The database does not answer", StringComparison.Ordinal));
+        Assert.DoesNotContain(node.Logs, line => line.Contains("   at ", StringComparison.Ordinal));
+        Assert.True(node.Logs.Sum(line => line.Length) < 8_000, string.Join('\n', node.Logs));
     }
 }

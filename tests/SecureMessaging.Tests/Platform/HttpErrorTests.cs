@@ -55,7 +55,29 @@ public sealed class StartTests
     [InlineData("--ConnectionStrings:Postgres=nonsense", "ConnectionStrings:Postgres")]
     [InlineData("--ConnectionStrings:Postgres=Host=127.0.0.1;NoSuchWord=1", "ConnectionStrings:Postgres")]
     [InlineData("--ConnectionStrings:Postgres=Host=127.0.0.1;Port=1;Username=x", "Postgres cannot be used")]
-    [InlineData("--urls=nonsense", "The server cannot start")]
+    [InlineData("--urls=nonsense", "urls has \"nonsense\"")]
+    [InlineData("--urls=http://127.0.0.1:80x", "urls has \"http://127.0.0.1:80x\"")]
+    [InlineData("--urls=http://:5080", "urls has")]
+    [InlineData("--urls=:80x", "urls has")]
+    [InlineData("--urls=http://127.0.0.1:99999", "urls has")]
+    [InlineData("--urls=http://127.1:5080", "urls has")]
+    [InlineData("--urls=http://127.0.0.1:0;http://example.org:5080", "urls has \"http://example.org:5080\"")]
+    [InlineData("--urls=https://127.0.0.1:5443", "there is no certificate: set Kestrel:Certificates:Default:Path")]
+    [InlineData("--Kestrel:Endpoints:Public:Url=http://[::1:5080", "Kestrel:Endpoints:Public:Url has")]
+    [InlineData("--Management:Url=http://127.0.0.1:50x", "Management:Url has")]
+    [InlineData("--ConnectionStrings:Redis=redis://nothing", "ConnectionStrings:Redis is not")]
+    [InlineData("--Logs:Level=Loud", "Logs:Level is \"Loud\", and takes one of Verbose")]
+    [InlineData("--Retention:Period=soon", "Retention:Period is \"soon\", and takes a time such as 00:01:00")]
+    [InlineData("--Retention:Period=00:00:00", "Retention:Period is 00:00:00, and takes 00:00:01 to 1.00:00:00.")]
+    [InlineData("--RateLimits:Sends:Burst=many", "RateLimits:Sends:Burst is \"many\", and takes a whole number.")]
+    [InlineData("--Server:NodeName=a name", "Server:NodeName is \"a name\"")]
+    [InlineData("--Server:DataDir=/tmp", "Server:DataDir is not a setting of this server. Did you mean Server:DataDirectory?")]
+    [InlineData("--datadirectory=/tmp", "Did you mean Server:DataDirectory?")]
+    [InlineData("--RateLimits:Sends:Brust=1", "Did you mean RateLimits:Sends:Burst?")]
+    [InlineData("--Server:AllowedOrigins=https://example.org", "Server:AllowedOrigins is not a setting")]
+    [InlineData("--Server:MaxConnections", "--Server:MaxConnections has no value")]
+    [InlineData("verbose", "Verbs: serve")]
+    [InlineData("--config=/nowhere.json", "There is no file /nowhere.json")]
     [InlineData("--Messages:QueueLength=abc", "QueueLength")]
     [InlineData("--Messages:QueueLength=0", "QueueLength")]
     [InlineData("--Server:DataDirectory=/proc/nope", "/proc/nope")]
@@ -69,6 +91,8 @@ public sealed class StartTests
         Assert.Equal(1, server.ExitCode);
         Assert.Contains(server.Output, line => line.Contains(named, StringComparison.Ordinal));
         Assert.DoesNotContain(server.Output, line => line.Contains("   at ", StringComparison.Ordinal) || line.Contains("Unhandled", StringComparison.Ordinal));
+        // Nothing is changed before everything is known to be right.
+        Assert.DoesNotContain(server.Output, line => line.Contains("applied", StringComparison.Ordinal));
     }
 
     [Fact]

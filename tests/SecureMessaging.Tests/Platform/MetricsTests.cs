@@ -1,7 +1,9 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Protocol;
 using SecureMessaging.Server;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Tests.Contract;
@@ -31,6 +33,13 @@ public abstract partial class MetricsTests(TestServer server)
         foreach (var secret in new[] { user.Username, user.Id.ToString(), room.Id.ToString(), user.Tokens.SessionId.ToString() })
             Assert.DoesNotContain(secret, text, StringComparison.Ordinal);
         Assert.Empty(Label().Matches(text).Select(match => match.Groups["name"].Value).Except(Inventory.Declared.MetricLabels.Keys, StringComparer.Ordinal));
+
+        var health = await http.GetFromJsonAsync<NodeHealth>("/health", Wire.Json);
+        Assert.Equal(("healthy", "alpha", ServerVersion.Current), (health!.Status, health.Node, health.Version));
+        Assert.Equal("healthy", health.Checks["database"].Status);
+        Assert.All(
+            new[] { "\"Node\":\"alpha\"", $"\"Version\":\"{ServerVersion.Current}\"" },
+            property => Assert.All(node.Logs, line => Assert.Contains(property, line, StringComparison.Ordinal)));
 
         Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/v1/limits")).StatusCode);
         using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics") { Headers = { Host = management.Authority } };

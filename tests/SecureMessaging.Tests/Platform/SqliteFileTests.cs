@@ -1,0 +1,145 @@
+using System.Diagnostics;
+using System.Net.Http.Json;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.DependencyInjection;
+using SecureMessaging.Protocol;
+using SecureMessaging.Server.Retention;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Platform;
+
+/// <summary>The embedded database as a file that others copy, read, and leave no room for.</summary>
+public sealed class SqliteFileTests(SqliteServer shared)
+{
+    [Fact]
+    public async Task A_copy_of_the_file_alone_holds_what_was_stored_seconds_before()
+    {
+        await using var server = await shared.DedicatedAsync();
+        await using var anna = await server.SignUpAsync();
+        var copy = Path.Combine(server.DataDirectory, "copy.db");
+        await EventuallyAsync(
+            () =>
+            {
+                File.Copy(Path.Combine(server.DataDirectory, "secure-messaging.db"), copy, overwrite: true);
+                return Count(copy, "users") == 1;
+            },
+            TimeSpan.FromSeconds(20));
+    }
+
+    [Fact]
+    public async Task A_reader_outside_the_process_holds_up_no_send_and_is_named_until_it_ends()
+    {
+        await using var server = await shared.DedicatedAsync();
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        var hub = await anna.ConnectAsync();
+        await hub.SendAsync(new SendRequest(room.Id, Guid.NewGuid(), "a-text-that-expires"u8.ToArray(), TimeToLiveSeconds: 60));
+        using var reader = new SqliteConnection($"Data Source={Path.Combine(server.DataDirectory, "secure-messaging.db")};Pooling=False;Mode=ReadOnly");
+        reader.Open();
+        var reading = reader.BeginTransaction(deferred: true);
+        using (var command = reader.CreateCommand())
+        {
+            command.Transaction = reading;
+            command.CommandText = "select count(*) from entries";
+            command.ExecuteScalar();
+        }
+
+        server.Time.Advance(TimeSpan.FromMinutes(3));
+        var slowest = TimeSpan.Zero;
+        var purge = server.Services.GetRequiredService<RetentionService>().RunOnceAsync(CancellationToken.None);
+        for (var i = 0; i < 40 || !purge.IsCompleted; i++)
+        {
+            var started = Stopwatch.GetTimestamp();
+            await hub.SendAsync(room.Id, [1, 2, 3]);
+            var took = Stopwatch.GetElapsedTime(started);
+            slowest = took > slowest ? took : slowest;
+            await Task.Delay(20);
+        }
+
+        await purge;
+        // The writer was kept out for 150 ms; the rest is what a busy machine adds. Waiting for the reader takes four seconds.
+        Assert.True(slowest < TimeSpan.FromSeconds(2), $"A send took {slowest}.");
+        Assert.Equal("degraded", await DatabaseStateAsync(server));
+        Assert.Single(server.Logs, line => line.Contains("\"@m\":\"A reader of ", StringComparison.Ordinal));
+        Assert.NotEqual(0, WalLength(server));
+
+        reading.Dispose();
+        server.Time.Advance(TimeSpan.FromSeconds(10));
+        await EventuallyAsync(async () => await DatabaseStateAsync(server) == "healthy", TimeSpan.FromSeconds(20));
+        Assert.Single(server.Logs, line => line.Contains("emptied again", StringComparison.Ordinal));
+        foreach (var file in Directory.GetFiles(server.DataDirectory, "secure-messaging.db*"))
+            Assert.DoesNotContain("a-text-that-expires", await ReadAsync(file), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_full_disk_is_in_the_log_once_and_readiness_says_so_until_there_is_room()
+    {
+        using var directory = new TestDirectory();
+        Directory.CreateDirectory(directory.Path);
+        await using var server = new ServerProcess(directory.Path)
+        {
+            Before = $"mount -t tmpfs -o size=6m none {directory.Path} && head -c 3000000 /dev/zero > {directory.Combine("ballast")}",
+        };
+        await server.StartAsync();
+        await using var anna = await TestPeople.SignUpAsync(server.Url);
+        var room = await anna.CreateRoomAsync([]);
+        using var http = new HttpClient { BaseAddress = server.Url };
+        var refused = 0;
+        for (var i = 0; i < 400 && refused < 10; i++)
+        {
+            using var response = await SendAsync();
+            refused += (int)response.StatusCode == 503 ? 1 : 0;
+        }
+
+        Assert.Equal(10, refused);
+        Assert.Equal(503, (int)(await http.GetAsync("/health/ready")).StatusCode);
+        Assert.Single(server.Output, line => line.Contains("\"@m\":\"The disk of the database is full", StringComparison.Ordinal));
+        Assert.DoesNotContain(server.Output, line => line.Contains("   at ", StringComparison.Ordinal));
+
+        File.Delete($"/proc/{server.Id}/root{directory.Combine("ballast")}");
+        await EventuallyAsync(async () => (await http.GetAsync("/health/ready")).IsSuccessStatusCode, TimeSpan.FromSeconds(40));
+        using var sent = await SendAsync();
+        Assert.Equal(200, (int)sent.StatusCode);
+
+        Task<HttpResponseMessage> SendAsync() => anna.Http.PostAsJsonAsync(
+            $"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), new byte[30_000]), Wire.Json);
+    }
+
+    private static long Count(string file, string table)
+    {
+        using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = $"select count(*) from sqlite_master where name = '{table}'";
+        if ((long)command.ExecuteScalar()! == 0)
+            return 0;
+        command.CommandText = $"select count(*) from {table}";
+        return (long)command.ExecuteScalar()!;
+    }
+
+    private static long WalLength(TestServer server) => new FileInfo(Path.Combine(server.DataDirectory, "secure-messaging.db-wal")).Length;
+
+    private static async Task<string> ReadAsync(string file)
+    {
+        await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using var reader = new StreamReader(stream, System.Text.Encoding.Latin1);
+        return await reader.ReadToEndAsync();
+    }
+
+    private static async Task<string?> DatabaseStateAsync(TestServer server)
+    {
+        using var document = System.Text.Json.JsonDocument.Parse(await server.Http.GetStringAsync("/health/ready"));
+        return document.RootElement.GetProperty("checks").GetProperty("database").GetString();
+    }
+
+    private static Task EventuallyAsync(Func<bool> condition, TimeSpan patience) => EventuallyAsync(() => Task.FromResult(condition()), patience);
+
+    private static async Task EventuallyAsync(Func<Task<bool>> condition, TimeSpan patience)
+    {
+        for (var started = Stopwatch.GetTimestamp(); !await condition();)
+        {
+            Assert.True(Stopwatch.GetElapsedTime(started) < patience, "It did not become so.");
+            await Task.Delay(200);
+        }
+    }
+}

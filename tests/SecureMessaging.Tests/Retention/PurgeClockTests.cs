@@ -1,0 +1,129 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Retention;
+
+/// <summary>What is purged is gone for good, so a wrong clock purges nothing.</summary>
+public abstract class PurgeClockTests(TestServer shared)
+{
+    private static readonly TimeSpan FarAhead = TimeSpan.FromDays(400);
+
+    protected JumpingTime Time { get; } = new();
+
+    [Fact]
+    public async Task A_clock_that_is_ahead_for_a_while_purges_nothing()
+    {
+        await using var server = await StartAsync();
+        await using var anna = await server.SignUpAsync();
+        await SendAsync(anna, 3600);
+        await server.ScalarAsync<int>("select 1");
+        await WaitForRunsAsync();
+        Time.Jump(FarAhead);
+        await UntilAsync(() => Has(server, "nothing is purged until"));
+        await WaitForRunsAsync();
+        Assert.Equal("degraded", await StateAsync(server));
+        Time.Jump(-FarAhead);
+        await WaitForRunsAsync();
+        Assert.Equal(1, await KeptAsync(server));
+        Assert.Equal(1, await server.ScalarAsync<long>("select count(*) from sessions"));
+    }
+
+    [Fact]
+    public async Task A_server_that_starts_with_a_clock_that_is_ahead_purges_nothing_at_once()
+    {
+        await using var server = await StartAsync();
+        await using var anna = await server.SignUpAsync();
+        await SendAsync(anna, 3600);
+        await WaitForRunsAsync();
+        await server.StopAsync();
+        Time.Jump(FarAhead);
+        await server.StartAsync();
+        await WaitForRunsAsync();
+        Assert.True(Has(server, "nothing is purged until"));
+        Assert.Equal(1, await KeptAsync(server));
+    }
+
+    protected Task<TestServer> StartAsync() => shared.DedicatedAsync(
+        builder => builder.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time)), "--Retention:Period=00:00:01", "--Auth:AccessTokenLifetime=01:00:00");
+
+    protected static async Task SendAsync(TestUser user, int timeToLive)
+    {
+        var room = await user.CreateRoomAsync([]);
+        var hub = await user.ConnectAsync();
+        await hub.SendAsync(new SendRequest(room.Id, Guid.NewGuid(), [1], TimeToLiveSeconds: timeToLive));
+    }
+
+    protected static Task<long> KeptAsync(TestServer server) => server.ScalarAsync<long>("select count(*) from entries where ciphertext is not null");
+
+    protected static bool Has(TestServer server, string text) => server.Logs.Any(line => line.Contains(text, StringComparison.Ordinal));
+
+    protected static Task WaitForRunsAsync() => Task.Delay(TimeSpan.FromSeconds(3));
+
+    protected static async Task UntilAsync(Func<bool> condition)
+    {
+        for (var attempt = 0; !condition(); attempt++)
+        {
+            Assert.True(attempt < 150, "It did not become so in 30 s.");
+            await Task.Delay(200);
+        }
+    }
+
+    private static async Task<string?> StateAsync(TestServer server)
+    {
+        using var document = System.Text.Json.JsonDocument.Parse(await server.Http.GetStringAsync("/health/ready"));
+        return document.RootElement.GetProperty("checks").GetProperty("retention").GetString();
+    }
+}
+
+public sealed class PurgeClockTestsOnSqlite(SqliteServer shared) : PurgeClockTests(shared)
+{
+    [Fact]
+    public async Task A_clock_that_runs_as_time_does_purges_what_has_expired()
+    {
+        await using var server = await StartAsync();
+        await using var anna = await server.SignUpAsync();
+        await SendAsync(anna, 60);
+        Assert.Equal(1, await KeptAsync(server));
+        Time.Pass(TimeSpan.FromMinutes(3));
+        await UntilAsync(() => KeptAsync(server).GetAwaiter().GetResult() == 0);
+        Assert.False(Has(server, "nothing is purged until"));
+    }
+
+    [Fact]
+    public async Task A_run_after_a_long_pause_goes_on_by_a_day_and_says_so()
+    {
+        await using var server = await StartAsync();
+        await using var anna = await server.SignUpAsync();
+        await SendAsync(anna, 3600);
+        await SendAsync(anna, (int)TimeSpan.FromDays(5).TotalSeconds);
+        await WaitForRunsAsync();
+        await server.StopAsync();
+        Time.Pass(TimeSpan.FromDays(10));
+        await server.StartAsync();
+        await WaitForRunsAsync();
+        Assert.Equal(2, await KeptAsync(server));
+        Time.Pass(TimeSpan.FromMinutes(61));
+        await UntilAsync(() => Has(server, "this run purges what expired until"));
+        // One day a run: ten runs.
+        await UntilAsync(() => KeptAsync(server).GetAwaiter().GetResult() == 0);
+        Assert.InRange(server.Logs.Count(line => line.Contains("this run purges what expired until", StringComparison.Ordinal)), 8, 10);
+    }
+}
+
+public sealed class PurgeClockTestsOnPostgres(PostgresServer shared) : PurgeClockTests(shared)
+{
+    [Fact]
+    public async Task A_clock_that_disagrees_with_the_databases_purges_nothing_however_steady_it_is()
+    {
+        await using var server = await StartAsync();
+        await using var anna = await server.SignUpAsync();
+        await SendAsync(anna, 3600);
+        await WaitForRunsAsync();
+        Time.Pass(TimeSpan.FromHours(3));
+        await UntilAsync(() => Has(server, "ahead of the database's: nothing is purged"));
+        await WaitForRunsAsync();
+        Assert.Equal(1, await KeptAsync(server));
+    }
+}
