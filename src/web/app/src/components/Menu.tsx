@@ -37,7 +37,7 @@ export function Menu({ label, anchor, start = "first", onClose, children }: { la
 
   useEffect(() => {
     const outside = (event: PointerEvent): void => {
-      if (event.target instanceof Node && !ref.current?.contains(event.target) && !(anchor instanceof HTMLElement && anchor.ariaExpanded !== null && anchor.contains(event.target)))
+      if (event.target instanceof Node && !ref.current?.contains(event.target) && !(anchor instanceof HTMLElement && anchor.hasAttribute("aria-expanded") && anchor.contains(event.target)))
         close.current();
     };
     const away = (): void => close.current();
