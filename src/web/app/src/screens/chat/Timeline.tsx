@@ -92,7 +92,9 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
     const handle = list.current;
     if (!handle || !placed.current)
       return;
-    const left = handle.scrollSize - offset - handle.viewportSize;
+    // From the element itself: a window that has just grown has moved it before the list has measured it.
+    const { scrollHeight, scrollTop, clientHeight } = box.current!;
+    const left = scrollHeight - scrollTop - clientHeight;
     const atBottom = left < nearBottom;
     setAway(left > handle.viewportSize);
     if (atBottom !== stuck.current) {
