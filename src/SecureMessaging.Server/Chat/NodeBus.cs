@@ -295,8 +295,10 @@ internal sealed partial class NodeBus : BackgroundService
 
         return type switch
         {
+            // The library does not tell these apart.
+            not ConnectionFailureType.None when settings!.Ssl =>
+                "nothing answers at its address, or TLS fails: its certificate is not trusted, or it does not speak TLS",
             ConnectionFailureType.UnableToConnect or ConnectionFailureType.UnableToResolvePhysicalConnection => "nothing answers at its address",
-            not ConnectionFailureType.None when settings!.Ssl => "TLS fails: its certificate is not trusted, or it does not speak TLS",
             ConnectionFailureType.AuthenticationFailure => "it rejects the user or the password",
             ConnectionFailureType.SocketFailure or ConnectionFailureType.SocketClosed => "it closed the connection",
             ConnectionFailureType.ProtocolFailure => "what answers does not speak the protocol of Redis",
