@@ -27,10 +27,6 @@ internal sealed class AuthOptions
     [Range(typeof(TimeSpan), "1.00:00:00", "365.00:00:00")]
     public TimeSpan SessionLifetime { get; set; } = TimeSpan.FromDays(90);
 
-    /// <summary>How long a spent refresh token is taken for a repeat after a lost reply rather than for theft.</summary>
-    [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
-    public TimeSpan RefreshGrace { get; set; } = TimeSpan.FromSeconds(10);
-
     /// <summary>How long one key signs.</summary>
     [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
     public TimeSpan KeyRotation { get; set; } = TimeSpan.FromDays(90);

@@ -54,9 +54,11 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     // SQLite has one writer, so its transaction is the lock.
     private const string PostgresRowLock = " for no key update";
 
-    private const string SelectRefreshToken = "select spent_at, expires_at from refresh_tokens where hash = @hash and session_id = @sessionId";
+    private const string SelectRefreshToken = "select expires_at from refresh_tokens where hash = @hash and session_id = @sessionId";
 
-    private const string SpendRefreshTokens = "update refresh_tokens set spent_at = @now where session_id = @sessionId and spent_at is null";
+    private const string SpendRefreshToken = "update refresh_tokens set spent_at = @spentAt where hash = @hash and session_id = @sessionId";
+
+    private const string DeleteOtherRefreshTokens = "delete from refresh_tokens where session_id = @sessionId and hash <> @hash";
 
     private const string EndSession = """
         update sessions set ended_at = @endedAt, push_endpoint = null where id = @sessionId and user_id = @userId and ended_at is null
@@ -94,9 +96,7 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
 
     private const string DeleteEnded = "delete from sessions where id in (select id from sessions where ended_at < @before limit @batch)";
 
-    private const string DeleteSpentRefreshTokens = """
-        delete from refresh_tokens where hash in (select hash from refresh_tokens where spent_at < @spentBefore or expires_at <= @now limit @batch)
-        """;
+    private const string DeleteExpiredRefreshTokens = "delete from refresh_tokens where hash in (select hash from refresh_tokens where expires_at <= @now limit @batch)";
 
     private const string DeleteExpiredTickets = "delete from tickets where hash in (select hash from tickets where expires_at <= @now limit @batch)";
 
@@ -117,10 +117,10 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     /// </summary>
     /// <remarks>
     /// 1. The session's row is locked, so that uses of one session's tokens come one after the other.
-    /// 2. A spent or forgotten token is reuse: somebody else holds a copy, and who is who cannot be told. The session ends.
-    /// 3. Unless it was spent moments ago: then the reply was lost or a twin raced, and another successor is issued.
-    /// 4. A first use spends every token of the session. So of several successors one goes on, and the use of another, later, is reuse:
-    ///    a thief who replays within the grace is found out at the next refresh.
+    /// 2. A session has one token that is not spent, and the spent one that it came from. The use of either gives a fresh successor, and every other token dies: a
+    ///    lost reply can be asked for again, however late, until a successor has been used.
+    /// 3. Any other token that this server made is reuse: two hold copies, and who is who cannot be told. The session ends. So a thief who repeats a refresh is
+    ///    found out as soon as the owner uses the successor that died by it.
     /// </remarks>
     public async Task<Grant?> RenewAsync(string refreshToken, CancellationToken cancellationToken)
     {
@@ -221,11 +221,10 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     /// Keeps the log to its time and the tables small, a batch a transaction: ends sessions whose time is over, deletes those that ended
     /// before <paramref name="now"/> − <paramref name="keepEndedFor"/>, and tokens and tickets that nobody can use any more.
     /// </summary>
-    /// <remarks>A spent refresh token tells when its session was in use, and is kept hardly longer than its grace: a later reuse is known by its MAC.</remarks>
     public async Task<PurgedSessions> PurgeAsync(DateTime now, TimeSpan keepEndedFor, int batch, CancellationToken cancellationToken) => new(
         await InBatchesAsync(EndExpired, new { now, endedAt = now.ToHour(), batch }, batch, cancellationToken),
         await InBatchesAsync(DeleteEnded, new { before = now - keepEndedFor, batch }, batch, cancellationToken),
-        await InBatchesAsync(DeleteSpentRefreshTokens, new { now, spentBefore = now - options.Value.RefreshGrace - TimeSpan.FromMinutes(1), batch }, batch, cancellationToken),
+        await InBatchesAsync(DeleteExpiredRefreshTokens, new { now, batch }, batch, cancellationToken),
         await InBatchesAsync(DeleteExpiredTickets, new { now, batch }, batch, cancellationToken));
 
     private async Task<int> InBatchesAsync(string sql, object parameters, int batch, CancellationToken cancellationToken)
@@ -250,12 +249,12 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
         if (session is null || session.EndedAt is not null || session.ExpiresAt <= now)
             return (null, false);
         var token = await transaction.QuerySingleAsync<RefreshTokenRow>(SelectRefreshToken, new { hash, sessionId }, cancellationToken);
-        if (token is null || token.SpentAt <= now - options.Value.RefreshGrace)
+        if (token is null)
             return (null, await EndAsync(transaction, session.UserId, sessionId, cancellationToken));
         if (token.ExpiresAt <= now)
             return (null, false);
-        if (token.SpentAt is null)
-            await transaction.ExecuteAsync(SpendRefreshTokens, new { sessionId, now }, cancellationToken);
+        await transaction.ExecuteAsync(DeleteOtherRefreshTokens, new { sessionId, hash }, cancellationToken);
+        await transaction.ExecuteAsync(SpendRefreshToken, new { sessionId, hash, spentAt = now.ToHour() }, cancellationToken);
         var successor = await AddRefreshTokenAsync(transaction, sessionId, now, session.ExpiresAt, cancellationToken);
         return (new Grant(session.UserId, sessionId, session.ExpiresAt, successor), false);
     }
@@ -281,8 +280,6 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
 
     private sealed record RefreshTokenRow
     {
-        public DateTime? SpentAt { get; init; }
-
         public DateTime ExpiresAt { get; init; }
     }
 

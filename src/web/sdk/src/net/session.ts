@@ -12,7 +12,7 @@ export interface StoredSession {
 
 /**
  * The session's tokens. Renews the access token before it expires, once for all callers and for as long as it takes: only the server's definite no ends the session. A
- * new refresh token is stored before anyone uses what came with it; should the process die in between, the server still takes the old one for a few seconds. @internal
+ * new refresh token is stored before anyone uses what came with it; should the process die in between, the server takes the old one until a newer one has been used. @internal
  */
 export class Session {
   private renewal: Promise<string> | undefined;
