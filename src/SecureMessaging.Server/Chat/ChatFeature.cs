@@ -44,7 +44,8 @@ internal static class ChatFeature
                 options.MaximumParallelInvocationsPerClient = 1;
                 options.EnableDetailedErrors = false;
                 options.KeepAliveInterval = TimeSpan.FromSeconds(10);
-                options.HandshakeTimeout = TimeSpan.FromSeconds(5);
+                // As long as the SDKs wait for it.
+                options.HandshakeTimeout = TimeSpan.FromSeconds(15);
                 options.ClientTimeoutInterval = TimeSpan.FromSeconds(30);
             })
             .AddJsonProtocol(options => Wire.Configure(options.PayloadSerializerOptions, strict: true))

@@ -8,13 +8,13 @@ namespace SecureMessaging.Server.Chat;
 /// SignalR's own lifetime manager, which also hands each connection to the tails: at connect it is subscribed to all rooms of its user, before its first
 /// call is handled.
 /// </summary>
-internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics, ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
+internal sealed class ChatLifetime(ChatEntrance entrance, ServerMetrics metrics, ILogger<HubChatConnection> failures, ILogger<DefaultHubLifetimeManager<ChatHub>> logger)
     : DefaultHubLifetimeManager<ChatHub>(logger)
 {
     public override async Task OnConnectedAsync(HubConnectionContext connection)
     {
         await base.OnConnectedAsync(connection);
-        var chat = new HubChatConnection(connection, connection.Features.GetRequiredFeature<HubSocket>(), metrics);
+        var chat = new HubChatConnection(connection, connection.Features.GetRequiredFeature<HubSocket>(), metrics, failures);
         connection.Features.Set(chat);
         try
         {

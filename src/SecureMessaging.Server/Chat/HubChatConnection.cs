@@ -8,7 +8,7 @@ namespace SecureMessaging.Server.Chat;
 /// A client of the hub. Writes never wait: what a slow reader has not taken is bounded, past the bound entries are left out,
 /// and once the reader has caught up it is told to <see cref="IChatClient.Resync"/>.
 /// </summary>
-internal sealed class HubChatConnection : ChatConnection
+internal sealed partial class HubChatConnection : ChatConnection
 {
     /// <summary>Messages, and their bytes, that may wait for a slow reader.</summary>
     private const int MaxPending = 2048;
@@ -21,14 +21,15 @@ internal sealed class HubChatConnection : ChatConnection
     private readonly HubConnectionContext context;
     private readonly HubSocketWriter outgoing;
     private readonly ServerMetrics metrics;
+    private readonly ILogger logger;
     private HashSet<Guid>? missed;
     private TaskCompletionSource? caughtUp;
     private bool ended;
 
-    public HubChatConnection(HubConnectionContext context, HubSocket socket, ServerMetrics metrics)
+    public HubChatConnection(HubConnectionContext context, HubSocket socket, ServerMetrics metrics, ILogger logger)
         : base(socket.Caller.UserId, socket.Caller.SessionId)
     {
-        (this.context, this.metrics, outgoing) = (context, metrics, socket.Outgoing);
+        (this.context, this.metrics, this.logger, outgoing) = (context, metrics, logger, socket.Outgoing);
         outgoing.Taken = Taken;
     }
 
@@ -101,12 +102,17 @@ internal sealed class HubChatConnection : ChatConnection
         {
             outgoing.Send(message.GetSerializedMessage(context.Protocol));
         }
-        catch (Exception)
+        catch (Exception exception)
         {
             // This message cannot be written, and the reader would have a gap.
+            metrics.HubFailed("message");
+            MessageFailed(logger, exception);
             context.Abort();
         }
     }
+
+    [LoggerMessage(4413, LogLevel.Error, "A message to a client of the hub cannot be written; the connection ends")]
+    private static partial void MessageFailed(ILogger logger, Exception exception);
 
     private void Taken()
     {

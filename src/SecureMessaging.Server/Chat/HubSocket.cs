@@ -22,7 +22,8 @@ namespace SecureMessaging.Server.Chat;
 /// <param name="caller">Who it is.</param>
 /// <param name="until">Till when that is proven.</param>
 /// <param name="abort">Cuts the connection.</param>
-internal sealed class HubSocket(HubTransport transport, Caller caller, DateTimeOffset? until, Action abort)
+/// <param name="writeFailed">Called with what ended the writing to the client.</param>
+internal sealed class HubSocket(HubTransport transport, Caller caller, DateTimeOffset? until, Action abort, Action<Exception> writeFailed)
     : ConnectionContext, IDuplexPipe, IConnectionUserFeature, IConnectionHeartbeatFeature, IConnectionLifetimeNotificationFeature, ITransferFormatFeature
 {
     /// <summary>A reader that takes nothing for so many ticks is cut off; it will come back and sync.</summary>
@@ -55,7 +56,7 @@ internal sealed class HubSocket(HubTransport transport, Caller caller, DateTimeO
     public Caller Caller => caller;
 
     /// <summary>Where deliveries are written beside SignalR's own messages.</summary>
-    public HubSocketWriter Outgoing { get; } = new(transport);
+    public HubSocketWriter Outgoing { get; } = new(transport, writeFailed);
 
     public override string ConnectionId { get; set; } = Guid.NewGuid().ToString("N");
 

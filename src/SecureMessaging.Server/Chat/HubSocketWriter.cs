@@ -9,7 +9,8 @@ namespace SecureMessaging.Server.Chat;
 /// Each is one frame; what gathers while a write is on its way, or while a <see cref="WriteBatch"/> is open, leaves together.
 /// </summary>
 /// <param name="transport">The connection.</param>
-internal sealed class HubSocketWriter(HubTransport transport) : PipeWriter, IThreadPoolWorkItem
+/// <param name="failed">Called with what ended the writing.</param>
+internal sealed class HubSocketWriter(HubTransport transport, Action<Exception> failed) : PipeWriter, IThreadPoolWorkItem
 {
     /// <summary>Written before it is seen whether the client takes it.</summary>
     private const int MaxWriteBytes = 64 * 1024;
@@ -162,9 +163,10 @@ internal sealed class HubSocketWriter(HubTransport transport) : PipeWriter, IThr
                     Stall();
                 gone = (await flush).IsCompleted;
             }
-            catch (Exception)
+            catch (Exception exception)
             {
                 // Whatever it was, nothing can be written any more: the next tick closes the connection.
+                failed(exception);
                 Volatile.Write(ref isGivenUp, true);
                 gone = true;
             }

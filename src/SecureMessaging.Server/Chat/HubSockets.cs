@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.Features;
@@ -15,7 +16,7 @@ namespace SecureMessaging.Server.Chat;
 /// 3. What was read of the request is forgotten, the socket is opened, and SignalR takes over.
 /// </remarks>
 internal sealed partial class HubSockets(
-    HubConnectionHandler<ChatHub> hub, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<HubSockets> logger) : BackgroundService
+    HubConnectionHandler<ChatHub> hub, IHostApplicationLifetime lifetime, TimeProvider time, ServerMetrics metrics, ILogger<HubSockets> logger) : BackgroundService
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
     private static readonly ClaimsPrincipal Nobody = new();
@@ -38,7 +39,7 @@ internal sealed partial class HubSockets(
             return;
         var transport = await HubTransport.AcceptAsync(context);
         await ForgetAsync(context);
-        await RunAsync(new HubSocket(transport, admission.Caller, admission.Until, context.Abort));
+        await RunAsync(new HubSocket(transport, admission.Caller, admission.Until, context.Abort, WriteFailed));
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -78,6 +79,16 @@ internal sealed partial class HubSockets(
         }
     }
 
+    /// <summary>A client that is gone is usual; anything else is a fault of the server's, which its client sees as a reconnect.</summary>
+    private void WriteFailed(Exception exception)
+    {
+        metrics.HubFailed("write");
+        if (exception is IOException or OperationCanceledException or ObjectDisposedException or SocketException)
+            ClientGone(logger, exception.GetType().Name);
+        else
+            WritingFailed(logger, exception);
+    }
+
     private async Task RunAsync(HubSocket socket)
     {
         open.TryAdd(socket, true);
@@ -111,6 +122,12 @@ internal sealed partial class HubSockets(
 
     /// <summary>Who may come in, and till when that is proven.</summary>
     private sealed record Admission(Caller Caller, DateTimeOffset? Until);
+
+    [LoggerMessage(4411, LogLevel.Error, "Nothing more can be written to a connection of the hub")]
+    private static partial void WritingFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(4412, LogLevel.Debug, "A client of the hub is gone: {ExceptionType}")]
+    private static partial void ClientGone(ILogger logger, string exceptionType);
 
     [LoggerMessage(4410, LogLevel.Error, "A connection of the hub failed")]
     private static partial void ConnectionFailed(ILogger logger, Exception exception);

@@ -50,6 +50,9 @@ internal interface IEnvelopeAppend
     /// </summary>
     AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now);
 
+    /// <summary>Whether an envelope that failed alone with this exception fails every time, whatever is done about the server: its values were refused.</summary>
+    bool IsDefinite(Exception exception);
+
     /// <summary>Application messages are accepted for this many epochs before the current one (members may not have seen the newest commit yet).</summary>
     const int PastEpochs = 3;
 }

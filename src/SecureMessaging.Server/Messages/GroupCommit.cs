@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Data.Common;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
@@ -15,6 +16,8 @@ namespace SecureMessaging.Server.Messages;
 internal sealed partial class GroupCommit(
     IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, Action<SendGroup> release, ServerMetrics metrics, ILogger logger) : IDisposable
 {
+    private static readonly ErrorBody Poison = ApiException.Unstorable().ToBody();
+
     private readonly BlockingCollection<SendGroup> queue = [];
     private readonly OncePerMinute unavailable = new(time);
     private readonly WriteHandover delivery = new(static writes => ThreadPool.UnsafeQueueUserWorkItem(writes, preferLocal: false));
@@ -139,7 +142,10 @@ internal sealed partial class GroupCommit(
             queue.Count > 0 || left is not null ? delivery : null);
     }
 
-    /// <summary>Finds the one envelope that sank its batch. After a failure that may be repeated, the rest of the group fails too, or it would overtake.</summary>
+    /// <summary>
+    /// Finds the one envelope that sank its batch. One that can never be stored is refused for good, and the rest goes on. After a failure that may be repeated,
+    /// the rest of the group fails too, or it would overtake.
+    /// </summary>
     private void WriteOneByOne(SendGroup group)
     {
         var results = new SendResult[group.Envelopes.Length];
@@ -164,11 +170,13 @@ internal sealed partial class GroupCommit(
             }
             catch (Exception exception)
             {
-                var body = ApiException.Describe(exception);
+                var body = IsPoison(exception) ? Poison : ApiException.Describe(exception);
                 feed.Doubt(group.Envelopes[i].RoomId);
                 metrics.Sent(SendOutcome.Failed);
                 results[i] = new SendResult(null, body);
-                if (body.Code == ErrorCode.Internal)
+                if (body == Poison)
+                    EnvelopeIsPoison(logger, exception);
+                else if (body.Code == ErrorCode.Internal)
                     EnvelopeRefused(logger, exception);
                 if (body.Retryable)
                     stopped = body;
@@ -177,6 +185,29 @@ internal sealed partial class GroupCommit(
 
         group.Complete(results);
         Publish([.. tried], [.. outcomes]);
+    }
+
+    /// <summary>
+    /// The database has refused the values, or the code before it has failed while it deals with another envelope. What the database itself failed of, such as a
+    /// full disk, is no fault of the envelope: its sender repeats it.
+    /// </summary>
+    private bool IsPoison(Exception exception)
+    {
+        if (append.IsDefinite(exception))
+            return true;
+        if (exception is ApiException or DbException or IOException or OutOfMemoryException)
+            return false;
+        try
+        {
+            // To a room that there is not: nothing is stored.
+            append.Append([new Envelope(Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid(), new byte[OwnerProof.Length], [0], 0, null)], time.Now());
+            return true;
+        }
+        catch (Exception other)
+        {
+            EnvelopeRefused(logger, other);
+            return false;
+        }
     }
 
     private void Count(AppendOutcome[] outcomes)
@@ -234,6 +265,9 @@ internal sealed partial class GroupCommit(
 
     [LoggerMessage(3002, LogLevel.Error, "A send was refused")]
     private static partial void EnvelopeRefused(ILogger logger, Exception exception);
+
+    [LoggerMessage(3004, LogLevel.Error, "A send can never be stored and was refused for good")]
+    private static partial void EnvelopeIsPoison(ILogger logger, Exception exception);
 
     [LoggerMessage(3003, LogLevel.Error, "What was committed could not be handed on; it will be read")]
     private static partial void PublishFailed(ILogger logger, Exception exception);

@@ -8,7 +8,7 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Messages;
 
 /// <summary>Every send comes through here: validated, or refused as <see cref="ErrorCode.Overloaded"/>, and queued for the <see cref="GroupCommit"/>.</summary>
-internal sealed class LogWriter : BackgroundService
+internal sealed partial class LogWriter : BackgroundService
 {
     /// <summary>Nobody waits much longer than this for an outcome. Repeating is safe: the first attempt stays ahead in the queue.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4.5);
@@ -20,6 +20,7 @@ internal sealed class LogWriter : BackgroundService
     private readonly MessagesOptions options;
     private readonly RateLimits rates;
     private readonly ServerMetrics metrics;
+    private readonly ILogger logger;
     private readonly TimeProvider time;
     private readonly ITimer impatience;
     private long queuedBytes;
@@ -29,7 +30,7 @@ internal sealed class LogWriter : BackgroundService
         IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates,
         ServerMetrics metrics, ILogger<LogWriter> logger)
     {
-        (this.ownerProof, this.limits, this.options, this.rates, this.metrics, this.time) = (ownerProof, limits, options.Value, rates, metrics, time);
+        (this.ownerProof, this.limits, this.options, this.rates, this.metrics, this.logger, this.time) = (ownerProof, limits, options.Value, rates, metrics, logger, time);
         writer = new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger);
         impatience = time.CreateTimer(_ => GiveUp(), null, PatienceCheck, PatienceCheck);
     }
@@ -71,6 +72,12 @@ internal sealed class LogWriter : BackgroundService
             catch (ApiException exception)
             {
                 results[i] = new SendResult(null, exception.ToBody());
+            }
+            catch (Exception exception)
+            {
+                // Reading an envelope needs nothing but the envelope: it fails every time, and must not fail its batch.
+                EnvelopeUnreadable(logger, exception);
+                results[i] = new SendResult(null, ApiException.Unstorable().ToBody());
             }
         }
 
@@ -157,4 +164,7 @@ internal sealed class LogWriter : BackgroundService
                 ErrorCode.Unavailable, "The server is slow to answer; the outcome is unknown. Sends are safe to repeat.", Retryable: true, RetryAfterMs: 500));
         }
     }
+
+    [LoggerMessage(3005, LogLevel.Error, "A send cannot be read and was refused for good")]
+    private static partial void EnvelopeUnreadable(ILogger logger, Exception exception);
 }

@@ -99,6 +99,8 @@ internal sealed class PostgresEnvelopeAppend(Database database) : IEnvelopeAppen
     // Ticks.
     private long lookUntil;
 
+    public bool IsDefinite(Exception exception) => database.IsRefusalOfValues(exception);
+
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now)
     {
         // As exact as Postgres takes it, so that both sides come to the same expiry.

@@ -25,6 +25,8 @@ internal sealed class SqliteEnvelopeAppend(Database database) : IEnvelopeAppend,
 
     private Statements? statements;
 
+    public bool IsDefinite(Exception exception) => database.IsRefusalOfValues(exception);
+
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) =>
         database.WriteAsync(transaction => Task.FromResult(Append((SqliteTransaction)transaction, batch, now)), CancellationToken.None).GetAwaiter().GetResult();
 

@@ -22,6 +22,9 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
 
     public static ApiException Forbidden() => new(ErrorCode.Forbidden, "Your role does not allow this.");
 
+    /// <summary>Definite: a sender that repeated it for ever would hold up everything behind it.</summary>
+    public static ApiException Unstorable() => new(ErrorCode.Invalid, "The server can never store this send; repeating it changes nothing.");
+
     public static ApiException Invalid(string message) => new(ErrorCode.Invalid, message);
 
     public static ApiException TooLarge(string what, int limit) => new(ErrorCode.TooLarge, $"{what} may have {limit} bytes at most.");

@@ -99,6 +99,9 @@ internal abstract class Database(DbDataSource source, DatabaseTrouble? trouble) 
     /// <summary>Whether the exception says that a unique or primary key is taken.</summary>
     public abstract bool IsUniqueViolation(Exception exception);
 
+    /// <summary>Whether the database answered and refused the values themselves, so that the same statement with the same values fails every time.</summary>
+    public abstract bool IsRefusalOfValues(Exception exception);
+
     /// <summary>Takes a lock that one transaction of all nodes can hold at a time, or returns false at once. It ends with the transaction.</summary>
     public abstract Task<bool> TryLockAsync(DbTransaction transaction, long key, CancellationToken cancellationToken);
 

@@ -32,6 +32,9 @@ internal sealed class PostgresDatabase(string connectionString, PostgresOptions?
 
     public override bool IsUniqueViolation(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
 
+    // Class 22: the values; 23502 and 23514: what a row must be. A key that is taken says more about other rows than about this one.
+    public override bool IsRefusalOfValues(Exception exception) => exception is PostgresException { SqlState: ['2', '2', ..] or PostgresErrorCodes.NotNullViolation or PostgresErrorCodes.CheckViolation };
+
     protected override bool IsOutage(Exception exception) => exception is TimeoutException
         || exception is OperationCanceledException
         || exception is NpgsqlException { IsTransient: true }

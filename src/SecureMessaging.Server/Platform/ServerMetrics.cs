@@ -18,6 +18,7 @@ internal sealed class ServerMetrics
     private readonly Histogram<double> append;
     private readonly Counter<long> gaps;
     private readonly Counter<long> resyncs;
+    private readonly Counter<long> hubFailures;
     private readonly UpDownCounter<long> connections;
     private readonly Counter<long> purged;
     private readonly Counter<long> commits;
@@ -36,6 +37,8 @@ internal sealed class ServerMetrics
         meter.CreateObservableCounter("securemessaging.tail.deliveries", () => Interlocked.Read(ref deliveries), "{entry}", "Entries written to connections.");
         gaps = meter.CreateCounter<long>("securemessaging.tail.gaps", "{gap}", "Gaps that a tail filled from the database.");
         resyncs = meter.CreateCounter<long>("securemessaging.tail.resyncs", "{resync}", "Connections that were too slow and were told to read the log.");
+        hubFailures = meter.CreateCounter<long>(
+            "securemessaging.hub.failures", "{connection}", "Hub connections that were cut off because something could not be written to them, by kind: write, message.");
         connections = meter.CreateUpDownCounter<long>("securemessaging.connections", "{connection}", "Open connections that entries are pushed to: hub connections and GraphQL sockets.");
         purged = meter.CreateCounter<long>(
             "securemessaging.retention.purged", "{row}", "Rows that retention removed or emptied, by kind: session, token, expired, cut, keyPackage, welcome, device.");
@@ -66,6 +69,8 @@ internal sealed class ServerMetrics
     public void GapFilled() => gaps.Add(1);
 
     public void Resynced() => resyncs.Add(1);
+
+    public void HubFailed(string kind) => hubFailures.Add(1, new KeyValuePair<string, object?>("kind", kind));
 
     public void ConnectionOpened() => connections.Add(1);
 

@@ -31,6 +31,10 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
 
     public override bool IsUniqueViolation(Exception exception) => exception is SqliteException { SqliteExtendedErrorCode: 2067 or 1555 };
 
+    // 18 too big, 20 mismatch, 25 out of range, 275 check, 1299 not null, 1811 trigger. A key that is taken says more about other rows than about this one.
+    public override bool IsRefusalOfValues(Exception exception) =>
+        exception is SqliteException { SqliteErrorCode: 18 or 20 or 25 } or SqliteException { SqliteExtendedErrorCode: 275 or 1299 or 1811 };
+
     // 5 busy, 6 locked, 10 I/O error, 13 disk full, 14 cannot open.
     protected override bool IsOutage(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 or 10 or DiskFull or 14 };
 

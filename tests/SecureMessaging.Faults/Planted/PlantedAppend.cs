@@ -22,6 +22,8 @@ internal sealed class PlantedAppend(Database database, CommitFeed feed, string b
     private Task behind = Task.CompletedTask;
     private int batches;
 
+    public bool IsDefinite(Exception exception) => database.IsRefusalOfValues(exception);
+
     public AppendOutcome[] Append(IReadOnlyList<Envelope> batch, DateTime now) => AppendAsync(batch, now, CancellationToken.None).GetAwaiter().GetResult();
 
     private async Task<AppendOutcome[]> AppendAsync(IReadOnlyList<Envelope> batch, DateTime now, CancellationToken cancellationToken)
