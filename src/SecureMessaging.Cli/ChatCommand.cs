@@ -23,7 +23,7 @@ internal static class ChatCommand
             await using var client = await profile.OpenAsync(cancellationToken);
             var room = await RoomCommands.FindAsync(profile, client, parsed.GetValue(roomName)!, cancellationToken);
             if (!profile.Cipher.Knows(room.Id))
-                throw new CliException("This machine does not have the room's key. Run 'secmsg join INVITE' first.");
+                throw new CliException("This machine does not have the room's key. Run 'secmsg join' first.");
             var members = await client.Rooms.MembersAsync(room.Id, cancellationToken);
             using var screen = new ChatScreen(RoomCommands.NameOf(profile, room));
             var chat = new Chat(client, room, screen, members.ToDictionary(member => member.UserId, member => member.Username));
@@ -36,6 +36,7 @@ internal static class ChatCommand
     {
         private Dictionary<Guid, string> _names = names;
         private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly List<int> _refused = [];
         private long _lastShown;
         private int _pending;
 
@@ -53,6 +54,11 @@ internal static class ChatCommand
                 ConnectionState.SignedOut => "signed out",
                 _ => "",
             });
+            client.Warning += warning =>
+            {
+                if (warning.Kind is ClientWarningKind.Store or ClientWarningKind.Stopped)
+                    Console.Error.WriteLine($"({SafeText.Neutralise(warning.Message)})");
+            };
             client.Connect();
             var sends = new List<Task<long>>();
             var show = ShowAsync(stop.Token);
@@ -63,6 +69,8 @@ internal static class ChatCommand
                 {
                     await read;
                     await FinishAsync(sends, show, stop.Token);
+                    if (_refused.Count > 0 && endWithInput)
+                        throw new CliException($"Not sent: line {string.Join(", ", _refused.Order())} of the input.");
                     if (!endWithInput)
                         await Task.WhenAny(show, _over.Task);
                 }
@@ -78,20 +86,28 @@ internal static class ChatCommand
         /// <summary>Sends every line at once; the order of the lines is the order in the room.</summary>
         private async Task ReadAsync(List<Task<long>> sends, CancellationToken cancellationToken)
         {
-            while (await screen.ReadLineAsync(cancellationToken) is { } line)
+            for (var number = 1; await screen.ReadLineAsync(cancellationToken) is { } line; number++)
             {
                 if (line.Length == 0)
                     continue;
                 var bytes = Encoding.UTF8.GetBytes(line);
                 if (bytes.Length > SharedKeyCipher.MaxContentBytes)
-                    screen.Note($"A message has {SharedKeyCipher.MaxContentBytes} bytes at most; this one was not sent.");
+                    Refuse(number, line, $"a message has {SharedKeyCipher.MaxContentBytes} bytes at most.");
                 else
-                    sends.Add(await SendAsync(bytes, cancellationToken));
+                    sends.Add(await SendAsync(number, line, bytes, cancellationToken));
             }
         }
 
+        /// <summary>Names the line that was not sent.</summary>
+        private void Refuse(int number, string line, string why)
+        {
+            lock (_refused)
+                _refused.Add(number);
+            screen.Note($"Line {number} was not sent (\"{SafeText.Neutralise(line.Length > 40 ? line[..40] + "…" : line)}\"): {SafeText.Neutralise(why)}");
+        }
+
         /// <summary>Queues a message, waiting while the outbox is full.</summary>
-        private async Task<Task<long>> SendAsync(byte[] content, CancellationToken cancellationToken)
+        private async Task<Task<long>> SendAsync(int number, string line, byte[] content, CancellationToken cancellationToken)
         {
             while (true)
             {
@@ -99,7 +115,7 @@ internal static class ChatCommand
                 {
                     var sent = client.SendAsync(room.Id, content, cancellationToken: cancellationToken);
                     screen.Pending(Interlocked.Increment(ref _pending));
-                    return AckAsync(sent);
+                    return AckAsync(number, line, sent);
                 }
                 catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.Overloaded)
                 {
@@ -108,7 +124,7 @@ internal static class ChatCommand
             }
         }
 
-        private async Task<long> AckAsync(Task<SendReceipt> sent)
+        private async Task<long> AckAsync(int number, string line, Task<SendReceipt> sent)
         {
             try
             {
@@ -116,8 +132,8 @@ internal static class ChatCommand
             }
             catch (SecureMessagingException e)
             {
-                screen.Note($"Not sent: {SafeText.Neutralise(e.Message)}");
-                throw;
+                Refuse(number, line, e.Message);
+                return 0;
             }
             finally
             {
@@ -183,9 +199,10 @@ internal static class ChatCommand
             {
                 _names = (await client.Rooms.MembersAsync(room.Id, cancellationToken)).ToDictionary(member => member.UserId, member => member.Username);
             }
-            catch (SecureMessagingException)
+            catch (SecureMessagingException e)
             {
                 // A newcomer stays "someone" until the next time; the chat goes on.
+                Console.Error.WriteLine($"(the members cannot be read: {SafeText.Neutralise(e.Message)})");
             }
         }
 

@@ -23,16 +23,23 @@ internal sealed class Profile
         Recursive = true,
     };
 
+    public static readonly Option<bool> HttpOption = new("--allow-unencrypted-http")
+    {
+        Description = "Let http:// lead to another machine, in sight of everyone on the way. Remembered with the server.",
+        Recursive = true,
+    };
+
     private const string DefaultServer = "http://127.0.0.1:5080";
     private readonly string _folder;
     private readonly string? _server;
+    private readonly bool _allowHttp;
     private readonly Dictionary<Guid, string> _keys = [];
 
-    private Profile(string name, string? server)
+    private Profile(string name, string? server, bool allowHttp)
     {
         if (name.Length is 0 or > 64 || name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_')))
             throw new CliException("A profile's name is made of letters, digits, '-' and '_'.");
-        _server = server;
+        (_server, _allowHttp) = (server, allowHttp);
         Command = name == "default" ? "secmsg" : $"secmsg --profile {name}";
         var data = Environment.GetEnvironmentVariable("XDG_DATA_HOME") is { Length: > 0 } home
             ? home
@@ -58,26 +65,33 @@ internal sealed class Profile
     {
         get
         {
-            var address = _server ?? (File.Exists(ServerPath) ? File.ReadAllText(ServerPath).Trim() : DefaultServer);
+            var address = _server ?? (Remembered is [var known, ..] ? known : DefaultServer);
             return Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && !string.IsNullOrEmpty(uri.Host)
                 ? uri
                 : throw new CliException("The server's address starts with http:// or https://.");
         }
     }
 
-    public ClientOptions Options => new() { StorePath = Path.Combine(_folder, "client.db"), Cipher = Cipher };
+    public ClientOptions Options => AllowsHttp || Server.Scheme != "http" || Server.IsLoopback
+        ? new() { StorePath = Path.Combine(_folder, "client.db"), Cipher = Cipher, AllowUnencryptedHttp = AllowsHttp }
+        : throw new CliException($"http:// to another machine shows your password to everyone on the way. Use https://, or add {HttpOption.Name}.");
+
+    private bool AllowsHttp => _allowHttp || (_server is null && Remembered.Contains(HttpOption.Name));
+
+    /// <summary>The address, and whether unencrypted http was allowed for it.</summary>
+    private string[] Remembered => File.Exists(ServerPath) ? File.ReadAllText(ServerPath).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : [];
 
     private string KeysPath => Path.Combine(_folder, "keys.json");
 
     private string ServerPath => Path.Combine(_folder, "server");
 
-    public static Profile Of(ParseResult command) => new(command.GetValue(NameOption)!, command.GetValue(ServerOption));
+    public static Profile Of(ParseResult command) => new(command.GetValue(NameOption)!, command.GetValue(ServerOption), command.GetValue(HttpOption));
 
     public async Task<SecureMessagingClient> OpenAsync(CancellationToken cancellationToken) =>
         await SecureMessagingClient.ResumeAsync(Server, Options, cancellationToken)
         ?? throw new CliException("Nobody is signed in here. Run 'secmsg sign-up' or 'secmsg sign-in' first.");
 
-    public void RememberServer() => Write(ServerPath, Server.ToString());
+    public void RememberServer() => Write(ServerPath, AllowsHttp ? $"{Server}\n{HttpOption.Name}" : Server.ToString());
 
     /// <summary>How a command for this profile begins.</summary>
     public string Command { get; }

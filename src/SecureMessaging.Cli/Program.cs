@@ -6,14 +6,15 @@ using SecureMessaging.Client;
 
 var root = new RootCommand("secmsg: end-to-end encrypted rooms in a terminal.")
 {
-    Profile.NameOption, Profile.ServerOption,
+    Profile.NameOption, Profile.ServerOption, Profile.HttpOption,
     AccountCommands.SignUp(), AccountCommands.SignIn(), AccountCommands.SignOut(), AccountCommands.Sessions(),
     RoomCommands.List(), RoomCommands.Create(), RoomCommands.Invite(), RoomCommands.Join(), RoomCommands.Add(), ChatCommand.Create(),
     LogsCommand.Create(),
 };
+using var output = new OutputPipe();
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, output.Closed);
 }
 catch (SecureMessagingException e)
 {
@@ -25,7 +26,8 @@ catch (CliException e)
 }
 catch (OperationCanceledException)
 {
-    return 130;
+    // A reader that has seen enough, such as head, is no failure.
+    return output.Closed.IsCancellationRequested ? 0 : 130;
 }
 catch (JsonException)
 {

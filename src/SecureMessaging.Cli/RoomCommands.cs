@@ -64,7 +64,7 @@ internal static class RoomCommands
             var profile = Profile.Of(parsed);
             await using var client = await profile.OpenAsync(cancellationToken);
             var room = await FindAsync(profile, client, parsed.GetValue(roomName)!, cancellationToken);
-            var key = profile.KeyOf(room.Id) ?? throw new CliException("This machine does not have the room's key. Run 'secmsg join INVITE' first.");
+            var key = profile.KeyOf(room.Id) ?? throw new CliException("This machine does not have the room's key. Run 'secmsg join' first.");
             Console.WriteLine(new Invite(room.Id, key).ToText());
         });
         return command;
@@ -72,13 +72,18 @@ internal static class RoomCommands
 
     public static Command Join()
     {
-        var text = new Argument<string>("invite") { Description = "What 'secmsg create' printed." };
-        var command = new Command("join", "Keep the key of a room that you were invited to.") { text };
+        var text = new Argument<string[]>("invite") { Arity = ArgumentArity.ZeroOrMore, Hidden = true };
+        var command = new Command("join", "Keep the key of a room that you were invited to. Asks for the invite, or reads it from standard input.") { text };
         command.SetAction(async (parsed, cancellationToken) =>
         {
+            if (parsed.GetValue(text) is { Length: > 0 })
+            {
+                throw new CliException(
+                    "An invite holds the room's key. On a command line others on this machine see it and the shell keeps it. Run 'secmsg join' and paste it, or pipe it in.");
+            }
             var profile = Profile.Of(parsed);
             await using var client = await profile.OpenAsync(cancellationToken);
-            var invite = Cli.Invite.Parse(parsed.GetValue(text)!);
+            var invite = Cli.Invite.Parse(await AskInviteAsync(cancellationToken));
             profile.RememberKey(invite.RoomId, invite.Key);
             var rooms = await client.Rooms.ListAsync(cancellationToken);
             if (rooms.FirstOrDefault(room => room.Id == invite.RoomId) is { } joined)
@@ -87,6 +92,18 @@ internal static class RoomCommands
                 Console.WriteLine($"The key is kept. Now ask an owner or admin to run: secmsg add {invite.RoomId.ToString("D")[..8]} {client.Username}");
         });
         return command;
+    }
+
+    private static async Task<string> AskInviteAsync(CancellationToken cancellationToken)
+    {
+        if (!Console.IsInputRedirected)
+            return await new TextPrompt<string>("Invite:").Secret(null).ShowAsync(AnsiConsole.Console, cancellationToken);
+        while (await Console.In.ReadLineAsync(cancellationToken) is { } line)
+        {
+            if (!string.IsNullOrWhiteSpace(line))
+                return line;
+        }
+        throw new CliException("There is no invite on standard input.");
     }
 
     public static Command Add()

@@ -23,7 +23,8 @@ public sealed class AdminApi
         _rest.SendAsync(HttpMethod.Post, $"v1/admin/users/{Uri.EscapeDataString(username)}/enable", null, cancellationToken);
 
     /// <summary>
-    /// The logs of all nodes as they are written, without an end. Reconnects by itself; what is logged while there is no connection is not seen here.
+    /// The logs of all nodes as they are written, without an end. Reconnects by itself; where lines are missing
+    /// stands a line with the event <c>LinesMissed</c> (the connection was away) or <c>LinesDropped</c> (the reader was too slow).
     /// </summary>
     /// <param name="filter">Which lines; the server sends no others.</param>
     /// <param name="connected">Told when the connection is there and when it is lost. Return soon.</param>

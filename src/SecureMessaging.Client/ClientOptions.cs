@@ -17,6 +17,12 @@ public sealed record ClientOptions
     /// <summary>Whether the hub speaks JSON in place of MessagePack.</summary>
     public bool UseJson { get; init; }
 
+    /// <summary>
+    /// Whether <c>http://</c> may lead to another machine. Then everyone on the way reads the password and the tokens, and can act as the user. Without it the
+    /// only addresses are <c>https://</c> and those of this machine.
+    /// </summary>
+    public bool AllowUnencryptedHttp { get; init; }
+
     /// <summary>Most events that wait for the application in memory. When they are full the SDK stops reading, and the server keeps the rest.</summary>
     public int EventBuffer { get; init; } = 1000;
 

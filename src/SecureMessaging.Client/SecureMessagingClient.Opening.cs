@@ -32,8 +32,8 @@ public sealed partial class SecureMessagingClient
     /// <exception cref="IOException">The store cannot be used; the sentence names the file.</exception>
     public static Task<SecureMessagingClient?> ResumeAsync(Uri server, ClientOptions options, CancellationToken cancellationToken = default)
     {
-        server = Normalize(server);
         ArgumentNullException.ThrowIfNull(options);
+        server = Normalize(server, options);
         cancellationToken.ThrowIfCancellationRequested();
         var store = new ClientStore(options.StorePath);
         try
@@ -81,8 +81,8 @@ public sealed partial class SecureMessagingClient
     private static async Task<SecureMessagingClient> OpenAsync(
         Uri server, string path, object request, bool mustBeNew, ClientOptions options, CancellationToken cancellationToken)
     {
-        server = Normalize(server);
         ArgumentNullException.ThrowIfNull(options);
+        server = Normalize(server, options);
         var store = new ClientStore(options.StorePath);
         var http = new Http(server, options);
         try
@@ -105,11 +105,16 @@ public sealed partial class SecureMessagingClient
         }
     }
 
-    private static Uri Normalize(Uri server)
+    private static Uri Normalize(Uri server, ClientOptions options)
     {
         ArgumentNullException.ThrowIfNull(server);
         if (!server.IsAbsoluteUri || server.Scheme is not ("http" or "https"))
             throw new ArgumentException("The server's address starts with http:// or https://.", nameof(server));
+        if (server.Scheme == "http" && !server.IsLoopback && !options.AllowUnencryptedHttp)
+        {
+            throw new ArgumentException(
+                "http:// to another machine shows password and messages' metadata to everyone on the way. Use https://, or allow it: AllowUnencryptedHttp.", nameof(server));
+        }
         return server.AbsolutePath.EndsWith('/') ? server : new UriBuilder(server) { Path = server.AbsolutePath + "/" }.Uri;
     }
 }

@@ -18,6 +18,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     private readonly HubLink _link;
     private readonly Inbox _inbox;
     private readonly Outbox _outbox;
+    private readonly Warnings _warnings = new();
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _running = new();
     private readonly Lock _gate = new();
@@ -30,15 +31,16 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     {
         (_store, _http, _options, Server) = (store, http, options, server);
         _logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("SecureMessaging.Client");
-        _session = new Session(stored, store, http, options, _logger);
-        _inbox = new Inbox(store, options, _logger);
-        _link = new HubLink(server, _session, http, _inbox, options, _logger);
-        _outbox = new Outbox(store, _link, options, _logger);
+        _session = new Session(stored, store, http, options, _warnings, _logger);
+        _inbox = new Inbox(store, options, _warnings, _logger);
+        _link = new HubLink(server, _session, http, _inbox, options, _warnings, _logger);
+        _outbox = new Outbox(store, _link, options, _warnings, _logger);
         var rest = new Rest(http, _session);
         Rooms = new RoomsApi(rest);
         Account = new AccountApi(rest, _session, store);
-        Admin = new AdminApi(rest, new LogFollower(server, _session, http, options));
+        Admin = new AdminApi(rest, new LogFollower(server, _session, http, options, _warnings));
 
+        _warnings.Raised += Warn;
         _session.Ended += OnSessionEnded;
         _link.Connected += () =>
         {
@@ -61,6 +63,12 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// Called from the send loop: return soon.
     /// </summary>
     public event Action<SendFailure>? SendFailed;
+
+    /// <summary>
+    /// Something failed, and the client copes: it tries again, or goes on without. Every failure that no caller is told of comes here. Called from a thread of
+    /// the SDK: return soon.
+    /// </summary>
+    public event Action<ClientWarning>? Warning;
 
     /// <summary>The server's address.</summary>
     public Uri Server { get; }
@@ -255,6 +263,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         catch (Exception e)
         {
             LoopFailed(_logger, e);
+            Warn(new(ClientWarningKind.Stopped, $"The client has stopped: {e.Message}", e));
             _outbox.GiveUp(e);
             _inbox.Close(e);
             SetState(ConnectionState.Disconnected);
@@ -278,6 +287,19 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         try
         {
             handlers();
+        }
+        catch (Exception e)
+        {
+            HandlerFailed(_logger, e);
+            Warn(new(ClientWarningKind.Handler, "An event handler of the application failed.", e));
+        }
+    }
+
+    private void Warn(ClientWarning warning)
+    {
+        try
+        {
+            Warning?.Invoke(warning);
         }
         catch (Exception e)
         {

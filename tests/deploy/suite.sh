@@ -161,7 +161,7 @@ pids+=($!)
 check 'watching the logs' eventually grep -q following "$work/logs.state"
 check 'sign up' bash -c "dotnet '$secmsg' --server $origin -p anna sign-up anna --email anna@example.org && dotnet '$secmsg' --server $origin -p ben sign-up ben --email ben@example.org"
 check 'create a room' bash -c "dotnet '$secmsg' --server $origin -p anna create lunch ben >'$work/invite'"
-check 'join it' bash -c "dotnet '$secmsg' --server $origin -p ben join \"\$(tail -n 1 '$work/invite')\""
+check 'join it' bash -c "tail -n 1 '$work/invite' | dotnet '$secmsg' --server $origin -p ben join"
 mkfifo "$work/quiet"
 sleep 300 >"$work/quiet" &
 pids+=($!)

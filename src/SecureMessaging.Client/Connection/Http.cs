@@ -13,7 +13,7 @@ internal sealed class Http : IDisposable
 
     public Http(Uri server, ClientOptions options)
     {
-        Handler = options.HttpHandler ?? new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(2), UseCookies = false };
+        Handler = options.HttpHandler ?? new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(2), UseCookies = false, AllowAutoRedirect = false };
         _client = new HttpClient(Handler, disposeHandler: options.HttpHandler is null) { BaseAddress = server, Timeout = options.CallTimeout };
     }
 
@@ -38,6 +38,16 @@ internal sealed class Http : IDisposable
         using var response = await SendAsync(method, path, body, accessToken, HttpCompletionOption.ResponseContentRead, cancellationToken);
     }
 
+    public static bool IsRedirect(HttpStatusCode status) => (int)status is >= 300 and < 400;
+
+    /// <summary>What was sent must go to the server that was named, and to no other. To be tried again: a portal of a network answers like that, too.</summary>
+    public static SecureMessagingException Redirected(Uri from, Uri? to, Exception? inner = null) => new(
+        new ErrorBody(
+            ErrorCode.Unavailable,
+            $"{from.GetLeftPart(UriPartial.Authority)} answers with a redirect{(to is null ? "" : $" to {(to.IsAbsoluteUri ? to.GetLeftPart(UriPartial.Authority) : to)}")}, which is not followed. Give the server's own address.",
+            Retryable: true),
+        inner);
+
     public void Dispose() => _client.Dispose();
 
     private async Task<HttpResponseMessage> SendAsync(
@@ -60,6 +70,14 @@ internal sealed class Http : IDisposable
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw SecureMessagingException.Unreachable(e);
+        }
+        var asked = new Uri(_client.BaseAddress!, path);
+        // A handler of the application's own may have followed a redirect already.
+        var answered = response.RequestMessage?.RequestUri ?? asked;
+        if (IsRedirect(response.StatusCode) || answered != asked)
+        {
+            using (response)
+                throw Redirected(asked, response.Headers.Location ?? (answered != asked ? answered : null));
         }
         if (response.IsSuccessStatusCode)
             return response;

@@ -25,7 +25,7 @@ internal interface IHubPushes
 /// The connection to the hub, for ever: the first connect and every one after it are retried with full jitter. Before the token expires, and when the node
 /// drains, the next connection is made while the old one still serves, so that the application sees no gap.
 /// </summary>
-internal sealed partial class HubLink(Uri server, Session session, Http http, IHubPushes pushes, ClientOptions options, ILogger logger)
+internal sealed partial class HubLink(Uri server, Session session, Http http, IHubPushes pushes, ClientOptions options, Warnings warnings, ILogger logger)
 {
     /// <summary>A connection that lasted this long was a good one: the next attempt starts again with a short wait.</summary>
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(5);
@@ -73,6 +73,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
                 catch (Exception e) when (!session.IsOver && !cancellationToken.IsCancellationRequested)
                 {
                     ConnectFailed(logger, e.GetType().Name);
+                    warnings.Raise(ClientWarningKind.Connection, $"Connecting failed: {e.Message}", e);
                 }
                 await backoff.DelayAsync(null, cancellationToken);
             }
@@ -239,8 +240,10 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         hub.On<Guid>(nameof(IChatClient.Resync), pushes.OnResync);
         hub.On<int>(nameof(IChatClient.Draining), connection.Drain);
         hub.On<SessionEndReason>(nameof(IChatClient.SessionEnded), _ => session.End());
-        hub.Closed += _ =>
+        hub.Closed += e =>
         {
+            if (e is not null)
+                warnings.Raise(ClientWarningKind.Connection, $"The connection was lost: {e.Message}", e);
             connection.MarkClosed();
             return Task.CompletedTask;
         };
@@ -280,11 +283,14 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
             await socket.ConnectAsync(uri, invoker, cancellationToken);
             return socket;
         }
-        catch
+        catch (Exception e)
         {
-            if (socket.HttpStatusCode == HttpStatusCode.Unauthorized)
-                _rejectedToken = token;
+            var status = socket.HttpStatusCode;
             socket.Dispose();
+            if (status == HttpStatusCode.Unauthorized)
+                _rejectedToken = token;
+            if (Http.IsRedirect(status))
+                throw Http.Redirected(uri, null, e);
             throw;
         }
     }

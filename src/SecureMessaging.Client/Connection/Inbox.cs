@@ -16,6 +16,7 @@ internal sealed partial class Inbox : IHubPushes
 {
     private readonly ClientStore _store;
     private readonly ClientOptions _options;
+    private readonly Warnings _warnings;
     private readonly ILogger _logger;
     private readonly Channel<Arrival> _queue;
     private readonly Wakeup _work;
@@ -24,9 +25,9 @@ internal sealed partial class Inbox : IHubPushes
     private readonly Queue<Guid> _dirty = [];
     private bool _headsDue;
 
-    public Inbox(ClientStore store, ClientOptions options, ILogger logger)
+    public Inbox(ClientStore store, ClientOptions options, Warnings warnings, ILogger logger)
     {
-        (_store, _options, _logger) = (store, options, logger);
+        (_store, _options, _warnings, _logger) = (store, options, warnings, logger);
         _queue = Channel.CreateBounded<Arrival>(new BoundedChannelOptions(options.EventBuffer) { SingleReader = true });
         _work = new(options.TimeProvider);
         foreach (var cursor in store.ReadCursors())
@@ -59,6 +60,7 @@ internal sealed partial class Inbox : IHubPushes
         catch (IOException e)
         {
             StoreFailed(_logger, e.Message);
+            _warnings.Raise(ClientWarningKind.Store, $"A cursor cannot be written: {e.Message}", e, arrival.RoomId);
         }
     }
 
@@ -148,11 +150,13 @@ internal sealed partial class Inbox : IHubPushes
             catch (SecureMessagingException e)
             {
                 ReadingFailed(_logger, e.ErrorCode);
+                _warnings.Raise(ClientWarningKind.Reading, $"A log cannot be read yet: {e.Message}", e);
                 await backoff.DelayAsync(e.RetryAfter, cancellationToken);
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 ReadingBroke(_logger, e);
+                _warnings.Raise(ClientWarningKind.Reading, $"Reading broke off; it is tried again: {e.Message}", e);
                 await backoff.DelayAsync(null, cancellationToken);
             }
         }
@@ -231,8 +235,11 @@ internal sealed partial class Inbox : IHubPushes
             await SkipToAsync(roomId, room, page.FirstSeq, cancellationToken);
             foreach (var entry in page.Entries)
             {
-                if (!await PutAsync(roomId, room, entry, cancellationToken))
-                    return;
+                if (await PutAsync(roomId, room, entry, cancellationToken))
+                    continue;
+                if (!room.Ended && !cancellationToken.IsCancellationRequested)
+                    _warnings.Raise(ClientWarningKind.Reading, $"The server's page leaves out entries before {entry.Seq}; it is read again.", roomId: roomId);
+                return;
             }
             if (page.Entries.Length == 0 || page.Entries[^1].Seq >= page.HeadSeq)
                 return;

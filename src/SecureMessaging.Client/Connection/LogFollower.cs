@@ -10,7 +10,7 @@ using SecureMessaging.Protocol;
 namespace SecureMessaging.Client;
 
 /// <summary>The connection to the hub of the administrators, made again whenever it breaks. Its queue is bounded: a slow reader misses the oldest lines.</summary>
-internal sealed class LogFollower(Uri server, Session session, Http http, ClientOptions options)
+internal sealed class LogFollower(Uri server, Session session, Http http, ClientOptions options, Warnings warnings)
 {
     private const int Capacity = 10_000;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -21,10 +21,13 @@ internal sealed class LogFollower(Uri server, Session session, Http http, Client
     {
         var backoff = new Backoff(options);
         string? rejected = null;
+        DateTimeOffset? lostAt = null;
         while (true)
         {
             var token = await session.AccessTokenAsync(rejected, cancellationToken);
-            var lines = Channel.CreateBounded<LogLine>(new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.DropOldest });
+            var dropped = 0;
+            var lines = Channel.CreateBounded<LogLine>(
+                new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.DropOldest }, _ => Interlocked.Increment(ref dropped));
             var refusal = new Refusal();
             await using var hub = Build(token, refusal);
             hub.On<LogLine[]>(nameof(IAdminClient.Logged), received =>
@@ -45,13 +48,24 @@ internal sealed class LogFollower(Uri server, Session session, Http http, Client
             {
                 backoff.Reset();
                 connected(true);
+                if (lostAt is { } since)
+                    yield return Mark("LinesMissed", $"The connection was away since {since.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC; lines of that time are missing");
                 await foreach (var line in lines.Reader.ReadAllAsync(cancellationToken))
+                {
+                    if (Interlocked.Exchange(ref dropped, 0) is > 0 and var count)
+                        yield return Mark("LinesDropped", $"{count} lines were dropped, because they were not read in time");
                     yield return line;
+                }
+                lostAt = options.TimeProvider.GetUtcNow();
                 connected(false);
             }
             await backoff.DelayAsync(null, cancellationToken);
         }
     }
+
+    /// <summary>A line of the SDK's own where others are missing.</summary>
+    private LogLine Mark(string eventName, string message) => new(
+        "", options.TimeProvider.GetUtcNow().UtcDateTime, LogSeverity.Warning, 0, eventName, "SecureMessaging.Client", message, []);
 
     private async Task<bool> TryStartAsync(HubConnection hub, LogFilter filter, CancellationToken cancellationToken)
     {
@@ -68,8 +82,9 @@ internal sealed class LogFollower(Uri server, Session session, Http http, Client
         {
             throw SecureMessagingException.FromHub(e);
         }
-        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
+            warnings.Raise(ClientWarningKind.Connection, $"Connecting to the logs failed: {e.Message}", e);
             return false;
         }
     }

@@ -13,7 +13,7 @@ namespace SecureMessaging.Client;
 /// an item that failed and may be repeated, every later one of the same room failed so too. So that item and all after it stay, and are sent again in their order (what was
 /// stored for another room is answered as a duplicate); with a server that stored a later one of the same room all the same, the two would have changed places for good.
 /// </remarks>
-internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOptions options, ILogger logger)
+internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOptions options, Warnings warnings, ILogger logger)
 {
     private readonly ConcurrentDictionary<string, TaskCompletionSource<SendReceipt>> _waiters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (Backoff Backoff, DateTimeOffset Until)> _resting = new(StringComparer.Ordinal);
@@ -81,12 +81,14 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
             }
             catch (SecureMessagingException e)
             {
+                warnings.Raise(ClientWarningKind.Sending, $"Sending is tried again: {e.Message}", e);
                 wait = e.RetryAfter;
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 // The disk is full, say. What was acked and could not be removed is sent again and acked again.
                 SendingBroke(logger, e);
+                warnings.Raise(ClientWarningKind.Sending, $"Sending broke off; it is tried again: {e.Message}", e);
                 wait = null;
             }
             await backoff.DelayAsync(wait, cancellationToken);
@@ -140,9 +142,9 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
             results = await link.InvokeAsync<SendResult[]>(
                 nameof(IChatHub.SendBatch), [batch.Select(ToRequest).ToArray()], all => Fits(batch, all), cancellationToken);
         }
-        catch (SecureMessagingException e) when (IsDefinite(e.Error))
+        catch (SecureMessagingException e) when (IsDefinite(e.Error) || e.ErrorCode == ErrorCode.Internal)
         {
-            // The batch as a whole was refused: find out which send is to blame.
+            // The batch as a whole was refused, or made the server fail: find out which send is to blame. One that the server fails of holds up its own room alone.
             if (batch.Count > 1)
             {
                 _alone = batch.Count;
@@ -172,6 +174,7 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
     {
         var backoff = _resting.TryGetValue(roomId, out var earlier) ? earlier.Backoff : new Backoff(options);
         TimeSpan? asked = error?.RetryAfterMs is { } delay ? TimeSpan.FromMilliseconds(delay) : null;
+        warnings.Raise(ClientWarningKind.Sending, $"The room's messages wait: {error?.Message ?? "the server's answer is incomplete"}", roomId: Guid.Parse(roomId));
         _resting[roomId] = (backoff, options.TimeProvider.GetUtcNow() + backoff.Next(asked));
         return error?.Code is ErrorCode.Overloaded or ErrorCode.RateLimited or ErrorCode.Unavailable ? asked ?? TimeSpan.Zero : null;
     }

@@ -6,22 +6,26 @@ namespace SecureMessaging.Client;
 /// <summary>
 /// The session's tokens. Renews the access token before it expires, once for all callers and all processes on the same store, for as long as it takes:
 /// only the server's definite no ends the session. A new refresh token is on disk before anyone uses what came with it; should the process die in between,
-/// the server still takes the old one for a few seconds.
+/// the server takes the old one until a newer one has been used.
 /// </summary>
 internal sealed partial class Session : IDisposable
 {
+    /// <summary>Another process renews for a moment; longer than these is worth a warning.</summary>
+    private const int AttemptsBeforeWarning = 5;
+
     private readonly ClientStore _store;
     private readonly Http _http;
     private readonly ClientOptions _options;
+    private readonly Warnings _warnings;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _closing = new();
     private readonly Lock _gate = new();
     private StoredSession _current;
     private Task<string>? _renewal;
 
-    public Session(StoredSession current, ClientStore store, Http http, ClientOptions options, ILogger logger)
+    public Session(StoredSession current, ClientStore store, Http http, ClientOptions options, Warnings warnings, ILogger logger)
     {
-        (_current, _store, _http, _options, _logger) = (current, store, http, options, logger);
+        (_current, _store, _http, _options, _warnings, _logger) = (current, store, http, options, warnings, logger);
         UserId = Guid.Parse(current.UserId);
         SessionId = Guid.Parse(current.SessionId);
     }
@@ -111,6 +115,7 @@ internal sealed partial class Session : IDisposable
         catch (IOException e)
         {
             NotPersisted(_logger, e.Message);
+            _warnings.Raise(ClientWarningKind.Store, $"The session could not be stored: {e.Message}", e);
         }
         finally
         {
@@ -142,12 +147,14 @@ internal sealed partial class Session : IDisposable
     private async Task<string> RenewAsync(string? rejected)
     {
         var backoff = new Backoff(_options);
-        while (true)
+        for (var attempt = 1; ; attempt++)
         {
             TimeSpan? wait = null;
             try
             {
                 using var alone = _store.TryLockRenewal();
+                if (alone is null && attempt % AttemptsBeforeWarning == 0)
+                    _warnings.Raise(ClientWarningKind.Renewal, "The lock file beside the store cannot be taken: another process holds it, or it cannot be opened.");
                 if (alone is not null && await TryRenewAsync(rejected) is { } token)
                     return token;
             }
@@ -160,12 +167,14 @@ internal sealed partial class Session : IDisposable
             catch (SecureMessagingException e)
             {
                 RenewalFailed(_logger, e.ErrorCode);
+                _warnings.Raise(ClientWarningKind.Renewal, $"The access token could not be renewed yet: {e.Message}", e);
                 wait = e.RetryAfter;
             }
             catch (Exception e)
             {
                 // The store cannot be read for the moment, say. Whatever it is, it is no word of the server's.
                 RenewalBroke(_logger, e.GetType().Name, e.Message);
+                _warnings.Raise(ClientWarningKind.Renewal, $"The access token could not be renewed yet: {e.Message}", e);
             }
             await backoff.DelayAsync(wait, _closing.Token);
         }
@@ -206,6 +215,7 @@ internal sealed partial class Session : IDisposable
         catch (IOException e)
         {
             NotPersisted(_logger, e.Message);
+            _warnings.Raise(ClientWarningKind.Store, $"The session could not be stored: {e.Message}", e);
         }
     }
 

@@ -26,6 +26,11 @@ public sealed class LogsCommandTests(SqliteServer shared)
             for (var round = 0; round < 2; round++)
             {
                 Assert.Equal("(following)", await process.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)));
+                if (round > 0)
+                {
+                    var gap = JsonSerializer.Deserialize<LogLine>((await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)))!, Wire.Json)!;
+                    Assert.Equal(("LinesMissed", LogSeverity.Warning), (gap.EventName, gap.Severity));
+                }
                 using var enabled = await admin.Http.PostAsync($"/v1/admin/users/{user.Username}/enable", null);
                 var text = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30));
                 var line = JsonSerializer.Deserialize<LogLine>(text!, Wire.Json)!;
