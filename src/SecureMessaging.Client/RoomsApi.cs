@@ -23,17 +23,18 @@ public sealed class RoomsApi
 
     /// <summary>Sets a room's name and default time to live, as they shall be. Takes an admin.</summary>
     public Task UpdateAsync(Guid roomId, RoomSettings settings, CancellationToken cancellationToken = default) =>
-        _rest.SendAsync(HttpMethod.Patch, $"v1/rooms/{roomId}", settings, cancellationToken);
+        ChangeAsync(roomId, new ChangeRoomRequest { Name = settings.Name, TimeToLiveSeconds = settings.TimeToLiveSeconds }, cancellationToken);
 
     /// <summary>Renames a room and keeps its time to live. Takes an admin.</summary>
     /// <param name="roomId">The room.</param>
     /// <param name="name">Opaque to the server: seal it, for instance by <see cref="SharedKeyCipher.SealName"/>.</param>
     /// <param name="cancellationToken">Ends the call.</param>
-    public async Task RenameAsync(Guid roomId, byte[]? name, CancellationToken cancellationToken = default)
-    {
-        var room = await GetAsync(roomId, cancellationToken);
-        await UpdateAsync(roomId, new RoomSettings(name, room.TimeToLiveSeconds), cancellationToken);
-    }
+    public Task RenameAsync(Guid roomId, byte[]? name, CancellationToken cancellationToken = default) =>
+        ChangeAsync(roomId, new ChangeRoomRequest { Name = name }, cancellationToken);
+
+    /// <summary>Changes what the request sets and leaves everything else as it is. Takes an admin.</summary>
+    public Task ChangeAsync(Guid roomId, ChangeRoomRequest request, CancellationToken cancellationToken = default) =>
+        _rest.SendAsync(HttpMethod.Patch, $"v1/rooms/{roomId}", request, cancellationToken);
 
     /// <summary>Deletes a room for everyone. Takes an owner.</summary>
     public Task DeleteAsync(Guid roomId, CancellationToken cancellationToken = default) =>

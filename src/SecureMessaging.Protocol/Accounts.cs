@@ -57,10 +57,10 @@ public sealed record Profile(Guid Id, string Username, string Email, DateTime Cr
     private bool PrintMembers(System.Text.StringBuilder builder) => Redaction.Print(builder, nameof(Email));
 }
 
-/// <summary><c>PATCH /v1/me</c>. One can sign in with the address, so it takes the password to change it.</summary>
-/// <param name="Email">The new address.</param>
-/// <param name="Password">The password in force.</param>
-public sealed record UpdateProfileRequest(string Email, string Password)
+/// <summary><c>PATCH /v1/me</c> (RFC 7396): what is absent stays as it is. One can sign in with the address, so it takes the password to change it.</summary>
+/// <param name="Email">The new address. Never null: an account has one.</param>
+/// <param name="Password">The password in force; needed when the address changes.</param>
+public sealed record UpdateProfileRequest(string Email = null!, string Password = null!)
 {
     private bool PrintMembers(System.Text.StringBuilder builder) => Redaction.Print(builder, nameof(Email));
 }

@@ -67,4 +67,12 @@ public static class ErrorCodes
 /// <param name="Retryable">Whether the same request can succeed later.</param>
 /// <param name="RetryAfterMs">Milliseconds to wait before a retry, when the server knows.</param>
 /// <param name="CurrentEpoch">With <see cref="ErrorCode.WrongEpoch"/> and <see cref="ErrorCode.EpochTooOld"/>: the room's epoch.</param>
-public sealed record ErrorBody(ErrorCode Code, string Message, bool Retryable, int? RetryAfterMs = null, long? CurrentEpoch = null);
+/// <param name="Errors">With <see cref="ErrorCode.Invalid"/> and <see cref="ErrorCode.TooLarge"/>: which parts of the request are wrong.</param>
+public sealed record ErrorBody(
+    ErrorCode Code, string Message, bool Retryable, int? RetryAfterMs = null, long? CurrentEpoch = null, FieldError[]? Errors = null);
+
+/// <summary>A part of a request that was refused. A pointer or a parameter names it.</summary>
+/// <param name="Detail">What is wrong with it.</param>
+/// <param name="Pointer">A member of the body, of a hub method's record or of a GraphQL argument: a JSON Pointer as a URI fragment (RFC 6901 section 6), such as <c>#/members/0</c>.</param>
+/// <param name="Parameter">A parameter of the path, the query, the header or the hub method, by its name.</param>
+public sealed record FieldError(string Detail, string? Pointer = null, string? Parameter = null);

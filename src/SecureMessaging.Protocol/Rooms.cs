@@ -1,4 +1,5 @@
 using System.Runtime.Serialization;
+using System.Text.Json.Serialization;
 
 namespace SecureMessaging.Protocol;
 
@@ -61,10 +62,39 @@ public sealed record Room(
     Guid Id, RoomKind Kind, byte[]? Name, bool Visible, int? TimeToLiveSeconds, DateTime CreatedAt, long Epoch,
     RoomRole Role, long HeadSeq, long FirstSeq, long DeliveredSeq, long Unread, string Scheme = Schemes.Opaque, int Generation = 0);
 
-/// <summary><c>PATCH /v1/rooms/{id}</c>: the settings as they shall be.</summary>
+/// <summary>What admins of a room may change, as it stands in its log.</summary>
 /// <param name="Name">Opaque.</param>
 /// <param name="TimeToLiveSeconds">For entries from now on; null keeps them.</param>
 public sealed record RoomSettings(byte[]? Name, int? TimeToLiveSeconds);
+
+/// <summary><c>PATCH /v1/rooms/{id}</c> (RFC 7396): what is absent stays as it is, what is null is cleared.</summary>
+public sealed record ChangeRoomRequest : IPatch
+{
+    /// <summary>Opaque to the server; encrypt it.</summary>
+    public byte[]? Name
+    {
+        get;
+        init => (field, HasName) = (value, true);
+    }
+
+    /// <summary>For entries from now on; null keeps them.</summary>
+    public int? TimeToLiveSeconds
+    {
+        get;
+        init => (field, HasTimeToLiveSeconds) = (value, true);
+    }
+
+    /// <summary>Whether the name changes.</summary>
+    [JsonIgnore]
+    public bool HasName { get; private init; }
+
+    /// <summary>Whether the time to live changes.</summary>
+    [JsonIgnore]
+    public bool HasTimeToLiveSeconds { get; private init; }
+
+    /// <inheritdoc/>
+    public bool Has(string member) => member is "name" ? HasName : HasTimeToLiveSeconds;
+}
 
 /// <summary>One member of a room.</summary>
 /// <param name="UserId">The account.</param>
@@ -77,9 +107,32 @@ public sealed record RoomMember(Guid UserId, string Username, RoomRole Role);
 /// <param name="Role">With which role.</param>
 public sealed record AddMemberRequest(string Username, RoomRole Role = RoomRole.Member);
 
-/// <summary><c>PATCH /v1/rooms/{id}/members/{userId}</c>.</summary>
-/// <param name="Role">The new role.</param>
-public sealed record ChangeRoleRequest(RoomRole Role);
+/// <summary><c>PATCH /v1/rooms/{id}/members/{userId}</c> (RFC 7396): what is absent stays as it is.</summary>
+public sealed record ChangeRoleRequest : IPatch
+{
+    /// <summary>Changes nothing.</summary>
+    [JsonConstructor]
+    public ChangeRoleRequest()
+    {
+    }
+
+    /// <summary>Changes the role.</summary>
+    public ChangeRoleRequest(RoomRole role) => Role = role;
+
+    /// <summary>The new role.</summary>
+    public RoomRole Role
+    {
+        get;
+        init => (field, HasRole) = (value, true);
+    }
+
+    /// <summary>Whether the role changes.</summary>
+    [JsonIgnore]
+    public bool HasRole { get; private init; }
+
+    /// <inheritdoc/>
+    public bool Has(string member) => HasRole;
+}
 
 /// <summary>Where a room's log stands: the answer of the hub's <c>Heads</c>.</summary>
 /// <param name="RoomId">The room.</param>

@@ -4,6 +4,13 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace SecureMessaging.Protocol;
 
+/// <summary>A request in which a member that is absent means something else than one that is null (RFC 7396).</summary>
+public interface IPatch
+{
+    /// <summary>Whether the member of this name, as JSON has it, is in the patch.</summary>
+    bool Has(string member);
+}
+
 /// <summary>How the records of this assembly are written as JSON: camelCase names, base64 bytes, enum values as the contract names them.</summary>
 public static class Wire
 {
@@ -58,6 +65,9 @@ public static class Wire
         {
             if (property.AssociatedParameter is { IsNullable: true })
                 property.IsRequired = false;
+            // Of a patch null says something, and only what was set is written.
+            if (type.Type.IsAssignableTo(typeof(IPatch)))
+                property.ShouldSerialize = (patch, _) => ((IPatch)patch).Has(property.Name);
         }
     }
 }

@@ -77,6 +77,8 @@ internal static partial class ServerApp
         // What starting leaves behind would stay in memory for as long as the server idles.
         app.Lifetime.ApplicationStarted.Register(() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
         await app.StartAsync();
+        if (app.Services.GetService<ManagementService>() is { Pages: { Count: > 0 } pages })
+            await Console.Error.WriteLineAsync($"Try the API at {string.Join(" and ", pages)}");
         // For the person who started it, and so the last line. Standard output holds the log alone.
         await Console.Error.WriteLineAsync(app.WhereToOpen());
         await app.WaitForShutdownAsync();
@@ -151,6 +153,8 @@ internal static partial class ServerApp
         }
 
         app.UseHubSockets();
+        app.UseAnswerHeaders();
+        app.UseCrossOrigin();
         app.UseWeb();
         app.UsePlatform();
         app.UseChat();
@@ -159,21 +163,22 @@ internal static partial class ServerApp
         app.UseAuth();
         app.UseAccountLimits();
         app.UseDevices();
-        app.MapPlatform();
-        app.MapHealth();
-        app.MapAuth();
-        app.MapAccounts();
-        app.MapNotifications();
-        app.MapPrivacy();
-        app.MapRooms();
-        app.MapMessages();
-        app.MapDevices();
-        app.MapHandshakes();
-        app.MapChat();
-        app.MapAdmin();
-        app.MapDocuments();
-        app.MapGraphQL();
-        app.MapOpenApiDocument();
+        var endpoints = app.AnswerHead();
+        endpoints.MapPlatform();
+        endpoints.MapHealth();
+        endpoints.MapAuth();
+        endpoints.MapAccounts();
+        endpoints.MapNotifications();
+        endpoints.MapPrivacy();
+        endpoints.MapRooms();
+        endpoints.MapMessages();
+        endpoints.MapDevices();
+        endpoints.MapHandshakes();
+        endpoints.MapChat();
+        endpoints.MapAdmin();
+        endpoints.MapDocuments();
+        endpoints.MapGraphQL();
+        endpoints.MapOpenApiDocument();
         return app;
     }
 

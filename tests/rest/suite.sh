@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The REST door against tools that others wrote: a linter and a client generator for its OpenAPI document, and a browser for its playground.
+# The REST door against tools that others wrote: a linter and a client generator for its OpenAPI document, and a browser for the playgrounds.
 # Called by tests/run.sh, which has built the server in Release; starts a server of its own. The last line is "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -19,14 +19,15 @@ trap 'exit 130' INT TERM HUP
 
 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >"$work/npm.log" 2>&1 || { cat "$work/npm.log"; echo '0 passed, 1 failed'; exit 1; }
 port=$((RANDOM % 10000 + 20000))
-dotnet "$server" --urls="http://127.0.0.1:$port" --Server:DataDirectory="$work/data" --Management:Url= --Drain:Stagger=00:00:00.1 --Drain:Patience=00:00:01 >"$work/server.log" 2>&1 &
+management=$((port + 1))
+dotnet "$server" --urls="http://127.0.0.1:$port" --Server:DataDirectory="$work/data" --Management:Url="http://127.0.0.1:$management" --Drain:Stagger=00:00:00.1 --Drain:Patience=00:00:01 >"$work/server.log" 2>&1 &
 pid=$!
 for _ in $(seq 600); do
   curl -fs "http://127.0.0.1:$port/v1/limits" >/dev/null && break
   kill -0 "$pid" 2>/dev/null || break
   sleep 0.1
 done
-node suite.mjs "http://127.0.0.1:$port" "$work" || { tail -n 20 "$work/server.log"; status=1; }
+node suite.mjs "http://127.0.0.1:$port" "http://127.0.0.1:$management" "$work" || { tail -n 20 "$work/server.log"; status=1; }
 # Whatever was thrown at it, it lives, and it has logged no failure of its own.
 lives() { kill -0 "$pid" 2>/dev/null && ! grep -E '"@l":"(Error|Fatal)"' "$work/server.log"; }
 read -r passed failed 2>/dev/null <"$work/count" || { passed=0; failed=1; }

@@ -92,7 +92,7 @@ internal sealed class Http : IDisposable
             if (await response.Content.ReadFromJsonAsync<Problem>(Wire.Json, cancellationToken) is { Code: { } code } problem)
             {
                 return new(new ErrorBody(
-                    code, problem.Detail ?? "The server refused.", problem.Retryable ?? code.IsRetryable(), problem.RetryAfterMs, problem.CurrentEpoch));
+                    code, problem.Detail ?? "The server refused.", problem.Retryable ?? code.IsRetryable(), problem.RetryAfterMs, problem.CurrentEpoch, problem.Errors));
             }
         }
         catch (JsonException)
@@ -115,5 +115,5 @@ internal sealed class Http : IDisposable
         return new(new ErrorBody(guess, $"The server answered with status {(int)response.StatusCode}.", guess.IsRetryable()));
     }
 
-    private sealed record Problem(string? Detail, ErrorCode? Code, bool? Retryable, int? RetryAfterMs, long? CurrentEpoch);
+    private sealed record Problem(string? Detail, ErrorCode? Code, bool? Retryable, int? RetryAfterMs, long? CurrentEpoch, FieldError[]? Errors);
 }

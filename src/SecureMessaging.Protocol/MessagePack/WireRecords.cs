@@ -130,11 +130,11 @@ internal sealed class SendResultFormatter : IMessagePackFormatter<SendResult>
 
 internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
 {
-    private static readonly WireKeys Keys = new("code", "message", "retryable", "retryAfterMs", "currentEpoch");
+    private static readonly WireKeys Keys = new("code", "message", "retryable", "retryAfterMs", "currentEpoch", "errors");
 
     public void Serialize(ref MessagePackWriter writer, ErrorBody value, MessagePackSerializerOptions options)
     {
-        writer.WriteMapHeader(3 + (value.RetryAfterMs is null ? 0 : 1) + (value.CurrentEpoch is null ? 0 : 1));
+        writer.WriteMapHeader(3 + (value.RetryAfterMs is null ? 0 : 1) + (value.CurrentEpoch is null ? 0 : 1) + (value.Errors is null ? 0 : 1));
         Keys.Write(ref writer, 0);
         writer.Write(value.Code, options);
         Keys.Write(ref writer, 1);
@@ -151,6 +151,11 @@ internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
             Keys.Write(ref writer, 4);
             writer.Write(epoch);
         }
+        if (value.Errors is { } errors)
+        {
+            Keys.Write(ref writer, 5);
+            writer.Write(errors, options);
+        }
     }
 
     public ErrorBody Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
@@ -160,6 +165,7 @@ internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
         var retryable = false;
         int? delay = null;
         long? epoch = null;
+        FieldError[]? errors = null;
         var map = new WireMap(ref reader, options, Keys);
         while (map.Next(ref reader, out var key))
         {
@@ -169,11 +175,52 @@ internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
                 case 1: message = reader.ReadText(); break;
                 case 2: retryable = reader.ReadBoolean(); break;
                 case 3: delay = reader.TryReadNil() ? null : reader.ReadInt32(); break;
-                default: epoch = reader.TryReadNil() ? null : reader.ReadInt64(); break;
+                case 4: epoch = reader.TryReadNil() ? null : reader.ReadInt64(); break;
+                default: errors = reader.TryReadNil() ? null : reader.Read<FieldError[]>(options); break;
             }
         }
         map.Close(ref reader, required: 3);
-        return new(code, message, retryable, delay, epoch);
+        return new(code, message, retryable, delay, epoch, errors);
+    }
+}
+
+internal sealed class FieldErrorFormatter : IMessagePackFormatter<FieldError>
+{
+    private static readonly WireKeys Keys = new("detail", "pointer", "parameter");
+
+    public void Serialize(ref MessagePackWriter writer, FieldError value, MessagePackSerializerOptions options)
+    {
+        writer.WriteMapHeader(1 + (value.Pointer is null ? 0 : 1) + (value.Parameter is null ? 0 : 1));
+        Keys.Write(ref writer, 0);
+        writer.Write(value.Detail);
+        if (value.Pointer is { } pointer)
+        {
+            Keys.Write(ref writer, 1);
+            writer.Write(pointer);
+        }
+        if (value.Parameter is { } parameter)
+        {
+            Keys.Write(ref writer, 2);
+            writer.Write(parameter);
+        }
+    }
+
+    public FieldError Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
+    {
+        var detail = "";
+        string? pointer = null, parameter = null;
+        var map = new WireMap(ref reader, options, Keys);
+        while (map.Next(ref reader, out var key))
+        {
+            switch (key)
+            {
+                case 0: detail = reader.ReadText(); break;
+                case 1: pointer = reader.ReadString(); break;
+                default: parameter = reader.ReadString(); break;
+            }
+        }
+        map.Close(ref reader, required: 1);
+        return new(detail, pointer, parameter);
     }
 }
 

@@ -39,10 +39,10 @@ internal sealed class WireResolver : IFormatterResolver
 
     private static FrozenDictionary<Type, IMessagePackFormatter> Make(bool strict) => new IMessagePackFormatter[]
     {
-        new SendRequestFormatter(), new SendAckFormatter(), new SendResultFormatter(), new ErrorBodyFormatter(), new LogEntryFormatter(),
+        new SendRequestFormatter(), new SendAckFormatter(), new SendResultFormatter(), new ErrorBodyFormatter(), new FieldErrorFormatter(), new LogEntryFormatter(),
         new LogPageFormatter(), new RoomHeadFormatter(), new RoomSettingsFormatter(),
         new ListFormatter<SendRequest>(), new ListFormatter<SendAck>(), new ListFormatter<SendResult>(), new ListFormatter<LogEntry>(),
-        new ListFormatter<RoomHead>(),
+        new ListFormatter<RoomHead>(), new ListFormatter<FieldError>(),
         new NameFormatter<EntryKind>(camelCase: true, strict), new NameFormatter<RoomRole>(camelCase: true, strict),
         new NameFormatter<RoomChange>(camelCase: true, strict), new NameFormatter<SessionEndReason>(camelCase: true, strict),
         new NameFormatter<ErrorCode>(camelCase: false, strict),

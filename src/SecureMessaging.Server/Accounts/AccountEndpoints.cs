@@ -16,7 +16,7 @@ internal static partial class AccountEndpoints
     {
         var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("Me").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
         me.MapGet("/", GetProfileAsync);
-        me.MapPatch("/", UpdateProfileAsync);
+        me.MapPatch("/", UpdateProfileAsync).TakesMergePatch<UpdateProfileRequest>();
         me.MapPost("/password", ChangePasswordAsync);
         me.MapPost("/delete", DeleteAsync);
         me.MapGet("/sessions", ListSessionsAsync);
@@ -30,10 +30,15 @@ internal static partial class AccountEndpoints
         TypedResults.Ok(users.Describe(await RequireAsync(users, caller, cancellationToken)));
 
     [EndpointName("updateProfile"), EndpointSummary("Changes the caller's e-mail address, which takes the password.")]
+    [EndpointDescription("A merge patch (RFC 7396): what is left out stays as it is.")]
     [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<Ok<Profile>> UpdateProfileAsync(
         UpdateProfileRequest request, Caller caller, AccountRules rules, PasswordCheck check, Database database, UserStore users, CancellationToken cancellationToken)
     {
+        if (request.Email is null)
+            return await GetProfileAsync(caller, users, cancellationToken);
+        if (request.Password is null)
+            throw ApiException.Invalid("password must be given when the address changes.", "password");
         var (email, password) = (rules.Email(request.Email), rules.GivenPassword(request.Password));
         var user = await RequireAsync(users, caller, cancellationToken);
         await check.ConfirmAsync(user, password, cancellationToken);
@@ -53,7 +58,7 @@ internal static partial class AccountEndpoints
         ChangePasswordRequest request, Caller caller, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users,
         SessionStore sessions, CancellationToken cancellationToken)
     {
-        var (current, next) = (rules.GivenPassword(request.CurrentPassword), rules.NewPassword(request.NewPassword));
+        var (current, next) = (rules.GivenPassword(request.CurrentPassword, "currentPassword"), rules.NewPassword(request.NewPassword, "newPassword"));
         var user = await RequireAsync(users, caller, cancellationToken);
         await check.ConfirmAsync(user, current, cancellationToken);
         var hash = await hasher.HashAsync(next, cancellationToken);

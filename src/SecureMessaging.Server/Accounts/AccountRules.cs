@@ -16,7 +16,7 @@ internal sealed class AccountRules(Limits limits)
     private static readonly SearchValues<char> NotInMailbox = SearchValues.Create("\"(),:;<>@[\\]");
 
     public string Username(string given) =>
-        FoldUsername(given) ?? throw ApiException.Invalid($"A username has {UsernameMinCharacters} to {limits.UsernameCharacters} of a-z 0-9 . _ -");
+        FoldUsername(given) ?? throw ApiException.Invalid($"A username has {UsernameMinCharacters} to {limits.UsernameCharacters} of a-z 0-9 . _ -", "username");
 
     /// <summary>The username as it is stored, or null when nobody can have it.</summary>
     public string? FoldUsername(string given) =>
@@ -30,27 +30,27 @@ internal sealed class AccountRules(Limits limits)
         var at = given.IndexOf('@', StringComparison.Ordinal);
         return given.Length <= limits.EmailCharacters && at is > 0 and <= 64 && IsMailbox(given.AsSpan(0, at)) && IsDomain(given.AsSpan(at + 1))
             ? given
-            : throw ApiException.Invalid("This is not an e-mail address.");
+            : throw ApiException.Invalid("This is not an e-mail address.", "email");
     }
 
     /// <summary>What was given to sign in with. Whether it is anybody's name is not told here.</summary>
     public string Login(string given) =>
         given.Length > 0 && given.Length <= limits.EmailCharacters && !HasControl(given)
             ? given.ToLowerInvariant()
-            : throw ApiException.Invalid("This is neither a username nor an e-mail address.");
+            : throw ApiException.Invalid("This is neither a username nor an e-mail address.", "username");
 
-    public string NewPassword(string given)
+    public string NewPassword(string given, string field = "password")
     {
         if (given.EnumerateRunes().Count() < limits.PasswordMinCharacters)
-            throw ApiException.Invalid($"A password has {limits.PasswordMinCharacters} characters at least.");
-        return GivenPassword(given);
+            throw ApiException.Invalid($"A password has {limits.PasswordMinCharacters} characters at least.", field);
+        return GivenPassword(given, field);
     }
 
-    public string GivenPassword(string given)
+    public string GivenPassword(string given, string field = "password")
     {
         if (given.EnumerateRunes().Count() > limits.PasswordMaxCharacters)
-            throw ApiException.Invalid($"A password has {limits.PasswordMaxCharacters} characters at most.");
-        return !HasControl(given) ? given : throw ApiException.Invalid("A password has no control characters.");
+            throw ApiException.Invalid($"A password has {limits.PasswordMaxCharacters} characters at most.", field);
+        return !HasControl(given) ? given : throw ApiException.Invalid("A password has no control characters.", field);
     }
 
     private static bool IsMailbox(ReadOnlySpan<char> text) =>

@@ -14,8 +14,10 @@ internal sealed class AdminHub(LogWatchers watchers, LogBackplane backplane) : H
 
     public Task Follow(LogFilter filter)
     {
-        if (filter is null || filter.Event?.Length > MaxName || filter.Node?.Length > MaxName)
-            throw ApiException.Invalid($"A filter names an event and a node in {MaxName} characters at most.");
+        if (filter is null)
+            throw ApiException.Invalid("filter must be given.", "filter");
+        if (filter.Event?.Length > MaxName || filter.Node?.Length > MaxName)
+            throw ApiException.Invalid($"A filter names an event and a node in {MaxName} characters at most.", filter.Event?.Length > MaxName ? "event" : "node");
         if (Context.Items.TryGetValue(typeof(LogWatcher), out var item) && item is LogWatcher watcher)
         {
             watcher.Filter = filter;

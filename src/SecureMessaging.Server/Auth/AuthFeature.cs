@@ -47,15 +47,14 @@ internal static class AuthFeature
             .AddPolicy(AdminPolicy, policy => policy.RequireRole(AccessTokens.AdminRole))
             .SetFallbackPolicy(new Microsoft.AspNetCore.Authorization.AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
         services.AddCors();
-        services.AddOptions<CorsOptions>().Configure<IOptions<ServerOptions>>(OriginCheck.ConfigureCors);
+        services.AddOptions<CorsOptions>().Configure<IOptions<ServerOptions>, IServiceProvider>(OriginCheck.ConfigureCors);
     }
 
+    /// <summary>Before all that answers: a browser shows a page of an allowed origin an error only when it has the headers of CORS.</summary>
+    public static void UseCrossOrigin(this WebApplication app) => app.UseCors();
+
     /// <summary>Origins first: a foreign page must not get as far as spending a ticket.</summary>
-    public static void UseOrigins(this WebApplication app)
-    {
-        app.UseOriginCheck();
-        app.UseCors();
-    }
+    public static void UseOrigins(this WebApplication app) => app.UseOriginCheck();
 
     public static void UseAuth(this WebApplication app)
     {

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Cors.Infrastructure;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
@@ -14,7 +13,7 @@ internal static class OriginCheck
 {
     public static void UseOriginCheck(this WebApplication app)
     {
-        var allowed = app.Services.GetRequiredService<IOptions<ServerOptions>>().Value.AllowedOrigins.ToHashSet(StringComparer.Ordinal);
+        var allowed = Allowed(app.Services.GetRequiredService<IOptions<ServerOptions>>().Value, app.Services);
         app.Use((context, next) => Guarded(context) && !Passes(context.Request, allowed)
             ? ProblemMapper.WriteAsync(context, new ErrorBody(ErrorCode.Forbidden, "This origin is not allowed.", Retryable: false), context.RequestAborted)
             : next(context));
@@ -26,24 +25,33 @@ internal static class OriginCheck
         && (uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps)
         && uri.GetLeftPart(UriPartial.Authority) == text;
 
-    public static void ConfigureCors(CorsOptions cors, IOptions<ServerOptions> server) =>
+    public static void ConfigureCors(CorsOptions cors, IOptions<ServerOptions> server, IServiceProvider services) =>
         cors.AddDefaultPolicy(policy => policy
-            .WithOrigins([.. server.Value.AllowedOrigins])
+            .SetIsOriginAllowed(Allowed(server.Value, services))
             .WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
             .AllowAnyHeader()
             // Date: clients compare it with their own clock.
             .WithExposedHeaders("Date", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag", "Link", "Location")
             .SetPreflightMaxAge(TimeSpan.FromMinutes(10)));
 
-    // Any upgrade, not the hub's alone: another feature's WebSocket must not be the forgotten door.
+    // Any WebSocket, not the hub's alone: another feature's must not be the forgotten door.
     private static bool Guarded(HttpContext context) =>
-        context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase)
-        || context.Request.Headers.Upgrade.Count > 0
-        || context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true };
+        context.Request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase) || context.AsksForWebSocket();
 
-    private static bool Passes(HttpRequest request, HashSet<string> allowed)
+    /// <summary>The origins of the setting, and those of the pages at the management address, which are known once that listens.</summary>
+    private static Func<string, bool> Allowed(ServerOptions server, IServiceProvider services)
+    {
+        var (listed, management) = (server.AllowedOrigins.ToHashSet(StringComparer.Ordinal), services.GetService<ManagementService>());
+        return origin => listed.Contains(origin) || management?.Origins.Contains(origin) is true;
+    }
+
+    private static bool Passes(HttpRequest request, Func<string, bool> allowed)
     {
         var origin = request.Headers.Origin;
-        return origin.Count == 0 || (origin is [{ } only] && (only == $"{request.Scheme}://{request.Host}" || allowed.Contains(only)));
+        return origin.Count == 0 || (origin is [{ } only] && (allowed(only) || IsOwn(request, only)));
     }
+
+    /// <summary>A Host may be in any case and name the scheme's own port; an origin is in lower case and does not (RFC 6454 section 6.2).</summary>
+    private static bool IsOwn(HttpRequest request, string origin) =>
+        Uri.TryCreate($"{request.Scheme}://{request.Host}", UriKind.Absolute, out var own) && own.GetLeftPart(UriPartial.Authority) == origin;
 }

@@ -78,15 +78,11 @@ internal static class ChatFeature
         var lifetime = app.Services.GetRequiredService<DrainingLifetime>();
         app.Use((context, next) => !IsHub(context.Request) ? next(context)
             : lifetime.IsDraining ? throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 }
-            : !IsWebSocket(context.Request) ? throw ApiException.Invalid("Connect by WebSocket and skip negotiation.")
+            : !context.AsksForWebSocket() ? throw ApiException.Invalid("Connect by WebSocket and skip negotiation.")
             : next(context));
     }
 
     private static bool IsHub(HttpRequest request) => request.Path.StartsWithSegments(Wire.HubPath, StringComparison.OrdinalIgnoreCase);
-
-    // RFC 6455 section 4.2.1 over HTTP/1.1, RFC 8441 section 4 over HTTP/2.
-    private static bool IsWebSocket(HttpRequest request) =>
-        request.Headers.Upgrade.Contains("websocket", StringComparer.OrdinalIgnoreCase) || HttpMethods.IsConnect(request.Method);
 
     public static void MapChat(this IEndpointRouteBuilder app)
     {

@@ -47,12 +47,14 @@ internal sealed class ChatHub(LogWriter logWriter, LogStore log, Signals signals
     }
 
     /// <summary>Where <see cref="StrictHubProtocol"/> sends calls that could not be read. Past a bound of them the connection is closed.</summary>
-    public Task Malformed()
+    public Task Malformed(FieldError[]? errors)
     {
         var count = Context.Items.TryGetValue(nameof(Malformed), out var earlier) ? (int)earlier! + 1 : 1;
         Context.Items[nameof(Malformed)] = count;
         if (count > MaxMalformedCalls)
             Context.Abort();
-        throw ApiException.Invalid("There is no such method, or its arguments could not be read.");
+        throw errors is { Length: > 0 }
+            ? new ApiException(ErrorCode.Invalid, string.Join(' ', errors.Select(error => error.Detail))) { Errors = errors }
+            : ApiException.Invalid("There is no such method, or its arguments could not be read.");
     }
 }

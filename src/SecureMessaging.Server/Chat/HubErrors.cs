@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text.Json;
 using Microsoft.AspNetCore.SignalR;
 using SecureMessaging.Protocol;
@@ -28,6 +29,8 @@ internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILo
         catch (Exception exception)
         {
             var body = ApiException.Describe(exception);
+            if (body.Errors is { } errors)
+                body = body with { Errors = Array.ConvertAll(errors, error => Locate(error, invocationContext.HubMethod)) };
             if (body.Code == ErrorCode.Internal && !invocationContext.Context.ConnectionAborted.IsCancellationRequested)
                 Failed(logger, invocationContext.HubMethodName, exception);
             if (body.Code == ErrorCode.RateLimited)
@@ -35,6 +38,10 @@ internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILo
             throw new HubException(JsonSerializer.Serialize(body, Wire.Json), exception);
         }
     }
+
+    /// <summary>What has the name of a parameter is one; all else is a member of the one record that the method takes.</summary>
+    private static FieldError Locate(FieldError error, MethodInfo method) =>
+        error.Pointer is ['#', '/', .. var name] && Array.Exists(method.GetParameters(), parameter => parameter.Name == name) ? new FieldError(error.Detail, Parameter: name) : error;
 
     // The hub of administrators is SignalR's through and through.
     private static Caller CallerOf(HubCallerContext context) => context.Features.Get<HubSocket>()?.Caller ?? Caller.From(context.User);

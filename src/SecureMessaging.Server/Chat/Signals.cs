@@ -11,7 +11,7 @@ internal sealed class Signals(LogStore log, RoomTails tails, NodeBus bus, Limits
     public async Task SendAsync(Caller caller, Guid roomId, byte[] signal, CancellationToken cancellationToken)
     {
         if (signal is not { Length: > 0 })
-            throw ApiException.Invalid("signal must not be empty.");
+            throw ApiException.Invalid("signal must not be empty.", "signal");
         if (signal.Length > limits.SignalBytes)
             throw ApiException.TooLarge("signal", limits.SignalBytes);
         await log.RequireMemberAsync(caller, roomId, cancellationToken);

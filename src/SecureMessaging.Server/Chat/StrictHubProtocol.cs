@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Protocol;
+using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Chat;
 
@@ -20,22 +21,26 @@ internal sealed class StrictHubProtocol(IHubProtocol inner) : IHubProtocol
 
     public bool TryParseMessage(ref ReadOnlySequence<byte> input, IInvocationBinder binder, [NotNullWhen(true)] out HubMessage? message)
     {
+        var start = input;
         // A message of an unknown type is skipped as "no message", which would leave those behind it unread until more data comes.
         for (var length = input.Length; !inner.TryParseMessage(ref input, binder, out message); length = input.Length)
         {
             if (input.Length == length)
                 return false;
+            start = input;
         }
 
         message = message switch
         {
-            InvocationBindingFailureMessage failure => new InvocationMessage(failure.InvocationId, nameof(ChatHub.Malformed), []),
-            StreamInvocationMessage stream => new InvocationMessage(stream.InvocationId, nameof(ChatHub.Malformed), []),
-            InvocationMessage call when call.Target == nameof(ChatHub.Malformed) || call.StreamIds is { Length: > 0 } => new InvocationMessage(call.InvocationId, nameof(ChatHub.Malformed), []),
+            InvocationBindingFailureMessage failure => Malformed(failure.InvocationId, HubCallFault.Find(failure, start.Slice(start.Start, input.Start), binder)),
+            StreamInvocationMessage stream => Malformed(stream.InvocationId, null),
+            InvocationMessage call when call.Target == nameof(ChatHub.Malformed) || call.StreamIds is { Length: > 0 } => Malformed(call.InvocationId, null),
             _ => message,
         };
         return true;
     }
+
+    private static InvocationMessage Malformed(string? invocationId, FieldError[]? errors) => new(invocationId, nameof(ChatHub.Malformed), [errors]);
 
     public void WriteMessage(HubMessage message, IBufferWriter<byte> output) => inner.WriteMessage(message, output);
 

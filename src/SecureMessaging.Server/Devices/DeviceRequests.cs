@@ -14,9 +14,9 @@ internal sealed class DeviceRequests(DeviceStore devices, Limits limits)
     public Task<(Device Device, bool Created)> RegisterAsync(Caller caller, RegisterDeviceRequest request, CancellationToken cancellationToken)
     {
         if (request.Id == Guid.Empty)
-            throw ApiException.Invalid("id must be a random UUID.");
+            throw ApiException.Invalid("id must be a random UUID.", "id");
         if (request.Scheme != Schemes.Mls10)
-            throw ApiException.Invalid($"scheme must be {Schemes.Mls10}.");
+            throw ApiException.Invalid($"scheme must be {Schemes.Mls10}.", "scheme");
         if (request.Name?.Length > limits.NameBytes)
             throw ApiException.TooLarge("name", limits.NameBytes);
         RequireKeys(request.SignatureKey, request.LinkKey);
@@ -47,14 +47,14 @@ internal sealed class DeviceRequests(DeviceStore devices, Limits limits)
     private static void RequireKeys(byte[] signatureKey, byte[] linkKey)
     {
         if (!DeviceCredential.IsPublicKey(signatureKey))
-            throw ApiException.Invalid("signatureKey must be an Ed25519 public key.");
+            throw ApiException.Invalid("signatureKey must be an Ed25519 public key.", "signatureKey");
         if (linkKey.Length != DeviceCredential.KeyLength)
-            throw ApiException.Invalid($"linkKey must have {DeviceCredential.KeyLength} bytes.");
+            throw ApiException.Invalid($"linkKey must have {DeviceCredential.KeyLength} bytes.", "linkKey");
     }
 
     private static void RequireIdentityKey(byte[] identityKey)
     {
         if (!DeviceCredential.IsPublicKey(identityKey))
-            throw ApiException.Invalid("identityKey must be an Ed25519 public key.");
+            throw ApiException.Invalid("identityKey must be an Ed25519 public key.", "identityKey");
     }
 }

@@ -140,7 +140,7 @@ internal sealed class DeviceStore(
             {
                 return Same(device.LinkKey, request.LinkKey) && Same(device.IdentitySignature, request.IdentitySignature)
                     ? (device.ToDevice(caller, identityKey), false)
-                    : throw ApiException.Invalid("The signature key must be a new one.");
+                    : throw ApiException.Invalid("signatureKey must be a new one.", "signatureKey");
             }
 
             if ((await transaction.QueryAsync<DeviceRow>(OwnSql, new { caller.UserId }, cancellationToken)).Exists(other => Same(other.SignatureKey, request.SignatureKey)))
@@ -234,7 +234,7 @@ internal sealed class DeviceStore(
         if (own.Count == 0)
         {
             if (request.IdentityKey is null || request.IdentitySignature is null)
-                throw ApiException.Invalid("The first device brings the identity key and its signature.");
+                throw ApiException.Invalid("The first device brings the identity key and its signature.", request.IdentityKey is null ? "identityKey" : "identitySignature");
             identityKey = request.IdentityKey;
             await transaction.ExecuteAsync(SetIdentitySql, new { caller.UserId, IdentityKey = identityKey }, cancellationToken);
         }
@@ -317,7 +317,7 @@ internal sealed class DeviceStore(
     private static void RequireSigned(byte[]? identityKey, Guid userId, Guid deviceId, byte[] signatureKey, byte[]? signature)
     {
         if (signature is not null && (identityKey is null || !DeviceCredential.Verify(identityKey, userId, deviceId, signatureKey, signature)))
-            throw ApiException.Invalid("identitySignature is not the identity key's signature over this device.");
+            throw ApiException.Invalid("identitySignature is not the identity key's signature over this device.", "identitySignature");
     }
 
     private static bool Same(byte[]? one, byte[]? other) => one is null || other is null ? one == other : one.AsSpan().SequenceEqual(other);

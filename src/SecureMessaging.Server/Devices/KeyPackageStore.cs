@@ -91,11 +91,17 @@ internal sealed class KeyPackageStore(Database database, RateLimits rates, Devic
         // Outside the transaction, for signatures cost time; the device must still be the same inside.
         var now = time.Now();
         var identity = DeviceCredential.Encode(caller.UserId, deviceId, device!.IdentityKey, device.IdentitySignature);
-        var packages = request.KeyPackages.Select(package => KeyPackageCheck.Require(package, identity, device.SignatureKey, now)).ToList();
-        var lastResort = request.LastResort is null ? null : KeyPackageCheck.Require(request.LastResort, identity, device.SignatureKey, now);
-        var references = packages.Concat(lastResort is null ? [] : [lastResort]).Select(package => KeyPackageReference.From(package.Reference));
-        if (references.GroupBy(reference => reference).Any(group => group.Skip(1).Any()))
-            throw ApiException.Invalid("A KeyPackage is given twice.");
+        var packages = request.KeyPackages.Select((package, index) => KeyPackageCheck.Require($"keyPackages/{index}", package, identity, device.SignatureKey, now)).ToList();
+        var lastResort = request.LastResort is null ? null : KeyPackageCheck.Require("lastResort", request.LastResort, identity, device.SignatureKey, now);
+        var references = new HashSet<KeyPackageReference>();
+        for (var i = 0; i < packages.Count; i++)
+        {
+            if (!references.Add(KeyPackageReference.From(packages[i].Reference)))
+                throw ApiException.Invalid("A KeyPackage is given twice.", $"keyPackages/{i}");
+        }
+
+        if (lastResort is not null && !references.Add(KeyPackageReference.From(lastResort.Reference)))
+            throw ApiException.Invalid("A KeyPackage is given twice.", "lastResort");
 
         return await database.WriteAsync(
             async transaction =>
@@ -116,7 +122,7 @@ internal sealed class KeyPackageStore(Database database, RateLimits rates, Devic
                 var stock = (await transaction.QuerySingleAsync<StockRow>(StockSql, new { DeviceId = deviceId, Now = now }, cancellationToken))!.ToStock();
                 return stock.Available <= limits.KeyPackages
                     ? stock
-                    : throw new ApiException(ErrorCode.TooLarge, $"A device has {limits.KeyPackages} KeyPackages at most.");
+                    : throw ApiException.TooMany($"A device has {limits.KeyPackages} KeyPackages at most.", "keyPackages");
             },
             cancellationToken);
     }
@@ -132,8 +138,10 @@ internal sealed class KeyPackageStore(Database database, RateLimits rates, Devic
 
     public async Task<ClaimedKeyPackages> ClaimAsync(Caller caller, ClaimKeyPackagesRequest request, CancellationToken cancellationToken)
     {
-        if (request.UserIds.Length == 0 || request.UserIds.Length > limits.ClaimUsers || request.DeviceIds?.Length > limits.ClaimUsers * limits.Devices)
-            throw ApiException.Invalid($"A claim names 1 to {limits.ClaimUsers} accounts.");
+        if (request.UserIds.Length == 0 || request.UserIds.Length > limits.ClaimUsers)
+            throw ApiException.Invalid($"A claim names 1 to {limits.ClaimUsers} accounts.", "userIds");
+        if (request.DeviceIds?.Length > limits.ClaimUsers * limits.Devices)
+            throw ApiException.Invalid($"A claim names {limits.ClaimUsers * limits.Devices} devices at most.", "deviceIds");
         var parameters = new DynamicParameters(new { caller.SessionId });
         parameters.Add("UserIds", database.ListOf(request.UserIds.Distinct()));
         var devices = await database.ReadAsync(connection => connection.QueryAsync<CandidateRow>(CandidatesSql, parameters, cancellationToken), cancellationToken);
@@ -234,7 +242,7 @@ internal sealed class KeyPackageStore(Database database, RateLimits rates, Devic
             return;
         await transaction.ExecuteAsync(RetireLastResortSql, new { DeviceId = deviceId }, cancellationToken);
         if (await InsertAsync(transaction, deviceId, package, lastResort: true, cancellationToken) == 0)
-            throw ApiException.Invalid("The KeyPackage of last resort has been uploaded before.");
+            throw ApiException.Invalid("The KeyPackage of last resort has been uploaded before.", "lastResort");
     }
 
     /// <summary>One that is known already is left as it is: in stock by an earlier attempt, or claimed since.</summary>
@@ -252,13 +260,15 @@ internal sealed class KeyPackageStore(Database database, RateLimits rates, Devic
     private void RequireSizes(UploadKeyPackagesRequest request)
     {
         if (request.KeyPackages.Length == 0 && request.LastResort is null)
-            throw ApiException.Invalid("An upload has at least one KeyPackage.");
+            throw ApiException.Invalid("An upload has at least one KeyPackage.", "keyPackages");
         if (request.KeyPackages.Length > limits.KeyPackages)
-            throw new ApiException(ErrorCode.TooLarge, $"A device has {limits.KeyPackages} KeyPackages at most.");
-        if (Array.Exists(request.KeyPackages, package => package is null))
-            throw ApiException.Invalid("A KeyPackage must not be null.");
-        if (Array.Exists(request.KeyPackages, package => package.Length > limits.KeyPackageBytes) || request.LastResort?.Length > limits.KeyPackageBytes)
-            throw ApiException.TooLarge("A KeyPackage", limits.KeyPackageBytes);
+            throw ApiException.TooMany($"A device has {limits.KeyPackages} KeyPackages at most.", "keyPackages");
+        if (Array.IndexOf(request.KeyPackages, null) is >= 0 and var empty)
+            throw ApiException.Invalid("A KeyPackage must not be null.", $"keyPackages/{empty}");
+        if (Array.FindIndex(request.KeyPackages, package => package.Length > limits.KeyPackageBytes) is >= 0 and var large)
+            throw ApiException.TooLarge($"keyPackages/{large}", limits.KeyPackageBytes);
+        if (request.LastResort?.Length > limits.KeyPackageBytes)
+            throw ApiException.TooLarge("lastResort", limits.KeyPackageBytes);
     }
 
     private static void RequireReady(DeviceKeyRow? device, Caller caller)

@@ -26,24 +26,16 @@ internal static class DocumentsFeature
     public static void MapDocuments(this IEndpointRouteBuilder app)
     {
         foreach (var (path, resource, type, _) in Documents)
-            Map(app, path, new StaticReply(Read(resource), type));
+            Map(app, path, new StaticReply(EmbeddedFile.Read(resource), type));
         Map(app, "/docs", new StaticReply(Encoding.UTF8.GetBytes(Index()), "text/html; charset=utf-8"));
     }
 
     private static void Map(IEndpointRouteBuilder app, string path, StaticReply document) =>
-        app.MapMethods(path, StaticReply.Methods, document.Serve).AllowAnonymous().ExcludeFromDescription();
+        app.MapGet(path, document.Serve).AllowAnonymous().ExcludeFromDescription();
 
     private static string Index() =>
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>SecureMessaging: documents</title>"
         + "<h1>SecureMessaging</h1><ul>"
         + string.Concat(Documents.Select(document => (document.Path, document.Title)).Concat(Others).Select(document => $"<li><a href=\"{document.Path}\">{document.Title}</a></li>"))
         + "</ul></html>";
-
-    private static byte[] Read(string resource)
-    {
-        using var stream = typeof(DocumentsFeature).Assembly.GetManifestResourceStream(resource) ?? throw new InvalidOperationException($"{resource} is not embedded.");
-        using var memory = new MemoryStream();
-        stream.CopyTo(memory);
-        return memory.ToArray();
-    }
 }

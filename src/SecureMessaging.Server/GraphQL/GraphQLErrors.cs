@@ -1,5 +1,7 @@
+using System.Text.RegularExpressions;
 using GraphQL;
 using GraphQL.Execution;
+using GraphQL.Types;
 using GraphQL.Validation;
 using GraphQLParser.AST;
 using SecureMessaging.Protocol;
@@ -23,6 +25,8 @@ internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IEr
             extensions["retryAfterMs"] = delay;
         if (body.CurrentEpoch is { } epoch)
             extensions["currentEpoch"] = epoch;
+        if (body.Errors is { Length: > 0 } errors)
+            extensions["errors"] = Array.ConvertAll(errors, error => new Dictionary<string, object?>(StringComparer.Ordinal) { ["pointer"] = error.Pointer, ["detail"] = error.Detail });
         return new ErrorInfo { Message = body.Message, Extensions = extensions };
     }
 
@@ -38,7 +42,7 @@ internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IEr
         {
             Refusal refusal => refusal.Body,
             // Of a value that cannot be read the library's text repeats the value, which may be a secret.
-            InvalidVariableError or InvalidLiteralError or InvalidValueError => new ErrorBody(ErrorCode.Invalid, "A variable or argument does not have its type.", false),
+            InvalidVariableError or InvalidLiteralError or InvalidValueError => Mistyped(error.Message),
             DocumentError or RequestError => new ErrorBody(ErrorCode.Invalid, OneLine(error.Message), false),
             _ => ApiException.Describe(error),
         };
@@ -49,8 +53,32 @@ internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IEr
     {
         if (context.OriginalException is not (ApiException or OperationCanceledException))
             Failed(logger, context.FieldContext?.FieldDefinition.Name ?? "(none)", context.OriginalException);
+        if (context is { OriginalException: ApiException { Errors: not null } refused, FieldContext.FieldDefinition.Arguments: { } arguments })
+            context.Exception = InArgument(refused, arguments);
         return Task.CompletedTask;
     }
+
+    /// <summary>Operations name members of a record. Where the record is an input object, they are members of that argument.</summary>
+    private static ApiException InArgument(ApiException refused, QueryArguments arguments)
+    {
+        if (arguments.Any(argument => refused.Errors!.Any(error => error.Pointer == $"#/{argument.Name}")))
+            return refused;
+        var inputs = arguments.Where(argument => argument.ResolvedType?.GetNamedType() is IInputObjectGraphType).ToList();
+        return inputs is [var only] ? refused.Within(only.Name) : refused;
+    }
+
+    /// <summary>Of the library's text only the place is repeated, which is made of names of the caller's document and of the schema.</summary>
+    private static ErrorBody Mistyped(string text)
+    {
+        if (Place().Match(text) is not { Success: true } match)
+            return new ErrorBody(ErrorCode.Invalid, "A variable or argument does not have its type.", false);
+        var pointer = $"#/{string.Join('/', match.Groups["name"].Value.Split(['.', '[', ']'], StringSplitOptions.RemoveEmptyEntries))}";
+        var detail = $"{pointer[2..]} does not have the type that the schema gives it.";
+        return new ErrorBody(ErrorCode.Invalid, detail, false, Errors: [new FieldError(detail, pointer)]);
+    }
+
+    [GeneratedRegex("^(Variable '\\$|Argument ')(?<name>[A-Za-z0-9_.\\[\\]]{1,200})'", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Place();
 
     private static string OneLine(string text)
     {

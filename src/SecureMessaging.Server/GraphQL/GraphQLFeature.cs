@@ -3,6 +3,7 @@ using GraphQL.Execution;
 using GraphQL.SystemTextJson;
 using GraphQL.Types;
 using GraphQL.Validation;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
 
@@ -37,6 +38,7 @@ internal static class GraphQLFeature
                 options.Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
             },
             provider.GetRequiredService<IErrorInfoProvider>()));
+        services.AddSingleton<IManagementPage, Playground>();
         services.AddSingleton<Executor>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<HttpTransport>();
@@ -52,6 +54,5 @@ internal static class GraphQLFeature
         // Open, because what needs a sign-in is said field by field: what the schema has not opened is closed.
         app.MapMethods(Path, [HttpMethods.Get, HttpMethods.Post, HttpMethods.Connect], pipeline.Build()).AllowAnonymous().WithTags("graphql").WithDisplayName("GraphQL");
         SchemaDocument.Map(app);
-        Playground.Map(app);
     }
 }

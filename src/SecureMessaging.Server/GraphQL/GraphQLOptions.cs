@@ -10,7 +10,7 @@ internal sealed class GraphQLOptions
     /// <summary>Whether who is signed in may read the schema. In the Development environment everybody may.</summary>
     public bool IntrospectionForUsers { get; set; }
 
-    /// <summary>Whether GraphiQL is at <c>/graphql/ui</c>.</summary>
+    /// <summary>Whether GraphiQL is at <c>/graphql/ui</c> of the management address.</summary>
     public bool Playground { get; set; } = true;
 
     /// <summary>Levels of fields.</summary>

@@ -53,7 +53,7 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
         {
             var info = Info(context);
             var prepared = executor.Prepare(request, info);
-            if (prepared.Type != OperationType.Query && HttpMethods.IsGet(context.Request.Method))
+            if (prepared.Type != OperationType.Query && IsRead(context.Request))
             {
                 context.Response.Headers.Allow = "POST";
                 await WriteAsync(context, type, StatusCodes.Status405MethodNotAllowed, Executor.Refuse(new(ErrorCode.Invalid, "By GET there are queries only.", false)));
@@ -81,6 +81,8 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
         await WriteAsync(context, type, status, result);
     }
 
+    private static bool IsRead(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
+
     public static GraphQLRequestInfo Info(HttpContext context) => context.User.Identity is { IsAuthenticated: true }
         ? new GraphQLRequestInfo(Caller.From(context.User), context.User.IsInRole(AccessTokens.AdminRole), ClientAddress.Of(context))
         : new GraphQLRequestInfo(null, false, ClientAddress.Of(context));
@@ -88,7 +90,7 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
     private async Task<OperationRequest> ReadAsync(HttpContext context)
     {
         var request = context.Request;
-        if (HttpMethods.IsGet(request.Method))
+        if (IsRead(request))
             return reader.Read(request.Query);
         if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals(Json, StringComparison.OrdinalIgnoreCase))
         {
@@ -123,21 +125,31 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
         }
     }
 
-    /// <summary>The best of the two that the client takes; JSON when it does not care (section 6.2). Null: it takes neither.</summary>
+    /// <summary>The one of the two that the client wants more; JSON when it does not care (section 6.2). Null: it takes neither.</summary>
     private static string? Negotiate(HttpRequest request)
     {
         if (request.Headers.Accept.Count == 0)
             return Json;
         if (!MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted))
             return null;
-        var (best, quality) = ((string?)null, 0.0);
-        foreach (var range in accepted)
+        var (json, response) = (Wish(accepted, JsonType), Wish(accepted, GraphQLResponseType));
+        return json.Weight <= 0 && response.Weight <= 0 ? null : response.CompareTo(json) > 0 ? GraphQLResponse : Json;
+    }
+
+    /// <summary>The weight of the range that fits best (RFC 9110 section 12.5.1); of equal weights, that of the closer range, then of the earlier one.</summary>
+    private static (double Weight, int Closeness, int Place) Wish(IList<MediaTypeHeaderValue> accepted, MediaTypeHeaderValue offered)
+    {
+        var best = (Weight: 0.0, Closeness: -1, Place: 0);
+        for (var i = 0; i < accepted.Count; i++)
         {
-            var offered = range.MediaType.Equals(GraphQLResponse, StringComparison.OrdinalIgnoreCase) ? GraphQLResponseType : JsonType;
-            var weight = range.Quality ?? 1.0;
-            var plain = new MediaTypeHeaderValue(range.MediaType);
-            if (weight > quality && offered.IsSubsetOf(plain) && (!range.Charset.HasValue || range.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
-                (best, quality) = (offered.MediaType.Value, weight);
+            var range = accepted[i];
+            var closeness = range.MatchesAllTypes ? 0 : range.MatchesAllSubTypes ? 1 : 2;
+            // The framework takes application/x+json for a kind of application/json.
+            var matches = range.MatchesAllTypes || (range.MatchesAllSubTypes && range.Type.Equals(offered.Type, StringComparison.OrdinalIgnoreCase))
+                || range.MediaType.Equals(offered.MediaType, StringComparison.OrdinalIgnoreCase);
+            if (closeness > best.Closeness && matches
+                && (!range.Charset.HasValue || HeaderUtilities.RemoveQuotes(range.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
+                best = (range.Quality ?? 1.0, closeness, -i);
         }
 
         return best;

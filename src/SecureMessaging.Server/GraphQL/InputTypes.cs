@@ -7,7 +7,7 @@ namespace SecureMessaging.Server.GraphQL;
 /// <summary>Reading what was given as input objects and ids.</summary>
 internal static class Given
 {
-    public static Guid Id(string name, object? given) => Guid.TryParse(given?.ToString(), out var id) ? id : throw ApiException.Invalid($"{name} must be a UUID.");
+    public static Guid Id(string name, object? given) => Guid.TryParse(given?.ToString(), out var id) ? id : throw ApiException.Invalid($"{name} must be a UUID.", name);
 
     public static Guid Id(this IDictionary<string, object?> input, string name) => Id(name, input[name]);
 
@@ -55,17 +55,21 @@ internal sealed class CreateRoomInput : InputObjectGraphType<CreateRoomRequest>
         value.OptionalId("id"), value.Get<string>("scheme") ?? Schemes.Opaque);
 }
 
-internal sealed class RoomSettingsInput : InputObjectGraphType<RoomSettings>
+internal sealed class RoomSettingsInput : InputObjectGraphType<ChangeRoomRequest>
 {
     public RoomSettingsInput()
     {
         Name = "RoomSettingsInput";
-        Description = "The settings as they shall be.";
+        Description = "What is left out stays as it is; what is null is cleared.";
         Field<Base64Type>("name").Description("Opaque.");
         Field<IntGraphType>("timeToLiveSeconds").Description("For entries from now on; null keeps them.");
     }
 
-    public override object ParseDictionary(IDictionary<string, object?> value) => new RoomSettings(value.Get<byte[]>("name"), value.Get<int?>("timeToLiveSeconds"));
+    public override object ParseDictionary(IDictionary<string, object?> value)
+    {
+        var change = value.ContainsKey("name") ? new ChangeRoomRequest { Name = value.Get<byte[]>("name") } : new ChangeRoomRequest();
+        return value.ContainsKey("timeToLiveSeconds") ? change with { TimeToLiveSeconds = value.Get<int?>("timeToLiveSeconds") } : change;
+    }
 }
 
 internal sealed class SendInput : InputObjectGraphType<SendRequest>

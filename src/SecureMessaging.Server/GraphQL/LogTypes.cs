@@ -85,6 +85,17 @@ internal sealed class ErrorType : OutputType<ErrorBody>
         Value<BooleanGraphType>("retryable", error => error.Retryable, "Whether the same request can succeed later.");
         Nullable<IntGraphType>("retryAfterMs", error => error.RetryAfterMs, "Milliseconds to wait before a retry, when the server knows.");
         Nullable<LongType>("currentEpoch", error => error.CurrentEpoch, "The room's epoch, when the epoch is what is wrong.");
+        Optional<ListGraphType<NonNullGraphType<FieldErrorType>>>("errors", "Which fields of the input are wrong.").Resolve(context => context.Source.Errors);
+    }
+}
+
+internal sealed class FieldErrorType : OutputType<FieldError>
+{
+    public FieldErrorType()
+        : base("FieldError", "A part of a request that was refused.")
+    {
+        Value<StringGraphType>("detail", error => error.Detail, "What is wrong with it.");
+        Nullable<StringGraphType>("pointer", error => error.Pointer, "Which: a JSON Pointer as a URI fragment (RFC 6901 section 6).");
     }
 }
 

@@ -1,56 +1,54 @@
 using System.Collections.Frozen;
 using System.Reflection;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
 
 /// <summary>GraphiQL at <c>/graphql/ui</c>, from files that the build took in from npm; where Node was missing there is no page. Nothing comes from elsewhere.</summary>
-internal static class Playground
+internal sealed class Playground(IOptions<GraphQLOptions> options, ApiAddress api) : IManagementPage
 {
+    private const string Root = $"{GraphQLFeature.Path}/ui";
     private const string Folder = "playground/";
     private const string Index = "index.html";
 
-    // GraphiQL's editor sets styles of its own.
-    private const string Policy =
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; "
-        + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    /// <summary>What stands in the page where the address of the API goes.</summary>
+    private const string AddressMark = "data-api=\"\"";
 
-    public static void Map(IEndpointRouteBuilder app)
+    private static readonly FrozenDictionary<string, byte[]> Files = Read();
+
+    public string? Path => Files.Count > 0 && options.Value.Playground ? Root : null;
+
+    public void Map(IEndpointRouteBuilder app)
     {
-        var files = Read();
-        if (files.Count == 0 || !app.ServiceProvider.GetRequiredService<IOptions<GraphQLOptions>>().Value.Playground)
-            return;
-        app.MapGet($"{GraphQLFeature.Path}/ui/{{file?}}", (HttpContext context, string? file) =>
+        var index = System.Text.Encoding.UTF8.GetString(Files[Index]);
+        app.MapGet($"{Root}/{{file?}}", Results<ContentHttpResult, FileContentHttpResult, NotFound> (HttpContext context, string? file) =>
         {
-            if (!files.TryGetValue(file ?? Index, out var content))
-                throw ApiException.NotFound();
             var headers = context.Response.Headers;
-            (headers.ContentSecurityPolicy, headers.XContentTypeOptions, headers["Referrer-Policy"], headers.CacheControl) = (Policy, "nosniff", "no-referrer", "no-cache");
-            return TypedResults.Bytes(content, ContentType(file ?? Index));
-        }).AllowAnonymous().WithTags("graphql").ExcludeFromDescription();
+            (headers["Referrer-Policy"], headers.CacheControl) = ("no-referrer", "no-cache");
+            if (file is not null and not Index)
+                return Files.TryGetValue(file, out var content) ? TypedResults.Bytes(content, ContentType(file)) : TypedResults.NotFound();
+            var address = api.For(context.Request);
+            // GraphiQL's editor sets styles of its own.
+            headers.ContentSecurityPolicy =
+                $"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src {address} {Socket(address)}; "
+                + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+            return TypedResults.Content(index.Replace(AddressMark, $"data-api=\"{address}\"", StringComparison.Ordinal), "text/html; charset=utf-8");
+        });
     }
+
+    private static string Socket(string address) => $"ws{address["http".Length..]}";
 
     private static FrozenDictionary<string, byte[]> Read()
     {
         var assembly = Assembly.GetExecutingAssembly();
         return assembly.GetManifestResourceNames().Where(name => name.StartsWith(Folder, StringComparison.Ordinal))
-            .ToFrozenDictionary(name => name[Folder.Length..], name => Read(assembly.GetManifestResourceStream(name)!), StringComparer.Ordinal);
-    }
-
-    private static byte[] Read(Stream stream)
-    {
-        using (stream)
-        {
-            var content = new byte[stream.Length];
-            stream.ReadExactly(content);
-            return content;
-        }
+            .ToFrozenDictionary(name => name[Folder.Length..], EmbeddedFile.Read, StringComparer.Ordinal);
     }
 
     private static string ContentType(string file) => System.IO.Path.GetExtension(file) switch
     {
-        ".html" => "text/html; charset=utf-8",
         ".css" => "text/css; charset=utf-8",
         _ => "text/javascript; charset=utf-8",
     };

@@ -51,7 +51,7 @@ internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<Graph
         return Read(Single("query"), Single("operationName"), variables?.RootElement);
 
         string? Single(string name) => query.TryGetValue(name, out var values)
-            ? values is [{ } only] ? only : throw ApiException.Invalid($"{name} may be given once.")
+            ? values is [{ } only] ? only : throw ApiException.Invalid($"{name} may be given once.", name)
             : null;
 
         JsonDocument? Json(string name)
@@ -62,19 +62,19 @@ internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<Graph
             if (parsed.RootElement.ValueKind is JsonValueKind.Object)
                 return parsed;
             using (parsed)
-                return parsed.RootElement.ValueKind is JsonValueKind.Null ? null : throw ApiException.Invalid($"{name} must be a JSON object.");
+                return parsed.RootElement.ValueKind is JsonValueKind.Null ? null : throw ApiException.Invalid($"{name} must be a JSON object.", name);
         }
     }
 
     private OperationRequest Read(string? query, string? operationName, JsonElement? variables) => new(
-        string.IsNullOrWhiteSpace(query) ? throw ApiException.Invalid("query must be given.") : query, operationName,
+        string.IsNullOrWhiteSpace(query) ? throw ApiException.Invalid("query must be given.", "query") : query, operationName,
         variables is { } given ? serializer.ReadNode<Inputs>(given) ?? Inputs.Empty : Inputs.Empty);
 
     private static JsonElement? Member(JsonElement request, string name, JsonValueKind kind)
     {
         if (!request.TryGetProperty(name, out var member) || member.ValueKind == JsonValueKind.Null)
             return null;
-        return member.ValueKind == kind ? member : throw ApiException.Invalid($"{name} must be a JSON {kind.ToString().ToLowerInvariant()}.");
+        return member.ValueKind == kind ? member : throw ApiException.Invalid($"{name} must be a JSON {kind.ToString().ToLowerInvariant()}.", name);
     }
 
     private void Count(ReadOnlySequence<byte> json)

@@ -32,9 +32,9 @@ internal sealed class RoomFields(RoomStore rooms, RosterStore roster, RoomReques
             .ResolveAsync(async context => (await requests.CreateAsync(context.Caller(), context.GetArgument<CreateRoomRequest>("input"), context.CancellationToken)).Room);
         mutation.Required<RoomType>("changeRoomSettings", "For admins of the room.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
-            .Argument<NonNullGraphType<RoomSettingsInput>>("settings", "The settings as they shall be.")
+            .Argument<NonNullGraphType<RoomSettingsInput>>("settings", "What changes.")
             .ResolveAsync(async context => await requests.ChangeSettingsAsync(
-                context.Caller(), context.Id("roomId"), context.GetArgument<RoomSettings>("settings"), context.CancellationToken));
+                context.Caller(), context.Id("roomId"), context.GetArgument<ChangeRoomRequest>("settings"), context.CancellationToken));
         mutation.Required<BooleanGraphType>("deleteRoom", "For owners of the room.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .ResolveAsync(async context =>

@@ -79,14 +79,14 @@ internal sealed class RoomType : OutputType<Room>
     {
         var (first, last) = (context.GetArgument<int?>("first"), context.GetArgument<int?>("last"));
         if (first is not null && last is not null)
-            throw ApiException.Invalid("Ask for the first or the last, not for both.");
+            throw ApiException.Invalid("Ask for the first or the last, not for both.", "first", "last");
         var count = last ?? first ?? UsualPage;
         if (count < 1)
-            throw ApiException.Invalid("first and last must be at least 1.");
-        return new LogRange(Cursor(context, "after") ?? 0, Cursor(context, "before") ?? long.MaxValue, count, last is not null);
+            throw ApiException.Invalid($"{(last is null ? "first" : "last")} must be at least 1.", last is null ? "first" : "last");
+        return new LogRange(Cursor(context, "after") ?? 0, Cursor(context, "before") ?? Positions.Most, count, last is not null);
     }
 
     private static long? Cursor(IResolveFieldContext context, string name) => context.GetArgument<string?>(name) is not { } given ? null
-        : long.TryParse(given, System.Globalization.NumberStyles.None, null, out var seq) && seq < long.MaxValue ? seq
-        : throw ApiException.Invalid($"{name} must be a cursor that a page gave.");
+        : long.TryParse(given, System.Globalization.NumberStyles.None, null, out var seq) && seq <= Positions.Most ? seq
+        : throw ApiException.Invalid($"{name} must be a cursor that a page gave.", name);
 }

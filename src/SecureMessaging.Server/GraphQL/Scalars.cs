@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using GraphQL.Types;
 using GraphQLParser.AST;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
 
@@ -41,20 +42,20 @@ internal sealed class LongType : ScalarGraphType
     public LongType()
     {
         Name = "Long";
-        Description = "A whole number as a JSON number. A seq and an epoch stay below 2^53, which every JSON reader keeps exactly.";
+        Description = "A whole number as a JSON number, 0 to 2^53 - 1, which every JSON reader keeps exactly.";
     }
 
     public override object? ParseLiteral(GraphQLValue value) => value switch
     {
-        GraphQLIntValue number when long.TryParse(number.Value.Span, out var parsed) => parsed,
+        GraphQLIntValue number when long.TryParse(number.Value.Span, out var parsed) && IsPosition(parsed) => parsed,
         GraphQLNullValue => null,
         _ => ThrowLiteralConversionError(value),
     };
 
     public override object? ParseValue(object? value) => value switch
     {
-        int number => (long)number,
-        long number => number,
+        int number and >= 0 => (long)number,
+        long number when IsPosition(number) => number,
         null => null,
         _ => ThrowValueConversionError(null),
     };
@@ -65,6 +66,8 @@ internal sealed class LongType : ScalarGraphType
         long number => number,
         _ => null,
     };
+
+    private static bool IsPosition(long number) => number is >= 0 and <= Positions.Most;
 }
 
 /// <summary>The catalogue's names as they stand in <c>extensions.code</c>.</summary>

@@ -16,7 +16,7 @@ internal static class SchemaDocument
     public static void Map(IEndpointRouteBuilder app)
     {
         StaticReply? made = null;
-        app.MapMethods(Path, StaticReply.Methods, (ISchema schema) => (made ??= new StaticReply(Encoding.UTF8.GetBytes(Print(schema)), "text/plain; charset=utf-8")).Serve())
+        app.MapGet(Path, (ISchema schema) => (made ??= new StaticReply(Encoding.UTF8.GetBytes(Print(schema)), "text/plain; charset=utf-8")).Serve())
             .AllowAnonymous().ExcludeFromDescription();
     }
 

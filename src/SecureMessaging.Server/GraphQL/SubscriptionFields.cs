@@ -67,7 +67,7 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
         var roomId = context.Id("roomId");
         var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(roomId, FeedKind.Entries))));
         // Also refuses who may not read.
-        var now = await log.SyncAsync(caller, roomId, long.MaxValue - 1, 1, context.CancellationToken);
+        var now = await log.SyncAsync(caller, roomId, Positions.Most, 1, context.CancellationToken);
         return operation.Stream(stream.RoomAsync(new RoomStart(roomId, Start(context.GetArgument<long?>("afterSeq"), now.HeadSeq), now.HeadSeq, now.FirstSeq)));
     }
 
@@ -75,7 +75,7 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
     {
         var given = context.GetArgument<RoomCursor[]?>("after");
         if (given?.DistinctBy(cursor => cursor.RoomId).Count() < given?.Length)
-            throw ApiException.Invalid("after names a room twice.");
+            throw ApiException.Invalid("after names a room twice.", "after");
         var after = given?.ToDictionary(cursor => cursor.RoomId, cursor => cursor.AfterSeq);
         var stream = operation.Own(new EntryStream(caller, log, operation.Own(operation.Chat.Feed(null, FeedKind.Entries))));
         var heads = await log.HeadsAsync(caller, context.CancellationToken);
@@ -113,8 +113,7 @@ internal sealed class SubscriptionFields(LogStore log) : IRootFields
     private static long Start(long? afterSeq, long headSeq) => afterSeq switch
     {
         null => headSeq,
-        < 0 => throw ApiException.Invalid("afterSeq must not be negative."),
-        { } seq when seq > headSeq => throw ApiException.Invalid("afterSeq is beyond the log."),
+        { } seq when seq > headSeq => throw ApiException.Invalid("afterSeq is beyond the log.", "afterSeq"),
         { } seq => seq,
     };
 

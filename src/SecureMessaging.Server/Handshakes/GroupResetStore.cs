@@ -28,6 +28,7 @@ internal sealed class GroupResetStore(Database database, LogStore log, CommitFee
 
     public async Task<InvalidCommitReport> ReportAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken)
     {
+        Positions.Require("seq", seq, least: 1);
         LogEntry? reset = null;
         var report = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>
@@ -37,9 +38,9 @@ internal sealed class GroupResetStore(Database database, LogStore log, CommitFee
                 var role = await RosterStore.RequireRoleAsync(transaction, roomId, caller.UserId, cancellationToken);
                 var group = await GroupRow.RequireAsync(transaction, roomId, cancellationToken);
                 // Others have said so before.
-                if (seq > 0 && seq < group.GroupSeq)
+                if (seq < group.GroupSeq)
                     return new InvalidCommitReport(Reset: true, group.Generation);
-                if (seq <= 0 || seq != group.CommitSeq)
+                if (seq != group.CommitSeq)
                     throw new ApiException(ErrorCode.Conflict, "This is not the room's newest commit.");
                 await transaction.ExecuteAsync(ReportSql, new { RoomId = roomId, Seq = seq, caller.UserId }, cancellationToken);
                 var count = await transaction.QuerySingleAsync<CountRow>(CountSql, new { RoomId = roomId, Seq = seq }, cancellationToken);

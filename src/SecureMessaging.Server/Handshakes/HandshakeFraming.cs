@@ -10,19 +10,19 @@ internal static class HandshakeFraming
     /// <summary>The generation that a handshake of this room says to be of. Refuses what is not a PrivateMessage of this kind, room and epoch.</summary>
     public static int Require(Guid roomId, Guid id, long epoch, byte[] message, ContentType type, Limits limits)
     {
+        var field = type.ToString().ToLowerInvariant();
         if (id == Guid.Empty)
-            throw ApiException.Invalid("id must be a random UUID.");
-        if (epoch < 0)
-            throw ApiException.Invalid("epoch must not be negative.");
+            throw ApiException.Invalid("id must be a random UUID.", "id");
+        Positions.Require("epoch", epoch);
         if (message.Length > limits.HandshakeBytes)
-            throw ApiException.TooLarge("A handshake", limits.HandshakeBytes);
+            throw ApiException.TooLarge(field, limits.HandshakeBytes);
         if (MlsMessage.TryReadPublicHeader(message, out _))
-            throw ApiException.Invalid("Handshakes travel as PrivateMessage, not as PublicMessage.");
+            throw ApiException.Invalid("Handshakes travel as PrivateMessage, not as PublicMessage.", field);
         if (!MlsPrivateMessage.TryRead(message, out var framed) || framed.Type != type)
-            throw ApiException.Invalid($"This is not an MLSMessage with a PrivateMessage of content type {type.ToString().ToLowerInvariant()}.");
+            throw ApiException.Invalid($"This is not an MLSMessage with a PrivateMessage of content type {field}.", field);
         if (!framed.TryGetGeneration(roomId, out var generation))
-            throw ApiException.Invalid("The group id is not of this room.");
-        return framed.Epoch == (ulong)epoch ? generation : throw ApiException.Invalid("The epoch is not the message's.");
+            throw ApiException.Invalid("The group id is not of this room.", field);
+        return framed.Epoch == (ulong)epoch ? generation : throw ApiException.Invalid("The epoch is not the message's.", "epoch");
     }
 
     /// <summary>The KeyPackage references of each Welcome.</summary>
@@ -32,16 +32,17 @@ internal static class HandshakeFraming
         var bytes = (long)request.Commit.Length;
         foreach (var welcome in request.Welcomes ?? [])
         {
+            var field = $"welcomes/{result.Count}";
             if (welcome is null)
-                throw ApiException.Invalid("A Welcome must not be null.");
+                throw ApiException.Invalid("A Welcome must not be null.", field);
             if (welcome.Length > limits.HandshakeBytes)
-                throw ApiException.TooLarge("A Welcome", limits.HandshakeBytes);
+                throw ApiException.TooLarge(field, limits.HandshakeBytes);
             bytes += welcome.Length;
             if (!MlsWelcome.TryRead(welcome, limits.RoomMembers * limits.Devices, out var references))
-                throw ApiException.Invalid("This is not an MLSMessage with a Welcome of suite 1.");
+                throw ApiException.Invalid("This is not an MLSMessage with a Welcome of suite 1.", field);
             result.Add(references);
         }
 
-        return bytes <= limits.CommitBytes ? result : throw ApiException.TooLarge("The handshakes of a commit", limits.CommitBytes);
+        return bytes <= limits.CommitBytes ? result : throw ApiException.TooMany($"The handshakes of a commit may have {limits.CommitBytes} bytes at most.", "welcomes");
     }
 }

@@ -101,14 +101,14 @@ internal static class HandshakesFeature
         if (add.Length + remove.Length == 0)
             return RosterPlan.Nothing;
         if (add.Length > limits.RoomMembers || remove.Length > limits.RoomMembers)
-            throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
+            throw ApiException.TooMany($"A room has {limits.RoomMembers} members at most.", add.Length > limits.RoomMembers ? "roster/add" : "roster/remove");
         // Asked first, so that a stranger to the room does not learn from it who has an account.
         await rooms.GetAsync(caller, roomId, cancellationToken);
         var roles = new Dictionary<string, RoomRole>(StringComparer.OrdinalIgnoreCase);
-        foreach (var request in add)
+        for (var i = 0; i < add.Length; i++)
         {
-            if (request?.Username is null || !roles.TryAdd(request.Username, request.Role))
-                throw ApiException.Invalid("The roster change names somebody twice, or nobody.");
+            if (add[i]?.Username is not { } username || !roles.TryAdd(username, add[i].Role))
+                throw ApiException.Invalid("The roster change names an account twice, or none.", $"roster/add/{i}");
         }
 
         var found = await users.FindByUsernamesAsync(roles.Keys, cancellationToken);
@@ -116,9 +116,9 @@ internal static class HandshakesFeature
             throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
         var plan = new RosterPlan([.. found.Select(user => (user.Id, roles[user.Username]))], remove);
         if (plan.Remove.Concat(plan.Add.Select(user => user.UserId)).GroupBy(id => id).Any(group => group.Skip(1).Any()))
-            throw ApiException.Invalid("The roster change names somebody twice, or nobody.");
-        return plan.Remove.Contains(caller.UserId) || plan.Add.Any(user => user.UserId == caller.UserId)
-            ? throw ApiException.Invalid("The roster change cannot be about the caller: nobody commits its own removal.")
-            : plan;
+            throw ApiException.Invalid("The roster change names an account twice.", "roster/remove");
+        if (plan.Remove.Contains(caller.UserId) || plan.Add.Any(user => user.UserId == caller.UserId))
+            throw ApiException.Invalid("The roster change cannot be about the caller.", plan.Remove.Contains(caller.UserId) ? "roster/remove" : "roster/add");
+        return plan;
     }
 }

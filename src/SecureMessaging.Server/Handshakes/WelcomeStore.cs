@@ -94,9 +94,9 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
             foreach (var reference in welcomes[i])
             {
                 if (!found.TryGetValue(KeyPackageReference.From(reference), out var device))
-                    throw ApiException.Invalid("A Welcome is for a KeyPackage that is no member's (any more). Read the room's devices again.");
+                    throw ApiException.Invalid("A Welcome is for a KeyPackage that is no member's (any more). Read the room's devices again.", $"welcomes/{i}");
                 if (!devices.Add(device.DeviceId))
-                    throw ApiException.Invalid("A commit welcomes a device once.");
+                    throw ApiException.Invalid("A commit welcomes a device once.", $"welcomes/{i}");
                 result[i].Add(device);
             }
         }
@@ -141,17 +141,21 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
         cancellationToken);
 
     /// <summary>The calling device has it. Idempotent.</summary>
-    public Task AcknowledgeAsync(Caller caller, Guid deviceId, Guid roomId, long seq, CancellationToken cancellationToken) => database.WriteAsync(
-        async transaction =>
-        {
-            var parameters = new { DeviceId = deviceId, RoomId = roomId, Seq = seq };
-            RequireCurrent(await transaction.QuerySingleAsync<SessionRow>(IsCurrentSql, new { DeviceId = deviceId, caller.UserId }, cancellationToken), caller);
-            if (database.IsPostgres)
-                await transaction.ExecuteAsync(PostgresLockSql, parameters, cancellationToken);
-            await transaction.ExecuteAsync(StrikeSql, parameters, cancellationToken);
-            await transaction.ExecuteAsync(DeleteUnwantedSql, parameters, cancellationToken);
-        },
-        cancellationToken);
+    public async Task AcknowledgeAsync(Caller caller, Guid deviceId, Guid roomId, long seq, CancellationToken cancellationToken)
+    {
+        Positions.Require("seq", seq, least: 1);
+        await database.WriteAsync(
+            async transaction =>
+            {
+                var parameters = new { DeviceId = deviceId, RoomId = roomId, Seq = seq };
+                RequireCurrent(await transaction.QuerySingleAsync<SessionRow>(IsCurrentSql, new { DeviceId = deviceId, caller.UserId }, cancellationToken), caller);
+                if (database.IsPostgres)
+                    await transaction.ExecuteAsync(PostgresLockSql, parameters, cancellationToken);
+                await transaction.ExecuteAsync(StrikeSql, parameters, cancellationToken);
+                await transaction.ExecuteAsync(DeleteUnwantedSql, parameters, cancellationToken);
+            },
+            cancellationToken);
+    }
 
     /// <summary>A member leaves: what waits for its devices is not for them any more. Under the room's lock.</summary>
     public static async Task ForgetAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken)

@@ -39,7 +39,7 @@ internal static class LimitingFeature
             context.Response.OnStarting(static state => ((Charge)state).WriteAsync(), charge);
             var address = ClientAddress.Of(context);
             var passes = charge.Take(limits.RequestsOfAddress, address, shown: false)
-                && (!IsUpgrade(context) || charge.Take(limits.ConnectsOfAddress, address, shown: false));
+                && (!context.AsksForWebSocket() || charge.Take(limits.ConnectsOfAddress, address, shown: false));
             foreach (var limit in context.GetEndpoint()?.Metadata.GetOrderedMetadata<EndpointLimit>() ?? [])
                 passes = passes && (!limit.OfAddress || charge.Take(limit.Limiter(limits), address));
             return passes ? next(context) : charge.RefuseAsync();
@@ -54,7 +54,7 @@ internal static class LimitingFeature
             if (context.Features.Get<Charge>() is not { } charge || context.User.Identity?.IsAuthenticated != true)
                 return next(context);
             var account = Caller.From(context.User).UserId;
-            var passes = charge.Take(limits.Requests, account) && (!IsUpgrade(context) || charge.Take(limits.Connects, account));
+            var passes = charge.Take(limits.Requests, account) && (!context.AsksForWebSocket() || charge.Take(limits.Connects, account));
             foreach (var limit in context.GetEndpoint()?.Metadata.GetOrderedMetadata<EndpointLimit>() ?? [])
             {
                 if (limit is { OfAddress: false, Spends: false })
@@ -82,8 +82,6 @@ internal static class LimitingFeature
     /// <summary>For probes: a node must not be taken out because somebody else asks too much.</summary>
     public static TBuilder NeverLimit<TBuilder>(this TBuilder endpoint)
         where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(NeverLimited);
-
-    private static bool IsUpgrade(HttpContext context) => context.Request.Headers.Upgrade.Count > 0 || HttpMethods.IsConnect(context.Request.Method);
 
     private sealed class NeverLimitedNote;
 

@@ -67,8 +67,8 @@ internal sealed class LogStore(
 
     public Task<LogPage> SyncAsync(Caller caller, Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken)
     {
-        if (afterSeq < 0 || limit < 1)
-            throw ApiException.Invalid("afterSeq must not be negative and limit must be at least 1.");
+        Positions.Require("afterSeq", afterSeq);
+        RequireLimit(limit);
         return database.ReadAsync(
             async connection =>
             {
@@ -89,6 +89,12 @@ internal sealed class LogStore(
                 return head is null ? throw ApiException.NotFound() : new LogPage(roomId, [.. page.Entries], head.HeadSeq, head.FloorSeq);
             },
             cancellationToken);
+    }
+
+    public static void RequireLimit(int limit)
+    {
+        if (limit < 1)
+            throw ApiException.Invalid("limit must be at least 1.", "limit");
     }
 
     /// <summary>Reads on behalf of the tail, which knows by itself who may see what.</summary>
@@ -115,16 +121,20 @@ internal sealed class LogStore(
 
     public static long Unread(long headSeq, long floorSeq, long deliveredSeq) => Math.Max(0, headSeq - Math.Max(deliveredSeq, floorSeq - 1));
 
-    public Task MarkDeliveredAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken) => database.WriteAsync(
-        async transaction =>
-        {
-            var parameters = new { RoomId = roomId, caller.UserId, Seq = seq };
-            // Nothing moved: either the cursor is there already, which is fine, or the room is none of the caller's business.
-            if (await transaction.ExecuteAsync(MarkDeliveredSql, parameters, cancellationToken) == 0
-                && await transaction.QuerySingleAsync<int>(IsMemberSql, parameters, cancellationToken) == 0)
-                throw ApiException.NotFound();
-        },
-        cancellationToken);
+    public async Task MarkDeliveredAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken)
+    {
+        Positions.Require("seq", seq);
+        await database.WriteAsync(
+            async transaction =>
+            {
+                var parameters = new { RoomId = roomId, caller.UserId, Seq = seq };
+                // Nothing moved: either the cursor is there already, which is fine, or the room is none of the caller's business.
+                if (await transaction.ExecuteAsync(MarkDeliveredSql, parameters, cancellationToken) == 0
+                    && await transaction.QuerySingleAsync<int>(IsMemberSql, parameters, cancellationToken) == 0)
+                    throw ApiException.NotFound();
+            },
+            cancellationToken);
+    }
 
     public async Task RequireMemberAsync(Caller caller, Guid roomId, CancellationToken cancellationToken)
     {
@@ -136,6 +146,7 @@ internal sealed class LogStore(
     /// <summary>Takes back the caller's own entry: its content goes at once, and a retraction tells those who have it.</summary>
     public async Task<SendAck> RetractAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken)
     {
+        Positions.Require("seq", seq, least: 1);
         LogEntry? retraction = null;
         var ack = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>

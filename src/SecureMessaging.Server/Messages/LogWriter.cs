@@ -46,6 +46,7 @@ internal sealed partial class LogWriter : BackgroundService
         {
             RetryAfterMs = result.Error.RetryAfterMs,
             CurrentEpoch = result.Error.CurrentEpoch,
+            Errors = result.Error.Errors,
         };
     }
 
@@ -53,10 +54,10 @@ internal sealed partial class LogWriter : BackgroundService
     public async Task<SendResult[]> SendBatchAsync(Caller caller, SendRequest[] requests)
     {
         if (requests is null || requests.Length == 0 || requests.Length > limits.BatchSends)
-            throw ApiException.Invalid($"A batch has 1 to {limits.BatchSends} sends.");
+            throw ApiException.Invalid($"A batch has 1 to {limits.BatchSends} sends.", "requests");
         rates.Sends.Spend(caller.UserId, requests.Length);
         if (requests.Sum(request => (long)(request?.Ciphertext?.Length ?? 0)) > limits.BatchBytes)
-            throw ApiException.TooLarge("The ciphertexts of a batch", limits.BatchBytes);
+            throw ApiException.TooMany($"The ciphertexts of a batch may have {limits.BatchBytes} bytes at most.", "requests");
         var results = new SendResult[requests.Length];
         var valid = new List<(int Index, Envelope Envelope)>(requests.Length);
         var ids = new HashSet<(Guid, Guid)>(requests.Length);
@@ -115,15 +116,14 @@ internal sealed partial class LogWriter : BackgroundService
     private Envelope Validate(Caller caller, SendRequest request)
     {
         if (request?.Ciphertext is not { Length: > 0 } ciphertext)
-            throw ApiException.Invalid("ciphertext must not be empty.");
+            throw ApiException.Invalid("ciphertext must not be empty.", "ciphertext");
         if (ciphertext.Length > limits.CiphertextBytes)
             throw ApiException.TooLarge("ciphertext", limits.CiphertextBytes);
         if (request.RoomId == Guid.Empty || request.ClientMessageId == Guid.Empty)
-            throw ApiException.Invalid("roomId and clientMessageId must be given.");
-        if (request.Epoch < 0)
-            throw ApiException.Invalid("epoch must not be negative.");
+            throw ApiException.Invalid("roomId and clientMessageId must be given.", request.RoomId == Guid.Empty ? "roomId" : "clientMessageId");
+        Positions.Require("epoch", request.Epoch);
         if (request.TimeToLiveSeconds is { } ttl && (ttl < limits.TimeToLiveMinSeconds || ttl > limits.TimeToLiveMaxSeconds))
-            throw ApiException.Invalid($"timeToLiveSeconds must be {limits.TimeToLiveMinSeconds} to {limits.TimeToLiveMaxSeconds}.");
+            throw ApiException.Invalid($"timeToLiveSeconds must be {limits.TimeToLiveMinSeconds} to {limits.TimeToLiveMaxSeconds}.", "timeToLiveSeconds");
         return new Envelope(
             request.RoomId, caller.UserId, request.ClientMessageId, ownerProof.Compute(caller.UserId, request.RoomId, request.ClientMessageId),
             ciphertext, request.Epoch, request.TimeToLiveSeconds, FindGeneration(request));

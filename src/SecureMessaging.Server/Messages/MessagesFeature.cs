@@ -57,8 +57,9 @@ internal static class MessagesFeature
 
     private static async Task<LogPage> ReadBackAsync(Caller caller, Guid roomId, LogRange range, LogWindows windows, CancellationToken cancellationToken)
     {
-        if (range is not { AfterSeq: >= 0, BeforeSeq: >= 1, Count: >= 1 })
-            throw ApiException.Invalid("afterSeq must not be negative, and beforeSeq and limit must be at least 1.");
+        Positions.Require("afterSeq", range.AfterSeq);
+        Positions.Require("beforeSeq", range.BeforeSeq, least: 1);
+        LogStore.RequireLimit(range.Count);
         var window = (await windows.ReadAsync(caller, [roomId], range, cancellationToken)).GetValueOrDefault(roomId) ?? throw ApiException.NotFound();
         return new LogPage(roomId, [.. window.Entries], window.HeadSeq, window.FirstSeq);
     }
@@ -84,7 +85,7 @@ internal static class MessagesFeature
     [EndpointDescription("Each succeeds or fails alone, but after one that failed and may be repeated every later one fails so too.")]
     private static async Task<Ok<SendResult[]>> SendBatchAsync(
         Caller caller, Guid roomId, SendRequest[] requests, LogWriter writer) =>
-        TypedResults.Ok(await writer.SendBatchAsync(caller, [.. requests.Select(request => InRoom(roomId, request))]));
+        TypedResults.Ok(await writer.SendBatchAsync(caller, [.. requests.Select((request, index) => InRoom(roomId, request, $"{index}/roomId"))]));
 
     [EndpointName("retract"), EndpointSummary("Takes back an entry that the caller sent. Idempotent.")]
     [Refuses(ErrorCode.Forbidden)]
@@ -99,7 +100,7 @@ internal static class MessagesFeature
         return TypedResults.NoContent();
     }
 
-    private static SendRequest InRoom(Guid roomId, SendRequest request) => request is null || request.RoomId != roomId
-        ? throw ApiException.Invalid("roomId must be the room of the path.")
+    private static SendRequest InRoom(Guid roomId, SendRequest request, string field = "roomId") => request is null || request.RoomId != roomId
+        ? throw ApiException.Invalid("roomId must be the room of the path.", field)
         : request;
 }

@@ -19,35 +19,36 @@ internal static class KeyPackageCheck
 
     private const int HpkeKeyLength = 32;
 
+    /// <param name="field">The member of the request that holds it.</param>
     /// <param name="message">MLSMessage holding the KeyPackage.</param>
     /// <param name="identity">The identity of the credential that the device must show.</param>
     /// <param name="signatureKey">The device's signature key.</param>
     /// <param name="now">UTC.</param>
-    public static CheckedKeyPackage Require(byte[] message, ReadOnlySpan<byte> identity, ReadOnlySpan<byte> signatureKey, DateTime now)
+    public static CheckedKeyPackage Require(string field, byte[] message, ReadOnlySpan<byte> identity, ReadOnlySpan<byte> signatureKey, DateTime now)
     {
         if (!MlsKeyPackage.TryRead(message, out var package))
-            throw Invalid("is not an MLSMessage with a KeyPackage of mls10 and suite 1 that has a basic credential and supports all that it uses");
+            throw Invalid(field, "is not an MLSMessage with a KeyPackage of mls10 and suite 1 that has a basic credential and supports all that it uses");
         if (!package.Identity.SequenceEqual(identity))
-            throw Invalid("does not have the credential of this device");
+            throw Invalid(field, "does not have the credential of this device");
         if (!package.SignatureKey.SequenceEqual(signatureKey))
-            throw Invalid("does not have the signature key of this device");
+            throw Invalid(field, "does not have the signature key of this device");
         if (package.InitKey.Length != HpkeKeyLength || package.EncryptionKey.Length != HpkeKeyLength || package.InitKey.SequenceEqual(package.EncryptionKey))
-            throw Invalid("must have an init key and another encryption key");
+            throw Invalid(field, "must have an init key and another encryption key");
         if (!DeviceCredential.VerifyWithLabel(signatureKey, "LeafNodeTBS"u8, package.LeafSigned, package.LeafSignature))
-            throw Invalid("has a leaf that is not signed by the device");
+            throw Invalid(field, "has a leaf that is not signed by the device");
         if (!DeviceCredential.VerifyWithLabel(signatureKey, "KeyPackageTBS"u8, package.Signed, package.Signature))
-            throw Invalid("is not signed by the device");
+            throw Invalid(field, "is not signed by the device");
         var seconds = (ulong)new DateTimeOffset(now).ToUnixTimeSeconds();
         // The total lifetime is what other members judge, too (RFC 9420 section 7.2).
         if (package.NotBefore > seconds + (ulong)Skew.TotalSeconds || package.NotAfter <= seconds || package.NotAfter <= package.NotBefore
             || package.NotAfter - package.NotBefore > (ulong)(LongestLife + Skew).TotalSeconds)
         {
-            throw Invalid($"must be valid now, and for {LongestLife.TotalDays} days at most");
+            throw Invalid(field, $"must be valid now, and for {LongestLife.TotalDays} days at most");
         }
 
         return new CheckedKeyPackage(
             KeyPackageReference.Compute(package.Encoded), message, DateTimeOffset.FromUnixTimeSeconds((long)package.NotAfter).UtcDateTime);
     }
 
-    private static ApiException Invalid(string what) => ApiException.Invalid($"A KeyPackage {what}.");
+    private static ApiException Invalid(string field, string what) => ApiException.Invalid($"A KeyPackage {what}.", field);
 }

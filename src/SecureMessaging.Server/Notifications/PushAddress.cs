@@ -40,7 +40,7 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
             throw new ApiException(ErrorCode.Forbidden, "This server pushes nothing.");
         if (endpoint.Length > limits.PushEndpointCharacters)
             throw ApiException.TooLarge("endpoint", limits.PushEndpointCharacters);
-        return Read(endpoint)?.AbsoluteUri ?? throw ApiException.Invalid("endpoint must be an https URL of a public host.");
+        return Read(endpoint)?.AbsoluteUri ?? throw ApiException.Invalid("endpoint must be an https URL of a public host.", "endpoint");
     }
 
     /// <summary>The URL to push to. Null: it may not be pushed to (any more).</summary>

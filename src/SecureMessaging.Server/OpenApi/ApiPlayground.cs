@@ -5,16 +5,22 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.OpenApi;
 
 /// <summary>Scalar at <c>/playground</c>, from files inside its package. Nothing comes from elsewhere, and nothing typed there is kept.</summary>
-internal static class ApiPlayground
+internal sealed class ApiPlayground(IOptions<ServerOptions> options, ApiAddress api) : IManagementPage
 {
-    public const string Path = "/playground";
+    private const string Root = "/playground";
+    private const string Script = Root + "/start.js";
 
-    public static void Map(IEndpointRouteBuilder app)
+    public string? Path => options.Value.Playground ? Root : null;
+
+    public void Map(IEndpointRouteBuilder app)
     {
-        if (!app.ServiceProvider.GetRequiredService<IOptions<ServerOptions>>().Value.Playground)
-            return;
-        app.MapScalarApiReference(Path, options => options
-                .AddDocument("v1", "SecureMessaging", OpenApiFeature.Path)
+        var start = EmbeddedFile.Read("playground.js");
+        app.MapGet(Script, () => TypedResults.Bytes(start, "text/javascript; charset=utf-8"));
+        app.MapScalarApiReference(Root, (scalar, context) =>
+        {
+            var address = api.For(context.Request);
+            scalar.AddDocument("v1", "SecureMessaging", address + OpenApiFeature.Path)
+                .AddServer(address)
                 .WithTitle("REST · SecureMessaging")
                 .WithNonce()
                 .DisableDefaultFonts()
@@ -23,33 +29,43 @@ internal static class ApiPlayground
                 .DisableMcp()
                 .HideClientButton()
                 .HideDeveloperTools()
-                .AddPreferredSecuritySchemes(OperationDocs.Bearer))
-            .AllowAnonymous()
-            .Add(endpoint =>
+                .AddPreferredSecuritySchemes(OperationDocs.Bearer)
+                .WithJavaScriptConfiguration($"{Script}?api={Uri.EscapeDataString(address)}")
+                .AddHeaderContent(Header);
+        }).Add(endpoint =>
+        {
+            if (endpoint.RequestDelegate is not { } serve)
+                return;
+            endpoint.RequestDelegate = context =>
             {
-                if (endpoint.RequestDelegate is not { } serve)
-                    return;
-                endpoint.RequestDelegate = context =>
+                // Scalar would serve its page under any name below its path.
+                if (context.GetRouteValue("documentName") is not null)
                 {
-                    // Scalar would serve its page under any name below its path.
-                    if (context.GetRouteValue("documentName") is not null)
-                        throw ApiException.NotFound();
-                    context.Response.OnStarting(Protect, context);
-                    return serve(context);
-                };
-            });
+                    context.Response.StatusCode = StatusCodes.Status404NotFound;
+                    return Task.CompletedTask;
+                }
+
+                context.Response.OnStarting(() => Protect(context));
+                return serve(context);
+            };
+        });
     }
 
-    private static Task Protect(object state)
+    private const string Header = """
+        <form id="account" style="display:flex;gap:1rem;align-items:baseline;padding:.75rem 1rem;font:14px system-ui">
+        <button style="font:inherit;padding:.25rem .75rem" name="account" value="new">Make a test account</button>
+        <span id="who">and sign in with it: the examples are then its own, and work in the order of the page.</span></form>
+        """;
+
+    private Task Protect(HttpContext context)
     {
-        var context = (HttpContext)state;
         var headers = context.Response.Headers;
         // Scalar writes its styles itself. Of scripts only those of this page's nonce run, and what they import from here.
         var nonce = context.Items[ScalarOptions.NonceHttpContextItemKey] is string given ? $" 'nonce-{given}'" : "";
         headers.ContentSecurityPolicy =
-            $"default-src 'none'; script-src 'self'{nonce}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; "
-            + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-        (headers.XContentTypeOptions, headers["Referrer-Policy"]) = ("nosniff", "no-referrer");
+            $"default-src 'none'; script-src 'self'{nonce}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self' {api.For(context.Request)}; "
+            + "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+        headers["Referrer-Policy"] = "no-referrer";
         return Task.CompletedTask;
     }
 }

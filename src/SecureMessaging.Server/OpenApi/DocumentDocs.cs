@@ -16,6 +16,7 @@ internal sealed partial class DocumentDocs : IOpenApiDocumentTransformer
         - **A room is one log** with a gapless `seq` from 1. Send under an id of your own and repeat until it is answered: it is stored once. Read on with `afterSeq`.
         - **Live**: connect to the SignalR hub `/hubs/chat`, or subscribe at `/graphql`. Both serve the same log.
         - **Errors** are ProblemDetails (RFC 9457) whose `code` is one of a catalogue that all doors share; `retryable` says whether the same request can succeed later.
+          `errors` names what is wrong: a `pointer` into the body (`#/members/0`), or the `parameter` of the path or the query.
         - **Bytes** are base64, **times** UTC. Fields that are null are left out. Unknown fields are ignored, a name given twice is refused.
         - **Later versions** may add fields, enum values, entry kinds and error codes to answers: ignore what you do not know, keep its `seq`, and go on. In requests they are refused.
 
@@ -77,7 +78,7 @@ internal sealed partial class DocumentDocs : IOpenApiDocumentTransformer
     };
 
     [GeneratedRegex(
-        @"\b(?:(?:int|long|string|bool|byte\[\]|Guid|DateTime|EntryKind|RoomRole)\??\s+)?(?<type>ErrorCode|Limits|Schemes|LogEntry|SendRequest|ErrorBody|TicketResponse)\.(?<member>[A-Z]\w+)",
+        @"\b(?:(?:int|long|string|bool|byte\[\]|Guid|DateTime|EntryKind|RoomRole)\??\s+)?(?<type>ErrorCode|Limits|Schemes|LogEntry|SendRequest|ErrorBody|FieldError|TicketResponse)\.(?<member>[A-Z]\w+)",
         RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Member();
 

@@ -58,7 +58,7 @@ internal static class Examples
         new UserSummary(BenId, "ben"),
         new CreateRoomRequest(RoomKind.Group, ["ben"], Id: RoomId),
         new Room(RoomId, RoomKind.Group, null, Visible: false, null, Day, 0, RoomRole.Owner, 42, 1, 41, 1),
-        new RoomSettings(Bytes(12), 7 * 24 * 3600),
+        new ChangeRoomRequest { TimeToLiveSeconds = 7 * 24 * 3600 },
         new RoomMember(BenId, "ben", RoomRole.Member),
         new AddMemberRequest("ben"),
         new ChangeRoleRequest(RoomRole.Admin),

@@ -12,21 +12,27 @@ internal static class OpenApiFeature
 
     private const string Name = "v1";
 
-    public static void AddOpenApiDocument(this WebApplicationBuilder builder) => builder.Services.AddOpenApi(Name, options =>
+    public static void AddOpenApiDocument(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<IManagementPage, ApiPlayground>();
+        builder.Services.AddOpenApi(Name, Describe);
+    }
+
+    private static void Describe(OpenApiOptions options)
     {
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+        options.ShouldInclude = operation => operation.HttpMethod != HttpMethods.Head;
         options.AddSchemaTransformer<SchemaDocs>();
         options.AddOperationTransformer<OperationDocs>();
         options.AddDocumentTransformer<DocumentDocs>();
-    });
+    }
 
     public static void MapOpenApiDocument(this IEndpointRouteBuilder app)
     {
         StaticReply? made = null;
-        app.MapMethods(Path, StaticReply.Methods, async (IServiceProvider services, CancellationToken cancellationToken) =>
+        app.MapGet(Path, async (IServiceProvider services, CancellationToken cancellationToken) =>
                 (made ??= await MakeAsync(services, cancellationToken)).Serve())
             .AllowAnonymous().ExcludeFromDescription();
-        ApiPlayground.Map(app);
     }
 
     private static async Task<StaticReply> MakeAsync(IServiceProvider services, CancellationToken cancellationToken)

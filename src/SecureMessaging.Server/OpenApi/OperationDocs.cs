@@ -61,7 +61,8 @@ internal sealed class OperationDocs(Limits limits) : IOpenApiOperationTransforme
 
         if (operation.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Path))
             yield return ErrorCode.NotFound;
-        if (HasBody(operation) || operation.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Query))
+        // A seq in the path may be out of range; other parts of a path that cannot be read lead nowhere.
+        if (HasBody(operation) || operation.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Query || parameter.Type == typeof(long)))
             yield return ErrorCode.Invalid;
         if (HasBody(operation))
             yield return ErrorCode.TooLarge;
@@ -71,9 +72,12 @@ internal sealed class OperationDocs(Limits limits) : IOpenApiOperationTransforme
 
     private static void AddExamples(OpenApiOperation operation, ApiDescription description)
     {
-        if (description.ParameterDescriptions.FirstOrDefault(parameter => parameter.Source == BindingSource.Body) is { } body
-            && operation.RequestBody?.Content?.TryGetValue(Json, out var given) is true)
-            given.Example = Examples.Of(body.Type);
+        if (description.ParameterDescriptions.FirstOrDefault(parameter => parameter.Source == BindingSource.Body) is { } body)
+        {
+            foreach (var given in operation.RequestBody?.Content?.Values ?? [])
+                given.Example = Examples.Of(body.Type);
+        }
+
         foreach (var type in description.SupportedResponseTypes)
         {
             if (operation.Responses!.TryGetValue(type.StatusCode.ToString(CultureInfo.InvariantCulture), out var response)

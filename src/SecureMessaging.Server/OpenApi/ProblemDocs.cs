@@ -69,7 +69,8 @@ internal static class ProblemDocs
     private static JsonNode? Example(ErrorCode code, int status) => JsonSerializer.SerializeToNode(
         new Problem(
             "about:blank", code.ToString(), status, Meaning(code, status), code, code.IsRetryable(),
-            code is ErrorCode.RateLimited or ErrorCode.Overloaded ? 1000 : null, code is ErrorCode.WrongEpoch or ErrorCode.EpochTooOld ? 7 : null),
+            code is ErrorCode.RateLimited or ErrorCode.Overloaded ? 1000 : null, code is ErrorCode.WrongEpoch or ErrorCode.EpochTooOld ? 7 : null,
+            code == ErrorCode.Invalid && status == StatusCodes.Status400BadRequest ? [new FieldError("A username must not be null.", "#/members/0")] : null),
         Wire.Json);
 
     private static string Meaning(ErrorCode code, int status) => (code, status) switch

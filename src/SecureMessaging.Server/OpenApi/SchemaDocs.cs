@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Notifications;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.OpenApi;
 
@@ -23,6 +24,7 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
         var (name, password) = (Bytes(0, limits.NameBytes), Secret(0, limits.PasswordMaxCharacters));
         var (newPassword, timeToLive) = (Secret(limits.PasswordMinCharacters, limits.PasswordMaxCharacters), Range(limits.TimeToLiveMinSeconds, limits.TimeToLiveMaxSeconds));
         var (email, handshake, minute) = (Text(3, limits.EmailCharacters), Bytes(1, limits.HandshakeBytes), Range(0, NotificationRules.MinutesOfDay - 1));
+        var position = Range(0, Positions.Most);
         bounds = new()
         {
             [(typeof(SignUpRequest), "username")] = Text(3, limits.UsernameCharacters, "^[A-Za-z0-9._-]+$"),
@@ -43,12 +45,12 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
             [(typeof(CreateRoomRequest), "name")] = name,
             [(typeof(CreateRoomRequest), "timeToLiveSeconds")] = timeToLive,
             [(typeof(CreateRoomRequest), "scheme")] = Text(1, 32, "^[a-z0-9.-]+$"),
-            [(typeof(RoomSettings), "name")] = name,
-            [(typeof(RoomSettings), "timeToLiveSeconds")] = timeToLive,
+            [(typeof(ChangeRoomRequest), "name")] = name,
+            [(typeof(ChangeRoomRequest), "timeToLiveSeconds")] = timeToLive,
             [(typeof(SendRequest), "ciphertext")] = Bytes(1, limits.CiphertextBytes),
             [(typeof(SendRequest), "timeToLiveSeconds")] = timeToLive,
-            [(typeof(SendRequest), "epoch")] = Range(0, null),
-            [(typeof(MarkDeliveredRequest), "seq")] = Range(0, null),
+            [(typeof(SendRequest), "epoch")] = position,
+            [(typeof(MarkDeliveredRequest), "seq")] = position,
             [(typeof(SignalRequest), "signal")] = Bytes(1, limits.SignalBytes),
             [(typeof(RegisterDeviceRequest), "signatureKey")] = Bytes(KeyBytes, KeyBytes),
             [(typeof(RegisterDeviceRequest), "linkKey")] = Bytes(KeyBytes, KeyBytes),
@@ -66,14 +68,14 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
             [(typeof(UploadKeyPackagesRequest), "keyPackages")] = Items(0, limits.KeyPackages, Bytes(1, limits.KeyPackageBytes)),
             [(typeof(UploadKeyPackagesRequest), "lastResort")] = Bytes(1, limits.KeyPackageBytes),
             [(typeof(ClaimKeyPackagesRequest), "userIds")] = Items(1, limits.ClaimUsers),
-            [(typeof(CommitRequest), "epoch")] = Range(0, null),
+            [(typeof(CommitRequest), "epoch")] = position,
             [(typeof(CommitRequest), "commit")] = handshake,
             [(typeof(CommitRequest), "welcomes")] = Items(0, null, handshake),
-            [(typeof(ProposalRequest), "epoch")] = Range(0, null),
+            [(typeof(ProposalRequest), "epoch")] = position,
             [(typeof(ProposalRequest), "proposal")] = handshake,
             [(typeof(RosterChange), "add")] = Items(0, limits.RoomMembers),
             [(typeof(RosterChange), "remove")] = Items(0, limits.RoomMembers),
-            [(typeof(ReportInvalidCommitRequest), "seq")] = Range(1, null),
+            [(typeof(ReportInvalidCommitRequest), "seq")] = Range(1, Positions.Most),
         };
     }
 
@@ -83,6 +85,9 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
             schema.ContentEncoding = "base64";
         if ((Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type) is { IsEnum: true } type)
             schema.Enum = [.. WireEnums.Known(type).Select(value => JsonSerializer.SerializeToNode(value, type, Wire.Json)!)];
+        // Every number here is exact in JSON. By the format, generators would make clients of big integers, which JSON cannot write.
+        if ((Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type) == typeof(long))
+            (schema.Format, schema.Maximum) = (null, Positions.Most.ToString(CultureInfo.InvariantCulture));
         if (context.JsonPropertyInfo is { } property && bounds.TryGetValue((property.DeclaringType, property.Name), out var bound))
             bound(schema);
         else if (context.JsonPropertyInfo is null && context.JsonTypeInfo.Kind == JsonTypeInfoKind.Object && schema.Properties is { Count: > 0 })
@@ -93,6 +98,8 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
     /// <summary>Nulls are left out when writing and may be when reading. What has a default may be left out of requests alone, and of what travels both ways.</summary>
     private static HashSet<string> Required(JsonTypeInfo type)
     {
+        if (type.Type.IsAssignableTo(typeof(IPatch)))
+            return [];
         var request = type.Type.Name.EndsWith("Request", StringComparison.Ordinal) || type.Type == typeof(NotificationSettings);
         return
         [

@@ -11,7 +11,10 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
 
     public long? CurrentEpoch { get; init; }
 
-    public ErrorBody ToBody() => new(Code, Message, Code.IsRetryable(), RetryAfterMs, CurrentEpoch);
+    /// <summary>The parts of the request that are wrong.</summary>
+    public FieldError[]? Errors { get; init; }
+
+    public ErrorBody ToBody() => new(Code, Message, Code.IsRetryable(), RetryAfterMs, CurrentEpoch, Errors);
 
     /// <summary>What a client is told about any exception. Text that is not ours never leaves the process.</summary>
     public static ErrorBody Describe(Exception exception) => exception is ApiException known
@@ -25,7 +28,30 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
     /// <summary>Definite: a sender that repeated it for ever would hold up everything behind it.</summary>
     public static ApiException Unstorable() => new(ErrorCode.Invalid, "The server can never store this send; repeating it changes nothing.");
 
+    /// <summary>For a request that has no single wrong field, such as a call by the wrong transport.</summary>
     public static ApiException Invalid(string message) => new(ErrorCode.Invalid, message);
 
-    public static ApiException TooLarge(string what, int limit) => new(ErrorCode.TooLarge, $"{what} may have {limit} bytes at most.");
+    /// <param name="message">A sentence for a developer.</param>
+    /// <param name="fields">The members that are wrong, as paths such as <c>members/0</c>.</param>
+    public static ApiException Invalid(string message, params ReadOnlySpan<string> fields) => new(ErrorCode.Invalid, message) { Errors = At(message, fields) };
+
+    public static ApiException TooLarge(string field, int limit) => TooMany($"{field} may have {limit} bytes at most.", field);
+
+    public static ApiException TooMany(string message, params ReadOnlySpan<string> fields) => new(ErrorCode.TooLarge, message) { Errors = At(message, fields) };
+
+    /// <summary>The same refusal of what stands at this place in a larger request.</summary>
+    public ApiException Within(string path) => new(Code, Message, InnerException)
+    {
+        RetryAfterMs = RetryAfterMs,
+        CurrentEpoch = CurrentEpoch,
+        Errors = Errors is { } errors ? Array.ConvertAll(errors, error => error with { Pointer = $"#/{path}{error.Pointer?[1..]}" }) : null,
+    };
+
+    private static FieldError[] At(string message, ReadOnlySpan<string> fields)
+    {
+        var errors = new FieldError[fields.Length];
+        for (var i = 0; i < errors.Length; i++)
+            errors[i] = new FieldError(message, $"#/{fields[i]}");
+        return errors;
+    }
 }

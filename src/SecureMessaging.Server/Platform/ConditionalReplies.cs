@@ -37,8 +37,6 @@ internal static class ConditionalReplies
 /// <summary>Bytes that stay the same while the server runs, with their ETag.</summary>
 internal sealed class StaticReply(byte[] content, string type)
 {
-    public static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
-
     private readonly EntityTagHeaderValue tag = ConditionalReplies.Tag(content);
 
     public FileContentHttpResult Serve() => TypedResults.Bytes(content, type, entityTag: tag);

@@ -24,11 +24,6 @@ internal static class HealthFeature
         var health = app.MapGroup("/health").AllowAnonymous().WithTags("Server").NeverStored().NeverLimit();
         health.MapGet("live", Live);
         health.MapGet("ready", ReadyAsync).Produces<Health>(StatusCodes.Status503ServiceUnavailable);
-        // Some probes ask for the head alone.
-        health.MapMethods("live", [HttpMethods.Head], () => Live()).ExcludeFromDescription();
-        health.MapMethods(
-            "ready", [HttpMethods.Head],
-            (HealthCheckService checks, ReadinessLog log, CancellationToken cancellationToken) => ReadyAsync(checks, log, cancellationToken)).ExcludeFromDescription();
     }
 
     [EndpointName("isLive"), EndpointSummary("The process answers.")]

@@ -29,8 +29,11 @@ internal static class MetricsFeature
         });
         services.ConfigureOpenTelemetryMeterProvider((provider, metrics) => metrics.ConfigureResource(resource => resource.AddService(
             "secure-messaging", serviceInstanceId: provider.GetRequiredService<IOptions<ServerOptions>>().Value.NodeName)));
-        if (pulled)
-            services.AddHostedService<ManagementService>();
+        if (!pulled)
+            return;
+        services.AddSingleton<ApiAddress>();
+        services.AddSingleton<ManagementService>();
+        services.AddHostedService(provider => provider.GetRequiredService<ManagementService>());
     }
 }
 
@@ -41,6 +44,6 @@ internal sealed class ManagementOptions
 
     public const string DefaultUrl = "http://127.0.0.1:5081";
 
-    /// <summary>Where <c>/metrics</c> and <c>/health</c> are served. Keep it from the public. Empty: nowhere.</summary>
+    /// <summary>Where <c>/metrics</c>, <c>/health</c> and the playgrounds are served. Keep it from the public. Empty: nowhere.</summary>
     public string Url { get; set; } = DefaultUrl;
 }

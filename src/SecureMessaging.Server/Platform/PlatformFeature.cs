@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
-using Microsoft.Net.Http.Headers;
 using SecureMessaging.Protocol;
 using IPNetwork = System.Net.IPNetwork;
 
@@ -75,34 +74,41 @@ internal static class PlatformFeature
         }
     }
 
+    /// <summary>Endpoints that are mapped here answer HEAD wherever they answer GET (RFC 9110 section 9.3.2). The web server leaves the body out.</summary>
+    public static IEndpointRouteBuilder AnswerHead(this IEndpointRouteBuilder app)
+    {
+        var group = app.MapGroup("");
+        ((IEndpointConventionBuilder)group).Finally(endpoint =>
+        {
+            for (var i = 0; i < endpoint.Metadata.Count; i++)
+            {
+                if (endpoint.Metadata[i] is HttpMethodMetadata given && given.HttpMethods.Contains(HttpMethods.Get, StringComparer.OrdinalIgnoreCase)
+                    && !given.HttpMethods.Contains(HttpMethods.Head, StringComparer.OrdinalIgnoreCase))
+                    endpoint.Metadata[i] = new HttpMethodMetadata([.. given.HttpMethods, HttpMethods.Head], given.AcceptCorsPreflight);
+            }
+        });
+        return group;
+    }
+
     /// <summary>Answers what no endpoint of ours would be asked: wrong paths, methods and bodies, before anybody is told to sign in for them.</summary>
     private static Task RefuseUnreadable(HttpContext context, RequestDelegate next)
     {
-        // Only CORS knows what to say to these.
-        var preflight = HttpMethods.IsOptions(context.Request.Method) && context.Request.Headers.AccessControlRequestMethod.Count > 0;
-        if (preflight)
-            return next(context);
-        // Whoever wants a socket is asked for its origin before anything else.
-        if (context.GetEndpoint() is null && context.Request.Headers.Upgrade.Count == 0)
+        // For a socket the origin is checked before anything else.
+        if (context.GetEndpoint() is null && !context.AsksForWebSocket())
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
         }
 
         // Nothing here unpacks: a small body must not become a large one.
-        if (context.Request.Headers.ContentEncoding is { Count: > 0 } coding && !coding.ToString().Equals("identity", StringComparison.OrdinalIgnoreCase))
+        if (!RequestHeaders.IsPlain(context.Request) || !RequestHeaders.IsUtf8(context.Request))
         {
             context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
             return Task.CompletedTask;
         }
 
-        if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) && type.Charset is { Length: > 0 } charset
-            && !charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
-        {
-            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
-            return Task.CompletedTask;
-        }
-
+        if (RequestFault.FindInQuery(context) is { } fault)
+            return ProblemMapper.WriteAsync(context, fault, context.RequestAborted);
         // Routing's own endpoints for 405 and 415 are no routes.
         return context.GetEndpoint() is { RequestDelegate: { } refuse } and not RouteEndpoint ? refuse(context) : next(context);
     }

@@ -15,11 +15,11 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         // The framework's own refusals have a status that says more than the code: 408, 413, 415.
         if (exception is BadHttpRequestException { StatusCode: var status and >= 400 and < 500 })
         {
-            await WriteAsync(httpContext, status == StatusCodes.Status400BadRequest ? Unreadable(exception) : Describe(status), status, cancellationToken);
+            await WriteAsync(httpContext, status == StatusCodes.Status400BadRequest ? RequestFault.Describe(exception, RequestFault.EndpointOf(httpContext)) : Describe(status), status, cancellationToken);
             return true;
         }
 
-        var body = exception is BadHttpRequestException or JsonException ? Unreadable(exception) : ApiException.Describe(exception);
+        var body = exception is BadHttpRequestException or JsonException ? RequestFault.Describe(exception, RequestFault.EndpointOf(httpContext)) : ApiException.Describe(exception);
         if (body.Code == ErrorCode.Internal)
             Failed(logger, exception.GetType().Name, exception);
         await WriteAsync(httpContext, body, cancellationToken);
@@ -38,16 +38,14 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         if (body.RetryAfterMs is { } delay)
             context.Response.Headers.RetryAfter = Seconds(delay);
         return context.Response.WriteAsJsonAsync(
-            new Problem("about:blank", body.Code.ToString(), status, body.Message, body.Code, body.Retryable, body.RetryAfterMs, body.CurrentEpoch),
+            new Problem(
+                "about:blank", body.Code.ToString(), status, body.Message, body.Code, body.Retryable, body.RetryAfterMs, body.CurrentEpoch,
+                RequestFault.Locate(body.Errors, RequestFault.EndpointOf(context))),
             Wire.Json, "application/problem+json", cancellationToken);
     }
 
     /// <summary>Answers with a body what the framework would answer with a bare status (401, 404, 405, 415 …).</summary>
     public static Task WriteBareStatusAsync(HttpContext context) => WriteAsync(context, Describe(context.Response.StatusCode), context.Response.StatusCode, default);
-
-    /// <summary>Says where in the JSON it went wrong. Its own words would name types of ours.</summary>
-    private static ErrorBody Unreadable(Exception exception) => (exception as JsonException ?? exception.InnerException as JsonException)?.Path is { Length: > 1 and <= 100 } path
-        ? new(ErrorCode.Invalid, $"The request could not be read at {path}.", false) : Describe(StatusCodes.Status400BadRequest);
 
     private static ErrorBody Describe(int status) => status switch
     {
@@ -59,7 +57,7 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         >= 500 => new(ErrorCode.Internal, "The server failed.", true),
         StatusCodes.Status405MethodNotAllowed => new(ErrorCode.Invalid, "This method is not allowed here.", false),
         StatusCodes.Status415UnsupportedMediaType => new(ErrorCode.Invalid, "The body must be application/json in UTF-8.", false),
-        _ => new(ErrorCode.Invalid, "The request could not be read.", false),
+        _ => RequestFault.Unreadable,
     };
 
     public static int Status(ErrorCode code) => code switch
@@ -89,5 +87,6 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
 /// <param name="Retryable">Whether the same request can succeed later.</param>
 /// <param name="RetryAfterMs">Milliseconds to wait before a retry, when the server knows.</param>
 /// <param name="CurrentEpoch">With <c>WrongEpoch</c> and <c>EpochTooOld</c>: the room's epoch.</param>
+/// <param name="Errors">With <c>Invalid</c> and <c>TooLarge</c>: which members and parameters are wrong, and why (RFC 9457 section 3).</param>
 internal sealed record Problem(
-    string Type, string Title, int Status, string Detail, ErrorCode Code, bool Retryable, int? RetryAfterMs, long? CurrentEpoch);
+    string Type, string Title, int Status, string Detail, ErrorCode Code, bool Retryable, int? RetryAfterMs, long? CurrentEpoch, FieldError[]? Errors = null);

@@ -40,7 +40,7 @@ internal sealed class ServerOptions
     [Range(1, 10_000_000)]
     public int MaxConnectionsPerAddress { get; set; } = 20_000;
 
-    /// <summary>Whether Scalar, which tries the REST API in a browser, is at <c>/playground</c>.</summary>
+    /// <summary>Whether Scalar, which tries the REST API in a browser, is at <c>/playground</c> of the management address.</summary>
     public bool Playground { get; set; } = true;
 
     public string EffectiveKeyDirectory => KeyDirectory ?? Path.Combine(DataDirectory, "keys");

@@ -16,24 +16,26 @@ internal sealed class RoomRequests(RoomStore rooms, RosterStore roster, UserStor
     /// <summary>The room, and whether this request created it rather than an earlier attempt.</summary>
     public async Task<(Room Room, bool Created)> CreateAsync(Caller caller, CreateRoomRequest request, CancellationToken cancellationToken)
     {
-        RequireSettings(new RoomSettings(request.Name, request.TimeToLiveSeconds));
+        RequireSettings(request.Name, request.TimeToLiveSeconds);
         if (request.Id == Guid.Empty)
-            throw ApiException.Invalid("id must be a random UUID.");
+            throw ApiException.Invalid("id must be a random UUID.", "id");
         if (request.Scheme.Length is 0 or > SchemeCharacters || request.Scheme.AsSpan().ContainsAnyExcept(SchemeCharacterSet))
-            throw ApiException.Invalid($"A scheme has 1 to {SchemeCharacters} of a-z 0-9 . -");
+            throw ApiException.Invalid($"scheme must have 1 to {SchemeCharacters} of a-z 0-9 . -", "scheme");
         if (request.Members.Length >= limits.RoomMembers)
-            throw new ApiException(ErrorCode.TooLarge, $"A room has {limits.RoomMembers} members at most.");
+            throw ApiException.TooMany($"A room has {limits.RoomMembers} members at most.", "members");
+        if (Array.IndexOf(request.Members, null) is >= 0 and var empty)
+            throw ApiException.Invalid("A username must not be null.", $"members/{empty}");
         var others = await FindAsync(request.Members, cancellationToken);
         others.Remove(caller.UserId);
         if (request.Kind == RoomKind.Direct && others.Count != 1)
-            throw ApiException.Invalid("A direct room has exactly one other member.");
+            throw ApiException.Invalid("A direct room has exactly one other member.", "members");
         return await rooms.CreateAsync(caller, request, [.. others], cancellationToken);
     }
 
-    public async Task<Room> ChangeSettingsAsync(Caller caller, Guid roomId, RoomSettings settings, CancellationToken cancellationToken)
+    public async Task<Room> ChangeSettingsAsync(Caller caller, Guid roomId, ChangeRoomRequest request, CancellationToken cancellationToken)
     {
-        RequireSettings(settings);
-        await rooms.ChangeSettingsAsync(caller, roomId, settings, cancellationToken);
+        RequireSettings(request.Name, request.TimeToLiveSeconds);
+        await rooms.ChangeSettingsAsync(caller, roomId, request, cancellationToken);
         return await rooms.GetAsync(caller, roomId, cancellationToken);
     }
 
@@ -49,8 +51,6 @@ internal sealed class RoomRequests(RoomStore rooms, RosterStore roster, UserStor
     /// <summary>The accounts of these usernames, each once, in the order given.</summary>
     private async Task<List<Guid>> FindAsync(string[] usernames, CancellationToken cancellationToken)
     {
-        if (Array.Exists(usernames, name => name is null))
-            throw ApiException.Invalid("A username must not be null.");
         string[] distinct = [.. usernames.Select(name => name.ToLowerInvariant()).Distinct(StringComparer.Ordinal)];
         var found = (await users.FindByUsernamesAsync(distinct, cancellationToken)).ToDictionary(user => user.Username, user => user.Id, StringComparer.Ordinal);
         return Array.TrueForAll(distinct, found.ContainsKey)
@@ -58,11 +58,11 @@ internal sealed class RoomRequests(RoomStore rooms, RosterStore roster, UserStor
             : throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
     }
 
-    private void RequireSettings(RoomSettings settings)
+    private void RequireSettings(byte[]? name, int? timeToLiveSeconds)
     {
-        if (settings.Name?.Length > limits.NameBytes)
+        if (name?.Length > limits.NameBytes)
             throw ApiException.TooLarge("name", limits.NameBytes);
-        if (settings.TimeToLiveSeconds is { } ttl && (ttl < limits.TimeToLiveMinSeconds || ttl > limits.TimeToLiveMaxSeconds))
-            throw ApiException.Invalid($"timeToLiveSeconds must be {limits.TimeToLiveMinSeconds} to {limits.TimeToLiveMaxSeconds}.");
+        if (timeToLiveSeconds is { } ttl && (ttl < limits.TimeToLiveMinSeconds || ttl > limits.TimeToLiveMaxSeconds))
+            throw ApiException.Invalid($"timeToLiveSeconds must be {limits.TimeToLiveMinSeconds} to {limits.TimeToLiveMaxSeconds}.", "timeToLiveSeconds");
     }
 }

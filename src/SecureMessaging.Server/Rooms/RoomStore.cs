@@ -99,21 +99,27 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
         }
     }
 
-    public async Task ChangeSettingsAsync(Caller caller, Guid roomId, RoomSettings settings, CancellationToken cancellationToken)
+    /// <summary>Members that the request does not have stay as they are. The log gets the settings as a whole.</summary>
+    public async Task ChangeSettingsAsync(Caller caller, Guid roomId, ChangeRoomRequest request, CancellationToken cancellationToken)
     {
-        var entry = await feed.WriteAsync(roomId, () => database.WriteAsync(
+        var entry = await feed.WriteAsync(roomId, () => database.WriteAsync<LogEntry?>(
             async transaction =>
             {
                 await log.LockRoomAsync(transaction, roomId, cancellationToken);
                 if (await RosterStore.RequireRoleAsync(transaction, roomId, caller.UserId, cancellationToken) < RoomRole.Admin)
                     throw ApiException.Forbidden();
+                if (request is { HasName: false, HasTimeToLiveSeconds: false })
+                    return null;
+                var before = await transaction.QuerySingleAsync<SettingsRow>("select name, time_to_live from rooms where id = @RoomId", new { RoomId = roomId }, cancellationToken);
+                var settings = new RoomSettings(request.HasName ? request.Name : before?.Name, request.HasTimeToLiveSeconds ? request.TimeToLiveSeconds : before?.TimeToLive);
                 await transaction.ExecuteAsync(
                     "update rooms set name = @Name, time_to_live = @TimeToLiveSeconds where id = @RoomId",
                     new { RoomId = roomId, settings.Name, settings.TimeToLiveSeconds }, cancellationToken);
                 return await log.AppendAsync(transaction, roomId, new(0, EntryKind.SettingsChanged, default, Settings: settings), cancellationToken);
             },
             cancellationToken));
-        await feed.PublishAsync(roomId, entry);
+        if (entry is not null)
+            await feed.PublishAsync(roomId, entry);
     }
 
     public async Task DeleteAsync(Caller caller, Guid roomId, CancellationToken cancellationToken)
@@ -151,6 +157,12 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
         (one.CompareTo(other) < 0 ? one : other).TryWriteBytes(pair, bigEndian: true, out _);
         (one.CompareTo(other) < 0 ? other : one).TryWriteBytes(pair[16..], bigEndian: true, out _);
         return HMACSHA256.HashData(directKey, pair)[..16];
+    }
+
+    private sealed record SettingsRow
+    {
+        public byte[]? Name { get; init; }
+        public int? TimeToLive { get; init; }
     }
 
     private sealed record RoomRow

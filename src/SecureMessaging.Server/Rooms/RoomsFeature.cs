@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.OpenApi;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Rooms;
 
@@ -23,11 +24,11 @@ internal static class RoomsFeature
         rooms.MapGet("", ListAsync);
         rooms.MapPost("", CreateAsync);
         rooms.MapGet("{roomId:guid}", GetAsync);
-        rooms.MapPatch("{roomId:guid}", ChangeSettingsAsync);
+        rooms.MapPatch("{roomId:guid}", ChangeSettingsAsync).TakesMergePatch<ChangeRoomRequest>();
         rooms.MapDelete("{roomId:guid}", DeleteAsync);
         rooms.MapGet("{roomId:guid}/members", ListMembersAsync);
         rooms.MapPost("{roomId:guid}/members", AddMemberAsync);
-        rooms.MapPatch("{roomId:guid}/members/{userId:guid}", ChangeRoleAsync);
+        rooms.MapPatch("{roomId:guid}/members/{userId:guid}", ChangeRoleAsync).TakesMergePatch<ChangeRoleRequest>();
         rooms.MapDelete("{roomId:guid}/members/{userId:guid}", RemoveMemberAsync);
     }
 
@@ -51,11 +52,11 @@ internal static class RoomsFeature
     }
 
     [EndpointName("changeRoomSettings"), EndpointSummary("Changes what admins of the room may change.")]
-    [EndpointDescription("What is left out is cleared.")]
+    [EndpointDescription("A merge patch (RFC 7396): what is left out stays as it is, what is null is cleared.")]
     [Refuses(ErrorCode.Forbidden)]
     private static async Task<Ok<Room>> ChangeSettingsAsync(
-        Caller caller, Guid roomId, RoomSettings settings, RoomRequests requests, CancellationToken cancellationToken) =>
-        TypedResults.Ok(await requests.ChangeSettingsAsync(caller, roomId, settings, cancellationToken));
+        Caller caller, Guid roomId, ChangeRoomRequest request, RoomRequests requests, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await requests.ChangeSettingsAsync(caller, roomId, request, cancellationToken));
 
     [EndpointName("deleteRoom"), EndpointSummary("Deletes the room with its log, for everybody.")]
     [EndpointDescription("For owners of the room; a direct room may be deleted by either.")]
@@ -82,7 +83,10 @@ internal static class RoomsFeature
     private static async Task<NoContent> ChangeRoleAsync(
         Caller caller, Guid roomId, Guid userId, ChangeRoleRequest request, RosterStore roster, CancellationToken cancellationToken)
     {
-        await roster.ChangeRoleAsync(caller, roomId, userId, request.Role, cancellationToken);
+        if (request.HasRole)
+            await roster.ChangeRoleAsync(caller, roomId, userId, request.Role, cancellationToken);
+        else if (!Array.Exists(await roster.ListAsync(caller, roomId, cancellationToken), member => member.UserId == userId))
+            throw ApiException.NotFound();
         return TypedResults.NoContent();
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Web;
 
@@ -50,11 +51,11 @@ internal static class WebFeature
     }
 
     private static bool IsRead(HttpContext context) =>
-        (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)) && context.Request.Headers.Upgrade.Count == 0;
+        (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)) && !context.AsksForWebSocket();
 
     private static async Task SendAsync(HttpContext context, WebFile file)
     {
-        var (bytes, encoding, etag) = file.For(Takes(context.Request, "br"), Takes(context.Request, "gzip"));
+        var (bytes, encoding, etag) = file.For(Weight(context.Request, "br"), Weight(context.Request, "gzip"));
         var headers = context.Response.Headers;
         headers.ContentSecurityPolicy = ContentSecurityPolicy;
         headers.XContentTypeOptions = "nosniff";
@@ -66,7 +67,7 @@ internal static class WebFeature
         headers.ETag = etag;
         if (file.IsCompressible)
             headers.Vary = HeaderNames.AcceptEncoding;
-        if (context.Request.Headers.IfNoneMatch.ToString().Split(',', StringSplitOptions.TrimEntries).Contains(etag, StringComparer.Ordinal))
+        if (context.Request.Has(new EntityTagHeaderValue(etag)))
         {
             context.Response.StatusCode = StatusCodes.Status304NotModified;
             return;
@@ -80,8 +81,10 @@ internal static class WebFeature
             await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
     }
 
-    /// <summary>RFC 9110 section 12.5.3, but for weights, which browsers do not send.</summary>
-    private static bool Takes(HttpRequest request, string encoding) =>
+    /// <summary>How much the client wants this encoding (RFC 9110 section 12.5.3); 0: not at all.</summary>
+    private static double Weight(HttpRequest request, string encoding) =>
         StringWithQualityHeaderValue.TryParseList(request.Headers.AcceptEncoding, out var accepted)
-        && accepted.Any(item => item.Value.Equals(encoding, StringComparison.OrdinalIgnoreCase) && item.Quality is not 0);
+        && accepted.FirstOrDefault(item => item.Value.Equals(encoding, StringComparison.OrdinalIgnoreCase)) is { } wanted
+            ? wanted.Quality ?? 1
+            : 0;
 }

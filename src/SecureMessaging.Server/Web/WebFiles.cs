@@ -54,10 +54,10 @@ internal sealed class WebFile
 
     public bool IsCompressible => gzip is not null;
 
-    /// <summary>The bytes in the best encoding that the client takes. Gzip is made when it is first asked for.</summary>
-    public (ReadOnlyMemory<byte> Bytes, string? Encoding, string ETag) For(bool takesBrotli, bool takesGzip) =>
-        takesBrotli && brotli is not null ? (brotli, "br", $"\"{hash}-br\"")
-        : takesGzip && gzip is not null ? (gzip.Value, "gzip", $"\"{hash}-gz\"")
+    /// <summary>The bytes in the encoding that the client wants most. Gzip is made when it is first asked for.</summary>
+    public (ReadOnlyMemory<byte> Bytes, string? Encoding, string ETag) For(double brotliWeight, double gzipWeight) =>
+        brotliWeight > 0 && brotliWeight >= gzipWeight && brotli is not null ? (brotli, "br", $"\"{hash}-br\"")
+        : gzipWeight > 0 && gzip is not null ? (gzip.Value, "gzip", $"\"{hash}-gz\"")
         : (content, null, $"\"{hash}\"");
 
     private static byte[] Compress(byte[] content)

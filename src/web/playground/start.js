@@ -1,5 +1,8 @@
 // GraphiQL on this server alone: queries by HTTP, subscriptions by graphql-transport-ws. Nothing typed here is kept in the browser: it may hold a password.
-(() => {
+// Introspection is closed to strangers, so the explorer gets the public schema document.
+(async () => {
+  const root = document.getElementById('graphiql');
+  const { api } = root.dataset;
   const forgetful = { length: 0, getItem: () => null, setItem: () => {}, removeItem: () => {}, clear: () => {} };
 
   const isSubscription = (params, document) =>
@@ -9,10 +12,10 @@
 
   const fetcher = async (params, { headers = {}, documentAST } = {}) => {
     if (isSubscription(params, documentAST)) {
-      const socket = graphqlWs.createClient({ url: `${location.origin.replace(/^http/, 'ws')}/graphql`, connectionParams: headers });
+      const socket = graphqlWs.createClient({ url: `${api.replace(/^http/, 'ws')}/graphql`, connectionParams: headers });
       return socket.iterate(params);
     }
-    const response = await fetch('/graphql', {
+    const response = await fetch(`${api}/graphql`, {
       method: 'POST',
       headers: { ...headers, 'content-type': 'application/json', accept: 'application/graphql-response+json, application/json' },
       body: JSON.stringify(params),
@@ -35,7 +38,14 @@
 }
 `;
 
-  ReactDOM.createRoot(document.getElementById('graphiql')).render(
-    React.createElement(GraphiQL, { fetcher, defaultQuery, storage: forgetful, shouldPersistHeaders: false, isHeadersEditorEnabled: true }),
+  const answer = await fetch(`${api}/graphql/schema.graphql`).catch(() => null);
+  if (!answer?.ok) {
+    root.textContent = `The API at ${api} does not answer this page. It allows the origins of Management:Url and of Server:AllowedOrigins.`;
+    return;
+  }
+  const schema = GraphiQL.GraphQL.buildSchema(await answer.text());
+
+  ReactDOM.createRoot(root).render(
+    React.createElement(GraphiQL, { fetcher, schema, defaultQuery, storage: forgetful, shouldPersistHeaders: false, isHeadersEditorEnabled: true }),
   );
 })();

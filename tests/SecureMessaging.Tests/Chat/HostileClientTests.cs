@@ -39,6 +39,26 @@ public abstract class HostileClientTests(TestServer server)
         await AssertAliveAsync();
     }
 
+    [Theory]
+    [InlineData("""{"target":"Send","arguments":[{"roomId":"x","clientMessageId":"x","ciphertext":"AQ=="}]}""", "#/roomId", null)]
+    [InlineData("""{"target":"Send","arguments":[{"roomId":"00000000-0000-0000-0000-000000000000","ciphertext":"AQ=="}]}""", "#/clientMessageId", null)]
+    [InlineData("""{"target":"Send","arguments":[{"roomId":"00000000-0000-4000-8000-000000000000","clientMessageId":"00000000-0000-4000-8000-000000000000","ciphertext":7}]}""", "#/ciphertext", null)]
+    [InlineData("""{"target":"Send","arguments":[[]]}""", null, "request")]
+    [InlineData("""{"target":"SendBatch","arguments":[[{"roomId":7}]]}""", "#/0/roomId", null)]
+    [InlineData("""{"target":"Sync","arguments":["00000000-0000-4000-8000-000000000000","0",10]}""", null, "afterSeq")]
+    [InlineData("""{"target":"Sync","arguments":["00000000-0000-4000-8000-000000000000",0,0]}""", null, "limit")]
+    [InlineData("""{"target":"Signal","arguments":["00000000-0000-4000-8000-000000000000",""]}""", null, "signal")]
+    public async Task A_refusal_names_the_argument_or_its_member(string call, string? pointer, string? parameter)
+    {
+        await using var anna = await server.SignUpAsync();
+        using var socket = await OpenAsync(anna);
+        await SendAsync(socket, $$"""{"type":1,"invocationId":"1",{{call[1..]}}""");
+        var reply = await ReceiveAsync(socket, message => message.TryGetProperty("type", out var type) && type.GetInt32() == 3);
+        var text = reply!.Value.GetProperty("error").GetString()!;
+        var error = JsonSerializer.Deserialize<ErrorBody>(text.AsSpan(text.IndexOf('{', StringComparison.Ordinal)), Wire.Json)!;
+        Assert.Equal((ErrorCode.Invalid, pointer, parameter), (error.Code, error.Errors!.Single().Pointer, error.Errors!.Single().Parameter));
+    }
+
     [Fact]
     public async Task Too_many_unreadable_calls_close_the_connection()
     {

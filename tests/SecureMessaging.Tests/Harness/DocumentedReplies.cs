@@ -30,6 +30,8 @@ internal sealed class DocumentedReplies : DelegatingHandler
         await response.Content.LoadIntoBufferAsync(cancellationToken);
         using var problem = JsonDocument.Parse(await response.Content.ReadAsStringAsync(cancellationToken));
         var code = problem.RootElement.GetProperty("code").GetString()!;
+        if (status == "400" && !problem.RootElement.TryGetProperty("errors", out _))
+            throw new UndocumentedReplyException($"{operation.Name} refused without naming the field: {problem.RootElement.GetProperty("detail")}");
         return codes.Contains(code) ? response : throw new UndocumentedReplyException($"{operation.Name} refused with {code}, which is not documented: see [Refuses].");
     }
 

@@ -28,7 +28,8 @@ public static class TestHttp
             root.GetProperty("detail").GetString()!,
             root.GetProperty("retryable").GetBoolean(),
             root.TryGetProperty("retryAfterMs", out var delay) ? delay.GetInt32() : null,
-            root.TryGetProperty("currentEpoch", out var epoch) ? epoch.GetInt64() : null);
+            root.TryGetProperty("currentEpoch", out var epoch) ? epoch.GetInt64() : null,
+            root.TryGetProperty("errors", out var errors) ? errors.Deserialize<FieldError[]>(Wire.Json) : null);
         Assert.Equal(code, error.Code);
         return error;
     }

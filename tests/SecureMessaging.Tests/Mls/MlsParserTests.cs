@@ -55,7 +55,7 @@ public sealed class MlsParserTests
         {
             Assert.True(DeviceCredential.Verify(vector.IdentityKey, vector.UserId, vector.DeviceId, vector.SignatureKey, vector.IdentitySignature));
             var identity = DeviceCredential.Encode(vector.UserId, vector.DeviceId, vector.IdentityKey, vector.IdentitySignature);
-            var read = KeyPackageCheck.Require(vector.Message, identity, vector.SignatureKey, Vectors.Time);
+            var read = KeyPackageCheck.Require("keyPackages/0", vector.Message, identity, vector.SignatureKey, Vectors.Time);
             Assert.Equal(vector.Reference, read.Reference);
             Assert.Equal(vector.NotAfter, new DateTimeOffset(read.ExpiresAt).ToUnixTimeSeconds());
             // What our own encoder of the tests writes has the same form.
@@ -72,8 +72,8 @@ public sealed class MlsParserTests
         {
             var changed = vector.Message.ToArray();
             changed[i] ^= 0x01;
-            Assert.Throws<ApiException>(() => KeyPackageCheck.Require(changed, identity, vector.SignatureKey, Vectors.Time));
-            Assert.Throws<ApiException>(() => KeyPackageCheck.Require(vector.Message[..i], identity, vector.SignatureKey, Vectors.Time));
+            Assert.Throws<ApiException>(() => KeyPackageCheck.Require("keyPackages/0", changed, identity, vector.SignatureKey, Vectors.Time));
+            Assert.Throws<ApiException>(() => KeyPackageCheck.Require("keyPackages/0", vector.Message[..i], identity, vector.SignatureKey, Vectors.Time));
         }
     }
 

@@ -49,7 +49,7 @@ internal static class Calls
         ["POST /v1/me/delete"] = cell => new DeleteAccountRequest(cell.Person.User.Password),
         ["PUT /v1/me/identity"] = cell => new ReplaceIdentityRequest(cell.Device!.Id, Key(cell), Signature(cell)),
         ["POST /v1/rooms"] = cell => new CreateRoomRequest(RoomKind.Group, [cell.Scene.Bystander.User.Username]),
-        ["PATCH /v1/rooms/{roomId}"] = _ => new RoomSettings([1], 3600),
+        ["PATCH /v1/rooms/{roomId}"] = _ => new ChangeRoomRequest { Name = [1], TimeToLiveSeconds = 3600 },
         ["POST /v1/rooms/{roomId}/members"] = cell => new AddMemberRequest(cell.Scene.Bystander.User.Username),
         ["PATCH /v1/rooms/{roomId}/members/{userId}"] = _ => new ChangeRoleRequest(RoomRole.Admin),
         ["POST /v1/rooms/{roomId}/messages"] = Send,
@@ -90,7 +90,6 @@ internal static class Calls
         ["ChatHub.Sync.limit"] = _ => 10,
         ["AdminHub.Follow.filter"] = _ => new LogFilter(LogSeverity.Error),
         ["subscription entries.after"] = _ => Array.Empty<object>(),
-        ["GET /graphql/ui/{file?}.file"] = _ => "",
     };
 
     /// <summary>What a name means wherever it stands.</summary>
