@@ -89,14 +89,8 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
             },
             cancellationToken);
         await feed.PublishAsync(id, joined);
-        try
-        {
-            return (await GetAsync(caller, id, cancellationToken), joined.Length > 0);
-        }
-        catch (ApiException exception) when (exception.Code == ErrorCode.NotFound)
-        {
-            throw new ApiException(ErrorCode.Conflict, "This room id is taken.");
-        }
+        // A taken id of a room that the caller is not in is answered as everywhere else: not found.
+        return (await GetAsync(caller, id, cancellationToken), joined.Length > 0);
     }
 
     public async Task ChangeSettingsAsync(Caller caller, Guid roomId, RoomSettings settings, CancellationToken cancellationToken)
