@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Auth;
