@@ -49,6 +49,12 @@ public enum ErrorCode
 
     /// <summary>The thing named existed but its time is over, such as a connection ticket. HTTP 410.</summary>
     Expired,
+
+    /// <summary>
+    /// A quota of bytes of <c>GET /v1/limits</c> is used up, and nothing was stored. The message names it. Repeating soon is of no use: a day's quota fills up within a
+    /// day, and a room's whole is freed by what is retracted or expires. HTTP 403.
+    /// </summary>
+    QuotaExceeded,
 }
 
 /// <summary>Facts about <see cref="ErrorCode"/> values.</summary>

@@ -1,7 +1,7 @@
 namespace SecureMessaging.Protocol;
 
 /// <summary>
-/// Every limit of the wire contract, reported at <c>GET /v1/limits</c>. An operator may lower them, never raise them.
+/// Every limit of the wire contract, reported at <c>GET /v1/limits</c>. An operator may tighten them, never loosen them; the quotas of bytes are the operator's own.
 /// </summary>
 public sealed record Limits
 {
@@ -70,4 +70,13 @@ public sealed record Limits
 
     /// <summary>Longest time to live, in seconds.</summary>
     public int TimeToLiveMaxSeconds { get; init; } = 366 * 24 * 3600;
+
+    /// <summary>Bytes that one account may send and upload in a day. Past it <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
+    public long? AccountBytesPerDay { get; init; }
+
+    /// <summary>Bytes that may be stored in one room in a day. Past it <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
+    public long? RoomBytesPerDay { get; init; }
+
+    /// <summary>Bytes that one room may hold. Past it <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
+    public long? RoomBytes { get; init; }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Admin;
@@ -107,6 +108,10 @@ internal static partial class ServerApp
     /// <param name="adopt">Whether the keys are to be tied to a database that they do not know.</param>
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null, ILogEventSink? logs = null, bool adopt = false)
     {
+        UnicodeText.RequireIcu();
+        // Numbers and dates look the same wherever the server runs.
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
+        CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
         var (settings, file) = Settings.Read(args);
         // Settings are read once, at the start: watching files would cost an inotify instance, and CPU whenever something changes beside them.
         var builder = WebApplication.CreateSlimBuilder([.. settings, "--hostBuilder:reloadConfigOnChange=false"]);

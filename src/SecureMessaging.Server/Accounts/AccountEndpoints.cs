@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
@@ -33,7 +34,8 @@ internal static partial class AccountEndpoints
     [EndpointDescription("A merge patch (RFC 7396): what is left out stays as it is.")]
     [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<Ok<Profile>> UpdateProfileAsync(
-        UpdateProfileRequest request, Caller caller, AccountRules rules, PasswordCheck check, Database database, UserStore users, CancellationToken cancellationToken)
+        UpdateProfileRequest request, Caller caller, Requester requester, AccountRules rules, PasswordCheck check, RateLimits rates, Database database, UserStore users,
+        CancellationToken cancellationToken)
     {
         if (request.Email is null)
             return await GetProfileAsync(caller, users, cancellationToken);
@@ -41,7 +43,10 @@ internal static partial class AccountEndpoints
             throw ApiException.Invalid("password must be given when the address changes.", "password");
         var (email, password) = (rules.Email(request.Email), rules.GivenPassword(request.Password));
         var user = await RequireAsync(users, caller, cancellationToken);
-        await check.ConfirmAsync(user, password, cancellationToken);
+        await check.ConfirmAsync(requester, user, password, cancellationToken);
+        // The answer tells whether an address is in use, as that of a sign-up does.
+        rates.EmailChanges.Spend(caller.UserId);
+        rates.SignUps.Spend(requester.Address);
         await database.WriteAsync(
             async transaction =>
             {
@@ -55,13 +60,13 @@ internal static partial class AccountEndpoints
     [EndpointName("changePassword"), EndpointSummary("Changes the password and ends every other session of the account.")]
     [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<NoContent> ChangePasswordAsync(
-        ChangePasswordRequest request, Caller caller, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users,
-        SessionStore sessions, CancellationToken cancellationToken)
+        ChangePasswordRequest request, Caller caller, Requester requester, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database,
+        UserStore users, SessionStore sessions, CancellationToken cancellationToken)
     {
         var (current, next) = (rules.GivenPassword(request.CurrentPassword, "currentPassword"), rules.NewPassword(request.NewPassword, "newPassword"));
         var user = await RequireAsync(users, caller, cancellationToken);
-        await check.ConfirmAsync(user, current, cancellationToken);
-        var hash = await hasher.HashAsync(next, cancellationToken);
+        await check.ConfirmAsync(requester, user, current, cancellationToken);
+        var hash = await hasher.HashAsync(requester, next, cancellationToken);
         var ended = await database.WriteAsync(
             async transaction =>
             {
@@ -78,11 +83,11 @@ internal static partial class AccountEndpoints
     [EndpointName("deleteAccount"), EndpointSummary("Erases the account and everything the server can attribute to it.")]
     [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
     internal static async Task<NoContent> DeleteAsync(
-        DeleteAccountRequest request, Caller caller, AccountRules rules, PasswordCheck check, Database database, UserStore users, SessionStore sessions,
-        MemberErasure erasure, ILogger<UserStore> logger, CancellationToken cancellationToken)
+        DeleteAccountRequest request, Caller caller, Requester requester, AccountRules rules, PasswordCheck check, Database database, UserStore users,
+        SessionStore sessions, MemberErasure erasure, ILogger<UserStore> logger, CancellationToken cancellationToken)
     {
         var user = await RequireAsync(users, caller, cancellationToken);
-        await check.ConfirmAsync(user, rules.GivenPassword(request.Password), cancellationToken);
+        await check.ConfirmAsync(requester, user, rules.GivenPassword(request.Password), cancellationToken);
         var seen = await erasure.EraseContentAsync(caller.UserId, cancellationToken);
         var (makeKnown, ended) = await database.WriteAsync(
             async transaction =>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Accounts;
@@ -27,9 +28,11 @@ internal sealed class AccountRules(Limits limits)
     /// <summary>Deliberately coarse: only a mail that arrives proves an address. What could break a header or a log is refused.</summary>
     public string Email(string given)
     {
-        var at = given.IndexOf('@', StringComparison.Ordinal);
-        return given.Length <= limits.EmailCharacters && at is > 0 and <= 64 && IsMailbox(given.AsSpan(0, at)) && IsDomain(given.AsSpan(at + 1))
-            ? given
+        var text = UnicodeText.ToNfc(given) ?? "";
+        var at = text.IndexOf('@', StringComparison.Ordinal);
+        return text.Length <= limits.EmailCharacters && at is > 0 and <= 64 && IsMailbox(text.AsSpan(0, at)) && IsDomain(text.AsSpan(at + 1))
+            && EmailCipher.ToAscii(text[(at + 1)..]) is not null
+            ? text
             : throw ApiException.Invalid("This is not an e-mail address.", "email");
     }
 
@@ -39,18 +42,20 @@ internal sealed class AccountRules(Limits limits)
             ? given.ToLowerInvariant()
             : throw ApiException.Invalid("This is neither a username nor an e-mail address.", "username");
 
-    public string NewPassword(string given, string field = "password")
+    public Password NewPassword(string given, string field = "password")
     {
-        if (given.EnumerateRunes().Count() < limits.PasswordMinCharacters)
-            throw ApiException.Invalid($"A password has {limits.PasswordMinCharacters} characters at least.", field);
-        return GivenPassword(given, field);
+        var password = GivenPassword(given, field);
+        return password.Text.EnumerateRunes().Count() >= limits.PasswordMinCharacters
+            ? password
+            : throw ApiException.Invalid($"A password has {limits.PasswordMinCharacters} characters at least.", field);
     }
 
-    public string GivenPassword(string given, string field = "password")
+    public Password GivenPassword(string given, string field = "password")
     {
-        if (given.EnumerateRunes().Count() > limits.PasswordMaxCharacters)
+        var password = Password.Prepare(given, field);
+        if (password.Text.EnumerateRunes().Count() > limits.PasswordMaxCharacters)
             throw ApiException.Invalid($"A password has {limits.PasswordMaxCharacters} characters at most.", field);
-        return !HasControl(given) ? given : throw ApiException.Invalid("A password has no control characters.", field);
+        return !HasControl(password.Text) ? password : throw ApiException.Invalid("A password has no control characters.", field);
     }
 
     private static bool IsMailbox(ReadOnlySpan<char> text) =>

@@ -63,7 +63,8 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
 
     private const string SelectByUsername = $"select {Columns} from users where username = @username";
 
-    private const string SelectByEmail = $"select {Columns} from users where email_hash = @emailHash";
+    private const string SelectByEmail =
+        $"select {Columns} from users where email_hash = @emailHash or email_hash = @oldHash order by case when email_hash = @emailHash then 0 else 1 end limit 1";
 
     private const string SelectSummaries = "select id, username from users where disabled = false and username in @usernames";
 
@@ -106,7 +107,7 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
     public Task<UserRow?> FindByLoginAsync(string login, CancellationToken cancellationToken) =>
         database.ReadAsync(
             connection => login.Contains('@', StringComparison.Ordinal)
-                ? connection.QuerySingleAsync<UserRow>(SelectByEmail, new { emailHash = cipher.Hash(login) }, cancellationToken)
+                ? connection.QuerySingleAsync<UserRow>(SelectByEmail, new { emailHash = cipher.Hash(login), oldHash = cipher.OldHash(login) }, cancellationToken)
                 : connection.QuerySingleAsync<UserRow>(SelectByUsername, new { username = login }, cancellationToken),
             cancellationToken);
 

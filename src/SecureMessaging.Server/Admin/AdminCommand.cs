@@ -6,7 +6,7 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Admin;
 
 /// <summary><c>admin create USERNAME EMAIL</c>: the way to become an administrator, for whoever has the machine.</summary>
-internal static class AdminCommand
+internal static partial class AdminCommand
 {
     public const string PasswordVariable = "SECUREMESSAGING_ADMIN_PASSWORD";
 
@@ -21,9 +21,10 @@ internal static class AdminCommand
         var users = services.GetRequiredService<UserStore>();
         if (await users.FindByLoginAsync(username, CancellationToken.None) is not null)
             throw new StartException($"There is a user {username} already. An administrator's account is a new one: choose another name.");
-        var hash = await services.GetRequiredService<PasswordHasher>().HashAsync(rules.NewPassword(ReadPassword()), CancellationToken.None);
-        await services.GetRequiredService<Database>().WriteAsync(
+        var hash = await services.GetRequiredService<PasswordHasher>().HashAsync(Requester.Operator, rules.NewPassword(ReadPassword()), CancellationToken.None);
+        var id = await services.GetRequiredService<Database>().WriteAsync(
             transaction => users.CreateAsync(transaction, username, email, hash, UserRole.Admin, CancellationToken.None), CancellationToken.None);
+        Created(app.Logger, id);
         await Console.Out.WriteLineAsync($"{username} is an administrator and can sign in.");
         return 0;
     }
@@ -54,4 +55,7 @@ internal static class AdminCommand
         Console.Error.WriteLine();
         return typed.ToString();
     }
+
+    [LoggerMessage(6002, LogLevel.Warning, "Account {Account} was made as an administrator on the command line")]
+    private static partial void Created(ILogger logger, Guid account);
 }

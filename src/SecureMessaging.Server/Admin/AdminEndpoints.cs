@@ -46,17 +46,17 @@ internal static partial class AdminEndpoints
             },
             cancellationToken);
         sessions.RaiseEnded(ended, SessionEndReason.AccountClosed);
-        Disabled(logger, ended.Count);
+        Disabled(logger, caller.UserId, id, ended.Count);
         return TypedResults.NoContent();
     }
 
     [EndpointName("enableUser"), EndpointSummary("Lets the account in again.")]
     internal static async Task<NoContent> EnableAsync(
-        string username, Database database, UserStore users, ILogger<UserStore> logger, CancellationToken cancellationToken)
+        string username, Caller caller, Database database, UserStore users, ILogger<UserStore> logger, CancellationToken cancellationToken)
     {
         var id = await FindAsync(username, users, cancellationToken);
         await database.WriteAsync(transaction => users.SetDisabledAsync(transaction, id, disabled: false, cancellationToken), cancellationToken);
-        Enabled(logger);
+        Enabled(logger, caller.UserId, id);
         return TypedResults.NoContent();
     }
 
@@ -65,9 +65,9 @@ internal static partial class AdminEndpoints
             ? throw ApiException.NotFound()
             : (await users.FindByLoginAsync(username.ToLowerInvariant(), cancellationToken) ?? throw ApiException.NotFound()).Id;
 
-    [LoggerMessage(6000, LogLevel.Information, "An account was disabled and {Sessions} sessions ended")]
-    private static partial void Disabled(ILogger logger, int sessions);
+    [LoggerMessage(6000, LogLevel.Warning, "Administrator {Administrator} disabled account {Account}; {Sessions} sessions ended")]
+    private static partial void Disabled(ILogger logger, Guid administrator, Guid account, int sessions);
 
-    [LoggerMessage(6001, LogLevel.Information, "An account was enabled")]
-    private static partial void Enabled(ILogger logger);
+    [LoggerMessage(6001, LogLevel.Warning, "Administrator {Administrator} enabled account {Account}")]
+    private static partial void Enabled(ILogger logger, Guid administrator, Guid account);
 }

@@ -42,7 +42,7 @@ internal sealed partial class LogRelay(
         }
     }
 
-    /// <summary>Sessions may end on other nodes, which this one need not hear of.</summary>
+    /// <summary>Sessions may end on other nodes, which this one need not hear of, and roles may be taken.</summary>
     private async Task CheckSessionsAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(SessionCheck, time);
@@ -64,7 +64,7 @@ internal sealed partial class LogRelay(
     {
         try
         {
-            if (await sessions.FindLiveAsync(watcher.SessionId, stoppingToken) is null)
+            if (await sessions.FindLiveAsync(watcher.SessionId, stoppingToken) is not { IsAdmin: true })
                 watcher.Abort();
         }
         catch (ApiException exception)

@@ -42,12 +42,12 @@ internal static class AuthEndpoints
     [Refuses(ErrorCode.Conflict)]
     [ReplyHeader("201", "Location", "The account, relative to the server.", "/v1/me")]
     internal static async Task<Created<TokenResponse>> SignUpAsync(
-        SignUpRequest request, AccountRules rules, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions, AccessTokens tokens,
-        CancellationToken cancellationToken)
+        SignUpRequest request, Requester requester, AccountRules rules, PasswordHasher hasher, LoginThrottle throttle, Database database, UserStore users, SessionStore sessions,
+        AccessTokens tokens, CancellationToken cancellationToken)
     {
         var username = rules.Username(request.Username);
         var email = rules.Email(request.Email);
-        var hash = await hasher.HashAsync(rules.NewPassword(request.Password), cancellationToken);
+        var hash = await hasher.HashAsync(requester.Anonymous, rules.NewPassword(request.Password), cancellationToken);
         var grant = await database.WriteAsync(
             async transaction =>
             {
@@ -55,6 +55,7 @@ internal static class AuthEndpoints
                 return await sessions.StartAsync(transaction, userId, cancellationToken);
             },
             cancellationToken);
+        throttle.Remember(grant.UserId, requester.Address);
         return TypedResults.Created("/v1/me", Respond(grant, username, admin: false, tokens));
     }
 
@@ -62,12 +63,12 @@ internal static class AuthEndpoints
     [EndpointDescription("An unknown name and a wrong password get the same answer. Too many failures in a row are made to wait.")]
     [Refuses(ErrorCode.Unauthenticated)]
     internal static async Task<Ok<TokenResponse>> SignInAsync(
-        TokenRequest request, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions,
+        TokenRequest request, Requester requester, AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions,
         AccessTokens tokens, CancellationToken cancellationToken)
     {
         var password = rules.GivenPassword(request.Password);
-        var user = await check.SignInAsync(rules.Login(request.Username), password, cancellationToken);
-        var better = hasher.IsOutdated(user.PasswordHash) ? await hasher.HashAsync(password, cancellationToken) : null;
+        var (user, renew) = await check.SignInAsync(requester.Anonymous, rules.Login(request.Username), password, cancellationToken);
+        var better = renew ? await hasher.HashAsync(requester.Anonymous, password, cancellationToken) : null;
         var grant = await database.WriteAsync(
             transaction => StartAsync(transaction, user, better, users, sessions, cancellationToken), cancellationToken);
         return TypedResults.Ok(Respond(grant, user.Username, user.IsAdmin, tokens));
@@ -88,7 +89,7 @@ internal static class AuthEndpoints
     [EndpointDescription("Each refresh token works once. One that comes back later ends the session: somebody has a copy.")]
     [Refuses(ErrorCode.Unauthenticated)]
     internal static async Task<Ok<TokenResponse>> RefreshAsync(
-        RefreshRequest request, UserStore users, SessionStore sessions, AccessTokens tokens, CancellationToken cancellationToken)
+        RefreshRequest request, Requester requester, UserStore users, SessionStore sessions, AccessTokens tokens, LoginThrottle throttle, CancellationToken cancellationToken)
     {
         if (await sessions.RenewAsync(request.RefreshToken, cancellationToken) is not { } grant
             || await users.FindAsync(grant.UserId, cancellationToken) is not { Disabled: false } user)
@@ -96,6 +97,7 @@ internal static class AuthEndpoints
             throw new ApiException(ErrorCode.Unauthenticated, "The refresh token is not valid (any more). Sign in again.");
         }
 
+        throttle.Remember(user.Id, requester.Address);
         return TypedResults.Ok(Respond(grant, user.Username, user.IsAdmin, tokens));
     }
 

@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -44,8 +45,8 @@ internal static class AuthFeature
             services.Remove(unused);
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<AccessTokens>(ConfigureBearer);
         services.AddAuthorizationBuilder()
-            .AddPolicy(AdminPolicy, policy => policy.RequireRole(AccessTokens.AdminRole))
-            .SetFallbackPolicy(new Microsoft.AspNetCore.Authorization.AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+            .AddPolicy(AdminPolicy, policy => policy.RequireAuthenticatedUser().RequireAssertion(MayAdminister))
+            .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
         services.AddCors();
         services.AddOptions<CorsOptions>().Configure<IOptions<ServerOptions>, IServiceProvider>(OriginCheck.ConfigureCors);
     }
@@ -70,7 +71,15 @@ internal static class AuthFeature
         options.IncludeErrorDetails = false;
         options.SaveToken = false;
         options.TokenValidationParameters = tokens.Validation();
-        options.Events = new JwtBearerEvents { OnTokenValidated = CheckSessionAsync };
+        options.Events = new JwtBearerEvents
+        {
+            OnTokenValidated = CheckSessionAsync,
+            OnAuthenticationFailed = context =>
+            {
+                Count(context.HttpContext, SecurityCause.TokenRefused);
+                return Task.CompletedTask;
+            },
+        };
     }
 
     /// <summary>A token outlives its session by up to its lifetime; this read closes that gap.</summary>
@@ -80,18 +89,35 @@ internal static class AuthFeature
             || !Guid.TryParse(context.Principal?.FindFirst(Caller.UserIdClaim)?.Value, out var userId)
             || !Guid.TryParse(context.Principal.FindFirst(Caller.SessionIdClaim)?.Value, out var sessionId))
         {
-            context.Fail("The token is not one of ours.");
+            Refuse(context, "The token is not one of ours.");
             return;
         }
 
         var sessions = context.HttpContext.RequestServices.GetRequiredService<SessionStore>();
         if (await sessions.FindLiveAsync(sessionId, context.HttpContext.RequestAborted) is not { } session || session.UserId != userId)
         {
-            context.Fail("The session is over.");
+            Refuse(context, "The session is over.");
             return;
         }
 
-        // The library's principal keeps the token and all that was read of it, as long as a connection lasts.
-        context.Principal = new ClaimsPrincipal(AccessTokens.Identity(new Caller(userId, sessionId), context.Principal.IsInRole(AccessTokens.AdminRole), context.Scheme.Name));
+        // The role is the account's as it is now, not as the token has it. The library's principal keeps the token and all that was read of it, as long as a connection lasts.
+        context.Principal = new ClaimsPrincipal(AccessTokens.Identity(new Caller(userId, sessionId), session.IsAdmin, context.Scheme.Name));
     }
+
+    private static void Refuse(TokenValidatedContext context, string reason)
+    {
+        Count(context.HttpContext, SecurityCause.TokenRefused);
+        context.Fail(reason);
+    }
+
+    private static bool MayAdminister(AuthorizationHandlerContext context)
+    {
+        if (context.User.IsInRole(AccessTokens.AdminRole))
+            return true;
+        if (context.User.Identity is { IsAuthenticated: true } && context.Resource is HttpContext request)
+            Count(request, SecurityCause.AdministrationRefused);
+        return false;
+    }
+
+    private static void Count(HttpContext context, SecurityCause cause) => context.RequestServices.GetRequiredService<SecurityEvents>().Count(cause);
 }

@@ -1,43 +1,73 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Options;
-using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Auth;
 
 /// <summary>
 /// Slows guessing at one account. It counts per name as it was given, known or not, because a count shared between
-/// the username and the e-mail of one account would tell that they belong together. Kept in memory only, and as keyed hashes.
+/// the username and the e-mail of one account would tell that they belong together. Sessions, and addresses from which the owner has signed in or renewed within a
+/// day, have counts of their own, so that guesses of strangers do not lock the owner out. Kept in memory only, and as keyed hashes.
 /// </summary>
 internal sealed class LoginThrottle(TimeProvider time, IOptions<AuthOptions> options)
 {
     private const int Capacity = 10_000;
+    private const int KnownCapacity = 100_000;
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan KnownFor = TimeSpan.FromDays(1);
     private readonly byte[] key = RandomNumberGenerator.GetBytes(32);
     private readonly Lock gate = new();
     private readonly Dictionary<Guid, Failures> failures = [];
+    private readonly Dictionary<Guid, DateTime> known = [];
 
-    /// <summary>Refuses when the name is in backoff. Else the caller may try, and reports the outcome.</summary>
-    public void Enter(string name)
+    /// <summary>False when what is counted is in backoff, with the time that is left of it. Else the caller may try, and reports the outcome.</summary>
+    public bool TryEnter(string counted, out TimeSpan wait)
     {
-        var id = Key(name);
+        var id = Key(counted);
         var now = time.Now();
+        wait = TimeSpan.Zero;
         lock (gate)
         {
             if (!failures.TryGetValue(id, out var past) || past.Count < options.Value.FailuresBeforeBackoff)
-                return;
-            var wait = past.OpenAt - now;
+                return true;
+            wait = past.OpenAt - now;
             if (wait > TimeSpan.Zero)
-                throw new ApiException(ErrorCode.RateLimited, "Too many failed sign-ins.") { RetryAfterMs = (int)Math.Ceiling(wait.TotalMilliseconds) };
+                return false;
             // Claimed before the outcome is known, or a burst of parallel guesses would all pass at the moment the wait ends.
             failures[id] = past with { OpenAt = now + Wait(past.Count) };
+            return true;
         }
     }
 
-    public void Failed(string name)
+    /// <summary>Whether the account's owner has signed in or renewed a session from the address within a day.</summary>
+    public bool IsKnown(Guid userId, Guid address)
     {
-        var id = Key(name);
+        lock (gate)
+            return known.TryGetValue(Key($"{userId} {address}"), out var until) && until > time.Now();
+    }
+
+    /// <summary>Notes that the account's owner was let in at the address.</summary>
+    public void Remember(Guid userId, Guid address)
+    {
+        var now = time.Now();
+        lock (gate)
+        {
+            if (known.Count >= KnownCapacity)
+            {
+                foreach (var id in known.Where(pair => pair.Value <= now).Select(pair => pair.Key).ToList())
+                    known.Remove(id);
+                foreach (var id in known.OrderBy(pair => pair.Value).Take(known.Count - (KnownCapacity * 9 / 10)).Select(pair => pair.Key).ToList())
+                    known.Remove(id);
+            }
+
+            known[Key($"{userId} {address}")] = now + KnownFor;
+        }
+    }
+
+    public void Failed(string counted)
+    {
+        var id = Key(counted);
         var now = time.Now();
         lock (gate)
         {
@@ -48,9 +78,9 @@ internal sealed class LoginThrottle(TimeProvider time, IOptions<AuthOptions> opt
         }
     }
 
-    public void Succeeded(string name)
+    public void Succeeded(string counted)
     {
-        var id = Key(name);
+        var id = Key(counted);
         lock (gate)
             failures.Remove(id);
     }
@@ -77,7 +107,7 @@ internal sealed class LoginThrottle(TimeProvider time, IOptions<AuthOptions> opt
         }
     }
 
-    private Guid Key(string name) => new(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(name)).AsSpan(0, 16));
+    private Guid Key(string counted) => new(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(counted)).AsSpan(0, 16));
 
     private sealed record Failures(int Count, DateTime LastAt, DateTime OpenAt);
 }

@@ -14,9 +14,14 @@ internal static class OriginCheck
     public static void UseOriginCheck(this WebApplication app)
     {
         var allowed = Allowed(app.Services.GetRequiredService<IOptions<ServerOptions>>().Value, app.Services);
-        app.Use((context, next) => Guarded(context) && !Passes(context.Request, allowed)
-            ? ProblemMapper.WriteAsync(context, new ErrorBody(ErrorCode.Forbidden, "This origin is not allowed.", Retryable: false), context.RequestAborted)
-            : next(context));
+        var events = app.Services.GetRequiredService<SecurityEvents>();
+        app.Use((context, next) =>
+        {
+            if (!Guarded(context) || Passes(context.Request, allowed))
+                return next(context);
+            events.Count(SecurityCause.OriginRefused);
+            return ProblemMapper.WriteAsync(context, new ErrorBody(ErrorCode.Forbidden, "This origin is not allowed.", Retryable: false), context.RequestAborted);
+        });
     }
 
     /// <summary>An entry that could never match an Origin header, or would match too much, is a mistake to be told at start.</summary>

@@ -5,35 +5,50 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Auth;
 
 /// <summary>Proof of a password, at sign-in and wherever an act asks for it again. All ways to fail reply the same after the same work.</summary>
-internal sealed class PasswordCheck(UserStore users, PasswordHasher hasher, LoginThrottle throttle)
+internal sealed class PasswordCheck(UserStore users, PasswordHasher hasher, LoginThrottle throttle, SecurityEvents events)
 {
-    /// <summary>The account that this username or e-mail address, in lower case, and password belong to.</summary>
-    public async Task<UserRow> SignInAsync(string login, string password, CancellationToken cancellationToken)
+    /// <summary>The account that this username or e-mail address, in lower case, and password belong to, and whether its hash should be made anew.</summary>
+    public async Task<(UserRow User, bool Renew)> SignInAsync(Requester requester, string login, Password password, CancellationToken cancellationToken)
     {
-        throttle.Enter(login);
         var user = await users.FindByLoginAsync(login, cancellationToken);
-        if (await VerifyAsync(user, login, password, cancellationToken))
-            return user!;
-        throw new ApiException(ErrorCode.Unauthenticated, "Wrong name or password.");
-    }
-
-    public async Task ConfirmAsync(UserRow user, string password, CancellationToken cancellationToken)
-    {
-        throttle.Enter(user.Username);
-        if (!await VerifyAsync(user, user.Username, password, cancellationToken))
-            throw new ApiException(ErrorCode.Forbidden, "The password is wrong.");
-    }
-
-    private async Task<bool> VerifyAsync(UserRow? user, string login, string password, CancellationToken cancellationToken)
-    {
-        var fits = await hasher.VerifyAsync(password, user?.PasswordHash, cancellationToken);
-        if (fits && user is { Disabled: false })
+        // Guesses of others at the name do not make an address wait from which the owner has signed in lately.
+        var counted = user is not null && throttle.IsKnown(user.Id, requester.Address) ? $"known {user.Id} {requester.Address}" : $"name {login}";
+        var fit = await VerifyAsync(requester, user, counted, password, cancellationToken);
+        if (fit == PasswordFit.No)
         {
-            throttle.Succeeded(login);
-            return true;
+            events.Count(user is { IsAdmin: true } ? SecurityCause.SignInAsAdministratorFailed : SecurityCause.SignInFailed);
+            throw new ApiException(ErrorCode.Unauthenticated, "Wrong name or password.");
         }
 
-        throttle.Failed(login);
-        return false;
+        throttle.Remember(user!.Id, requester.Address);
+        return (user, fit == PasswordFit.AsTyped || hasher.IsOutdated(user.PasswordHash));
+    }
+
+    /// <summary>Failures are counted for the session, which an attacker who only knows the name does not have.</summary>
+    public async Task ConfirmAsync(Requester requester, UserRow user, Password password, CancellationToken cancellationToken)
+    {
+        if (await VerifyAsync(requester, user, $"session {requester.Caller?.SessionId}", password, cancellationToken) != PasswordFit.No)
+            return;
+        events.Count(SecurityCause.ConfirmationFailed);
+        throw new ApiException(ErrorCode.Forbidden, "The password is wrong.");
+    }
+
+    private async Task<PasswordFit> VerifyAsync(Requester requester, UserRow? user, string counted, Password password, CancellationToken cancellationToken)
+    {
+        if (!throttle.TryEnter(counted, out var wait))
+        {
+            events.Count(user is { IsAdmin: true } ? SecurityCause.SignInAsAdministratorSlowed : SecurityCause.SignInSlowed);
+            throw new ApiException(ErrorCode.RateLimited, "Too many failed sign-ins.") { RetryAfterMs = (int)Math.Ceiling(wait.TotalMilliseconds) };
+        }
+
+        var fit = await hasher.VerifyAsync(requester, password, user?.PasswordHash, cancellationToken);
+        if (fit != PasswordFit.No && user is { Disabled: false })
+        {
+            throttle.Succeeded(counted);
+            return fit;
+        }
+
+        throttle.Failed(counted);
+        return PasswordFit.No;
     }
 }

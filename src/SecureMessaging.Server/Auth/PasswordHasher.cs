@@ -3,47 +3,59 @@ using System.Text;
 using Microsoft.Extensions.Options;
 using NSec.Cryptography;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Auth;
 
-/// <summary>
-/// Argon2id (RFC 9106) in PHC string format. At most one hash a processor runs at a time and the queue is bounded,
-/// so that a flood of sign-ins costs neither all memory nor all threads.
-/// </summary>
-internal sealed class PasswordHasher : IDisposable
+/// <summary>How a password fits a stored hash.</summary>
+internal enum PasswordFit
+{
+    No,
+
+    Yes,
+
+    /// <summary>Only as it was typed: the hash was made before passwords were normalised.</summary>
+    AsTyped,
+}
+
+/// <summary>Argon2id (RFC 9106) in PHC string format. Every hash is counted for its requester and waits its turn in the <see cref="HashQueue"/>, whichever door it comes by.</summary>
+internal sealed class PasswordHasher
 {
     private const int SaltBytes = 16;
     private const int HashBytes = 32;
-    private readonly SemaphoreSlim slots = new(Environment.ProcessorCount);
-    private readonly int capacity;
+    private readonly HashQueue queue;
+    private readonly RateLimits rates;
+    private readonly SecurityEvents events;
     private readonly Cost cost;
     private readonly string dummy;
-    private int admitted;
 
-    public PasswordHasher(IOptions<AuthOptions> options)
+    public PasswordHasher(IOptions<AuthOptions> options, RateLimits rates, SecurityEvents events)
     {
+        (this.rates, this.events) = (rates, events);
         cost = new Cost(options.Value.HashMemoryKiB, options.Value.HashPasses);
-        capacity = Environment.ProcessorCount + options.Value.HashQueue;
+        queue = new HashQueue(Environment.ProcessorCount, options.Value.HashQueue);
         dummy = Write(cost, RandomNumberGenerator.GetBytes(SaltBytes), RandomNumberGenerator.GetBytes(HashBytes));
     }
 
-    public Task<string> HashAsync(string password, CancellationToken cancellationToken) =>
+    public Task<string> HashAsync(Requester requester, Password password, CancellationToken cancellationToken) =>
         RunAsync(
+            requester,
             () =>
             {
                 var salt = RandomNumberGenerator.GetBytes(SaltBytes);
-                return Write(cost, salt, Derive(password, cost, salt, HashBytes));
+                return Write(cost, salt, Derive(password.Text, cost, salt, HashBytes));
             },
             cancellationToken);
 
     /// <summary>Whether the password fits. Without a hash (no such account) it does the same work and says no.</summary>
-    public Task<bool> VerifyAsync(string password, string? hash, CancellationToken cancellationToken) =>
+    public Task<PasswordFit> VerifyAsync(Requester requester, Password password, string? hash, CancellationToken cancellationToken) =>
         RunAsync(
+            requester,
             () =>
             {
-                var (stored, salt, expected) = Read(hash ?? dummy);
-                return CryptographicOperations.FixedTimeEquals(Derive(password, stored, salt, expected.Length), expected) && hash is not null;
+                var fit = Fits(password.Text, hash) ? PasswordFit.Yes : PasswordFit.No;
+                return fit == PasswordFit.No && password.AsTyped != password.Text && Fits(password.AsTyped, hash) ? PasswordFit.AsTyped : fit;
             },
             cancellationToken);
 
@@ -54,31 +66,25 @@ internal sealed class PasswordHasher : IDisposable
         return stored.MemoryKiB < cost.MemoryKiB || stored.Passes < cost.Passes;
     }
 
-    public void Dispose() => slots.Dispose();
-
-    private async Task<T> RunAsync<T>(Func<T> work, CancellationToken cancellationToken)
+    private bool Fits(string password, string? hash)
     {
-        if (Interlocked.Increment(ref admitted) > capacity)
-        {
-            Interlocked.Decrement(ref admitted);
-            throw new ApiException(ErrorCode.Overloaded, "Too many sign-ins at once.") { RetryAfterMs = 1000 };
-        }
+        var (stored, salt, expected) = Read(hash ?? dummy);
+        return CryptographicOperations.FixedTimeEquals(Derive(password, stored, salt, expected.Length), expected) && hash is not null;
+    }
 
+    private async Task<T> RunAsync<T>(Requester requester, Func<T> work, CancellationToken cancellationToken)
+    {
         try
         {
-            await slots.WaitAsync(cancellationToken);
-            try
-            {
-                return await Task.Run(work, CancellationToken.None);
-            }
-            finally
-            {
-                slots.Release();
-            }
+            if (requester.Caller is { } caller)
+                rates.Hashes.Spend(caller.UserId);
+            rates.HashesOfAddress.Spend(requester.Address);
+            return await queue.RunAsync(requester, work, cancellationToken);
         }
-        finally
+        catch (ApiException exception) when (exception.Code is ErrorCode.RateLimited or ErrorCode.Overloaded)
         {
-            Interlocked.Decrement(ref admitted);
+            events.Count(SecurityCause.PasswordWorkRefused);
+            throw;
         }
     }
 

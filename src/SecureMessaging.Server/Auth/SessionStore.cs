@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Auth;
@@ -23,6 +24,9 @@ internal sealed record SessionRow
     public DateTime? EndedAt { get; init; }
 
     public DateTime ExpiresAt { get; init; }
+
+    /// <summary>Whether the account administers the server now. Read by <see cref="SessionStore.FindLiveAsync"/> alone.</summary>
+    public bool IsAdmin { get; init; }
 }
 
 internal sealed record PurgedSessions(int Ended, int Sessions, int RefreshTokens, int Tickets);
@@ -31,7 +35,7 @@ internal sealed record PurgedSessions(int Ended, int Sessions, int RefreshTokens
 /// Sessions with their refresh tokens and tickets. The sessions table is also the session log: when a session began and ended,
 /// to the hour, and nothing about from where. An ended session has no tokens left, and nothing is pushed for it.
 /// </summary>
-internal sealed class SessionStore(Database database, RefreshTokens tokens, SessionEvents events, TimeProvider time, IOptions<AuthOptions> options)
+internal sealed class SessionStore(Database database, RefreshTokens tokens, SessionEvents events, SecurityEvents security, TimeProvider time, IOptions<AuthOptions> options)
 {
     private const string InsertSession = "insert into sessions (id, user_id, started_at, expires_at) values (@id, @userId, @startedAt, @expiresAt)";
 
@@ -40,6 +44,12 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
     private const string SelectSessions = "select id, user_id, started_at, ended_at, expires_at from sessions where";
 
     private const string SelectSession = SelectSessions + " id = @sessionId";
+
+    // With what the account is now: a token tells what it was.
+    private static readonly string SelectSessionsOfAccounts = $"""
+        select s.id, s.user_id, s.started_at, s.ended_at, s.expires_at, u.role = {(int)UserRole.Admin} as is_admin
+        from sessions s join users u on u.id = s.user_id and not u.disabled where
+        """;
 
     private const string SelectLiveSession = SelectSession + " and ended_at is null and expires_at > @now";
 
@@ -100,7 +110,7 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
 
     private const string DeleteExpiredTickets = "delete from tickets where hash in (select hash from tickets where expires_at <= @now limit @batch)";
 
-    private readonly CoalescedReads<SessionRow> byId = new(database, SelectSessions, "id", session => session.Id);
+    private readonly CoalescedReads<SessionRow> byId = new(database, SelectSessionsOfAccounts, "s.id", session => session.Id);
 
     /// <summary>Begins a session in the caller's transaction, which has made sure that the account may sign in.</summary>
     public async Task<Grant> StartAsync(DbTransaction transaction, Guid userId, CancellationToken cancellationToken)
@@ -128,7 +138,11 @@ internal sealed class SessionStore(Database database, RefreshTokens tokens, Sess
             return null;
         var (grant, reused) = await database.WriteAsync(transaction => RenewAsync(transaction, sessionId, hash, cancellationToken), cancellationToken);
         if (reused)
+        {
+            security.Count(SecurityCause.RefreshTokenReused);
             events.RaiseEnded(sessionId, SessionEndReason.LoggedOut);
+        }
+
         return grant;
     }
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Auth;
 
@@ -13,7 +14,8 @@ namespace SecureMessaging.Server.Auth;
 /// taken from there, too. A token is never taken from a URL.
 /// </summary>
 internal sealed class TicketHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, SessionStore sessions, UserStore users, AccessTokens tokens)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, SessionStore sessions, UserStore users, AccessTokens tokens,
+    SecurityEvents events)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Ticket";
@@ -44,6 +46,7 @@ internal sealed class TicketHandler(
             || await sessions.TakeTicketAsync(ticket, Context.RequestAborted) is not { } session
             || await users.FindAsync(session.UserId, Context.RequestAborted) is not { Disabled: false } user)
         {
+            events.Count(SecurityCause.TicketRefused);
             return AuthenticateResult.Fail("The ticket is unknown, used or expired.");
         }
 

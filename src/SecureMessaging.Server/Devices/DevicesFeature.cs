@@ -124,7 +124,7 @@ internal static class DevicesFeature
 
     [EndpointName("uploadKeyPackages"), EndpointSummary("Puts KeyPackages into the directory.")]
     [EndpointDescription("For the device itself, once it is approved. One wrong KeyPackage refuses all.")]
-    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict)]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict, ErrorCode.QuotaExceeded)]
     private static async Task<Ok<KeyPackageStock>> UploadAsync(
         Caller caller, Guid deviceId, UploadKeyPackagesRequest request, KeyPackageStore packages, CancellationToken cancellationToken) =>
         TypedResults.Ok(await packages.UploadAsync(caller, deviceId, request, cancellationToken));

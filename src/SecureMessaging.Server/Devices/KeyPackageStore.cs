@@ -14,7 +14,8 @@ namespace SecureMessaging.Server.Devices;
 /// A claimed KeyPackage loses its content in the claiming transaction, so no two claims return the same; its reference stays until it would have expired, so that
 /// Welcomes find their device and it cannot be uploaded again.
 /// </remarks>
-internal sealed class KeyPackageStore(Database database, RateLimits rates, DeviceEvents events, TimeProvider time, Limits limits, IOptions<DevicesOptions> options)
+internal sealed class KeyPackageStore(
+    Database database, RateLimits rates, ByteQuotas quotas, DeviceEvents events, TimeProvider time, Limits limits, IOptions<DevicesOptions> options)
 {
     private const string DeviceSql = $"""
         select d.id, d.user_id, d.session_id, d.signature_key, d.identity_signature, k.public_key as identity_key
@@ -88,6 +89,7 @@ internal sealed class KeyPackageStore(Database database, RateLimits rates, Devic
         var device = await database.ReadAsync(
             connection => connection.QuerySingleAsync<DeviceKeyRow>(DeviceSql, new { DeviceId = deviceId, caller.UserId }, cancellationToken), cancellationToken);
         RequireReady(device, caller);
+        quotas.Spend(caller.UserId, request.KeyPackages.Sum(package => (long)package.Length) + (request.LastResort?.Length ?? 0));
         // Outside the transaction, for signatures cost time; the device must still be the same inside.
         var now = time.Now();
         var identity = DeviceCredential.Encode(caller.UserId, deviceId, device!.IdentityKey, device.IdentitySignature);

@@ -13,7 +13,7 @@ namespace SecureMessaging.Server.GraphQL;
 /// <summary>Accounts, sessions and what the server allows. Each field is what the REST endpoint of the same name does.</summary>
 internal sealed class AccountFields(
     AccountRules rules, PasswordCheck check, PasswordHasher hasher, Database database, UserStore users, SessionStore sessions, AccessTokens tokens, MemberErasure erasure,
-    Limits limits, RateLimits rates, IOptions<AuthOptions> options, ILogger<UserStore> logger)
+    Limits limits, RateLimits rates, LoginThrottle throttle, IOptions<AuthOptions> options, ILogger<UserStore> logger)
     : IRootFields
 {
     /// <summary>A password hash takes milliseconds of a core and 19 MiB; aliases must not turn one request into many guesses.</summary>
@@ -50,7 +50,7 @@ internal sealed class AccountFields(
             .ResolveAsync(async context =>
             {
                 rates.SignUps.Spend(context.Request().Info.Address);
-                return (await AuthEndpoints.SignUpAsync(context.GetArgument<SignUpRequest>("input"), rules, hasher, database, users, sessions, tokens, context.CancellationToken)).Value;
+                return (await AuthEndpoints.SignUpAsync(context.GetArgument<SignUpRequest>("input"), context.Requester(), rules, hasher, throttle, database, users, sessions, tokens, context.CancellationToken)).Value;
             });
         mutation.Required<TokensType>("signIn", "Begins a session.").Open().Costs(HashCost)
             .Argument<NonNullGraphType<StringGraphType>>("username", "Username or e-mail address.")
@@ -59,14 +59,15 @@ internal sealed class AccountFields(
             {
                 rates.SignIns.Spend(context.Request().Info.Address);
                 var request = new TokenRequest(context.GetArgument<string>("username"), context.GetArgument<string>("password"));
-                return (await AuthEndpoints.SignInAsync(request, rules, check, hasher, database, users, sessions, tokens, context.CancellationToken)).Value;
+                return (await AuthEndpoints.SignInAsync(request, context.Requester(), rules, check, hasher, database, users, sessions, tokens, context.CancellationToken)).Value;
             });
         mutation.Required<TokensType>("refresh", "Continues a session.").Open().Costs(WriteCost)
             .Argument<NonNullGraphType<StringGraphType>>("refreshToken", "The newest refresh token of the session.")
             .ResolveAsync(async context =>
             {
                 rates.Renewals.Spend(context.Request().Info.Address);
-                return (await AuthEndpoints.RefreshAsync(new RefreshRequest(context.GetArgument<string>("refreshToken")), users, sessions, tokens, context.CancellationToken)).Value;
+                var request = new RefreshRequest(context.GetArgument<string>("refreshToken"));
+                return (await AuthEndpoints.RefreshAsync(request, context.Requester(), users, sessions, tokens, throttle, context.CancellationToken)).Value;
             });
         mutation.Required<TicketType>("issueTicket", "A ticket that stands in for the token when a socket is opened.").Costs(WriteCost)
             .ResolveAsync(async context =>
@@ -92,7 +93,7 @@ internal sealed class AccountFields(
             .ResolveAsync(async context =>
             {
                 var request = new UpdateProfileRequest(context.GetArgument<string>("email"), context.GetArgument<string>("password"));
-                return (await AccountEndpoints.UpdateProfileAsync(request, context.Caller(), rules, check, database, users, context.CancellationToken)).Value;
+                return (await AccountEndpoints.UpdateProfileAsync(request, context.Caller(), context.Requester(), rules, check, rates, database, users, context.CancellationToken)).Value;
             });
         mutation.Required<BooleanGraphType>("changePassword", "Ends every other session of the account, too.").Costs(2 * HashCost)
             .Argument<NonNullGraphType<StringGraphType>>("currentPassword", "The password in force.")
@@ -100,7 +101,7 @@ internal sealed class AccountFields(
             .ResolveAsync(async context =>
             {
                 var request = new ChangePasswordRequest(context.GetArgument<string>("currentPassword"), context.GetArgument<string>("newPassword"));
-                await AccountEndpoints.ChangePasswordAsync(request, context.Caller(), rules, check, hasher, database, users, sessions, context.CancellationToken);
+                await AccountEndpoints.ChangePasswordAsync(request, context.Caller(), context.Requester(), rules, check, hasher, database, users, sessions, context.CancellationToken);
                 return true;
             });
         mutation.Required<BooleanGraphType>("deleteAccount", "Erases the account and everything the server can attribute to it.").Costs(HashCost)
@@ -108,7 +109,7 @@ internal sealed class AccountFields(
             .ResolveAsync(async context =>
             {
                 var request = new DeleteAccountRequest(context.GetArgument<string>("password"));
-                await AccountEndpoints.DeleteAsync(request, context.Caller(), rules, check, database, users, sessions, erasure, logger, context.CancellationToken);
+                await AccountEndpoints.DeleteAsync(request, context.Caller(), context.Requester(), rules, check, database, users, sessions, erasure, logger, context.CancellationToken);
                 return true;
             });
         mutation.Required<BooleanGraphType>("endSession", "Ends one of the caller's sessions and closes its sockets.").Costs(WriteCost)

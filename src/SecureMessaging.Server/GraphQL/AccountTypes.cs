@@ -92,5 +92,8 @@ internal sealed class LimitsType : OutputType<Limits>
     {
         foreach (var limit in typeof(Limits).GetProperties().Where(property => property.PropertyType == typeof(int)))
             Value<IntGraphType>(char.ToLowerInvariant(limit.Name[0]) + limit.Name[1..], limit.GetValue, $"{limit.Name} of the contract.");
+        Nullable<LongType>("accountBytesPerDay", limits => limits.AccountBytesPerDay, "Bytes that one account may send and upload in a day. Null: no quota.");
+        Nullable<LongType>("roomBytesPerDay", limits => limits.RoomBytesPerDay, "Bytes that may be stored in one room in a day. Null: no quota.");
+        Nullable<LongType>("roomBytes", limits => limits.RoomBytes, "Bytes that one room may hold. Null: no quota.");
     }
 }

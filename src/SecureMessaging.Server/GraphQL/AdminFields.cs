@@ -10,7 +10,8 @@ using SecureMessaging.Server.Rooms;
 namespace SecureMessaging.Server.GraphQL;
 
 /// <summary>For administrators of the server.</summary>
-internal sealed class AdminFields(Database database, UserStore users, SessionStore sessions, RoomStore rooms, IOptions<ServerOptions> options, ILogger<UserStore> logger) : IRootFields
+internal sealed class AdminFields(
+    Database database, UserStore users, SessionStore sessions, RoomStore rooms, SecurityEvents events, IOptions<ServerOptions> options, ILogger<UserStore> logger) : IRootFields
 {
     private const int Cost = 100;
 
@@ -19,14 +20,14 @@ internal sealed class AdminFields(Database database, UserStore users, SessionSto
         query.Required<StatsType>("stats", "For administrators: counts.").Costs(Cost)
             .ResolveAsync(async context =>
             {
-                context.RequireAdmin();
+                await context.RequireAdminAsync(sessions, events);
                 return (await AdminEndpoints.CountAsync(users, sessions, rooms, options, context.CancellationToken)).Value;
             });
         mutation.Required<BooleanGraphType>("disableUser", "For administrators: ends the account's sessions and shuts it out.").Costs(Cost)
             .Argument<NonNullGraphType<StringGraphType>>("username", "The account.")
             .ResolveAsync(async context =>
             {
-                context.RequireAdmin();
+                await context.RequireAdminAsync(sessions, events);
                 await AdminEndpoints.DisableAsync(context.GetArgument<string>("username"), context.Caller(), database, users, sessions, logger, context.CancellationToken);
                 return true;
             });
@@ -34,8 +35,8 @@ internal sealed class AdminFields(Database database, UserStore users, SessionSto
             .Argument<NonNullGraphType<StringGraphType>>("username", "The account.")
             .ResolveAsync(async context =>
             {
-                context.RequireAdmin();
-                await AdminEndpoints.EnableAsync(context.GetArgument<string>("username"), database, users, logger, context.CancellationToken);
+                await context.RequireAdminAsync(sessions, events);
+                await AdminEndpoints.EnableAsync(context.GetArgument<string>("username"), context.Caller(), database, users, logger, context.CancellationToken);
                 return true;
             });
     }

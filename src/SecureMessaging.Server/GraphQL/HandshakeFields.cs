@@ -4,6 +4,7 @@ using SecureMessaging.Protocol;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Devices;
 using SecureMessaging.Server.Handshakes;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Rooms;
 
@@ -11,7 +12,8 @@ namespace SecureMessaging.Server.GraphQL;
 
 /// <summary>MLS commits, proposals, Welcomes and the reset of a group. A large commit goes by HTTP: a socket's messages are smaller.</summary>
 internal sealed class HandshakeFields(
-    HandshakeStore handshakes, WelcomeStore welcomes, GroupResetStore groups, RoomStore rooms, UserStore users, DeviceEvents events, ServerMetrics metrics, Limits limits)
+    HandshakeStore handshakes, WelcomeStore welcomes, GroupResetStore groups, RoomStore rooms, UserStore users, DeviceEvents events, ServerMetrics metrics, Limits limits,
+    ByteQuotas quotas)
     : IRootFields
 {
     private const int UsualWelcomes = 5;
@@ -26,7 +28,8 @@ internal sealed class HandshakeFields(
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .Argument<NonNullGraphType<CommitInput>>("input", "The commit.")
             .ResolveAsync(async context => (await HandshakesFeature.CommitAsync(
-                context.Caller(), context.Id("roomId"), context.GetArgument<CommitRequest>("input"), handshakes, rooms, users, events, metrics, limits, context.CancellationToken)).Value);
+                context.Caller(), context.Id("roomId"), context.GetArgument<CommitRequest>("input"), handshakes, rooms, users, events, metrics, limits, quotas,
+                context.CancellationToken)).Value);
         mutation.Required<SendAckType>("propose", "Stores an MLS Proposal, valid in the current epoch alone.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")
             .Argument<NonNullGraphType<IdGraphType>>("id", "Names the proposal, random (version 4).")
@@ -35,7 +38,7 @@ internal sealed class HandshakeFields(
             .ResolveAsync(async context =>
             {
                 var request = new ProposalRequest(context.Id("id"), context.GetArgument<long>("epoch"), context.GetArgument<byte[]>("proposal"));
-                return (await HandshakesFeature.ProposeAsync(context.Caller(), context.Id("roomId"), request, handshakes, limits, context.CancellationToken)).Value;
+                return (await HandshakesFeature.ProposeAsync(context.Caller(), context.Id("roomId"), request, handshakes, limits, quotas, context.CancellationToken)).Value;
             });
         mutation.Required<InvalidCommitReportType>("reportInvalidCommit", "Says that the room's newest commit cannot be applied.").Costs(WriteCost)
             .Argument<NonNullGraphType<IdGraphType>>("roomId", "The room.")

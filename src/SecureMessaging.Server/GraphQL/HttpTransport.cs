@@ -84,8 +84,8 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
     private static bool IsRead(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
 
     public static GraphQLRequestInfo Info(HttpContext context) => context.User.Identity is { IsAuthenticated: true }
-        ? new GraphQLRequestInfo(Caller.From(context.User), context.User.IsInRole(AccessTokens.AdminRole), ClientAddress.Of(context))
-        : new GraphQLRequestInfo(null, false, ClientAddress.Of(context));
+        ? new GraphQLRequestInfo(Caller.From(context.User), ClientAddress.Of(context))
+        : new GraphQLRequestInfo(null, ClientAddress.Of(context));
 
     private async Task<OperationRequest> ReadAsync(HttpContext context)
     {

@@ -7,10 +7,9 @@ namespace SecureMessaging.Server.GraphQL;
 
 /// <summary>Who asks, by which door, and what the request's fields load together.</summary>
 /// <param name="Caller">Null: nobody has signed in.</param>
-/// <param name="IsAdmin">Whether the caller administers the server.</param>
 /// <param name="Address">Where from, as limits count it.</param>
 /// <param name="Live">The operation on a socket that this is; null over HTTP, where nothing is pushed.</param>
-internal sealed record GraphQLRequestInfo(Caller? Caller, bool IsAdmin, Guid Address, SocketOperation? Live = null);
+internal sealed record GraphQLRequestInfo(Caller? Caller, Guid Address, SocketOperation? Live = null);
 
 /// <summary>graphql-dotnet hands resolvers a dictionary; this is ours.</summary>
 internal sealed class RequestContext(GraphQLRequestInfo info) : Dictionary<string, object?>(StringComparer.Ordinal)
@@ -47,11 +46,15 @@ internal static class ResolverCalls
     public static SocketOperation Operation(this IResolveFieldContext context) =>
         context.Request().Info.Live ?? throw ApiException.Invalid("Subscribe by WebSocket, with the subprotocol graphql-transport-ws.");
 
-    public static void RequireAdmin(this IResolveFieldContext context)
+    public static Requester Requester(this IResolveFieldContext context) => new(context.Request().Info.Address, context.Request().Info.Caller);
+
+    /// <summary>Asked when it is used: a socket may have been opened before the role was taken.</summary>
+    public static async Task RequireAdminAsync(this IResolveFieldContext context, SessionStore sessions, SecurityEvents events)
     {
-        context.Caller();
-        if (!context.Request().Info.IsAdmin)
-            throw ApiException.Forbidden();
+        if (await sessions.FindLiveAsync(context.Caller().SessionId, context.CancellationToken) is { IsAdmin: true })
+            return;
+        events.Count(SecurityCause.AdministrationRefused);
+        throw ApiException.Forbidden();
     }
 
     public static Guid Id(this IResolveFieldContext context, string argument) => Given.Id(argument, context.GetArgument<object>(argument));

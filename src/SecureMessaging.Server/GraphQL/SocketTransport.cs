@@ -66,7 +66,7 @@ internal sealed class SocketTransport(
     }
 
     private static SocketOwner? Owner(AuthenticateResult result, Guid address) => result is { Succeeded: true, Principal: var principal, Properties: var properties }
-        ? new SocketOwner(new GraphQLRequestInfo(Caller.From(principal), principal.IsInRole(AccessTokens.AdminRole), address), properties?.ExpiresUtc)
+        ? new SocketOwner(new GraphQLRequestInfo(Caller.From(principal), address), properties?.ExpiresUtc)
         : null;
 
     private static string? Text(JsonElement? payload, string name) =>

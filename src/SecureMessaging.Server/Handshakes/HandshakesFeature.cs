@@ -4,6 +4,7 @@ using SecureMessaging.Protocol;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Devices;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Mls;
 using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
@@ -41,19 +42,23 @@ internal static class HandshakesFeature
 
     [EndpointName("commit"), EndpointSummary("Ends an epoch of the room's MLS group.")]
     [EndpointDescription("Exactly one wins in each epoch. Who loses replays the log and tries again from where the group is.")]
-    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict, ErrorCode.WrongEpoch)]
+    [Refuses(ErrorCode.Forbidden, ErrorCode.Conflict, ErrorCode.WrongEpoch, ErrorCode.QuotaExceeded)]
     internal static async Task<Ok<CommitAck>> CommitAsync(
         Caller caller, Guid roomId, CommitRequest request, HandshakeStore handshakes, RoomStore rooms, UserStore users, DeviceEvents events, ServerMetrics metrics, Limits limits,
-        CancellationToken cancellationToken)
+        ByteQuotas quotas, CancellationToken cancellationToken)
     {
         var generation = HandshakeFraming.Require(roomId, request.Id, request.Epoch, request.Commit, ContentType.Commit, limits);
         var references = HandshakeFraming.RequireWelcomes(request, limits);
+        var bytes = request.Commit.Length + (request.Welcomes?.Sum(welcome => (long)welcome.Length) ?? 0);
+        quotas.Spend(caller.UserId, bytes);
         var plan = await PlanAsync(caller, roomId, request.Roster, rooms, users, limits, cancellationToken);
         try
         {
             var (ack, welcomed) = await handshakes.CommitAsync(
                 caller, new Handshake(roomId, request.Id, request.Epoch, generation, request.Commit), plan, request.Welcomes ?? [], references, cancellationToken);
             metrics.Committed(ack.Duplicate ? "duplicate" : "won");
+            if (!ack.Duplicate)
+                quotas.Stored(roomId, bytes);
             foreach (var device in welcomed)
                 events.RaiseWelcomesWaiting(device.UserId, device.DeviceId);
             return TypedResults.Ok(ack);
@@ -66,12 +71,16 @@ internal static class HandshakesFeature
     }
 
     [EndpointName("propose"), EndpointSummary("Stores an MLS Proposal, valid in the current epoch alone.")]
-    [Refuses(ErrorCode.Conflict, ErrorCode.WrongEpoch)]
+    [Refuses(ErrorCode.Conflict, ErrorCode.WrongEpoch, ErrorCode.QuotaExceeded)]
     internal static async Task<Ok<SendAck>> ProposeAsync(
-        Caller caller, Guid roomId, ProposalRequest request, HandshakeStore handshakes, Limits limits, CancellationToken cancellationToken)
+        Caller caller, Guid roomId, ProposalRequest request, HandshakeStore handshakes, Limits limits, ByteQuotas quotas, CancellationToken cancellationToken)
     {
         var generation = HandshakeFraming.Require(roomId, request.Id, request.Epoch, request.Proposal, ContentType.Proposal, limits);
-        return TypedResults.Ok(await handshakes.ProposeAsync(caller, new Handshake(roomId, request.Id, request.Epoch, generation, request.Proposal), cancellationToken));
+        quotas.Spend(caller.UserId, request.Proposal.Length);
+        var ack = await handshakes.ProposeAsync(caller, new Handshake(roomId, request.Id, request.Epoch, generation, request.Proposal), cancellationToken);
+        if (!ack.Duplicate)
+            quotas.Stored(roomId, request.Proposal.Length);
+        return TypedResults.Ok(ack);
     }
 
     [EndpointName("reportInvalidCommit"), EndpointSummary("Says that the room's newest commit cannot be applied.")]

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.Extensions.Options;
+using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
@@ -22,8 +24,19 @@ internal static class LimitingFeature
     public static void AddLimiting(this WebApplicationBuilder builder)
     {
         builder.Services.AddOptions<RateLimitOptions>().BindConfiguration(RateLimitOptions.Section)
-            .Validate(options => options.All.All(rule => rule.IsValid), "A rule of RateLimits has a Burst of 0 (no limit) to 1000000000, and PerMinute from 0.001 to 1000000000.")
+            .Validate(
+                options => options.All.All(rule => rule.IsValid),
+                "A rule of RateLimits has a Burst from 1 to 1000000000 and PerMinute from 0.001 to 1000000000. For practically no limit set both high.")
             .ValidateOnStart();
+        builder.Services.AddOptions<QuotaOptions>().BindConfiguration(QuotaOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddOptions<Limits>().BindConfiguration(TightenedLimits.Section)
+            .ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<Limits>, TightenedLimits>();
+        builder.Services.AddSingleton(provider => ByteQuotas.Report(
+            provider.GetRequiredService<IOptions<Limits>>().Value, provider.GetRequiredService<IOptions<QuotaOptions>>().Value,
+            provider.GetRequiredService<IOptions<RateLimitOptions>>().Value.Enabled));
+        builder.Services.AddSingleton<ByteQuotas>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<ByteQuotas>());
         builder.Services.AddSingleton<RateLimits>();
     }
 

@@ -1,6 +1,6 @@
 namespace SecureMessaging.Server.Limiting;
 
-/// <summary>How much may be taken at once, and how fast that fills up again. A burst of 0 is no limit.</summary>
+/// <summary>How much may be taken at once, and how fast that fills up again.</summary>
 internal sealed record RateRule
 {
     /// <summary>Where one call may take more than this, it takes all there is.</summary>
@@ -8,7 +8,7 @@ internal sealed record RateRule
 
     public double PerMinute { get; set; }
 
-    public bool IsValid => Burst is >= 0 and <= 1_000_000_000 && PerMinute is >= 0.001 and <= 1_000_000_000;
+    public bool IsValid => Burst is >= 1 and <= 1_000_000_000 && PerMinute is >= 0.001 and <= 1_000_000_000;
 }
 
 /// <summary>
@@ -40,6 +40,15 @@ internal sealed class RateLimitOptions
     /// <summary>Sign-ins from an address. Guessing at one name is slowed by <c>Auth:FailuresBeforeBackoff</c> besides.</summary>
     public RateRule SignIns { get; set; } = new() { Burst = 200, PerMinute = 60 };
 
+    /// <summary>Password hashes for an account that is signed in: where it confirms an act, or changes its password.</summary>
+    public RateRule Hashes { get; set; } = new() { Burst = 20, PerMinute = 6 };
+
+    /// <summary>Password hashes for an address, by every door: signing up and in, confirmations.</summary>
+    public RateRule HashesOfAddress { get; set; } = new() { Burst = 300, PerMinute = 120 };
+
+    /// <summary>New e-mail addresses of an account. Each is also one of the <see cref="SignUps"/> of its address, because it tells as much as one.</summary>
+    public RateRule EmailChanges { get; set; } = new() { Burst = 5, PerMinute = 0.1 };
+
     /// <summary>Refreshes from an address, and tickets of an account.</summary>
     public RateRule Renewals { get; set; } = new() { Burst = 2000, PerMinute = 1000 };
 
@@ -56,5 +65,5 @@ internal sealed class RateLimitOptions
     public RateRule ClaimsOfDevice { get; set; } = new() { Burst = 10, PerMinute = 1.0 / 6 };
 
     public IEnumerable<RateRule> All =>
-        [Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Renewals, Sends, GraphQL, Claims, ClaimsOfDevice];
+        [Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Hashes, HashesOfAddress, EmailChanges, Renewals, Sends, GraphQL, Claims, ClaimsOfDevice];
 }

@@ -88,6 +88,19 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
         }
     }
 
+    /// <summary>Whether <see cref="TrySpend"/> would take so much now, and if not, how long to wait.</summary>
+    public bool Allows(TKey key, int amount, out TimeSpan wait)
+    {
+        wait = TimeSpan.Zero;
+        if (Rule is null || !buckets.TryGetValue(key, out var bucket))
+            return true;
+        var now = time.GetTimestamp();
+        var over = Math.Max(Volatile.Read(ref bucket.FullAt), now) + (amount >= Rule.Burst ? depth : interval * amount) - now - depth;
+        if (over > 0)
+            wait = time.GetElapsedTime(now, now + over);
+        return over <= 0;
+    }
+
     public ApiException Refuse(TimeSpan wait) => new(ErrorCode.RateLimited, refusal) { RetryAfterMs = (int)Math.Min(int.MaxValue, Math.Ceiling(wait.TotalMilliseconds)) };
 
     public RateState State(TKey key)

@@ -17,6 +17,9 @@ internal sealed class RateLimits : IDisposable
         ConnectsOfAddress = Create("address-connects", rules.ConnectsOfAddress, "Too many connections from this address.");
         SignUps = Create("sign-ups", rules.SignUps, "Too many new accounts from this address.");
         SignIns = Create("sign-ins", rules.SignIns, "Too many sign-ins from this address.");
+        Hashes = Create("hashes", rules.Hashes, "Too many passwords of this account.");
+        HashesOfAddress = Create("address-hashes", rules.HashesOfAddress, "Too many passwords from this address.");
+        EmailChanges = Create("email-changes", rules.EmailChanges, "Too many new e-mail addresses of this account.");
         Renewals = Create("renewals", rules.Renewals, "Too many renewals.");
         Sends = Create("sends", rules.Sends, "Too many sends of this account; nothing was stored.");
         GraphQL = Create("graphql", rules.GraphQL, "Too much was asked for.");
@@ -40,6 +43,12 @@ internal sealed class RateLimits : IDisposable
 
     public RateLimiter<Guid> SignIns { get; }
 
+    public RateLimiter<Guid> Hashes { get; }
+
+    public RateLimiter<Guid> HashesOfAddress { get; }
+
+    public RateLimiter<Guid> EmailChanges { get; }
+
     public RateLimiter<Guid> Renewals { get; }
 
     public RateLimiter<Guid> Sends { get; }
@@ -54,7 +63,7 @@ internal sealed class RateLimits : IDisposable
 
     private void Sweep()
     {
-        foreach (var limiter in new[] { Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Renewals, Sends, GraphQL, Claims })
+        foreach (var limiter in new[] { Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Hashes, HashesOfAddress, EmailChanges, Renewals, Sends, GraphQL, Claims })
             limiter.Sweep();
         ClaimsOfDevice.Sweep();
     }

@@ -19,6 +19,8 @@ internal sealed partial class LogWriter : BackgroundService
     private readonly Limits limits;
     private readonly MessagesOptions options;
     private readonly RateLimits rates;
+    private readonly ByteQuotas quotas;
+    private readonly LogStore log;
     private readonly ServerMetrics metrics;
     private readonly ILogger logger;
     private readonly TimeProvider time;
@@ -28,9 +30,10 @@ internal sealed partial class LogWriter : BackgroundService
 
     public LogWriter(
         IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates,
-        ServerMetrics metrics, ILogger<LogWriter> logger)
+        ByteQuotas quotas, LogStore log, ServerMetrics metrics, ILogger<LogWriter> logger)
     {
         (this.ownerProof, this.limits, this.options, this.rates, this.metrics, this.logger, this.time) = (ownerProof, limits, options.Value, rates, metrics, logger, time);
+        (this.quotas, this.log) = (quotas, log);
         writer = new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger);
         impatience = time.CreateTimer(_ => GiveUp(), null, PatienceCheck, PatienceCheck);
     }
@@ -41,7 +44,16 @@ internal sealed partial class LogWriter : BackgroundService
     public async Task<SendAck> SendAsync(Caller caller, SendRequest request, bool writesOnly = false)
     {
         rates.Sends.Spend(caller.UserId);
-        var result = (await EnqueueAsync([Validate(caller, request)], writesOnly))[0];
+        var envelope = Validate(caller, request);
+        quotas.Spend(caller.UserId, envelope.Ciphertext.Length);
+        if (quotas.Check(envelope.RoomId, envelope.Ciphertext.Length) is { } full)
+        {
+            await log.RequireMemberAsync(caller, envelope.RoomId, CancellationToken.None);
+            throw full;
+        }
+
+        var result = (await EnqueueAsync([envelope], writesOnly))[0];
+        NoteStored(envelope, result);
         return result.Ack ?? throw new ApiException(result.Error!.Code, result.Error.Message)
         {
             RetryAfterMs = result.Error.RetryAfterMs,
@@ -82,14 +94,48 @@ internal sealed partial class LogWriter : BackgroundService
             }
         }
 
+        quotas.Spend(caller.UserId, valid.Sum(item => (long)item.Envelope.Ciphertext.Length));
+        foreach (var room in valid.GroupBy(item => item.Envelope.RoomId).ToList())
+        {
+            if (quotas.Check(room.Key, room.Sum(item => (long)item.Envelope.Ciphertext.Length)) is not { } full)
+                continue;
+            var refusal = await RefusalAsync(caller, room.Key, full);
+            foreach (var (index, _) in room)
+                results[index] = refusal;
+            valid.RemoveAll(item => item.Envelope.RoomId == room.Key);
+        }
+
         if (valid.Count > 0)
         {
             var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)], writesOnly: false);
             for (var i = 0; i < stored.Length; i++)
+            {
                 results[valid[i].Index] = stored[i];
+                NoteStored(valid[i].Envelope, stored[i]);
+            }
         }
 
         return results;
+    }
+
+    private void NoteStored(Envelope envelope, SendResult result)
+    {
+        if (result.Ack is { Duplicate: false })
+            quotas.Stored(envelope.RoomId, envelope.Ciphertext.Length);
+    }
+
+    /// <summary>Only members learn that a room is full.</summary>
+    private async Task<SendResult> RefusalAsync(Caller caller, Guid roomId, ApiException full)
+    {
+        try
+        {
+            await log.RequireMemberAsync(caller, roomId, CancellationToken.None);
+            return new SendResult(null, full.ToBody());
+        }
+        catch (ApiException exception)
+        {
+            return new SendResult(null, exception.ToBody());
+        }
     }
 
     // Not the stopping token: what was accepted is finished before the process ends.

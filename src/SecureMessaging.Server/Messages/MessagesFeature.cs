@@ -77,12 +77,13 @@ internal static class MessagesFeature
 
     [EndpointName("send"), EndpointSummary("Stores one envelope. Answers once it is durable.")]
     [EndpointDescription("Repeat it under the same clientMessageId until it is answered: it is stored once.")]
-    [Refuses(ErrorCode.Conflict, ErrorCode.WrongEpoch, ErrorCode.EpochTooOld)]
+    [Refuses(ErrorCode.Conflict, ErrorCode.WrongEpoch, ErrorCode.EpochTooOld, ErrorCode.QuotaExceeded)]
     private static async Task<Ok<SendAck>> SendAsync(Caller caller, Guid roomId, SendRequest request, LogWriter writer) =>
         TypedResults.Ok(await writer.SendAsync(caller, InRoom(roomId, request)));
 
     [EndpointName("sendBatch"), EndpointSummary("Stores several envelopes in order.")]
     [EndpointDescription("Each succeeds or fails alone, but after one that failed and may be repeated every later one fails so too.")]
+    [Refuses(ErrorCode.QuotaExceeded)]
     private static async Task<Ok<SendResult[]>> SendBatchAsync(
         Caller caller, Guid roomId, SendRequest[] requests, LogWriter writer) =>
         TypedResults.Ok(await writer.SendBatchAsync(caller, [.. requests.Select((request, index) => InRoom(roomId, request, $"{index}/roomId"))]));

@@ -1,4 +1,3 @@
-using System.Buffers;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
@@ -8,10 +7,6 @@ namespace SecureMessaging.Server.Notifications;
 internal static class NotificationRules
 {
     public const int MinutesOfDay = 24 * 60;
-    public const int TimeZoneCharacters = 64;
-
-    // No dots: the name becomes part of a path where the system keeps its time zones.
-    private static readonly SearchValues<char> TimeZoneLetters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/");
 
     public static void Require(NotificationSettings settings)
     {
@@ -29,7 +24,7 @@ internal static class NotificationRules
 
         if (settings.QuietFrom == settings.QuietUntil)
             throw ApiException.Invalid("Quiet hours must not end when they begin. Mute instead.", "quietUntil");
-        if (Find(settings.TimeZone) is null)
+        if (TimeZones.Find(settings.TimeZone) is null)
             throw ApiException.Invalid("timeZone must be a name of the IANA time zone database, such as Europe/Vienna.", "timeZone");
     }
 
@@ -58,15 +53,9 @@ internal static class NotificationRules
     private static bool IsQuiet(NotificationSettings settings, DateTime now)
     {
         // A zone that this machine does not know any more has no quiet hours: better disturbed once than never told.
-        if (settings is not { QuietFrom: { } from, QuietUntil: { } until } || Find(settings.TimeZone) is not { } zone)
+        if (settings is not { QuietFrom: { } from, QuietUntil: { } until } || TimeZones.Find(settings.TimeZone) is not { } zone)
             return false;
         var minute = (int)TimeZoneInfo.ConvertTimeFromUtc(now, zone).TimeOfDay.TotalMinutes;
         return from < until ? minute >= from && minute < until : minute >= from || minute < until;
     }
-
-    private static TimeZoneInfo? Find(string? name) =>
-        name is { Length: > 0 and <= TimeZoneCharacters } && name[0] != '/' && !name.AsSpan().ContainsAnyExcept(TimeZoneLetters)
-        && TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone)
-            ? zone
-            : null;
 }

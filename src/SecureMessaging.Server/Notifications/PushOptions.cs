@@ -11,7 +11,7 @@ internal sealed class PushOptions
     /// <summary>Off: no key is made, no endpoint is taken, nothing leaves the server.</summary>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Where push services reach the operator (RFC 8292 section 2.1): a <c>mailto:</c> or <c>https:</c> URI. Some ask for it. Default: none is told.</summary>
+    /// <summary>Where push services reach the operator (RFC 8292 section 2.1): a <c>mailto:</c> or <c>https:</c> URI. Some refuse pushes without it, so its absence is warned about at start.</summary>
     public string? Contact { get; set; }
 
     /// <summary>Origins that may be pushed to although they are not public, not on port 443, or without TLS: a push service of one's own.</summary>
@@ -33,8 +33,10 @@ internal sealed class PushOptions
     [Range(1, 1024)]
     public int Concurrency { get; set; } = 16;
 
+    public bool HasContact => !string.IsNullOrEmpty(Contact);
+
     public bool IsContactUsable =>
-        string.IsNullOrEmpty(Contact) || (Uri.TryCreate(Contact, UriKind.Absolute, out var uri) && (uri.Scheme == Uri.UriSchemeMailto || uri.Scheme == Uri.UriSchemeHttps));
+        !HasContact || (Uri.TryCreate(Contact, UriKind.Absolute, out var uri) && (uri.Scheme == Uri.UriSchemeMailto || uri.Scheme == Uri.UriSchemeHttps));
 
     public bool AreOriginsUsable => AllowedOrigins.All(OriginCheck.IsOrigin);
 }

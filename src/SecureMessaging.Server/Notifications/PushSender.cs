@@ -14,17 +14,26 @@ internal enum PushOutcome
     /// <summary>The endpoint is none (any more).</summary>
     Gone,
 
+    /// <summary>It refuses this push for good: the same one would be refused again.</summary>
+    Refused,
+
     /// <summary>It may be tried again.</summary>
     Failed,
 }
 
-internal readonly record struct PushAnswer(PushOutcome Outcome, TimeSpan? RetryAfter = null);
+/// <param name="Outcome">What became of the push.</param>
+/// <param name="RetryAfter">How long to wait, where the service says so.</param>
+/// <param name="Status">With <see cref="PushOutcome.Refused"/>: the HTTP status.</param>
+internal readonly record struct PushAnswer(PushOutcome Outcome, TimeSpan? RetryAfter = null, int Status = 0);
 
 /// <summary>Speaks to push services (RFC 8030 section 5). What leaves the server is who it is, for how long to try, and how urgent it is: no body, no topic, no trace.</summary>
 internal sealed class PushSender : IDisposable
 {
     private const int ConnectionsPerService = 8;
     private const int MaxHeaderKiB = 16;
+
+    // RFC 8470 section 5.2.
+    private const HttpStatusCode TooEarly = (HttpStatusCode)425;
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromMinutes(1);
 
     private readonly VapidKey? key;
@@ -79,7 +88,9 @@ internal sealed class PushSender : IDisposable
             {
                 HttpStatusCode.NotFound or HttpStatusCode.Gone => new(PushOutcome.Gone),
                 >= HttpStatusCode.OK and < HttpStatusCode.MultipleChoices => new(PushOutcome.Taken),
-                _ => new(PushOutcome.Failed, RetryAfter(response)),
+                HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or TooEarly or >= HttpStatusCode.InternalServerError =>
+                    new(PushOutcome.Failed, RetryAfter(response)),
+                var status => new(PushOutcome.Refused, Status: (int)status),
             };
         }
         catch (HttpRequestException exception) when (exception.GetBaseException() is PushRefusedException)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
@@ -40,6 +41,7 @@ internal sealed partial class PushService : BackgroundService
     private readonly ILogger<PushService> logger;
     private readonly WakeStates states;
     private readonly SemaphoreSlim wake = new(0, 1);
+    private readonly ConcurrentDictionary<int, bool> told = [];
     private readonly Lock gate = new();
     private readonly Channel<(PushTarget Target, NotificationPriority Priority)> queue =
         Channel.CreateBounded<(PushTarget, NotificationPriority)>(new BoundedChannelOptions(QueueLength));
@@ -55,6 +57,13 @@ internal sealed partial class PushService : BackgroundService
         states = new WakeStates(options.Value.Interval);
         if (options.Value.Enabled)
             feed.Sent += Note;
+    }
+
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (options is { Enabled: true, HasContact: false })
+            NoContact(logger);
+        return base.StartAsync(cancellationToken);
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => options.Enabled
@@ -160,8 +169,10 @@ internal sealed partial class PushService : BackgroundService
         try
         {
             answer = await sender.PushAsync(store.Reveal(target.PushEndpoint, target.SessionId), priority, stoppingToken);
-            metrics.Pushed(answer.Outcome switch { PushOutcome.Taken => "taken", PushOutcome.Gone => "gone", _ => "failed" });
-            if (answer.Outcome == PushOutcome.Gone)
+            metrics.Pushed(answer.Outcome switch { PushOutcome.Taken => "taken", PushOutcome.Gone => "gone", PushOutcome.Refused => "refused", _ => "failed" });
+            if (answer.Outcome == PushOutcome.Refused)
+                Tell(answer.Status);
+            if (answer.Outcome is PushOutcome.Gone or PushOutcome.Refused)
                 await store.ForgetAsync(target, stoppingToken);
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
@@ -172,6 +183,17 @@ internal sealed partial class PushService : BackgroundService
         {
             states.Settle(target, answer, time.Now());
         }
+    }
+
+    /// <summary>Once for each status until the server restarts; the metric counts all of them.</summary>
+    private void Tell(int status)
+    {
+        if (!told.TryAdd(status, true))
+            return;
+        if (status is StatusCodes.Status401Unauthorized or StatusCodes.Status403Forbidden && !options.HasContact)
+            RefusedWithoutContact(logger, status);
+        else
+            Refused(logger, status);
     }
 
     private Dictionary<Guid, Guid?> Take()
@@ -200,6 +222,17 @@ internal sealed partial class PushService : BackgroundService
         wake.Dispose();
         base.Dispose();
     }
+
+    [LoggerMessage(4501, LogLevel.Warning, "A push service refused a push with status {Status}; its endpoint was removed. Further refusals with this status are only counted, as securemessaging.pushes")]
+    private static partial void Refused(ILogger logger, int status);
+
+    [LoggerMessage(
+        4502, LogLevel.Warning,
+        "A push service refused a push with status {Status}; its endpoint was removed. Set Push:Contact, which some push services ask for. Further refusals with this status are only counted, as securemessaging.pushes")]
+    private static partial void RefusedWithoutContact(ILogger logger, int status);
+
+    [LoggerMessage(4503, LogLevel.Warning, "Push:Contact is not set. Some push services, Apple's among them, refuse pushes of a server that does not say how to reach its operator: set it to a mailto: or https: address, or turn pushing off with Push:Enabled=false")]
+    private static partial void NoContact(ILogger logger);
 
     [LoggerMessage(4500, LogLevel.Warning, "Waking sessions failed ({ExceptionType})")]
     private static partial void Failed(ILogger logger, string exceptionType);

@@ -55,7 +55,7 @@ internal sealed class WakeStates(TimeSpan interval)
             if (!states.TryGetValue(target.SessionId, out var state))
                 return;
             state.UnderWay = false;
-            if (answer.Outcome == PushOutcome.Gone)
+            if (answer.Outcome is PushOutcome.Gone or PushOutcome.Refused)
             {
                 states.Remove(target.SessionId);
             }

@@ -86,7 +86,7 @@ internal static class Examples
         new InvalidCommitReport(Reset: false, 0),
         new PendingWelcome(RoomId, 0, 43, MlsMessage),
         new AdminStats("node-1", 20, 1, 1, 24, 8, 5000),
-        Limits.Default,
+        Limits.Default with { AccountBytesPerDay = 256 * 1024 * 1024, RoomBytesPerDay = 1024 * 1024 * 1024, RoomBytes = 10L * 1024 * 1024 * 1024 },
         new Health("healthy", new Dictionary<string, string>(StringComparer.Ordinal) { ["database"] = "healthy" }),
     }.ToDictionary(example => example.GetType());
 

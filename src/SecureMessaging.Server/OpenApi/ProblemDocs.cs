@@ -89,6 +89,7 @@ internal static class ProblemDocs
         (ErrorCode.Overloaded, _) => "The server is busy and nothing was done; wait for retryAfterMs.",
         (ErrorCode.Unavailable, _) => "The database did not answer in time; the outcome is unknown.",
         (ErrorCode.Expired, _) => "The time of the thing named is over.",
+        (ErrorCode.QuotaExceeded, _) => "A quota of bytes of getLimits is used up; nothing was stored.",
         _ => code.ToString(),
     };
 }

@@ -39,7 +39,7 @@ internal sealed class SchemaDocs : IOpenApiSchemaTransformer
             [(typeof(DeleteAccountRequest), "password")] = password,
             [(typeof(NotificationSettings), "quietFrom")] = minute,
             [(typeof(NotificationSettings), "quietUntil")] = minute,
-            [(typeof(NotificationSettings), "timeZone")] = Text(1, NotificationRules.TimeZoneCharacters),
+            [(typeof(NotificationSettings), "timeZone")] = Text(1, TimeZones.MaxCharacters),
             [(typeof(RegisterPushRequest), "endpoint")] = Text(1, limits.PushEndpointCharacters),
             [(typeof(CreateRoomRequest), "members")] = Items(0, limits.RoomMembers - 1),
             [(typeof(CreateRoomRequest), "name")] = name,

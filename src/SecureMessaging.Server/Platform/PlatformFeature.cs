@@ -21,9 +21,10 @@ internal static class PlatformFeature
         var services = builder.Services;
         services.AddOptions<ServerOptions>().BindConfiguration(ServerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<PostgresOptions>().BindConfiguration(PostgresOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton(Limits.Default);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<ServerSecret>();
+        services.AddSingleton<SecurityEvents>();
+        services.AddHostedService(provider => provider.GetRequiredService<SecurityEvents>());
         services.AddSingleton(CreateDatabase);
         services.AddSingleton<Installation>();
         services.AddSingleton<DatabaseTrouble>();

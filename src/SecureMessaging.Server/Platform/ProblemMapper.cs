@@ -64,7 +64,7 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
     {
         ErrorCode.NotFound => StatusCodes.Status404NotFound,
         ErrorCode.Unauthenticated => StatusCodes.Status401Unauthorized,
-        ErrorCode.Forbidden => StatusCodes.Status403Forbidden,
+        ErrorCode.Forbidden or ErrorCode.QuotaExceeded => StatusCodes.Status403Forbidden,
         ErrorCode.Invalid => StatusCodes.Status400BadRequest,
         ErrorCode.Conflict or ErrorCode.WrongEpoch or ErrorCode.EpochTooOld => StatusCodes.Status409Conflict,
         ErrorCode.TooLarge => StatusCodes.Status413PayloadTooLarge,

@@ -43,7 +43,7 @@ internal sealed class ServerMetrics
         purged = meter.CreateCounter<long>(
             "securemessaging.retention.purged", "{row}", "Rows that retention removed or emptied, by kind: session, token, expired, cut, keyPackage, welcome, device.");
         commits = meter.CreateCounter<long>("securemessaging.commits", "{commit}", "MLS commits by outcome: won, lost, duplicate, refused.");
-        pushes = meter.CreateCounter<long>("securemessaging.pushes", "{push}", "Web pushes by outcome: taken, gone, failed, dropped.");
+        pushes = meter.CreateCounter<long>("securemessaging.pushes", "{push}", "Web pushes by outcome: taken, gone, refused, failed, dropped.");
     }
 
     public void Sent(SendOutcome outcome, int count = 1)

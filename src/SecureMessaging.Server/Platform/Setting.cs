@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Reflection;
+using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Platform;
 
@@ -62,6 +63,8 @@ internal sealed record Setting(string Name, Type Type, bool IsList, object? Defa
         yield return new Setting("urls", typeof(string), IsList: false, ServerOptions.DefaultUrl, []);
         yield return new Setting("ConnectionStrings:Postgres", typeof(string), IsList: false, null, []);
         yield return new Setting("ConnectionStrings:Redis", typeof(string), IsList: false, null, []);
+        foreach (var limit in Of("Limits", Limits.Default))
+            yield return limit;
         foreach (var type in typeof(Setting).Assembly.GetTypes())
         {
             if (type.Name.EndsWith("Options", StringComparison.Ordinal) && type.GetField(SectionConstant)?.GetRawConstantValue() is string section)

@@ -89,14 +89,8 @@ internal sealed class RoomStore(Database database, LogStore log, CommitFeed feed
             },
             cancellationToken);
         await feed.PublishAsync(id, joined);
-        try
-        {
-            return (await GetAsync(caller, id, cancellationToken), joined.Length > 0);
-        }
-        catch (ApiException exception) when (exception.Code == ErrorCode.NotFound)
-        {
-            throw new ApiException(ErrorCode.Conflict, "This room id is taken.");
-        }
+        // A taken id of a room that the caller is not in is answered as everywhere else: not found.
+        return (await GetAsync(caller, id, cancellationToken), joined.Length > 0);
     }
 
     /// <summary>Members that the request does not have stay as they are. The log gets the settings as a whole.</summary>

@@ -42,7 +42,7 @@ internal static class RoomsFeature
 
     [EndpointName("createRoom"), EndpointSummary("Creates a room, or returns the one that an earlier attempt created.")]
     [EndpointDescription("201 when it is new; 200 when there is a room of this id, or the direct room of these two, already.")]
-    [Refuses(ErrorCode.NotFound, ErrorCode.Conflict)]
+    [Refuses(ErrorCode.NotFound)]
     [ReplyHeader("201", "Location", "The room, relative to the server.", "/v1/rooms/2f9d1c40-6b7e-4a83-8c15-9e0f5d7a3b62")]
     private static async Task<Results<Created<Room>, Ok<Room>>> CreateAsync(
         Caller caller, CreateRoomRequest request, RoomRequests requests, CancellationToken cancellationToken)

@@ -44,6 +44,7 @@ internal sealed partial class ServerSubject(string name, string directory, Postg
         // Far above what is sent here, so that counting is part of what is measured and refusing is not.
         foreach (var rule in new[] { "Requests", "RequestsOfAddress", "Connects", "ConnectsOfAddress", "Renewals", "Sends" })
             list.AddRange([$"--RateLimits:{rule}:Burst=1000000000", $"--RateLimits:{rule}:PerMinute=1000000000"]);
+        list.AddRange(["--Quotas:AccountBytesPerDay=2000000000", "--Quotas:RoomBytesPerDay=2000000000", "--Quotas:RoomBytes=1000000000000"]);
         settings = [.. list];
         seed = await Seed.PlantAsync([.. settings, $"--Server:DataDirectory={Path.Combine(directory, "node0")}"], Population);
         for (var i = 0; i < nodes; i++)

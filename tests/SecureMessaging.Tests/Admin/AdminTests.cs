@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Auth;
+using SecureMessaging.Tests.GraphQL;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
@@ -52,6 +53,36 @@ public abstract class AdminTests(TestServer server)
         await using var user = await server.SignUpAsync();
         await (await server.Http.SendAsync(new HttpMethod(method), path, accessToken: null)).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         await (await server.Http.SendAsync(new HttpMethod(method), path, user.Tokens.AccessToken)).ReadErrorAsync(403, ErrorCode.Forbidden);
+    }
+
+    [Fact]
+    public async Task A_role_that_was_taken_is_gone_at_once_by_every_door()
+    {
+        await using var admin = await server.SignUpAdminAsync();
+        await using var user = await server.SignUpAsync();
+        await using var watch = await LogWatch.StartAsync(admin, new LogFilter());
+        await using var socket = await GraphQLTestSocket.ConnectAsync(server.Url, admin.Tokens.AccessToken);
+        var closed = new TaskCompletionSource();
+        watch.Hub.Closed += _ =>
+        {
+            closed.TrySetResult();
+            return Task.CompletedTask;
+        };
+        const string query = "{ stats { users } }";
+        await (await socket.SubscribeAsync(query)).NextAsync();
+        await admin.Http.AskAsync(query);
+
+        await server.Database.ExecuteAsync("update users set role = 0 where id = @Id", new { admin.Id }, CancellationToken.None);
+        await (await admin.Http.GetAsync("/v1/admin/stats")).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await admin.Http.PostAsync($"/v1/admin/users/{user.Username}/disable", null)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        Assert.Equal(ErrorCode.Forbidden, await admin.Http.RefusalAsync(query));
+        Assert.Equal(ErrorCode.Forbidden, GraphQLCalls.CodeOf(await (await socket.SubscribeAsync(query)).PayloadAsync()));
+        await closed.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await Assert.ThrowsAnyAsync<Exception>(() => LogWatch.StartAsync(admin, new LogFilter()));
+        // The account itself goes on, and a role that is given holds at once, too.
+        Assert.Equal(200, await server.Http.ProbeAsync(admin.Tokens.AccessToken));
+        await server.Database.ExecuteAsync("update users set role = 1 where id = @Id", new { user.Id }, CancellationToken.None);
+        Assert.Equal(200, (int)(await user.Http.GetAsync("/v1/admin/stats")).StatusCode);
     }
 
     [Fact]

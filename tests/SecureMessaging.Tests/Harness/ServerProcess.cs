@@ -12,6 +12,9 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
     /// <summary>A shell command, such as a mount, that runs before the server in a mount namespace of its own.</summary>
     public string? Before { get; init; }
 
+    /// <summary>What the process is started with beside this one's own.</summary>
+    public Dictionary<string, string> Environment { get; } = [];
+
     public Uri Url => new($"http://127.0.0.1:{port}");
 
     public int Id => Running.Id;
@@ -56,6 +59,8 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         start.Environment["ConnectionStrings__Postgres"] = postgres ?? "";
         start.Environment["Management__Url"] = "";
         start.Environment["RateLimits__Enabled"] = "false";
+        foreach (var (name, value) in Environment)
+            start.Environment[name] = value;
         process?.Dispose();
         process = new Process { StartInfo = start };
         process.OutputDataReceived += (_, line) => Print(line.Data);

@@ -316,6 +316,8 @@ public abstract class RateLimitTests(TestServer server)
     [Theory]
     [InlineData("--RateLimits:Sends:PerMinute=0")]
     [InlineData("--RateLimits:Sends:Burst=-1")]
+    [InlineData("--RateLimits:SignUps:Burst=0")]
+    [InlineData("--RateLimits:Claims:Burst=0")]
     [InlineData("--Server:KnownProxies:0=proxy.example.org")]
     public async Task A_rule_that_cannot_be_meant_is_refused_at_start(string setting) =>
         await Assert.ThrowsAnyAsync<Exception>(() => server.DedicatedAsync(setting));

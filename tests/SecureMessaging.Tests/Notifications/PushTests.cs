@@ -136,6 +136,45 @@ public abstract class PushTests(TestServer shared)
         await world.NextAsync("/carl");
     }
 
+    [Theory]
+    [InlineData(400, false)]
+    [InlineData(401, false)]
+    [InlineData(403, false)]
+    [InlineData(405, false)]
+    [InlineData(413, false)]
+    [InlineData(408, true)]
+    [InlineData(425, true)]
+    [InlineData(429, true)]
+    [InlineData(500, true)]
+    [InlineData(503, true)]
+    public async Task A_definite_refusal_ends_the_endpoint_and_is_logged_once(int status, bool stays)
+    {
+        await using var world = await PushWorld.StartAsync(shared);
+        var (anna, ben, carl) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"), await world.AddAsync("/carl"));
+        var room = await anna.CreateRoomAsync([ben, carl]);
+        world.Service.Answer = context => context.Response.StatusCode = context.Request.Path.StartsWithSegments("/fence-1") ? StatusCodes.Status201Created : status;
+        await world.SendAsync(anna, room);
+        await world.NextAsync("/ben");
+        await world.NextAsync("/carl");
+        world.Service.Answer = context => context.Response.StatusCode = StatusCodes.Status201Created;
+        await world.FenceAsync();
+        foreach (var user in new[] { ben, carl })
+            Assert.Equal(stays, (await user.Http.GetFromJsonAsync<AccountSettings>("/v1/me/settings", Wire.Json))!.Push.Registered);
+        Assert.Equal(stays ? 0 : 1, world.Server.Logs.Count(line => line.Contains($"with status {status};", StringComparison.Ordinal)));
+        Assert.DoesNotContain(world.Server.Logs, line => line.Contains("/ben", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("--Push:Contact=mailto:operator@example.org", false)]
+    [InlineData("--Push:Contact=https://example.org/contact", false)]
+    [InlineData("--Push:Enabled=false", false)]
+    public async Task A_missing_contact_is_warned_about_at_start(string setting, bool warned)
+    {
+        await using var server = await shared.DedicatedAsync(setting is "" ? [] : [setting]);
+        Assert.Equal(warned, server.Logs.Any(line => line.Contains("Push:Contact is not set", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task An_endpoint_that_never_answers_well_stops_nobody_elses()
     {

@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Notifications;
 using SecureMessaging.Tests.GraphQL;
 using SecureMessaging.Tests.Harness;
 
@@ -56,6 +57,31 @@ public abstract class SettingsTests(TestServer server)
     }
 
     [Theory]
+    [InlineData("Asia/Calcutta", "Asia/Kolkata")]
+    [InlineData("Asia/Katmandu", "Asia/Kathmandu")]
+    [InlineData("Asia/Rangoon", "Asia/Yangon")]
+    [InlineData("Asia/Saigon", "Asia/Ho_Chi_Minh")]
+    [InlineData("America/Buenos_Aires", "America/Argentina/Buenos_Aires")]
+    [InlineData("America/Indianapolis", "America/Indiana/Indianapolis")]
+    [InlineData("America/Louisville", "America/Kentucky/Louisville")]
+    [InlineData("America/Godthab", "America/Nuuk")]
+    [InlineData("Atlantic/Faeroe", "Atlantic/Faroe")]
+    [InlineData("Europe/Kiev", "Europe/Kyiv")]
+    [InlineData("Pacific/Enderbury", "Pacific/Kanton")]
+    [InlineData("Pacific/Truk", "Pacific/Port_Moresby")]
+    [InlineData("Africa/Asmera", "Africa/Nairobi")]
+    public void A_zone_is_found_by_its_old_and_new_name_on_machines_that_know_one_of_them(string old, string current)
+    {
+        foreach (var (asked, known) in new[] { (old, current), (current, old), (old, old), (current, current) })
+        {
+            var zone = TimeZoneInfo.CreateCustomTimeZone(known, TimeSpan.FromHours(1), known, known);
+            Assert.Same(zone, TimeZones.Find(asked, name => name == known ? zone : null));
+        }
+
+        Assert.Null(TimeZones.Find("Mars/Olympus", _ => null));
+    }
+
+    [Theory]
     [InlineData("""{"quietFrom":1}""")]
     [InlineData("""{"quietFrom":1,"quietUntil":2}""")]
     [InlineData("""{"timeZone":"UTC"}""")]
@@ -108,6 +134,34 @@ public abstract class SettingsTests(TestServer server)
         Assert.Equal(204, (int)(await user.Http.PutAsJsonAsync($"/v1/me/settings{path}", settings, Wire.Json)).StatusCode);
 }
 
-public sealed class SettingsTestsOnSqlite(SqliteServer server) : SettingsTests(server);
+public sealed class SettingsTestsOnSqlite(SqliteServer server) : SettingsTests(server)
+{
+    [Fact]
+    public async Task Quiet_hours_are_taken_on_a_machine_whose_database_of_zones_has_no_old_names()
+    {
+        using var zones = new TestDirectory();
+        foreach (var name in new[] { "Asia/Kolkata", "Europe/Kyiv", "Asia/Ho_Chi_Minh", "America/Argentina/Buenos_Aires", "UTC" })
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(zones.Combine(name))!);
+            File.Copy(Path.Combine("/usr/share/zoneinfo", name), zones.Combine(name));
+        }
+
+        using var directory = new TestDirectory();
+        await using var process = new ServerProcess(directory.Path);
+        process.Environment["TZDIR"] = zones.Path;
+        await process.StartAsync();
+        await using var user = await TestPeople.SignUpAsync(process.Url);
+        foreach (var name in new[] { "Asia/Calcutta", "Europe/Kiev", "Asia/Saigon", "America/Buenos_Aires" })
+        {
+            using var set = await user.Http.PutAsJsonAsync("/v1/me/settings", new NotificationSettings(QuietFrom: 1, QuietUntil: 2, TimeZone: name), Wire.Json);
+            Assert.Equal(204, (int)set.StatusCode);
+            // As it was set: the browser knows this name.
+            Assert.Equal(name, (await user.Http.GetFromJsonAsync<AccountSettings>("/v1/me/settings", Wire.Json))!.Everywhere.TimeZone);
+        }
+
+        using var unknown = await user.Http.PutAsJsonAsync("/v1/me/settings", new NotificationSettings(QuietFrom: 1, QuietUntil: 2, TimeZone: "Europe/Vienna"), Wire.Json);
+        await unknown.ReadErrorAsync(400, ErrorCode.Invalid);
+    }
+}
 
 public sealed class SettingsTestsOnPostgres(PostgresServer server) : SettingsTests(server);

@@ -9,7 +9,7 @@ public abstract class HarnessTests(TestServer server)
 {
     [Fact]
     public async Task The_server_answers_and_reports_its_limits() =>
-        Assert.Equal(Limits.Default, await server.Http.GetFromJsonAsync<Limits>("/v1/limits", Wire.Json));
+        Assert.Equal(Limits.Default with { RoomBytes = 10L * 1024 * 1024 * 1024 }, await server.Http.GetFromJsonAsync<Limits>("/v1/limits", Wire.Json));
 
     [Fact]
     public async Task An_unknown_path_is_a_problem_with_a_code()

@@ -67,7 +67,9 @@ public abstract class RoomTests(TestServer server)
         Assert.Equal(System.Net.HttpStatusCode.OK, again.StatusCode);
         Assert.Equal(2, (await again.ReadAsync<Room>()).HeadSeq);
         using var stranger = await carl.Http.PostAsJsonAsync("/v1/rooms", request, Wire.Json);
-        await stranger.ReadErrorAsync(409, ErrorCode.Conflict);
+        using var read = await carl.Http.GetAsync($"/v1/rooms/{request.Id}");
+        // As with every other request about a room that one is not in.
+        Assert.Equal(await read.ReadErrorAsync(404, ErrorCode.NotFound), await stranger.ReadErrorAsync(404, ErrorCode.NotFound));
     }
 
     [Fact]

@@ -34,6 +34,7 @@ export const strings = {
     WrongEpoch: "The conversation changed in the meantime. Try again.",
     EpochTooOld: "The conversation changed in the meantime. Try again.",
     TooLarge: "This is over a limit of the server.",
+    QuotaExceeded: "This account or conversation has used up what the server lets it store. Try again tomorrow, or delete messages.",
     RateLimited: "Too many requests. Wait a moment and try again.",
     Overloaded: "The server is busy. Try again in a moment.",
     Unavailable: "The server cannot be reached. Check your connection and try again.",

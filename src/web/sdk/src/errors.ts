@@ -1,7 +1,7 @@
 /** The server's catalogue of what can go wrong, and the SDK's own from `SignedOut` on. */
 export type ErrorCode =
   | "Internal" | "NotFound" | "Unauthenticated" | "Forbidden" | "Invalid" | "Conflict" | "WrongEpoch" | "EpochTooOld"
-  | "TooLarge" | "RateLimited" | "Overloaded" | "Unavailable" | "Expired"
+  | "TooLarge" | "RateLimited" | "Overloaded" | "Unavailable" | "Expired" | "QuotaExceeded"
   /** A code of a later version of the server; `retryable` says what to do. */
   | "Unknown"
   /** The session is over; sign in again. */
@@ -80,7 +80,7 @@ export function reasonOf(error: unknown): string {
 
 const codes = new Set<string>([
   "Internal", "NotFound", "Unauthenticated", "Forbidden", "Invalid", "Conflict", "WrongEpoch", "EpochTooOld",
-  "TooLarge", "RateLimited", "Overloaded", "Unavailable", "Expired",
+  "TooLarge", "RateLimited", "Overloaded", "Unavailable", "Expired", "QuotaExceeded",
 ]);
 
 function isRetryable(code: ErrorCode): boolean {

@@ -57,24 +57,24 @@ internal static partial class Operations
         where !method.IsSpecialName && method.GetBaseDefinition() == method
         select new HubOperation(hub, method);
 
-    private static IEnumerable<Operation> Endpoints(TestServer server) =>
+    private static IEnumerable<Operation> Endpoints(TestServer server) => (
         from endpoint in server.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
         let path = "/" + Constraint().Replace(endpoint.RoutePattern.RawText!, "}").Trim('/')
         // A hub's endpoints say no method; its calls are operations of their own.
         from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [path.EndsWith("/negotiate", StringComparison.Ordinal) ? "POST" : "GET"]
         where method is not ("OPTIONS" or "CONNECT" or "HEAD")
-        orderby path, method
-        select new RestOperation(method, path, [.. endpoint.RoutePattern.Parameters.Select(parameter => parameter.Name)]);
+        select (Path: path, Method: method, Operation: new RestOperation(method, path, [.. endpoint.RoutePattern.Parameters.Select(parameter => parameter.Name)])))
+        .OrderBy(found => found.Path, StringComparer.Ordinal).ThenBy(found => found.Method, StringComparer.Ordinal).Select(found => found.Operation);
 
     private static IEnumerable<Operation> Fields(TestServer server)
     {
         var schema = server.Services.GetRequiredService<ISchema>();
         schema.Initialize();
-        return from root in new[] { ("query", schema.Query), ("mutation", schema.Mutation!), ("subscription", schema.Subscription!) }
+        return (from root in new[] { ("query", schema.Query), ("mutation", schema.Mutation!), ("subscription", schema.Subscription!) }
                from field in root.Item2.Fields
                where !field.Name.StartsWith("__", StringComparison.Ordinal)
-               orderby root.Item1, field.Name
-               select new GraphQLOperation(root.Item1, field);
+               select (Root: root.Item1, Field: field)).OrderBy(found => found.Root, StringComparer.Ordinal).ThenBy(found => found.Field.Name, StringComparer.Ordinal)
+            .Select(found => new GraphQLOperation(found.Root, found.Field));
     }
 
     [GeneratedRegex(@":\w+\}", RegexOptions.None, 10_000)]

@@ -1,0 +1,30 @@
+using System.Globalization;
+using SecureMessaging.Server.Platform;
+
+namespace SecureMessaging.Server.Auth;
+
+/// <summary>
+/// A password as it is compared: the OpaqueString profile of RFC 8265 section 4.2. Every space becomes U+0020 and the text is in NFC, so that keyboards that compose
+/// letters differently type the same password.
+/// </summary>
+internal readonly record struct Password
+{
+    private Password(string asTyped, string text) => (AsTyped, Text) = (asTyped, text);
+
+    public string Text { get; }
+
+    public string AsTyped { get; }
+
+    /// <param name="field">The member of the request that a refusal names.</param>
+    public static Password Prepare(string typed, string field = "password")
+    {
+        var spaced = string.Create(typed.Length, typed, static (characters, source) =>
+        {
+            for (var i = 0; i < source.Length; i++)
+                characters[i] = source[i] > '\u007f' && CharUnicodeInfo.GetUnicodeCategory(source[i]) == UnicodeCategory.SpaceSeparator ? ' ' : source[i];
+        });
+        return new(typed, UnicodeText.ToNfc(spaced) ?? throw ApiException.Invalid("A password must be valid Unicode.", field));
+    }
+
+    public override string ToString() => "[REDACTED]";
+}

@@ -1,0 +1,277 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using SecureMessaging.Protocol;
+using SecureMessaging.Tests.GraphQL;
+using SecureMessaging.Tests.Harness;
+
+namespace SecureMessaging.Tests.Auth;
+
+/// <summary>Every door that asks for a password: what it costs others, whom it locks out, and how passwords are compared.</summary>
+public abstract class PasswordDoorTests(TestServer server)
+{
+    private const string On = "--RateLimits:Enabled=true";
+    private const string Soon = "--Auth:FailuresBeforeBackoff=3";
+    private const string Wrong = "a wrong password";
+    private static readonly string[] Doors =
+    [
+        "PATCH /v1/me", "POST /v1/me/password", "POST /v1/me/delete", "updateProfile", "changePassword", "deleteAccount",
+    ];
+
+    [Fact]
+    public async Task One_account_that_floods_with_confirmations_keeps_no_other_from_signing_in()
+    {
+        await using var node = await server.DedicatedAsync("--Auth:HashQueue=16", "--Auth:FailuresBeforeBackoff=1000");
+        await using var flooder = await node.SignUpAsync();
+        var others = await node.SignUpAsync(10);
+        using var stop = new CancellationTokenSource();
+        var flood = Enumerable.Range(0, 60).Select(async i =>
+        {
+            while (!stop.IsCancellationRequested)
+                await ConfirmAsync(flooder, Doors[i % Doors.Length], Wrong);
+        }).ToList();
+        await Task.Delay(200);
+        foreach (var other in others)
+            await other.SignInAsync();
+        await stop.CancelAsync();
+        await Task.WhenAll(flood);
+    }
+
+    [Fact]
+    public async Task Every_door_counts_passwords_for_the_account_and_for_the_address()
+    {
+        await using var node = await server.DedicatedAsync(
+            [On, "--RateLimits:Hashes:Burst=6", "--RateLimits:Hashes:PerMinute=1", "--RateLimits:HashesOfAddress:Burst=14", "--RateLimits:HashesOfAddress:PerMinute=1"]);
+        await using var anna = await node.SignUpAsync();
+        await using var ben = await node.SignUpAsync();
+        foreach (var door in Doors)
+            Assert.Equal(ErrorCode.Forbidden, await ConfirmAsync(anna, door, Wrong));
+        foreach (var door in Doors)
+            Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(anna, door, anna.Password));
+        // Another account has its own count, until those of the address are used up: two sign-ups, six for anna, six of ben.
+        foreach (var door in Doors)
+            Assert.Equal(ErrorCode.Forbidden, await ConfirmAsync(ben, door, Wrong));
+        await (await node.Http.SignInAsync(ben.Username, ben.Password)).ReadErrorAsync(429, ErrorCode.RateLimited);
+        using var signUp = await node.Http.PostAsJsonAsync("/v1/auth/sign-up", TestPeople.NewSignUp(), Wire.Json);
+        await signUp.ReadErrorAsync(429, ErrorCode.RateLimited);
+        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation { signIn(username: \"nobody\", password: \"no password\") { userId } }"));
+    }
+
+    [Fact]
+    public async Task Guesses_of_strangers_at_the_name_do_not_lock_the_owner_out()
+    {
+        await using var node = await server.DedicatedAsync("--Server:KnownProxies:0=127.0.0.1", Soon);
+        await using var owner = await node.SignUpAsync();
+        using var stranger = new HttpClient { BaseAddress = node.Url };
+        stranger.DefaultRequestHeaders.Add("X-Forwarded-For", "203.0.113.5");
+        foreach (var name in new[] { owner.Username, owner.Email })
+        {
+            await GuessAsync(node, async () => await (await stranger.SignInAsync(name, Wrong)).ReadErrorAsync(401, ErrorCode.Unauthenticated));
+            // Not even with the right password: a guesser must not learn that it is.
+            await (await stranger.SignInAsync(name, owner.Password)).ReadErrorAsync(429, ErrorCode.RateLimited);
+        }
+
+        owner.Use(await (await owner.Http.RefreshAsync(owner.Tokens.RefreshToken)).ReadAsync<TokenResponse>());
+        owner.Use(await owner.SignInAsync());
+        using var email = await owner.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest($"New.{owner.Email}", owner.Password), Wire.Json);
+        Assert.Equal(200, (int)email.StatusCode);
+        using var password = await owner.Http.PostAsJsonAsync("/v1/me/password", new ChangePasswordRequest(owner.Password, "an entirely new one"), Wire.Json);
+        Assert.Equal(204, (int)password.StatusCode);
+        using var deleted = await owner.Http.PostAsJsonAsync("/v1/me/delete", new DeleteAccountRequest("an entirely new one"), Wire.Json);
+        Assert.Equal(204, (int)deleted.StatusCode);
+    }
+
+    [Fact]
+    public async Task Guesses_in_one_session_are_slowed_by_every_door_and_another_session_goes_on()
+    {
+        await using var node = await server.DedicatedAsync(Soon);
+        await using var owner = await node.SignUpAsync();
+        var stolen = owner.Tokens;
+        var guesses = 0;
+        await GuessAsync(node, async () => Assert.Equal(ErrorCode.Forbidden, await ConfirmAsync(owner, Doors[guesses++ % Doors.Length], Wrong)));
+        foreach (var door in Doors)
+            Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(owner, door, owner.Password));
+        owner.Use(await owner.SignInAsync());
+        Assert.Null(await ConfirmAsync(owner, "PATCH /v1/me", owner.Password));
+        owner.Use(stolen);
+        Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(owner, "PATCH /v1/me", owner.Password));
+    }
+
+    [Fact]
+    public async Task New_addresses_are_counted_for_the_account_and_as_sign_ups_of_the_address()
+    {
+        await using var node = await server.DedicatedAsync([On, "--RateLimits:SignUps:Burst=9", "--RateLimits:SignUps:PerMinute=1"]);
+        await using var taken = await node.SignUpAsync();
+        await using var anna = await node.SignUpAsync();
+        await using var ben = await node.SignUpAsync();
+        for (var i = 0; i < 5; i++)
+            Assert.Equal(ErrorCode.Conflict, await ConfirmAsync(anna, i % 2 == 0 ? "PATCH /v1/me" : "updateProfile", anna.Password, taken.Email));
+        Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(anna, "PATCH /v1/me", anna.Password, taken.Email));
+        Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(anna, "updateProfile", anna.Password, taken.Email));
+        // Three sign-ups and five changes are eight of nine.
+        Assert.Null(await ConfirmAsync(ben, "PATCH /v1/me", ben.Password));
+        Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(ben, "PATCH /v1/me", ben.Password));
+    }
+
+    [Fact]
+    public async Task A_taken_address_is_answered_as_by_a_sign_up()
+    {
+        await using var taken = await server.SignUpAsync();
+        await using var anna = await server.SignUpAsync();
+        using var signUp = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", TestPeople.NewSignUp() with { Email = taken.Email }, Wire.Json);
+        using var change = await anna.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest(taken.Email, anna.Password), Wire.Json);
+        Assert.Equal(await signUp.ReadErrorAsync(409, ErrorCode.Conflict), await change.ReadErrorAsync(409, ErrorCode.Conflict));
+    }
+
+    [Theory]
+    [InlineData("caf\u00e9 au lait", "cafe\u0301 au lait")]
+    [InlineData("\u1e69 \u1e69 \u1e69 \u1e69 \u1e69 \u1e69", "s\u0307\u0323 s\u0323\u0307 \u1e61\u0323 \u1e63\u0307 \u1e69 \u1e69")]
+    [InlineData("\uac00\uac01\uac02\uac03\uac04\uac05\uac06\uac07\uac08\uac09", "\u1100\u1161\uac01\uac02\uac03\uac04\uac05\uac06\uac07\uac08\u1100\u1161\u11b0")]
+    [InlineData("no break spaces", "no\u00a0break\u3000spaces")]
+    [InlineData("\ud83d\udc4d\ud83c\udffd thumbs up", "\ud83d\udc4d\ud83c\udffd\u2003thumbs\u00a0up")]
+    public async Task A_password_is_the_same_however_its_letters_are_composed(string atSignUp, string atSignIn)
+    {
+        foreach (var (first, second) in new[] { (atSignUp, atSignIn), (atSignIn, atSignUp) })
+        {
+            var request = TestPeople.NewSignUp() with { Password = first };
+            using var made = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", request, Wire.Json);
+            await using var user = new TestUser(server.Url, request, await made.ReadAsync<TokenResponse>());
+            using var signedIn = await server.Http.SignInAsync(request.Username, second);
+            Assert.Equal(200, (int)signedIn.StatusCode);
+            Assert.Null(await ConfirmAsync(user, "updateProfile", second));
+            await (await server.Http.SignInAsync(request.Username, second + "\u0301")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
+        }
+    }
+
+    [Fact]
+    public async Task Characters_of_a_password_are_counted_as_they_are_compared()
+    {
+        var good = TestPeople.NewSignUp();
+        // Nine letters, however they are typed; then ten.
+        foreach (var (password, status) in new[] { (string.Concat(Enumerable.Repeat("e\u0301", 9)), 400), (string.Concat(Enumerable.Repeat("e\u0301", 10)), 201) })
+        {
+            using var response = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", good with { Password = password }, Wire.Json);
+            Assert.Equal(status, (int)response.StatusCode);
+        }
+
+        good = TestPeople.NewSignUp();
+        using var longest = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", good with { Password = string.Concat(Enumerable.Repeat("e\u0301", 256)) }, Wire.Json);
+        Assert.Equal(201, (int)longest.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_password_that_was_hashed_before_passwords_were_normalised_still_fits_and_is_renewed()
+    {
+        const string typed = "cafe\u0301 au lait, decomposed";
+        await using var user = await server.SignUpAsync();
+        var old = typeof(Server.Auth.PasswordHasher).GetMethod("Derive", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!;
+        var cost = Activator.CreateInstance(old.GetParameters()[1].ParameterType, 19_456, 2)!;
+        var salt = new byte[16];
+        var hash = (byte[])old.Invoke(null, [typed, cost, salt, 32])!;
+        var stored = $"$argon2id$v=19$m=19456,t=2,p=1${Convert.ToBase64String(salt).TrimEnd('=')}${Convert.ToBase64String(hash).TrimEnd('=')}";
+        await server.Database.ExecuteAsync("update users set password_hash = @stored where id = @Id", new { stored, user.Id }, CancellationToken.None);
+        await (await server.Http.SignInAsync(user.Username, typed.Normalize())).ReadErrorAsync(401, ErrorCode.Unauthenticated);
+        Assert.Equal(200, (int)(await server.Http.SignInAsync(user.Username, typed)).StatusCode);
+        Assert.Equal(200, (int)(await server.Http.SignInAsync(user.Username, typed.Normalize())).StatusCode);
+    }
+
+    [Fact]
+    public async Task An_address_is_found_in_every_normal_form_and_with_its_domain_in_punycode()
+    {
+        var request = TestPeople.NewSignUp();
+        var name = request.Username;
+        request = request with { Email = $"Ren\u00e9.{name}@B\u00fccher.example" };
+        using var made = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", request, Wire.Json);
+        await made.ReadAsync<TokenResponse>();
+        string[] same = [$"rene\u0301.{name}@bu\u0308cher.example", $"ren\u00e9.{name}@xn--bcher-kva.example", $"REN\u00c9.{name}@XN--BCHER-KVA.EXAMPLE"];
+        foreach (var email in same)
+        {
+            using var signedIn = await server.Http.SignInAsync(email, request.Password);
+            Assert.Equal(200, (int)signedIn.StatusCode);
+            using var twice = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", TestPeople.NewSignUp() with { Email = email }, Wire.Json);
+            await twice.ReadErrorAsync(409, ErrorCode.Conflict);
+        }
+
+        foreach (var email in new[] { $"{name}@a\u200bb.example", $"{name}@xn--a.example", $"{name}@\u0301a.example" })
+        {
+            using var refused = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", TestPeople.NewSignUp() with { Email = email }, Wire.Json);
+            await refused.ReadErrorAsync(400, ErrorCode.Invalid);
+        }
+    }
+
+    /// <summary>Guesses until the next guess has to wait for 64 s, however slow this machine is.</summary>
+    private static async Task GuessAsync(TestServer node, Func<Task> guess)
+    {
+        for (var wait = 0.25; wait < 64; wait *= 2)
+        {
+            await guess();
+            node.Time.Advance(TimeSpan.FromSeconds(wait));
+        }
+
+        await guess();
+    }
+
+    /// <summary>Asks for a confirmed act by one of the doors. Null: it was done.</summary>
+    private static async Task<ErrorCode?> ConfirmAsync(TestUser user, string door, string password, string? email = null)
+    {
+        email ??= $"x{Guid.NewGuid():N}@example.org";
+        const string next = "the next password";
+        if (!door.Contains('/', StringComparison.Ordinal))
+        {
+            var reply = await user.Http.ReplyAsync(
+                door switch
+                {
+                    "updateProfile" => "mutation($p: String!, $e: String!) { updateProfile(password: $p, email: $e) { id } }",
+                    "changePassword" => "mutation($p: String!, $e: String!) { changePassword(currentPassword: $p, newPassword: $e) }",
+                    _ => "mutation($p: String!) { deleteAccount(password: $p) }",
+                },
+                door == "deleteAccount" ? new { p = password } : new { p = password, e = door == "changePassword" ? next : email });
+            return reply.TryGetProperty("errors", out _) ? GraphQLCalls.CodeOf(reply) : null;
+        }
+
+        using var response = door switch
+        {
+            "PATCH /v1/me" => await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest(email, password), Wire.Json),
+            "POST /v1/me/password" => await user.Http.PostAsJsonAsync("/v1/me/password", new ChangePasswordRequest(password, next), Wire.Json),
+            _ => await user.Http.PostAsJsonAsync("/v1/me/delete", new DeleteAccountRequest(password), Wire.Json),
+        };
+        if (response.IsSuccessStatusCode)
+            return null;
+        using var problem = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
+        return Enum.Parse<ErrorCode>(problem.RootElement.GetProperty("code").GetString()!);
+    }
+}
+
+public sealed class PasswordDoorTestsOnSqlite(SqliteServer server) : PasswordDoorTests(server)
+{
+    [Fact]
+    public async Task Without_icu_the_server_refuses_to_start_and_says_what_to_install()
+    {
+        using var directory = new TestDirectory();
+        await using var process = new ServerProcess(directory.Path);
+        process.Environment["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1";
+        process.Launch();
+        await process.ExitedAsync();
+        Assert.Equal(1, process.ExitCode);
+        Assert.Contains(process.Output, line => line.StartsWith("The server needs ICU", StringComparison.Ordinal) && line.Contains("libicu", StringComparison.Ordinal));
+        Assert.Single(process.Output);
+    }
+
+    [Fact]
+    public async Task Numbers_and_dates_are_the_same_whatever_the_machines_language_is()
+    {
+        using var directory = new TestDirectory();
+        await using var process = new ServerProcess(directory.Path);
+        foreach (var name in new[] { "LANG", "LC_ALL" })
+            process.Environment[name] = "ar_SA.UTF-8";
+        await process.StartAsync();
+        await using var user = await TestPeople.SignUpAsync(process.Url);
+        var room = await user.CreateRoomAsync([]);
+        Assert.Equal(1, room.HeadSeq);
+        using var page = await user.Http.GetAsync($"/v1/rooms/{room.Id}/log?afterSeq=0&limit=1");
+        Assert.Equal(200, (int)page.StatusCode);
+        using var push = await user.Http.GetAsync("/v1/me/settings");
+        Assert.Equal(200, (int)push.StatusCode);
+    }
+}
+
+public sealed class PasswordDoorTestsOnPostgres(PostgresServer server) : PasswordDoorTests(server);
