@@ -15,6 +15,7 @@ internal readonly record struct Password
 
     public string AsTyped { get; }
 
+    /// <param name="typed">The password as the client sends it.</param>
     /// <param name="field">The member of the request that a refusal names.</param>
     public static Password Prepare(string typed, string field = "password")
     {
