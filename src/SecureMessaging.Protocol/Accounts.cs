@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace SecureMessaging.Protocol;
 
 /// <summary><c>POST /v1/auth/sign-up</c>. Replies 201 with a <see cref="TokenResponse"/>.</summary>
@@ -58,10 +60,26 @@ public sealed record Profile(Guid Id, string Username, string Email, DateTime Cr
 }
 
 /// <summary><c>PATCH /v1/me</c> (RFC 7396): what is absent stays as it is. One can sign in with the address, so it takes the password to change it.</summary>
-/// <param name="Email">The new address. Never null: an account has one.</param>
-/// <param name="Password">The password in force; needed when the address changes.</param>
-public sealed record UpdateProfileRequest(string Email = null!, string Password = null!)
+public sealed record UpdateProfileRequest : IPatch
 {
+    /// <summary>Changes nothing.</summary>
+    [JsonConstructor]
+    public UpdateProfileRequest()
+    {
+    }
+
+    /// <summary>Changes the address.</summary>
+    public UpdateProfileRequest(string email, string password) => (Email, Password) = (email, password);
+
+    /// <summary>The new address. It cannot be cleared: an account has one.</summary>
+    public string Email { get; init; } = null!;
+
+    /// <summary>The password in force; needed when the address changes.</summary>
+    public string Password { get; init; } = null!;
+
+    /// <inheritdoc/>
+    public bool Has(string member) => (member is "email" ? Email : Password) is not null;
+
     private bool PrintMembers(System.Text.StringBuilder builder) => Redaction.Print(builder, nameof(Email));
 }
 
