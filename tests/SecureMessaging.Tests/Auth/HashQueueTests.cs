@@ -83,7 +83,7 @@ public sealed class HashQueueTests
             var tasks = Enumerable.Range(0, 5).Select(i => RunAsync(queue, i % 2 == 0 ? Confirmation() : new Requester(Guid.NewGuid()), "x", cancellationToken: cancellation.Token)).ToList();
             await cancellation.CancelAsync();
             foreach (var task in tasks)
-                await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
 
         using var block = new ManualResetEventSlim();

@@ -20,6 +20,7 @@ public abstract class StockReconnectTests(TestServer server)
         using var client = Process.Start(new ProcessStartInfo("node", ["reconnect.js"])
         {
             WorkingDirectory = Repository.PathOf("tests", "web", "plain-client"),
+            UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         })!;

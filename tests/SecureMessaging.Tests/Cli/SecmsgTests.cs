@@ -1,5 +1,4 @@
 using SecureMessaging.Client;
-using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Admin;
 using SecureMessaging.Tests.Harness;
 

@@ -1,6 +1,5 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
-using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Cluster;

@@ -152,7 +152,7 @@ public abstract class PushTests(TestServer shared)
         await using var world = await PushWorld.StartAsync(shared);
         var (anna, ben, carl) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"), await world.AddAsync("/carl"));
         var room = await anna.CreateRoomAsync([ben, carl]);
-        world.Service.Answer = context => context.Response.StatusCode = context.Request.Path.StartsWithSegments("/fence-1") ? StatusCodes.Status201Created : status;
+        world.Service.Answer = context => context.Response.StatusCode = context.Request.Path.StartsWithSegments("/fence-1", StringComparison.Ordinal) ? StatusCodes.Status201Created : status;
         await world.SendAsync(anna, room);
         await world.NextAsync("/ben");
         await world.NextAsync("/carl");

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
