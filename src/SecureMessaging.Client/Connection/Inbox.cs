@@ -4,9 +4,6 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Client;
 
-/// <summary>One thing on its way to the application: an entry, a gap in front of one, or the end of a room.</summary>
-internal readonly record struct Arrival(Guid RoomId, LogEntry? Entry, long GapFrom, long GapTo, RoomChange? End);
-
 /// <summary>
 /// Brings every room's log to the application once, in order and without holes, through a bounded queue.
 /// A push that continues the log goes straight into the queue. Anything else (a hole, a full queue, a hint that something was left out) only marks the room,

@@ -1,5 +1,5 @@
-using System.Net.WebSockets;
 using System.Net;
+using System.Net.WebSockets;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
 

@@ -146,8 +146,19 @@ public abstract class QuotaTests(TestServer server)
         Assert.Equal(
             Limits.Default with
             {
-                CiphertextBytes = 1000, SignalBytes = 10, BatchSends = 2, BatchBytes = 1500, NameBytes = 5, RoomMembers = 2, PageEntries = 3, Devices = 1, UsernameCharacters = 20,
-                PasswordMinCharacters = 12, TimeToLiveMinSeconds = 120, KeyPackages = 1, RoomBytes = limits.RoomBytes,
+                CiphertextBytes = 1000,
+                SignalBytes = 10,
+                BatchSends = 2,
+                BatchBytes = 1500,
+                NameBytes = 5,
+                RoomMembers = 2,
+                PageEntries = 3,
+                Devices = 1,
+                UsernameCharacters = 20,
+                PasswordMinCharacters = 12,
+                TimeToLiveMinSeconds = 120,
+                KeyPackages = 1,
+                RoomBytes = limits.RoomBytes,
             },
             limits);
         var room = await anna.CreateRoomAsync([ben]);

@@ -71,9 +71,9 @@ internal static partial class Operations
         var schema = server.Services.GetRequiredService<ISchema>();
         schema.Initialize();
         return (from root in new[] { ("query", schema.Query), ("mutation", schema.Mutation!), ("subscription", schema.Subscription!) }
-               from field in root.Item2.Fields
-               where !field.Name.StartsWith("__", StringComparison.Ordinal)
-               select (Root: root.Item1, Field: field)).OrderBy(found => found.Root, StringComparer.Ordinal).ThenBy(found => found.Field.Name, StringComparer.Ordinal)
+                from field in root.Item2.Fields
+                where !field.Name.StartsWith("__", StringComparison.Ordinal)
+                select (Root: root.Item1, Field: field)).OrderBy(found => found.Root, StringComparer.Ordinal).ThenBy(found => found.Field.Name, StringComparer.Ordinal)
             .Select(found => new GraphQLOperation(found.Root, found.Field));
     }
 
