@@ -385,16 +385,4 @@ internal sealed partial class Inbox : IHubPushes
         Hole,
         Full,
     }
-
-    private sealed class RoomPosition
-    {
-        /// <summary>The last entry that was queued for the application; null until the first page says where the log begins.</summary>
-        public long? Cursor { get; set; }
-
-        public bool Dirty { get; set; }
-
-        public RoomChange? End { get; set; }
-
-        public bool Ended => End is not null;
-    }
 }

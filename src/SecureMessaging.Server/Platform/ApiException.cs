@@ -26,7 +26,12 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
     public static ApiException Forbidden() => new(ErrorCode.Forbidden, "Your role does not allow this.");
 
     /// <summary>Definite: a sender that repeated it for ever would hold up everything behind it.</summary>
-    public static ApiException Unstorable() => new(ErrorCode.Invalid, "The server can never store this send; repeating it changes nothing.");
+    public static ApiException Unstorable()
+    {
+        const string Sentence = "The server can never store this send; repeating it changes nothing.";
+        // Which member the database refuses is not known: "#" is the whole of the body (RFC 6901).
+        return new(ErrorCode.Invalid, Sentence) { Errors = [new FieldError(Sentence, "#")] };
+    }
 
     /// <summary>For a request that has no single wrong field, such as a call by the wrong transport.</summary>
     public static ApiException Invalid(string message) => new(ErrorCode.Invalid, message);

@@ -26,8 +26,12 @@ public abstract class LiveLogTests(TestServer server)
         await all.WaitAsync(line => line.EventId == 6001);
         await byId.WaitAsync(line => line.EventId == 6001);
         var line = await byName.WaitAsync(line => line.EventId == 6000);
-        Assert.Equal(("alpha", LogSeverity.Information, "Disabled", "An account was disabled and 1 sessions ended"), (line.Node, line.Severity, line.EventName, line.Message));
-        Assert.Equal(new LogProperty("Sessions", "1"), Assert.Single(line.Properties));
+        Assert.Equal(
+            ("alpha", LogSeverity.Warning, "Disabled", $"Administrator {admin.Id} disabled account {user.Id}; 1 sessions ended"),
+            (line.Node, line.Severity, line.EventName, line.Message));
+        Assert.Equal(
+            [new("Account", user.Id.ToString()), new("Administrator", admin.Id.ToString()), new("Sessions", "1")],
+            line.Properties.OrderBy(property => property.Name, StringComparer.Ordinal));
         Assert.Equal([6000, 6001], all.Lines.Where(one => one.EventId is 6000 or 6001).Select(one => one.EventId));
         Assert.Single(byId.Lines);
         Assert.Single(byName.Lines);

@@ -114,7 +114,7 @@ public abstract class LogTests(TestServer server)
         Assert.Equal(2, pages);
         Assert.Equal(ErrorCode.Invalid, await RefusalAsync(hub.SyncAsync(room.Id, -1)));
         Assert.Equal(ErrorCode.Invalid, await RefusalAsync(hub.SyncAsync(room.Id, 0, 0)));
-        Assert.Empty((await hub.SyncAsync(room.Id, long.MaxValue)).Entries);
+        Assert.Empty((await hub.SyncAsync(room.Id, (1L << 53) - 1)).Entries);
     }
 
     [Fact]
