@@ -34,7 +34,7 @@ public sealed class LogsCommandTests(SqliteServer shared)
                 using var enabled = await admin.Http.PostAsync($"/v1/admin/users/{user.Username}/enable", null);
                 var text = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30));
                 var line = JsonSerializer.Deserialize<LogLine>(text!, Wire.Json)!;
-                Assert.Equal(("alpha", 6001, "An account was enabled"), (line.Node, line.EventId, line.Message));
+                Assert.Equal(("alpha", 6001, $"Administrator {admin.Id} enabled account {user.Id}"), (line.Node, line.EventId, line.Message));
                 if (round > 0)
                     continue;
                 await server.RestartAsync();
