@@ -20,13 +20,14 @@ const lacking = (): boolean => !("indexedDB" in window) || !navigator.locks || !
 /** Opens this browser's device, or says why that cannot be. */
 export function Boot() {
   const app = useCell(accounts.app);
-  const [failed, setFailed] = useState<"failed" | "outdated">();
+  const [failed, setFailed] = useState<"failed" | "old" | "outdated">();
   const unfit = !isSecureContext ? "insecure" : lacking() ? "old" : undefined;
   useEffect(() => {
     if (!unfit)
       open().catch((error: unknown) => {
         console.error(error);
-        setFailed(codeOf(error) === "Conflict" ? "outdated" : "failed");
+        const code = codeOf(error);
+        setFailed(code === "Conflict" ? "outdated" : code === "UnsupportedPlatform" ? "old" : "failed");
       });
   }, [unfit]);
   if (unfit === "insecure")

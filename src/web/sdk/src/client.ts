@@ -143,10 +143,10 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   /** Goes on with the session of a store; works without a connection, too. Undefined when there is none: sign in. */
   static async resume(options: { store: Store }): Promise<SecureMessaging | undefined> {
-    await requirePlatform();
     const session = await Session.resume(options.store);
     if (!session)
       return undefined;
+    await requirePlatform();
     const client = await SecureMessaging.start(session, options.store);
     client.hub.start();
     return client;
