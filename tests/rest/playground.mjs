@@ -16,7 +16,7 @@ export async function checkPlayground(check, origin, management) {
   const open = async () => {
     const opened = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
     opened.on('request', (request) => requests.push(request.url()));
-    opened.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    opened.on('console', (message) => message.type() === 'error' && complaints.push(`${message.text()} (${message.location().url})`));
     opened.on('pageerror', (error) => complaints.push(String(error)));
     return opened;
   };

@@ -22,7 +22,6 @@ internal sealed class ApiPlayground(IOptions<ServerOptions> options, ApiAddress 
             scalar.AddDocument("v1", "SecureMessaging", address + OpenApiFeature.Path)
                 .AddServer(address)
                 .WithTitle("REST · SecureMessaging")
-                .WithFavicon("data:,")
                 .WithNonce()
                 .DisableDefaultFonts()
                 .DisableTelemetry()

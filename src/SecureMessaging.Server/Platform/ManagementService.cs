@@ -42,7 +42,12 @@ internal sealed partial class ManagementService(
         management.UseOpenTelemetryPrometheusScrapingEndpoint(meters, null, "/metrics", null, null);
         management.UseRouting();
 #pragma warning disable ASP0014 // The refusal below must stand behind the endpoints.
-        management.UseEndpoints(endpoints => shown.ForEach(page => page.Map(endpoints)));
+        management.UseEndpoints(endpoints =>
+        {
+            shown.ForEach(page => page.Map(endpoints));
+            // Browsers ask for it, and say on the page's console when it is not there.
+            endpoints.MapGet("/favicon.ico", () => TypedResults.NoContent());
+        });
 #pragma warning restore ASP0014
         management.Run(context =>
         {
