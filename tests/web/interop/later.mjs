@@ -194,7 +194,7 @@ try {
     const first = [...seen.values()][0];
     await (await room.edit(first, "one, edited")).stored;
     await until("the edit is there", () => changed.get(first.seq)?.content.text === "one, edited");
-    await (await room.delete(message.id)).stored;
+    await (await room.delete(message)).stored;
     await until("it can be deleted", () => changed.get(message.seq)?.deleted === true);
   });
 

@@ -2,6 +2,7 @@ import "fake-indexeddb/auto";
 import { HttpTransportType, HubConnectionBuilder } from "@microsoft/signalr";
 import { afterEach, expect, test, vi } from "vitest";
 import { IndexedDbStore, MemoryStore, missingFeatures, SecureMessaging } from "../src/index.js";
+import { keys, pack } from "../src/store/store.js";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -39,11 +40,18 @@ test.each(Object.keys(lacking))("without %s nothing is sent, no account is made,
   vi.stubGlobal("fetch", fetching);
   lacking[feature]!();
   const store = new MemoryStore();
-  for (const asking of [fresh.SecureMessaging.signUp({ ...credentials, store }), fresh.SecureMessaging.signIn({ ...credentials, store }), fresh.SecureMessaging.resume({ store })])
+  const used = new MemoryStore();
+  await used.write(new Map([[keys.session, pack({
+    url: credentials.url, userId: crypto.randomUUID?.() ?? "", username: "anna", sessionId: "", accessIssuedAt: 0, accessExpiresAt: 0, refreshToken: "one",
+  })]]));
+  const { SecureMessaging } = fresh;
+  for (const asking of [SecureMessaging.signUp({ ...credentials, store }), SecureMessaging.signIn({ ...credentials, store }), SecureMessaging.resume({ store: used })])
     await expect(asking).rejects.toMatchObject({ name: "SecureMessagingError", code: "UnsupportedPlatform", retryable: false, message: expect.stringMatching(/use |open this address|leave /) as string });
   expect(await fresh.missingFeatures()).toContain(feature);
   expect(fetching).not.toHaveBeenCalled();
   expect(await store.list("")).toEqual([]);
+  // Where there is nothing to go on with, an application can still open, and say what is missing.
+  expect(await SecureMessaging.resume({ store })).toBeUndefined();
 });
 
 test("nothing is missing here", async () => {
