@@ -7,7 +7,7 @@ namespace SecureMessaging.Server.Auth;
 /// <param name="Caller">Null: nobody has signed in yet.</param>
 internal readonly record struct Requester(Guid Address, Caller? Caller = null)
 {
-    /// <summary>For verbs of the command line, which nobody reaches over a network.</summary>
+    /// <summary>For verbs of the command line, which cannot be reached over a network.</summary>
     public static Requester Operator => default;
 
     /// <summary>Signing up and in are anonymous whatever the request carries.</summary>

@@ -252,7 +252,7 @@ internal sealed partial class NodeBus : BackgroundService
 
     private void NotePing(Guid sender)
     {
-        // Whoever can write to Redis can make up nodes, so what is remembered is bounded.
+        // An attacker with write access to Redis can make up nodes, so what is remembered is bounded.
         if (others.Count >= MaxOthers && !others.ContainsKey(sender))
         {
             foreach (var silent in others.Where(other => time.GetElapsedTime(other.Value) > Forgotten))

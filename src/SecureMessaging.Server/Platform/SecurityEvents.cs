@@ -15,7 +15,7 @@ internal enum SecurityCause
     /// <summary>The same for the account of an administrator.</summary>
     SignInAsAdministratorSlowed,
 
-    /// <summary>A wrong password where somebody who is signed in had to confirm an act.</summary>
+    /// <summary>A wrong password where a signed-in person had to confirm an act.</summary>
     ConfirmationFailed,
 
     /// <summary>More passwords to check or hash than an account or an address may ask for, or than the server can take.</summary>
@@ -27,7 +27,7 @@ internal enum SecurityCause
     /// <summary>A connection ticket that is unknown, used or expired.</summary>
     TicketRefused,
 
-    /// <summary>A refresh token was used again after its successor: its session was ended, because somebody has a copy.</summary>
+    /// <summary>A refresh token was used again after its successor: its session was ended, because there is a copy of it.</summary>
     RefreshTokenReused,
 
     /// <summary>A socket of a page of another origin.</summary>

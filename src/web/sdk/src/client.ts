@@ -400,7 +400,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     }
   }
 
-  /** Once the logs have been read to their heads: a signal of another epoch is read by nobody. */
+  /** Once the logs have been read to their heads: no other device can read a signal of another epoch. */
   private async catchUpReads(): Promise<void> {
     await sleep(readsAfterMs * (0.5 + Math.random()), this.closing.signal);
     await this.rooms.catchUpReads();
@@ -408,7 +408,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   private refreshed = 0;
 
-  /** Until the device is registered and can be reached: nobody can write to one without KeyPackages. */
+  /** Until the device is registered and can be reached: a device without KeyPackages cannot be written to. */
   private async refreshDevice(): Promise<void> {
     const turn = ++this.refreshed;
     const trouble = new Trouble(this.context.failed("device", "notReachable", { retrying: true }));

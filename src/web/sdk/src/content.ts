@@ -1,5 +1,5 @@
 /**
- * What stands inside an envelope: JSON, padded. Version 1: `{ "v": 1, "id": uuid, "type": …, … }`. Everything here was written by somebody else's client, so nothing
+ * What stands inside an envelope: JSON, padded. Version 1: `{ "v": 1, "id": uuid, "type": …, … }`. Everything here comes from another person's client, so nothing
  * throws: a type or version that is not known becomes an {@link UnsupportedContent}, and what does not fit becomes a {@link MalformedContent}.
  */
 import { concat, fromUtf8, utf8, type Bytes } from "./bytes.js";
@@ -63,7 +63,7 @@ export function unpad(padded: Uint8Array): Uint8Array | undefined {
 export function encodeContent({ id, content, read }: Named): Bytes {
   const encode = (more: { read?: number }) => concat(utf8(JSON.stringify({ v: 1, id, ...content, ...more })));
   const bytes = encode(read === undefined ? {} : { read });
-  // How far somebody has read is worth no message: it stays out where it does not fit.
+  // A read position must not cost a message: it is left out where it does not fit.
   return read !== undefined && bytes.length > maxContentBytes ? encode({}) : bytes;
 }
 

@@ -8,7 +8,7 @@ export type ErrorCode =
   | "SignedOut"
   /** This device cannot do that yet: it waits for approval, or has not been let into the room's group. */
   | "NotReady"
-  /** Somebody has no device that could read a message. */
+  /** A person has no device that could read a message. */
   | "NoDevice"
   /** The account has as many devices as it may have, and all are approved: remove one of them. */
   | "TooManyDevices"

@@ -11,7 +11,7 @@ export class Emitter<Events> {
     return () => all.delete(listener as (event: never) => void);
   }
 
-  /** @internal Whether somebody listens. */
+  /** @internal Whether a listener is registered. */
   hears(name: keyof Events): boolean {
     return (this.listeners.get(name)?.size ?? 0) > 0;
   }

@@ -23,7 +23,7 @@ export interface RoomEvents {
   changed: Message;
   /** Somebody types, on some device. Ephemeral: one every few seconds while it lasts. */
   typing: { userId: string; deviceId: string };
-  /** Somebody who was typing has written, or is no longer here. It does not come when somebody just stops: let `typing` end by itself after some 5 seconds. */
+  /** A person who was typing has written, or is no longer here. The event does not come when a person just stops: let `typing` end by itself after some 5 seconds. */
   typingEnded: { userId: string };
   /** An application's own signal, see {@link Room.signal}. */
   signal: { userId: string; deviceId: string; data: unknown };
@@ -102,7 +102,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /**
-   * Whether what is sent now can be read by somebody else: false while no other member has a device in the group, undefined until that is known. Sends wait for it in the outbox.
+   * Whether another member can read what is sent now: false while no other member has a device in the group, undefined until that is known. Sends wait for it in the outbox.
    * Ask again at the events `epoch` and `members`. In a direct room whose other person is gone it stays false; in a group of one's own it is true.
    */
   get canBeRead(): boolean | undefined {
@@ -175,7 +175,7 @@ export class Room extends Emitter<RoomEvents> {
     await this.receipts.mark(typeof upTo === "number" ? upTo : upTo.seq);
   }
 
-  /** Tells those who are connected that somebody types here, unless {@link Privacy} says not to; at most one signal every three seconds goes out. */
+  /** Tells the members who are connected that this user types here, unless {@link Privacy} says not to; at most one signal every three seconds goes out. */
   async typing(): Promise<void> {
     if (!this.context.privacy.settings.typing || ticks() - this.typedAt < typingEveryMs)
       return;
@@ -301,7 +301,7 @@ export class Room extends Emitter<RoomEvents> {
     return group && digits(await sha256(utf8("SecureMessaging 1.0 RoomCode"), group.id, group.epochAuthenticator), 6);
   }
 
-  /** @internal Somebody has written or left, or, without a name, nothing is told here any more. */
+  /** @internal A member has written or left and types no longer; without a name, all of them. */
   spoke(userId?: string): void {
     for (const typist of userId === undefined ? [...this.typists.keys()] : [userId]) {
       const since = this.typists.get(typist);

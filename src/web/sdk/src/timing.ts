@@ -24,7 +24,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Milliseconds by a clock that nobody sets: for waits. */
+/** Milliseconds by a clock that cannot be set: for waits. */
 export const ticks = (): number => performance.now();
 
 /** Full-jitter exponential backoff without an end: a random wait between zero and a ceiling that doubles from 100 ms. */
@@ -92,7 +92,7 @@ export class Mutex {
   }
 }
 
-/** Whoever holds the promise learns of its failure; until they ask, the runtime shall not take it for one that nobody handles. */
+/** The holder of the promise learns of its failure; until they ask, the runtime shall not take it for an unhandled one. */
 export function handled(promise: Promise<unknown>): void {
   promise.catch(() => undefined);
 }

@@ -6,7 +6,7 @@ const shortCharacters = 1_400;
 const shortLines = 24;
 
 /**
- * What somebody else wrote: only ever text. Its direction comes from its letters and ends with it. Addresses are links; one that can look like another says where it
+ * What another person wrote: only ever text. Its direction comes from its letters and ends with it. Addresses are links; one that can look like another says where it
  * leads, and `onSuspect` asks before it is opened. A long text begins folded.
  */
 export function SafeText({ text, onSuspect }: { text: string; onSuspect(link: { href: string; host: string }): void }) {

@@ -22,7 +22,7 @@ export class Accounts {
   readonly app = new Cell<AppState | undefined>(undefined);
   /** Those that can be chosen. */
   readonly list = new Cell<readonly Account[]>([]);
-  /** Whether the gate is shown although somebody is signed in, to choose another account. */
+  /** Whether the gate is shown although an account is signed in, to choose another. */
   readonly choosing = new Cell(false);
   private entries: readonly Entry[] = [];
 
@@ -60,7 +60,7 @@ export class Accounts {
       try {
         if (app.client.status.state === "signedOut")
           await work(app.client);
-        // Somebody has signed in by e-mail whose name this browser knows: one account, one store.
+        // A person has signed in by e-mail whose name this browser knows: one account, one store.
         const name = app.client.status.username;
         if (known === undefined && this.entries.some((entry) => entry.store !== store && entry.username !== undefined && entry.username === name)) {
           await app.client.signOut({ wipe: true });

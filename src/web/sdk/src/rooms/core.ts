@@ -18,7 +18,7 @@ export interface CoreListener {
   /** An earlier message is another now. */
   changed(message: Message): void;
   read(userId: string, upTo: number): void;
-  /** Somebody has written or left: they no longer type what they were typing. */
+  /** A member has written or left, and types no longer. */
   spoke(userId: string): void;
   roster(): void;
   settings(): void;

@@ -119,7 +119,7 @@ export class Dispatcher {
 
   private readonly saidUnread = new Set<string>();
 
-  /** Once, until somebody can: what waits could be read by nobody. */
+  /** Sent once, until another member can read: no member could read what waits. */
   private sayUnread(core: RoomCore): void {
     if (core.canBeRead === undefined || this.saidUnread.has(core.id))
       return;

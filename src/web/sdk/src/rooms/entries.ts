@@ -208,7 +208,7 @@ async function accept(core: RoomCore, draft: Draft, entry: { seq: number; at: nu
 /** Who has turned receipts off does not see others' either. What this user has read on another device counts in any case. @internal */
 export const isShownHere = ({ privacy, session }: Context, userId: string): boolean => privacy.settings.readReceipts || userId === session.userId;
 
-/** Somebody has read up to here. Returns whether that is farther than what was known. @internal */
+/** A member has read up to here. Returns whether that is farther than what was known. @internal */
 export async function putRead(draft: Draft, userId: string, upTo: number, listener: CoreListener): Promise<boolean> {
   const key = keys.read(draft.state.id, userId);
   if (upTo <= (await draft.get<number>(key) ?? 0))

@@ -108,7 +108,7 @@ export class Receipts {
     return farther;
   }
 
-  /** Whether this user has another device, or somebody has not said to have read the newest message of this user. */
+  /** Whether this user has another device, or a member has not said to have read the newest message of this user. */
   private async mayHaveMissed(): Promise<boolean> {
     const { store, session, device } = this.context;
     const leaves = this.core.group?.leaves() ?? [];

@@ -261,7 +261,7 @@ export class Host {
   }
 
   private follow(room: Room): void {
-    // Somebody's name may be known only after their message has come.
+    // A person's name may be known only after their message has come.
     const latest = new Map<string, object>();
     room.on("typing", ({ userId }) => {
       const typing = {};

@@ -148,7 +148,7 @@ export class Share {
       void this.stepDown();
     };
     let host: Host;
-    // What goes wrong while the store is being opened is said once there is somebody to say it.
+    // What goes wrong while the store is being opened is reported once a listener is there.
     const early: SharedEvents["warning"][] = [];
     try {
       host = await Host.open(store, this.address, (name, event) => {
@@ -291,7 +291,7 @@ export class Share {
     try {
       to.postMessage({ ...word, ...answer });
     } catch (error) {
-      // Whoever asked learns of it, instead of waiting.
+      // The caller learns of it, instead of waiting.
       to.postMessage({ ...word, error: bodyOf(error) });
     }
     to.close();

@@ -74,7 +74,7 @@ export interface SharedEvents {
   /** Messages came or changed, sends began or ended, marks moved: ask again for what is shown. */
   room: { roomId: string };
   typing: { roomId: string; userId: string; username: string };
-  /** Somebody who was typing has written, or is no longer there. */
+  /** A person who was typing has written, or is no longer there. */
   typingEnded: { roomId: string; userId: string };
   /** Another's identity key is not the one known until now. */
   identityChanged: { userId: string; username: string };

@@ -27,7 +27,7 @@ export function Gate() {
   const { store } = useApp();
   const own = list.find((account) => account.store === store);
   const [chosen, setForm] = useState<Form>();
-  // Whoever was here is more likely to want in again than to be new.
+  // A person who was here is more likely to sign in again than to be new.
   const form: Form = chosen && !(chosen.at === "account" && !list.includes(chosen.account)) && !(chosen.at === "list" && list.length === 0) ? chosen
     : choosing ? { at: "list" } : own ? { at: "account", account: own } : list.length > 0 ? { at: "list" } : { at: "signUp" };
   const [missing, setMissing] = useState<readonly string[]>([]);
