@@ -29,7 +29,7 @@ test("whatever is written is shown as text", async ({ person }) => {
 
   await ben.write("W".repeat(3_000));
   // Anna still reads the long message: the end is one click away.
-  await anna.page.locator("button.jump").click();
+  await anna.page.getByRole("button", { name: "1 new message" }).click();
   await expect(anna.log.getByRole("article").last()).toContainText("WWW");
   expect(await anna.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });

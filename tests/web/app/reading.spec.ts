@@ -41,6 +41,19 @@ test("a long message that is unfolded stays where it is, in the middle and at th
   }
 });
 
+test("the end can be gone to right after a message was unfolded", async ({ person }) => {
+  const [anna, ben] = [await person("anna"), await person("ben")];
+  await anna.talkWith(ben, "before");
+  await ben.write(Array.from({ length: 200 }, (_, line) => `line ${line}`).join("\n"));
+  await anna.log.getByRole("button", { name: "Show more" }).click();
+  await anna.page.getByRole("button", { name: "Newest messages" }).click();
+  // Longer than the place of an unfolded message is held.
+  await anna.page.waitForTimeout(1_000);
+  await expect(anna.log.getByText("line 199")).toBeInViewport();
+  await ben.write("after");
+  await expect(anna.log.getByText("after")).toBeInViewport();
+});
+
 test("a conversation keeps a width that can be read on a wide screen", async ({ person }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.talkWith(ben, "before");
@@ -48,6 +61,10 @@ test("a conversation keeps a width that can be read on a wide screen", async ({ 
   await expect(anna.log.getByText("before")).toBeInViewport();
   const [mine, field] = [(await anna.log.locator(".mine .bubble").last().boundingBox())!, (await anna.box.boundingBox())!];
   expect(mine.x + mine.width - field.x).toBeLessThanOrEqual(1_100);
+  for (const size of [{ width: 1280, height: 700 }, { width: 360, height: 640 }, { width: 1280, height: 800 }]) {
+    await anna.page.setViewportSize(size);
+    await expect(anna.log.getByText("before")).toBeInViewport();
+  }
 });
 
 test("a file that is dropped or pasted stays outside, and a sentence says so", async ({ person }) => {

@@ -43,6 +43,7 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
   const box = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
   const placed = useRef(false);
+  const letGo = useRef<() => void>(undefined);
   const [below, setBelow] = useState(0);
   const [away, setAway] = useState(false);
   const [lit, setLit] = useState<string>();
@@ -53,6 +54,7 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
   const prepended = before.current.first !== undefined && firstSeq !== undefined && firstSeq < before.current.first;
 
   const toBottom = useCallback(() => {
+    letGo.current?.();
     list.current?.scrollToIndex(before.current.length - 1, { align: "end" });
   }, []);
 
@@ -128,6 +130,7 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
           stuck.current = false;
+          letGo.current?.();
           onBottom(false);
           list.current?.scrollToIndex(found, { align: "center" });
           setLit(target.id);
@@ -161,6 +164,7 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
       if (rows[index]!.type !== "bubble")
         continue;
       event.preventDefault();
+      letGo.current?.();
       list.current?.scrollToIndex(index, { align: "nearest" });
       requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-row="${CSS.escape(rows[index]!.key)}"]`)?.focus({ preventScroll: true }));
       return;
@@ -171,10 +175,11 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
 
   return (
     <div className="timeline-box">
-      <div ref={box} className="timeline" role="group" aria-label={strings.chat.messages} tabIndex={0} onKeyDown={onKeyDown} onClickCapture={(event) => {
+      <div ref={box} className="timeline" role="group" aria-label={strings.chat.messages} tabIndex={0} onKeyDown={onKeyDown} onWheel={() => letGo.current?.()} onTouchMove={() => letGo.current?.()} onClickCapture={(event) => {
         if (event.target instanceof Element && event.target.matches(".fold")) {
           stuck.current = false;
-          keepPlace(box.current!, event.target.closest("article")!);
+          letGo.current?.();
+          letGo.current = keepPlace(box.current!, event.target.closest("article")!);
         }
       }}>
         <div className="filler" />
@@ -196,17 +201,25 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
 
 const settledAfterMs = 500;
 
-/** Holds the top of a message where it is while its size changes: the list itself would hold the bottom of one that begins above the screen. */
-function keepPlace(box: HTMLElement, message: HTMLElement): void {
+/**
+ * Holds the top of a message where it is while its size changes: the list itself would hold the bottom of one that begins above the screen.
+ * Returns what ends it earlier, when the person scrolls elsewhere.
+ */
+function keepPlace(box: HTMLElement, message: HTMLElement): () => void {
   const place = (): number => message.getBoundingClientRect().top;
   const before = place();
-  const until = performance.now() + settledAfterMs;
+  let until = performance.now() + settledAfterMs;
   const hold = (): void => {
+    if (until === 0)
+      return;
     box.scrollTop += place() - before;
     if (performance.now() < until && message.isConnected)
       requestAnimationFrame(hold);
   };
   requestAnimationFrame(hold);
+  return () => {
+    until = 0;
+  };
 }
 
 function seqAt(rows: Row[], index: number, step: number): number | undefined {
