@@ -114,7 +114,7 @@ async function typescript(story, folder, origin) {
     programs.push(program);
     await Promise.race([program.ended, new Promise((done) => setTimeout(done, 5_000))]);
   }
-  await says(programs[0], /Hello Ben/);
+  await says(programs[0], /Hello (Ben|Finn)/);
   for (const program of programs) if (!running.has(program) && await program.ended !== 0) throw new Error(program.said);
   programs.forEach(stop);
 }
