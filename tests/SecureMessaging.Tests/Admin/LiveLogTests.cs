@@ -104,9 +104,7 @@ public abstract class LiveLogTests(TestServer server)
         var watch = await LogWatch.StartAsync(admin, new LogFilter());
         Assert.True(log.IsWatched);
         await watch.DisposeAsync();
-        for (var attempt = 0; log.IsWatched && attempt < 100; attempt++)
-            await Task.Delay(50);
-        Assert.False(log.IsWatched);
+        await Eventually.TrueAsync(() => !log.IsWatched);
     }
 
     [Fact]

@@ -34,13 +34,9 @@ public sealed class WriteFailureTests(SqliteServer shared)
         listener.Start();
         foreach (var connection in server.Services.GetRequiredService<ChatConnections>().Of(anna.Id))
             connection.SendRoomChanged(room.Id, (RoomChange)99);
-        for (var i = 0; i < 200 && !server.Logs.Any(line => line.Contains("cannot be written; the connection ends", StringComparison.Ordinal)); i++)
-            await Task.Delay(25, TestContext.Current.CancellationToken);
-        Assert.Contains(server.Logs, line => line.Contains("cannot be written; the connection ends", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => server.Logs.Any(line => line.Contains("cannot be written; the connection ends", StringComparison.Ordinal)));
         Assert.True(Interlocked.Read(ref counted) >= 1);
-        for (var i = 0; i < 200 && !server.Services.GetRequiredService<ChatConnections>().Of(anna.Id).IsEmpty; i++)
-            await Task.Delay(25, TestContext.Current.CancellationToken);
-        Assert.Empty(server.Services.GetRequiredService<ChatConnections>().Of(anna.Id));
+        await Eventually.TrueAsync(() => server.Services.GetRequiredService<ChatConnections>().Of(anna.Id).IsEmpty);
     }
 
     [Fact]
@@ -51,9 +47,7 @@ public sealed class WriteFailureTests(SqliteServer shared)
         writer.Send(new byte[] { 1, 2, 3 });
         var exception = await reported.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
         Assert.Equal("a framing bug", Assert.IsType<NotSupportedException>(exception).Message);
-        for (var i = 0; i < 200 && !writer.IsGivenUp; i++)
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        Assert.True(writer.IsGivenUp);
+        await Eventually.TrueAsync(() => writer.IsGivenUp);
     }
 
     private sealed class BrokenPipe : PipeWriter

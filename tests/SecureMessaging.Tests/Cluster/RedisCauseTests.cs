@@ -32,11 +32,7 @@ public sealed class RedisCauseTests(PostgresServer shared)
     private async Task AssertNamedAsync(string connection, string cause)
     {
         await using var node = await shared.DedicatedAsync($"--ConnectionStrings:Redis={connection}");
-        for (var attempt = 0; !node.Logs.Any(line => line.Contains(cause, StringComparison.Ordinal)); attempt++)
-        {
-            Assert.True(attempt < 100, string.Join('\n', node.Logs));
-            await Task.Delay(200);
-        }
+        await Eventually.TrueAsync(() => node.Logs.Any(line => line.Contains(cause, StringComparison.Ordinal)), () => string.Join('\n', node.Logs));
 
         for (var probe = 0; probe < 20; probe++)
         {

@@ -1,0 +1,24 @@
+using System.Diagnostics;
+
+namespace SecureMessaging.Tests.Harness;
+
+/// <summary>Waits until something is so, however long that takes on this machine, and fails when it never is.</summary>
+public static class Eventually
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
+    /// <param name="condition">What must become true.</param>
+    /// <param name="otherwise">What the failure says beside that; the logs, for instance.</param>
+    public static Task TrueAsync(Func<bool> condition, Func<string>? otherwise = null) => TrueAsync(() => Task.FromResult(condition()), otherwise);
+
+    /// <inheritdoc cref="TrueAsync(Func{bool}, Func{string}?)"/>
+    public static async Task TrueAsync(Func<Task<bool>> condition, Func<string>? otherwise = null)
+    {
+        for (var started = Stopwatch.GetTimestamp(); !await condition();)
+        {
+            Assert.True(Stopwatch.GetElapsedTime(started) < Patience, $"The condition was not met within {Patience.TotalSeconds} s. {otherwise?.Invoke()}");
+            await Task.Delay(Pause, TestContext.Current.CancellationToken);
+        }
+    }
+}
