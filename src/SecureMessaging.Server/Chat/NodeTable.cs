@@ -49,6 +49,7 @@ internal sealed partial class NodeTable(
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(1);
 
+    private readonly OncePerMinute unreadable = new(time);
     private volatile Row[] others = [];
     private int allowedConnections = int.MaxValue;
     private volatile string? disagreement;
@@ -135,7 +136,8 @@ internal sealed partial class NodeTable(
         if (Math.Abs(clockAhead) > ToleratedClockSeconds)
         {
             sentences.Add(string.Create(
-                CultureInfo.InvariantCulture, $"The clock of this node is {clockAhead} s ahead of the database's. Synchronise both by NTP."));
+                CultureInfo.InvariantCulture,
+                $"The clock of this node is {Math.Abs(clockAhead)} s {(clockAhead > 0 ? "ahead of" : "behind")} the database's. Synchronise both by NTP."));
         }
 
         var nodes = others.Length + 1;
@@ -160,8 +162,18 @@ internal sealed partial class NodeTable(
     {
         if (ring.Find(keyId) is not null)
             return true;
-        if (ring.Turn().HasFlag(KeyTurn.Restored))
-            KeysRestored(logger);
+        try
+        {
+            if (ring.Turn().HasFlag(KeyTurn.Restored))
+                KeysRestored(logger);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            // The comparison goes on with the keys in memory, and the next turn reads the directory again.
+            if (unreadable.Allows(exception.GetType().Name, out _))
+                KeysUnreadable(logger, exception.GetType().Name);
+        }
+
         return ring.Find(keyId) is not null;
     }
 
@@ -181,11 +193,14 @@ internal sealed partial class NodeTable(
 
     private static string Names(Row[] nodes) => string.Join(", ", nodes.Select(node => node.Name));
 
-    [LoggerMessage(4400, LogLevel.Warning, "The row of this node could not be written ({ExceptionType})")]
+    [LoggerMessage(4402, LogLevel.Warning, "The row of this node could not be written ({ExceptionType})")]
     private static partial void Failed(ILogger logger, string exceptionType);
 
     [LoggerMessage(4401, LogLevel.Warning, "The key directory had lost or replaced a signing key that this node still uses; it is there again")]
     private static partial void KeysRestored(ILogger logger);
+
+    [LoggerMessage(4403, LogLevel.Warning, "The key directory could not be read to look for another node's key ({ExceptionType})")]
+    private static partial void KeysUnreadable(ILogger logger, string exceptionType);
 
     private sealed record Row
     {

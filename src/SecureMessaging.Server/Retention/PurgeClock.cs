@@ -50,7 +50,7 @@ internal sealed class PurgeClock(Database database, TimeProvider time)
             {
                 return (null, string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The clock is {(now - theirs).TotalMinutes:F0} minutes ahead of the database's: nothing is purged until both agree"));
+                    $"The clock is {(now - theirs).Duration().TotalMinutes:F0} minutes {(now > theirs ? "ahead of" : "behind")} the database's: nothing is purged until both agree"));
             }
         }
 

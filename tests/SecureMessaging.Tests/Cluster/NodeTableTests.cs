@@ -18,7 +18,7 @@ public sealed class NodeTableTests(PostgresServer shared)
         string[] connected = [$"--ConnectionStrings:Redis={redis.ConnectionString}"];
         await using var first = await shared.DedicatedAsync([.. firstHasRedis ? connected : [], "--Server:NodeName=anton"]);
         await using var second = await first.AnotherNodeAsync([.. secondHasRedis ? connected : [], "--Server:NodeName=berta", $"--Redis:ChannelPrefix={prefix}"]);
-        await UntilAsync(async () => await StateAsync(first) == "degraded" && await StateAsync(second) == "degraded");
+        await Eventually.TrueAsync(async () => await StateAsync(first) == "degraded" && await StateAsync(second) == "degraded");
         Assert.Single(first.Logs, line => line.Contains("berta and this node do not hear each other through Redis", StringComparison.Ordinal));
         Assert.Single(second.Logs, line => line.Contains("anton and this node do not hear each other through Redis", StringComparison.Ordinal));
 
@@ -32,7 +32,7 @@ public sealed class NodeTableTests(PostgresServer shared)
         await reader.Closed.Task.WaitAsync(TimeSpan.FromSeconds(30));
 
         await second.StopAsync();
-        await UntilAsync(async () => await StateAsync(first) == "healthy");
+        await Eventually.TrueAsync(async () => await StateAsync(first) == "healthy");
         Assert.Equal(1, await first.ScalarAsync<long>("select count(*) from nodes"));
     }
 
@@ -43,7 +43,7 @@ public sealed class NodeTableTests(PostgresServer shared)
         await redis.StartAsync();
         await using var first = await shared.DedicatedAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
         await using var second = await first.AnotherNodeAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
-        await UntilAsync(async () => await first.ScalarAsync<long>("select count(*) from nodes where redis = 2") == 2);
+        await Eventually.TrueAsync(async () => await first.ScalarAsync<long>("select count(*) from nodes where redis = 2") == 2);
         await Task.Delay(TimeSpan.FromSeconds(6));
         Assert.Equal(("healthy", "healthy"), (await StateAsync(first), await StateAsync(second)));
     }
@@ -58,8 +58,8 @@ public sealed class NodeTableTests(PostgresServer shared)
             File.Delete(file);
         await second.RestartAsync();
         await using var after = await TestPeople.SignUpAsync(second.Url);
-        await UntilAsync(async () => await AcceptsAsync(second, before) && await AcceptsAsync(first, after));
-        await UntilAsync(async () => await first.ScalarAsync<long>("select count(distinct signing_key) from nodes") == 1);
+        await Eventually.TrueAsync(async () => await AcceptsAsync(second, before) && await AcceptsAsync(first, after));
+        await Eventually.TrueAsync(async () => await first.ScalarAsync<long>("select count(distinct signing_key) from nodes") == 1);
         Assert.Contains(first.Logs, line => line.Contains("had lost or replaced a signing key", StringComparison.Ordinal));
     }
 
@@ -72,8 +72,15 @@ public sealed class NodeTableTests(PostgresServer shared)
         foreach (var file in new[] { "server.secret", "installation.id" })
             File.Copy(Path.Combine(first.DataDirectory, "keys", file), copy.Combine(file));
         await using var second = await first.AnotherNodeAsync($"--Server:KeyDirectory={copy.Path}");
-        await UntilAsync(() => Task.FromResult(second.Logs.Any(line => line.Contains($"anton signs with a key that is not in {copy.Path}", StringComparison.Ordinal))), () => StateAsync(second));
-        Assert.Equal("degraded", await StateAsync(second));
+        await Eventually.TrueAsync(async () => await StateAsync(second) == "degraded");
+        Assert.Contains(second.Logs, line => line.Contains($"anton signs with a key that is not in {copy.Path}", StringComparison.Ordinal));
+
+        // Without its directory the node goes on with the keys that it has, and goes on comparing.
+        Directory.Delete(copy.Path, recursive: true);
+        await Eventually.TrueAsync(() => second.Logs.Any(line => line.Contains("The key directory could not be read to look for another node's key", StringComparison.Ordinal)));
+        Assert.DoesNotContain(second.Logs, line => line.Contains("The row of this node could not be written", StringComparison.Ordinal));
+        await first.StopAsync();
+        await Eventually.TrueAsync(async () => await StateAsync(second) == "healthy");
     }
 
     [Fact]
@@ -81,7 +88,7 @@ public sealed class NodeTableTests(PostgresServer shared)
     {
         await using var node = await shared.DedicatedAsync();
         node.Time.Advance(TimeSpan.FromMinutes(10));
-        await UntilAsync(async () => await StateAsync(node) == "degraded");
+        await Eventually.TrueAsync(async () => await StateAsync(node) == "degraded");
         Assert.Contains(node.Logs, line => line.Contains("s ahead of the database's", StringComparison.Ordinal));
     }
 
@@ -97,15 +104,5 @@ public sealed class NodeTableTests(PostgresServer shared)
     {
         using var document = JsonDocument.Parse(await node.Http.GetStringAsync("/health/ready"));
         return document.RootElement.GetProperty("checks").GetProperty("cluster").GetString();
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> condition, Func<Task>? meanwhile = null)
-    {
-        for (var attempt = 0; !await condition(); attempt++)
-        {
-            Assert.True(attempt < 300, "It did not become so in 60 s.");
-            await (meanwhile?.Invoke() ?? Task.CompletedTask);
-            await Task.Delay(200);
-        }
     }
 }
