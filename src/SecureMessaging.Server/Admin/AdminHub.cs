@@ -30,13 +30,14 @@ internal sealed class AdminHub(LogWatchers watchers, LogBackplane backplane) : H
 }
 
 /// <summary>SignalR's own lifetime manager, which also makes each connection a watcher: nothing here needs Redis or waits for it.</summary>
-internal sealed class AdminLifetime(LogWatchers watchers, LogBackplane backplane, LogLines lines, TimeProvider time, ILogger<DefaultHubLifetimeManager<AdminHub>> logger)
+internal sealed class AdminLifetime(
+    LogWatchers watchers, LogBackplane backplane, LogLines lines, TimeProvider time, ILogger<LogWatcher> failures, ILogger<DefaultHubLifetimeManager<AdminHub>> logger)
     : DefaultHubLifetimeManager<AdminHub>(logger)
 {
     public override async Task OnConnectedAsync(HubConnectionContext connection)
     {
         await base.OnConnectedAsync(connection);
-        var watcher = new LogWatcher(connection, Caller.From(connection.User).SessionId, lines.Node, time);
+        var watcher = new LogWatcher(connection, Caller.From(connection.User).SessionId, lines.Node, time, failures);
         connection.Items[typeof(LogWatcher)] = watcher;
         watchers.Add(watcher);
     }

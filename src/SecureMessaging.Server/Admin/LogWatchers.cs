@@ -59,18 +59,19 @@ internal sealed class LogWatchers
 }
 
 /// <summary>One connection that watches. Its queue is bounded and drops the oldest; a connection that takes nothing for a while is closed.</summary>
-internal sealed class LogWatcher
+internal sealed partial class LogWatcher
 {
     private static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly HubConnectionContext connection;
     private readonly TimeProvider time;
+    private readonly ILogger logger;
     private readonly LineQueue queue;
 
-    public LogWatcher(HubConnectionContext connection, Guid sessionId, string node, TimeProvider time)
+    public LogWatcher(HubConnectionContext connection, Guid sessionId, string node, TimeProvider time, ILogger logger)
     {
-        (this.connection, this.time, SessionId) = (connection, time, sessionId);
+        (this.connection, this.time, this.logger, SessionId) = (connection, time, logger, sessionId);
         queue = new LineQueue(node, time);
         _ = PumpAsync();
     }
@@ -119,9 +120,10 @@ internal sealed class LogWatcher
                 await SendAsync(queue.Take());
             }
         }
-        catch (Exception)
+        catch (Exception exception)
         {
-            // Whatever ails the connection, it is of no use any more, and its client comes back.
+            // The connection is of no use any more, and its client connects again.
+            Failed(logger, exception.GetType().Name);
             connection.Abort();
         }
     }
@@ -131,4 +133,7 @@ internal sealed class LogWatcher
         using var timeout = new CancellationTokenSource(Patience, time);
         await connection.WriteAsync(new InvocationMessage(nameof(IAdminClient.Logged), [lines]), timeout.Token).AsTask().WaitAsync(timeout.Token);
     }
+
+    [LoggerMessage(6103, LogLevel.Debug, "A connection that watches the logs is closed because nothing can be written to it ({ExceptionType})")]
+    private static partial void Failed(ILogger logger, string exceptionType);
 }

@@ -54,6 +54,11 @@ internal sealed partial class DrainingLifetime(
             while (time.GetElapsedTime(started) < options.Value.Stagger + options.Value.Patience && !connections.IsEmpty && !hurry.IsCancellationRequested)
                 await Task.Delay(Check, hurry.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        catch (Exception exception)
+        {
+            // The clients find out when the node is gone.
+            DrainingFailed(logger, exception);
+        }
         finally
         {
             lifetime.StopApplication();
@@ -62,6 +67,9 @@ internal sealed partial class DrainingLifetime(
 
     [LoggerMessage(4400, LogLevel.Information, "Stopping: {Connections} connections are asked to move")]
     private static partial void Draining(ILogger logger, int connections);
+
+    [LoggerMessage(4404, LogLevel.Error, "Clients could not be asked to move; the node stops at once")]
+    private static partial void DrainingFailed(ILogger logger, Exception exception);
 }
 
 /// <summary>How long a stopping node waits for its clients to move. Section <c>Drain</c>.</summary>

@@ -273,8 +273,9 @@ internal sealed partial class NodeBus : BackgroundService
             await using var redis = await ConnectionMultiplexer.ConnectAsync(trial);
             cause = refused is { } text ? Explain(ConnectionFailureType.None, new RedisException(text)) : NoPings;
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        catch (Exception exception)
         {
+            // Whatever the attempt fails of, the operator needs the line below.
             cause = Explain((exception as RedisConnectionException)?.FailureType ?? ConnectionFailureType.UnableToConnect, exception);
         }
 

@@ -25,6 +25,7 @@ internal static class RedisSettings
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException)
         {
+            // Without what was thrown: its text repeats the setting, which holds a password.
             throw new StartException("ConnectionStrings:Redis is not a connection string such as redis:6379,ssl=true,user=…,password=…");
         }
     }

@@ -33,7 +33,7 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
     /// <param name="connection">One of its own, which is closed with this.</param>
     /// <param name="writer">Held while something is written.</param>
     /// <param name="time">Paces the turns.</param>
-    /// <param name="trouble">Hears of readers that are in the way.</param>
+    /// <param name="trouble">Gets the readers that are in the way, for readiness and the log.</param>
     public SqliteCheckpoints(string path, SqliteConnection connection, SemaphoreSlim writer, TimeProvider time, DatabaseTrouble trouble)
     {
         (this.path, this.connection, this.writer, this.time, this.trouble) = (path, connection, writer, time, trouble);
@@ -98,10 +98,12 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
             if (emptyingDue && time.GetElapsedTime(triedAt) >= Retry)
                 await TryEmptyAsync(stopping.Token);
         }
-        catch (SqliteException exception)
+        catch (Exception exception) when (!stopping.IsCancellationRequested)
         {
+            // Whatever it is, the next turn tries again: without these turns nothing is copied or emptied any more.
             written = true;
-            trouble.Note($"SQLite {exception.SqliteErrorCode}", exception.Message, exception.SqliteErrorCode == SqliteDatabase.DiskFull);
+            var code = (exception as SqliteException)?.SqliteErrorCode;
+            trouble.Note(code is null ? exception.GetType().Name : $"SQLite {code}", exception.Message, code == SqliteDatabase.DiskFull);
         }
         finally
         {

@@ -45,12 +45,14 @@ public sealed partial class DocumentTests(PostgresServer server)
     [Fact]
     public void Every_property_of_our_log_lines_is_declared_and_used()
     {
-        var used = typeof(ServerApp).Assembly.GetTypes()
-            .SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
-            .Select(method => method.GetCustomAttribute<LoggerMessageAttribute>()).OfType<LoggerMessageAttribute>()
+        var used = LogLines()
             .SelectMany(line => Placeholder().Matches(line.Message).Select(match => match.Groups["name"].Value)).Distinct(StringComparer.Ordinal);
         Assert.Equal(used.Order(StringComparer.Ordinal), Inventory.Declared.LogProperties.Keys.Order(StringComparer.Ordinal));
     }
+
+    [Fact]
+    public void An_event_id_belongs_to_one_log_line() =>
+        Assert.Empty(LogLines().GroupBy(line => line.EventId).Where(lines => lines.Skip(1).Any()).Select(lines => string.Join(" and ", lines.Select(line => line.Message))));
 
     [Fact]
     public async Task The_database_document_is_what_the_schema_and_the_inventory_say()
@@ -103,6 +105,10 @@ public sealed partial class DocumentTests(PostgresServer server)
 
         return schema;
     }
+
+    private static IEnumerable<LoggerMessageAttribute> LogLines() => typeof(ServerApp).Assembly.GetTypes()
+        .SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
+        .Select(method => method.GetCustomAttribute<LoggerMessageAttribute>()).OfType<LoggerMessageAttribute>();
 
     private static string Diagram(List<ColumnRow> columns, List<ReferenceRow> references)
     {
