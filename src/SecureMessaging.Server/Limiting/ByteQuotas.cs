@@ -7,7 +7,7 @@ namespace SecureMessaging.Server.Limiting;
 
 /// <summary>
 /// The one service for quotas of stored bytes, for every door. An account and a room have a bucket of a day's bytes each, which fills up again within a day. It is in
-/// memory alone: a stored count would tell how much somebody writes, which sealed entries do not tell.
+/// memory alone: a stored count would tell how much a person writes, which sealed entries do not tell.
 /// </summary>
 /// <remarks>
 /// 1. The account pays before anything is done, for what it sends and uploads.
@@ -76,7 +76,7 @@ internal sealed partial class ByteQuotas : BackgroundService
     /// <summary>Notes what the room's log has gained.</summary>
     public void Stored(Guid roomId, long bytes)
     {
-        rooms.TrySpend(roomId, (int)bytes, out _);
+        rooms.Drain(roomId, (int)bytes);
         if (limits.RoomBytes is not { } quota)
             return;
         var total = totals.GetOrAdd(roomId, static _ => new RoomTotal());

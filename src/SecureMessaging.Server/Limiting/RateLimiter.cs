@@ -88,6 +88,23 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
         }
     }
 
+    /// <summary>Takes so much, or all there is: for what has been done already.</summary>
+    public void Drain(TKey key, int amount)
+    {
+        if (Rule is null)
+            return;
+        var now = time.GetTimestamp();
+        var bucket = buckets.TryGetValue(key, out var known) ? known : Add(key, now);
+        var cost = amount >= Rule.Burst ? depth : interval * amount;
+        for (var seen = Volatile.Read(ref bucket.FullAt); ;)
+        {
+            var before = Interlocked.CompareExchange(ref bucket.FullAt, Math.Min(Math.Max(seen, now) + cost, now + depth), seen);
+            if (before == seen)
+                return;
+            seen = before;
+        }
+    }
+
     /// <summary>Whether <see cref="TrySpend"/> would take so much now, and if not, how long to wait.</summary>
     public bool Allows(TKey key, int amount, out TimeSpan wait)
     {

@@ -48,6 +48,21 @@ public sealed class RateLimiterTests
     }
 
     [Fact]
+    public void What_has_been_done_already_takes_so_much_or_all_there_is()
+    {
+        var limiter = Create(burst: 10, perMinute: 60);
+        var key = Guid.NewGuid();
+        limiter.Drain(key, 4);
+        Assert.Equal(6, limiter.State(key).Remaining);
+        limiter.Drain(key, 8);
+        limiter.Drain(key, 1000);
+        // No debt: it fills up from nothing.
+        Assert.Equal(new RateState(0, 10), limiter.State(key));
+        time.Advance(TimeSpan.FromSeconds(3));
+        Assert.Equal(3, limiter.State(key).Remaining);
+    }
+
+    [Fact]
     public async Task Never_more_than_the_burst_passes_however_many_ask_at_once()
     {
         var limiter = Create(burst: 1000, perMinute: 0.001);
