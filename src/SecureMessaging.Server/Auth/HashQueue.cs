@@ -20,6 +20,16 @@ internal sealed class HashQueue(int slots, int capacity)
     private int running;
     private bool confirmationIsNext;
 
+    /// <summary>Requesters that have a turn in a lane. No more than wait, and those whose waits were cancelled or pushed out since their last turn.</summary>
+    public int Requesters
+    {
+        get
+        {
+            lock (gate)
+                return signIns.Requesters + confirmations.Requesters;
+        }
+    }
+
     public async Task<T> RunAsync<T>(Requester requester, Func<T> work, CancellationToken cancellationToken)
     {
         var lane = requester.Caller is null ? signIns : confirmations;
@@ -97,6 +107,9 @@ internal sealed class HashQueue(int slots, int capacity)
 
         public int Count { get; private set; }
 
+        /// <summary>Requesters that have a turn.</summary>
+        public int Requesters => waits.Count;
+
         public bool MayRun => Running < slots;
 
         public bool IsReady => MayRun && Count > 0;
@@ -104,24 +117,28 @@ internal sealed class HashQueue(int slots, int capacity)
         /// <summary>A wait, and the one that has to end for it.</summary>
         public (TaskCompletionSource Added, TaskCompletionSource? PushedOut) Add(Guid key)
         {
-            if (!waits.TryGetValue(key, out var own))
+            var added = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            waits.TryGetValue(key, out var own);
+            TaskCompletionSource? pushedOut = null;
+            if (Count >= capacity)
+            {
+                var longest = waits.Values.MaxBy(list => list.Count);
+                // Among equals the newcomer gives way, and leaves nothing behind: a flood has any number of them.
+                if (longest is null || longest.Count <= (own?.Count ?? 0) + 1)
+                    return (added, added);
+                pushedOut = longest.Last!.Value;
+                longest.RemoveLast();
+                Count--;
+            }
+
+            if (own is null)
             {
                 waits.Add(key, own = []);
                 turns.Enqueue(key);
             }
 
-            var added = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             own.AddLast(added);
             Count++;
-            if (Count <= capacity)
-                return (added, null);
-            var longest = waits.Values.MaxBy(list => list.Count)!;
-            // Among equals the newcomer gives way.
-            if (longest.Count <= own.Count)
-                longest = own;
-            var pushedOut = longest.Last!.Value;
-            longest.RemoveLast();
-            Count--;
             return (added, pushedOut);
         }
 

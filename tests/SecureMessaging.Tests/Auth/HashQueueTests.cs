@@ -47,6 +47,21 @@ public sealed class HashQueueTests
     }
 
     [Fact]
+    public async Task Newcomers_that_give_way_to_a_full_queue_leave_nothing_behind()
+    {
+        var queue = new HashQueue(slots: 1, capacity: 3);
+        using var block = new ManualResetEventSlim();
+        var first = RunAsync(queue, new Requester(Guid.NewGuid()), "first", block);
+        var waits = Enumerable.Range(0, 3).Select(i => RunAsync(queue, new Requester(Guid.NewGuid()), $"wait {i}")).ToList();
+        for (var i = 0; i < 1000; i++)
+            await Assert.ThrowsAsync<ApiException>(() => RunAsync(queue, new Requester(Guid.NewGuid()), "newcomer"));
+        Assert.Equal(3, queue.Requesters);
+        block.Set();
+        await Task.WhenAll([first, .. waits]);
+        Assert.Equal(0, queue.Requesters);
+    }
+
+    [Fact]
     public async Task Confirmations_leave_half_of_the_slots_to_sign_ins()
     {
         var queue = new HashQueue(slots: 4, capacity: 100);
