@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
@@ -73,6 +74,8 @@ internal sealed partial class LogWriter : BackgroundService
         var results = new SendResult[requests.Length];
         var valid = new List<(int Index, Envelope Envelope)>(requests.Length);
         var ids = new HashSet<(Guid, Guid)>(requests.Length);
+        var bytesOfRooms = new Dictionary<Guid, long>(1);
+        var bytes = 0L;
         for (var i = 0; i < requests.Length; i++)
         {
             try
@@ -81,6 +84,8 @@ internal sealed partial class LogWriter : BackgroundService
                 if (!ids.Add((envelope.RoomId, envelope.Id)))
                     throw new ApiException(ErrorCode.Conflict, "The batch names this clientMessageId twice.");
                 valid.Add((i, envelope));
+                bytes += envelope.Ciphertext.Length;
+                CollectionsMarshal.GetValueRefOrAddDefault(bytesOfRooms, envelope.RoomId, out _) += envelope.Ciphertext.Length;
             }
             catch (ApiException exception)
             {
@@ -94,15 +99,11 @@ internal sealed partial class LogWriter : BackgroundService
             }
         }
 
-        quotas.Spend(caller.UserId, valid.Sum(item => (long)item.Envelope.Ciphertext.Length));
-        foreach (var room in valid.GroupBy(item => item.Envelope.RoomId).ToList())
+        quotas.Spend(caller.UserId, bytes);
+        foreach (var (roomId, roomBytes) in bytesOfRooms)
         {
-            if (quotas.Check(room.Key, room.Sum(item => (long)item.Envelope.Ciphertext.Length)) is not { } full)
-                continue;
-            var refusal = await RefusalAsync(caller, room.Key, full);
-            foreach (var (index, _) in room)
-                results[index] = refusal;
-            valid.RemoveAll(item => item.Envelope.RoomId == room.Key);
+            if (quotas.Check(roomId, roomBytes) is { } full)
+                await RefuseAsync(caller, roomId, full, valid, results);
         }
 
         if (valid.Count > 0)
@@ -124,18 +125,27 @@ internal sealed partial class LogWriter : BackgroundService
             quotas.Stored(envelope.RoomId, envelope.Ciphertext.Length);
     }
 
-    /// <summary>Only members learn that a room is full.</summary>
-    private async Task<SendResult> RefusalAsync(Caller caller, Guid roomId, ApiException full)
+    /// <summary>Takes the sends to a full room out of a batch. Only members learn that the room is full.</summary>
+    private async Task RefuseAsync(Caller caller, Guid roomId, ApiException full, List<(int Index, Envelope Envelope)> valid, SendResult[] results)
     {
+        SendResult refusal;
         try
         {
             await log.RequireMemberAsync(caller, roomId, CancellationToken.None);
-            return new SendResult(null, full.ToBody());
+            refusal = new SendResult(null, full.ToBody());
         }
         catch (ApiException exception)
         {
-            return new SendResult(null, exception.ToBody());
+            refusal = new SendResult(null, exception.ToBody());
         }
+
+        foreach (var (index, envelope) in valid)
+        {
+            if (envelope.RoomId == roomId)
+                results[index] = refusal;
+        }
+
+        valid.RemoveAll(item => item.Envelope.RoomId == roomId);
     }
 
     // Not the stopping token: what was accepted is finished before the process ends.
@@ -145,6 +155,7 @@ internal sealed partial class LogWriter : BackgroundService
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         writer.Finish();
+        // It logs what it fails of. When the host's patience is over, the process ends without the rest.
         if (ExecuteTask is { } running)
             await running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // Waits for one that is looking at the queue.
