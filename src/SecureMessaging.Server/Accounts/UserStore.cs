@@ -52,7 +52,8 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
 
     private const string Insert = """
         insert into users (id, username, email, email_hash, password_hash, role, created_on, updated_on)
-        values (@id, @username, @email, @emailHash, @passwordHash, @role, @today, @today)
+        select @id, @username, @email, @emailHash, @passwordHash, @role, @today, @today
+        where not exists (select 1 from users where email_hash = @oldHash)
         on conflict do nothing
         """;
 
@@ -71,7 +72,10 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
     // Npgsql sends a list as one array, Microsoft.Data.Sqlite has none.
     private const string SelectSummariesOnPostgres = "select id, username from users where disabled = false and username = any(@usernames)";
 
-    private const string UpdateEmail = "update users set email = @email, email_hash = @emailHash, updated_on = @today where id = @id";
+    private const string UpdateEmail = """
+        update users set email = @email, email_hash = @emailHash, updated_on = @today
+        where id = @id and not exists (select 1 from users where email_hash = @oldHash and id <> @id)
+        """;
 
     private const string UpdatePassword = "update users set password_hash = @passwordHash, updated_on = @today where id = @id";
 
@@ -91,7 +95,17 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
         var id = Guid.NewGuid();
         var inserted = await transaction.ExecuteAsync(
             Insert,
-            new { id, username, email = cipher.Encrypt(email, id), emailHash = cipher.Hash(email), passwordHash, role = (int)role, today = time.Now().ToDay() },
+            new
+            {
+                id,
+                username,
+                email = cipher.Encrypt(email, id),
+                emailHash = cipher.Hash(email),
+                oldHash = cipher.OldHash(email),
+                passwordHash,
+                role = (int)role,
+                today = time.Now().ToDay(),
+            },
             cancellationToken);
         return inserted == 1 ? id : throw Taken();
     }
@@ -127,10 +141,11 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
 
     public async Task SetEmailAsync(DbTransaction transaction, Guid id, string email, CancellationToken cancellationToken)
     {
-        var parameters = new { id, email = cipher.Encrypt(email, id), emailHash = cipher.Hash(email), today = time.Now().ToDay() };
+        var parameters = new { id, email = cipher.Encrypt(email, id), emailHash = cipher.Hash(email), oldHash = cipher.OldHash(email), today = time.Now().ToDay() };
         try
         {
-            await transaction.ExecuteAsync(UpdateEmail, parameters, cancellationToken);
+            if (await transaction.ExecuteAsync(UpdateEmail, parameters, cancellationToken) == 0)
+                throw Taken();
         }
         catch (Exception exception) when (database.IsUniqueViolation(exception))
         {
