@@ -78,6 +78,12 @@ export function reasonOf(error: unknown): string {
   return text.replace(/\.$/, "");
 }
 
+/** @internal The session is over, which has an event of its own. */
+export const isSignedOut = (error: unknown): boolean => error instanceof SecureMessagingError && error.code === "SignedOut";
+
+/** @internal Waiting may help: the server has not answered, or the session is being renewed. */
+export const mayPass = (error: unknown): error is SecureMessagingError => error instanceof SecureMessagingError && (error.retryable || error.code === "Unauthenticated");
+
 const codes = new Set<string>([
   "Internal", "NotFound", "Unauthenticated", "Forbidden", "Invalid", "Conflict", "WrongEpoch", "EpochTooOld",
   "TooLarge", "RateLimited", "Overloaded", "Unavailable", "Expired", "QuotaExceeded",

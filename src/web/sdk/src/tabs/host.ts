@@ -102,7 +102,7 @@ export class Host {
     });
   }
 
-  /** Runs what ends the session because somebody here wants it to. */
+  /** Runs what ends the session because the user of this browser wants it to. */
   async leaving(work: () => Promise<void>): Promise<void> {
     this.isLeaving = true;
     try {
@@ -236,7 +236,7 @@ export class Host {
       for (const id of conversations.ids())
         this.changed(id);
     };
-    client.onDeviceError = refresh;
+    client.upkeep.onDeviceError = refresh;
     client.on("connected", refresh);
     client.on("disconnected", refresh);
     client.on("approved", refresh);
