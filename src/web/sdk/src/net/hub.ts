@@ -1,6 +1,6 @@
 import { HttpTransportType, HubConnectionBuilder, LogLevel, type HubConnection } from "@microsoft/signalr";
 import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
-import { readErrorBody, reasonOf, SecureMessagingError } from "../errors.js";
+import { isSignedOut, readErrorBody, reasonOf, SecureMessagingError } from "../errors.js";
 import { Backoff, defer, sleep, ticks, type Deferred } from "../timing.js";
 import { Trouble } from "../warnings.js";
 import type { LogEntry, LogPage, RoomHead, SendAck, SendResult } from "../wire.js";
@@ -49,8 +49,8 @@ export class HubLink {
 
   start(): void {
     this.running ??= this.run().catch((error: unknown) => {
-      if (error instanceof SecureMessagingError && !this.closing.signal.aborted && error.code !== "SignedOut")
-        this.pushes.gaveUp(error);
+      if (!this.closing.signal.aborted && !isSignedOut(error))
+        this.pushes.gaveUp(error instanceof SecureMessagingError ? error : SecureMessagingError.of("Internal", `The connection has ended because the SDK failed: ${reasonOf(error)}.`, error));
       this.ready.reject(error);
       this.ready = defer();
       this.ready.reject(error);
