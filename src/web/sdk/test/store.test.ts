@@ -1,11 +1,28 @@
 import { createCipheriv } from "node:crypto";
-import { mkdtemp, readFile, rm, stat, truncate, writeFile, type FileHandle } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { randomBytes } from "../src/bytes.js";
 import { FileStore } from "../src/store/file.js";
 import { MemoryStore, ordinal, pack } from "../src/store/store.js";
+
+/** While it is full, a disk takes the beginning of a new journal and no more. */
+const disk = vi.hoisted(() => ({ isFull: false }));
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  const open = async (...args: Parameters<typeof real.open>): Promise<FileHandle> => {
+    const file = await real.open(...args);
+    const write = file.writeFile.bind(file);
+    if (disk.isFull && String(args[0]).endsWith(".new"))
+      file.writeFile = async (data) => {
+        await write((data as Buffer).subarray(0, 1000));
+        throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+      };
+    return file;
+  };
+  return { ...real, open };
+});
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 let folder: string;
@@ -176,6 +193,26 @@ describe("a file store", () => {
     await store.close();
     const again = await FileStore.open(path, { key });
     expect([await again.get("a"), await again.get("b")]).toEqual([bytes("1"), bytes("3")]);
+    await again.close();
+  });
+
+  test("a journal for which the disk has no room leaves nothing behind, and the one before goes on", async () => {
+    const path = join(folder, "s");
+    const troubles: string[] = [];
+    const store = await FileStore.open(path, { key, onTrouble: (error) => troubles.push(error.message) });
+    disk.isFull = true;
+    try {
+      for (let i = 0; troubles.length === 0 && i < 100; i++)
+        await store.write(new Map([["k", Buffer.concat([randomBytes(65_536), randomBytes(65_536)])], ["n", bytes(String(i))]]));
+    } finally {
+      disk.isFull = false;
+    }
+    expect(troubles).toEqual([expect.stringContaining("the disk is full")]);
+    expect(await readdir(folder)).not.toContain("s.new");
+    await store.write(new Map([["after", bytes("1")]]));
+    await store.close();
+    const again = await FileStore.open(path, { key });
+    expect(await again.get("after")).toEqual(bytes("1"));
     await again.close();
   });
 

@@ -190,6 +190,8 @@ export class FileStore extends MemoryStore {
     } catch (error) {
       if (!isFull(error))
         throw error;
+      // What was written of it takes space that the next writes need.
+      await rm(`${this.path}.new`, { force: true });
       this.compactAt = this.length * 2;
       this.onTrouble(SecureMessagingError.store("The journal could not be written anew, so it grows: the disk is full.", error));
     }
