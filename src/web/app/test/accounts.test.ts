@@ -61,7 +61,18 @@ test("an account whose data are removed is named no more, and its store is free"
   expect(accounts.app.get()!.store).toBe("secure-messaging");
 });
 
-test("an account that is here already gets no second store when somebody signs in by e-mail", async () => {
+test("an account whose data could not be removed is not left open beside the one that is shown", async () => {
+  const accounts = await load();
+  await signIn(accounts, "anna");
+  await signIn(accounts, "ben");
+  const anna = stores.get("secure-messaging")!;
+  anna.calls.length = 0;
+  anna.signOut = () => Promise.reject(new Error("no"));
+  await expect(accounts.remove("secure-messaging")).rejects.toThrow("no");
+  expect([anna.calls, names(accounts)]).toEqual([["close"], ["anna", "ben"]]);
+});
+
+test("an account that is here already gets no second store when a person signs in by e-mail", async () => {
   const accounts = await load();
   await signIn(accounts, "anna");
   await signIn(accounts, "ben");

@@ -34,13 +34,17 @@ test("a text lies in local storage encrypted until the outbox has it, and then n
   expect(client.sent.get(id)).toBe("words for Ben");
 });
 
-test("what a page left behind is handed over by the next one of the same account, once, and by no other", async () => {
+/** Enter, and the page is gone before the outbox has answered. */
+async function leaveBehind(): Promise<void> {
   const left = await open();
   client.hangs = true;
   void left.send("room", "left behind", { id });
   await client.conversations();
   client = Object.assign(new FakeClient(), { status: client.status });
+}
 
+test("what a page left behind is handed over by the next one of the same account, once, and by no other", async () => {
+  await leaveBehind();
   newPage(true);
   await open("second");
   expect(client.sent.size).toBe(0);
@@ -50,17 +54,13 @@ test("what a page left behind is handed over by the next one of the same account
 });
 
 test("what cannot be read, because the account's data were removed, is taken away", async () => {
-  const left = await open();
-  client.hangs = true;
-  void left.send("room", "left behind", { id });
-  await client.conversations();
-  client = Object.assign(new FakeClient(), { status: client.status });
+  await leaveBehind();
   client.key.fill(8);
   await open();
   expect([client.sent.size, Object.keys(storage)]).toEqual([0, []]);
 });
 
-test("a text of an earlier version, in the clear, is sent for its author, and is gone for everybody", async () => {
+test("a text of an earlier version, in the clear, is sent for its author, and is gone for every other account", async () => {
   const other = "0d9fbb43-7c7d-4a3c-9f0e-0b6a2a4bd002";
   storage[`unsent/${id}`] = JSON.stringify({ userId: "anna", roomId: "room", text: "of before", at: 1 });
   storage[`unsent/${other}`] = JSON.stringify({ userId: "ben", roomId: "room", text: "of another", at: 2 });
@@ -77,8 +77,10 @@ test("what the outbox refuses is not kept; what it cannot take now is, until it 
   client.failures.push(new DOMException("The disk is full.", "QuotaExceededError"));
   await expect(unsent.send("room", "kept", { id })).rejects.toThrow("The disk is full.");
   expect(unsent.holds(id)).toBe(true);
+  // Meanwhile another text is being written.
+  client.drafts.set("room", "the next text");
   await unsent.retry(id);
-  expect([client.sent.get(id), unsent.holds(id)]).toEqual(["kept", false]);
+  expect([client.sent.get(id), unsent.holds(id), client.drafts.get("room")]).toEqual(["kept", false, "the next text"]);
 
   client.failures.push(error("SignedOut", false));
   await expect(unsent.send("room", "for later", { id })).rejects.toMatchObject({ code: "SignedOut" });

@@ -79,10 +79,13 @@ export class Accounts {
   async remove(store: string): Promise<void> {
     const shown = this.app.get();
     const app = shown?.store === store ? shown : await this.openApp(store);
-    await app.client.signOut({ wipe: true });
-    app.unsent.forgetAll();
-    if (app !== shown)
-      await app.close();
+    try {
+      await app.client.signOut({ wipe: true });
+      app.unsent.forgetAll();
+    } finally {
+      if (app !== shown)
+        await app.close();
+    }
     this.remember(store, undefined);
   }
 
@@ -103,7 +106,7 @@ export class Accounts {
     before?.close().catch((error: unknown) => console.warn("The account that was shown before did not close:", error));
   }
 
-  /** @param username Of whom the store holds data; undefined: of nobody. */
+  /** @param username The account that the store holds data of; undefined: of none. */
   private remember(store: string, username: string | undefined): void {
     this.load();
     const known = this.entries.find((entry) => entry.store === store);

@@ -37,7 +37,12 @@ export class Unsent {
     const entry: Entry = { ...options, userId: this.client.status.userId ?? "", roomId, text, at: performance.timeOrigin + performance.now() };
     this.write(entry);
     const cleared = this.client.setDraft(roomId, "").catch((error: unknown) => console.warn("The draft of a message that is being sent stays:", error));
-    return this.inTurn(roomId, async () => {
+    return this.deliver(entry, cleared);
+  }
+
+  /** @param cleared The draft that the text was is gone. */
+  private deliver(entry: Entry, cleared?: Promise<void>): Promise<void> {
+    return this.inTurn(entry.roomId, async () => {
       try {
         await this.put(entry);
         await cleared;
@@ -55,10 +60,10 @@ export class Unsent {
     return this.read(id) !== undefined;
   }
 
-  /** Tries once more what is held. */
+  /** Tries once more what is held. The draft stays: it is another text by now. */
   retry(id: string): Promise<void> {
     const entry = this.read(id);
-    return entry ? this.send(entry.roomId, entry.text, entry) : Promise.resolve();
+    return entry ? this.deliver(entry) : Promise.resolve();
   }
 
   /** Hands over what a page that is gone has left. That page may be another tab that is not gone: each is sent once. */

@@ -119,7 +119,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
         : <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>}
       {choice && <MessageMenu choice={choice} canWrite={canWrite} me={me} onClose={() => setChoice(undefined)} onChosen={toComposer} onReact={actions.react}
         onMoreReactions={() => setChoice({ ...choice, only: "reactions" })} onReply={actions.reply} onJump={actions.jump}
-        onEdit={(message) => setAim({ kind: "edit", message })} onDelete={setDeleting} onInfo={setInfo} onCopied={() => toasts.show(strings.common.copied)} />}
+        onEdit={(message) => setAim({ kind: "edit", message })} onDelete={setDeleting} onInfo={setInfo} onCopy={(words) => void navigator.clipboard.writeText(words).then(() => toasts.show(strings.common.copied), toasts.fail)} />}
       {info && <MessageInfo message={info} receipts={receipts} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
       {suspect && <Ask title={strings.chat.addressTitle} text={strings.chat.addressText(suspect.host)} action={strings.chat.addressAction} onClose={() => setSuspect(undefined)} onDo={async () => {
         window.open(suspect.href, "_blank", "noopener,noreferrer");

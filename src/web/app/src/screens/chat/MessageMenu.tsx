@@ -18,14 +18,14 @@ interface Props {
   onEdit(message: Message): void;
   onDelete(message: Message): void;
   onInfo(message: Message): void;
-  onCopied(): void;
+  onCopy(words: string): void;
   onClose(): void;
   /** Before what was chosen is done. */
   onChosen(): void;
 }
 
 /** What one can do with a message. */
-export function MessageMenu({ choice: { message, anchor, only }, canWrite, me, onReact, onMoreReactions, onReply, onJump, onEdit, onDelete, onInfo, onCopied, onClose, onChosen }: Props) {
+export function MessageMenu({ choice: { message, anchor, only }, canWrite, me, onReact, onMoreReactions, onReply, onJump, onEdit, onDelete, onInfo, onCopy, onClose, onChosen }: Props) {
   const words = wordsOf(message);
   const quoted = message.content.type === "reply" ? message.content.to : "";
   const alive = canWrite && !message.deleted;
@@ -48,7 +48,7 @@ export function MessageMenu({ choice: { message, anchor, only }, canWrite, me, o
         <>
           {alive && <MenuItem icon="reply" onSelect={run(() => onReply(message))}>{strings.chat.reply}</MenuItem>}
           {message.content.type === "reply" && !message.deleted && <MenuItem icon="next" onSelect={run(() => onJump(quoted))}>{strings.chat.jump}</MenuItem>}
-          {words !== undefined && <MenuItem icon="copy" onSelect={run(() => void navigator.clipboard.writeText(words).then(onCopied))}>{strings.chat.copyText}</MenuItem>}
+          {words !== undefined && <MenuItem icon="copy" onSelect={run(() => onCopy(words))}>{strings.chat.copyText}</MenuItem>}
           {alive && message.mine && words !== undefined && <MenuItem icon="edit" onSelect={run(() => onEdit(message))}>{strings.chat.edit}</MenuItem>}
           <MenuItem icon="info" onSelect={run(() => onInfo(message))}>{strings.chat.info}</MenuItem>
           {alive && message.mine && <MenuItem icon="trash" bad onSelect={run(() => onDelete(message))}>{strings.chat.delete}</MenuItem>}
