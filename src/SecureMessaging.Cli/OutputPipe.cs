@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace SecureMessaging.Cli;
 
 /// <summary>
-/// Notices that nobody reads standard output any more, as after <c>secmsg logs | head -1</c>. .NET drops what is written to a closed pipe without an error, so a
+/// Notices when the reader of standard output is gone, as after <c>secmsg logs | head -1</c>. .NET drops what is written to a closed pipe without an error, so a
 /// command without an end would never know.
 /// </summary>
 internal sealed class OutputPipe : IDisposable

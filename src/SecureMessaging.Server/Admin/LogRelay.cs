@@ -42,7 +42,7 @@ internal sealed partial class LogRelay(
         }
     }
 
-    /// <summary>Sessions may end on other nodes, which this one need not hear of, and roles may be taken.</summary>
+    /// <summary>Another node may end a session without a notice to this one, and an administrator may lose the role.</summary>
     private async Task CheckSessionsAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(SessionCheck, time);

@@ -3,8 +3,8 @@ using SecureMessaging.Server.Limiting;
 namespace SecureMessaging.Server.Auth;
 
 /// <summary>Who asks for work with a password, as limits and the queue of hashes count it.</summary>
-/// <param name="Address">Where from, as <see cref="ClientAddress"/> has it.</param>
-/// <param name="Caller">Null: nobody has signed in yet.</param>
+/// <param name="Address">Where the request comes from, as <see cref="ClientAddress"/> has it.</param>
+/// <param name="Caller">Null: not signed in.</param>
 internal readonly record struct Requester(Guid Address, Caller? Caller = null)
 {
     /// <summary>For verbs of the command line, which cannot be reached over a network.</summary>

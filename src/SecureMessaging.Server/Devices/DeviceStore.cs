@@ -79,7 +79,7 @@ internal sealed class DeviceStore(
 
     /// <summary>
     /// Makes the calling session a device, or returns the one that an earlier attempt made of it. When the account is full, the oldest device that waits for approval gives way:
-    /// devices that nobody has approved must not keep the user's next one out.
+    /// devices without an approval must not keep the user's next one out.
     /// </summary>
     public async Task<(Device Device, bool Created)> RegisterAsync(Caller caller, RegisterDeviceRequest request, CancellationToken cancellationToken)
     {
@@ -196,7 +196,7 @@ internal sealed class DeviceStore(
     public Task SeenAsync(Guid sessionId, CancellationToken cancellationToken) =>
         database.ExecuteAsync(SeenSql, new { SessionId = sessionId, Today = time.Now().ToDay() }, cancellationToken);
 
-    /// <summary>Revokes devices that nobody has seen since a day, and those that waited for approval in a session that is over; each in a transaction of its own. Returns how many.</summary>
+    /// <summary>Revokes devices that have not been seen since a day, and those that waited for approval in a session that is over; each in a transaction of its own. Returns how many.</summary>
     public async Task<int> PurgeAsync(DateTime before, int batch, CancellationToken cancellationToken) =>
         await PurgeAsync(UnseenSql, StillUnseenSql, before, batch, cancellationToken) + await PurgeAsync(EndedSql, StillEndedSql, before, batch, cancellationToken);
 

@@ -27,7 +27,7 @@ async function newKey() {
 
 const approve = (identity, userId, deviceId, key) => identity.sign(utf8('SecureMessaging 1.0 DeviceCredential'), uuid(userId), uuid(deviceId), key.raw);
 
-/** A KeyPackage of suite 1 (RFC 9420 section 10) that nobody can use: its private keys are gone. */
+/** A KeyPackage of suite 1 (RFC 9420 section 10) that no device can use: its private keys are gone. */
 async function keyPackage(key, credential) {
   const seconds = Math.floor(Date.now() / 1000);
   const leaf = join(

@@ -25,7 +25,7 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
 
     public static ApiException Forbidden() => new(ErrorCode.Forbidden, "Your role does not allow this.");
 
-    /// <summary>Definite: a sender that repeated it for ever would hold up everything behind it.</summary>
+    /// <summary>Definite: a sender that repeated it without end would hold up everything behind it.</summary>
     public static ApiException Unstorable()
     {
         const string Sentence = "The server can never store this send; repeating it changes nothing.";

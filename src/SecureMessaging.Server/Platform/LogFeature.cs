@@ -37,7 +37,7 @@ internal static class LogFeature
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.Internal.DefaultHubDispatcher", LevelAlias.Off);
         // Tells a lost Redis as an error with its address and a stack; the node says it in a sentence of its own.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.SignalR.StackExchangeRedis", LevelAlias.Off);
-        // Logs each refused ticket twice, which anybody can cause; SecurityEvents counts them.
+        // Logs each refused ticket twice, which any client can cause; SecurityEvents counts them.
         configuration.MinimumLevel.Override("SecureMessaging.Server.Auth.TicketHandler", LogEventLevel.Warning);
         // Its warnings on a failed sign-in or upgrade name the request.
         configuration.MinimumLevel.Override("Microsoft.AspNetCore.Server.Kestrel", LogEventLevel.Error);

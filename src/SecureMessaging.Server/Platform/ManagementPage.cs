@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 
 namespace SecureMessaging.Server.Platform;
 
-/// <summary>A page for developers at the management address. It is never on the origin of the app: what runs there can read the keys of whoever uses the app in this browser.</summary>
+/// <summary>A page for developers at the management address. It is never on the origin of the app: what runs there can read the keys of the person who uses the app in this browser.</summary>
 internal interface IManagementPage
 {
     /// <summary>Its path. Null: it is switched off, or was not built in.</summary>

@@ -91,7 +91,7 @@ test("what was deleted, and rooms that one was removed from, count as unread no 
   await client.close();
 });
 
-test("nothing is sent to somebody whose account is gone, and the app says why", async ({ person, server }) => {
+test("nothing is sent to a person whose account is gone, and the app says why", async ({ person, server }) => {
   const anna = await person("anna");
   const { client, room, name } = await contactOf(anna, server);
   await say(room, "goodbye");
@@ -104,7 +104,7 @@ test("nothing is sent to somebody whose account is gone, and the app says why", 
   await client.close();
 });
 
-test("a conversation with somebody who has no device for encryption is refused with a sentence", async ({ person, server }) => {
+test("a conversation with a person who has no device for encryption is refused with a sentence", async ({ person, server }) => {
   const anna = await person("anna");
   const name = `plain-${anna.name}`;
   const answer = await fetch(`${server.url}/v1/auth/sign-up`, {

@@ -733,13 +733,13 @@ await test("nothing is opened with people who have no device, or no account any 
   await until("it is read", () => there.seen.includes("now you can read"));
 });
 
-await test("what is sent where nobody can read it waits, says so, and is read by the first device that comes", async () => {
+await test("what is sent where no other member can read it waits, says so, and is read by the first device that comes", async () => {
   const [a, b] = [await person(), await person()];
   const room = await a.rooms.direct(b.username);
   await (await room.send("before")).stored;
   await seenBy(b, room.id);
   equal(room.canBeRead, true);
-  // The only device of the other is gone, and with it everybody who could read.
+  // The only device of the other is gone, and with it the last reader.
   await b.devices.revoke(b.devices.currentId).catch(() => undefined);
   await until("the room is known to be without readers", () => room.canBeRead === false);
   const sent = await room.send("is anybody there?");
@@ -769,7 +769,7 @@ await test("and to a person whose account is gone nothing is sent any more", asy
   equal(a.unsent, 1);
 });
 
-await test("a direct room of another scheme is in nobody's way", async () => {
+await test("a direct room of another scheme does not keep two people from one of their own", async () => {
   const [a, b] = [await person(), await person()];
   const shared = await b.context.session.call("POST", "v1/rooms", { kind: "direct", members: [a.username], visible: false, scheme: "opaque" });
   const rooms = await Promise.all([a.rooms.direct(b.username), b.rooms.direct(a.username)]);
@@ -779,7 +779,7 @@ await test("a direct room of another scheme is in nobody's way", async () => {
   await until("it is read", () => other.seen.length === 1);
 });
 
-await test("a clock that is wrong by hours or days keeps nobody out", async () => {
+await test("a clock that is wrong by hours or days keeps no device out", async () => {
   const real = Date.now;
   const wrongBy = (hours) => { Date.now = () => real() + hours * 3_600_000; };
   try {

@@ -9,7 +9,7 @@ const states = (read: Record<string, number>, others: number | undefined, delive
   rowsOf({ loaded: true, messages: [message(1), message(2)], atStart: false, loadingOlder: false, outgoing: [], marks: { read, ...(delivered === undefined ? {} : { delivered }) } }, "anna", others, undefined, new Map())
     .flatMap((row) => row.type === "bubble" ? [row.state] : []);
 
-test("a message is read when all others have read it, delivered when one has, and alone when there is nobody", () => {
+test("a message is read when all others have read it, delivered when one has, and alone when there is no other member", () => {
   expect(states({}, 2)).toEqual(["sent", "sent"]);
   expect(states({ ben: 1 }, 2, 1)).toEqual(["delivered", "sent"]);
   expect(states({ ben: 2, cleo: 1 }, 2, 2)).toEqual(["read", "delivered"]);

@@ -55,6 +55,7 @@ async function works(subtle: SubtleCrypto, name: string, uses: KeyUsage[]): Prom
     await subtle.generateKey(name, true, uses);
     return true;
   } catch {
+    // That is the answer: the caller names what is missing.
     return false;
   }
 }
@@ -67,6 +68,7 @@ function hasWebSocket(): boolean {
     // As SignalR will find it; should it hide its options one day, the connection attempt tells.
     return connection?._options === undefined || connection._options.WebSocket !== undefined && connection._options.WebSocket !== null;
   } catch {
+    // SignalR refuses to be built without one.
     return false;
   }
 }

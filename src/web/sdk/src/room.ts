@@ -49,7 +49,7 @@ export interface Sent {
 }
 
 const typingEveryMs = 3_000;
-/** Typing that was told longer ago than this is over for everybody. */
+/** Typing that was told longer ago than this is over for all members. */
 const typingLastsMs = 15_000;
 
 /** One room. Everything in it is encrypted and decrypted on this device. */

@@ -129,7 +129,7 @@ test("when taking back fails as well, the error says what is left, and a resume 
   expect(open[0]!.username).toBe("anna");
 });
 
-test("a sign-up whose answer was lost goes on when it is asked again with the same password, and is taken for anybody else", async () => {
+test("a sign-up whose answer was lost goes on when it is asked again with the same password, and is taken for every other password", async () => {
   const store = new MemoryStore();
   server.fails.set("POST v1/auth/sign-up", "lost");
   await expect(SecureMessaging.signUp({ ...options, store })).rejects.toMatchObject({ code: "Unavailable", retryable: true });
@@ -141,12 +141,12 @@ test("a sign-up whose answer was lost goes on when it is asked again with the sa
   expect(server.packages).toBe(50);
 });
 
-test("nor does a lost answer open somebody else's account of that name", async () => {
+test("a lost answer does not open another person's account of that name", async () => {
   const store = new MemoryStore();
   server.fails.set("POST v1/auth/sign-up", "unreachable");
   await expect(SecureMessaging.signUp({ ...options, store })).rejects.toMatchObject({ code: "Unavailable" });
   server.fails.clear();
-  server.account = { id: newId(), password: "somebody else's" };
+  server.account = { id: newId(), password: "another person's" };
   await expect(SecureMessaging.signUp({ ...options, store })).rejects.toMatchObject({ code: "Conflict" });
   // From then on the name is known to be taken.
   server.account.password = options.password;

@@ -185,7 +185,7 @@ test("what fails in the leading tab is said in all tabs, as plain data", async (
   first.on("warning", () => undefined);
   second.on("warning", (warning) => heard.push(warning));
   const named = ({ area, kind, error, retrying }: Warning) => area === "connection" && kind === "notConnected" && retrying && error!.message.includes(url);
-  // The one that takes over tries to connect before it has told anybody that it leads.
+  // The one that takes over tries to connect before it has told the other tabs that it leads.
   await first.close();
   await vi.waitFor(() => expect(heard.filter(named).length).toBe(1), 10_000);
   const third = await open("said");
@@ -213,7 +213,7 @@ test("a store without space is in the status of all tabs until there is some, an
   expect(await second.pending(roomId)).toMatchObject([{ text: "space again", state: "waiting" }]);
 });
 
-test("a connection that the browser closes under the leader is opened again, and nobody notices", async () => {
+test("a connection that the browser closes under the leader is opened again, and no tab notices", async () => {
   const { roomId } = await device("reopened", 30);
   const [first, second] = [await open("reopened"), await open("reopened")];
   const close = () => (first as unknown as { share: { host: { store: { database: IDBDatabase } } } }).share.host.store.database.close();

@@ -121,7 +121,7 @@ export class RoomCore {
   }
 
   /**
-   * Whether somebody else has a device in the group that can read what is encrypted now; undefined until it is known who is in the room. In a group of one's own nobody else
+   * Whether another person has a device in the group that can read what is encrypted now; undefined until it is known who is in the room. In a group of one's own no other person
    * shall read it.
    */
   get canBeRead(): boolean | undefined {

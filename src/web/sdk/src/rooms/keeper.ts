@@ -230,7 +230,7 @@ export class Keeper {
           throw error;
         }
         if (error.code === "Internal" && ++internal >= mostInternal) {
-          // Its outcome is not known, so it stays; its caller does not wait for ever.
+          // Its outcome is not known, so it stays; its caller does not wait without end.
           this.kick(60_000);
           throw error;
         }

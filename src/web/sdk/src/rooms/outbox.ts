@@ -119,7 +119,7 @@ export class Outbox {
     }
     const read = decodeContent(padded);
     if (!("content" in read) || read.content.type === "unsupported")
-      throw SecureMessagingError.of("Invalid", `Nobody could read this content: ${"content" in read ? `type ${item.content.type}` : read.reason}.`);
+      throw SecureMessagingError.of("Invalid", `No client could read this content: ${"content" in read ? `type ${item.content.type}` : read.reason}.`);
     const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);

@@ -199,7 +199,7 @@ export class IndexedDbStore implements Store {
   }
 
   /**
-   * Writes, while nobody else has opened the store since. Writes take effect in the order in which they were asked for, however long each takes to make ready.
+   * Writes, while no other tab has opened the store since. Writes take effect in the order in which they were asked for, however long each takes to make ready.
    * @param alone Called when it has taken effect, before another begins.
    */
   private async inTurn<T>(ready: Promise<T>, work: (transaction: IDBTransaction, made: T) => void, durability: IDBTransactionDurability = "strict", alone?: (made: T) => void): Promise<void> {

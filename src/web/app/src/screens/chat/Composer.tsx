@@ -111,7 +111,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     saveDraft(value);
     if (value.trim() !== "" && Date.now() - typed.current > typingEveryMs) {
       typed.current = Date.now();
-      client.typing(roomId).catch((error: unknown) => console.warn("Others do not see that somebody types here:", error));
+      client.typing(roomId).catch((error: unknown) => console.warn("Others do not see that this user types:", error));
     }
   };
 
