@@ -37,6 +37,7 @@ show() { # what the newcomer sees, with the second at which it came
 }
 until curl -fs --max-time 2 "$origin/" 2>/dev/null | grep -q '<script'; do
   kill -0 "$server" 2>/dev/null || { show; die "the server ended"; }
+  [[ $(seconds) != 6[0-9][0-9].* ]] || { show; die "no page within 600 s"; }
   show
   sleep 0.1
 done
