@@ -25,6 +25,8 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
     private readonly SortedDictionary<long, LogEntry> waiting = [];
     private long lastRosterSeq = delivered;
     private long head = delivered;
+    private int notes;
+    private int notesBeforeRead;
 
     public Guid RoomId => roomId;
 
@@ -95,22 +97,34 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
         DeliverWaiting();
     }
 
+    /// <summary>A read of the log after <see cref="Delivered"/> begins. It ends in <see cref="Fill"/>, in <see cref="FillNothing"/> or in a failure.</summary>
+    public void BeginRead()
+    {
+        Filling = true;
+        notesBeforeRead = notes;
+    }
+
     /// <summary>Takes what the log holds after <see cref="Delivered"/>.</summary>
     public void Fill(IReadOnlyList<LogEntry> entries)
     {
         if (entries[0].Seq > Delivered + 1)
             Skip(entries[0].Seq - 1);
-        Accept(entries);
+        // Past the entries that wait: they may have taken every place while the gap was read, and none of them can go before these.
+        if (entries.SkipWhile(entry => entry.Seq <= Delivered).ToArray() is { Length: > 0 } missing)
+            Deliver(missing);
         DeliverWaiting();
         // A page may end before the log does.
         if (waiting.Count == 0)
             Recheck();
     }
 
-    /// <summary>The log held nothing after <see cref="Delivered"/> when it was read. What waits here was committed since, so it is read once more.</summary>
+    /// <summary>
+    /// The log held nothing after <see cref="Delivered"/> when it was read. What waits here was committed since, and what has been noted since may have been:
+    /// then it is read once more.
+    /// </summary>
     public void FillNothing()
     {
-        if (waiting.Count == 0)
+        if (waiting.Count == 0 && notes == notesBeforeRead)
             head = Delivered;
     }
 
@@ -118,7 +132,13 @@ internal sealed class RoomTail(Guid roomId, long delivered, ChatConnections conn
     public void Recheck() => Note(Delivered + 1);
 
     /// <summary>Learns how far the log goes without being given the entries.</summary>
-    public void Note(long headSeq) => head = Math.Max(head, headSeq);
+    public void Note(long headSeq)
+    {
+        if (headSeq <= Delivered)
+            return;
+        head = Math.Max(head, headSeq);
+        notes++;
+    }
 
     public void Signal(byte[] signal)
     {

@@ -338,7 +338,7 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
         // Not on this thread, which may be a writer's: reading SQLite takes it for as long as it takes.
         private void Fill(RoomTail tail)
         {
-            tail.Filling = true;
+            tail.BeginRead();
             var delivered = tail.Delivered;
             _ = Task.Run(() => FillAsync(tail, delivered));
         }
