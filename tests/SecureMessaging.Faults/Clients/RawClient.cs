@@ -196,11 +196,12 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         }
     }
 
-    /// <summary>Reads from the cursor to the head. One at a time for each room.</summary>
+    /// <summary>Reads from the cursor to the head. One at a time for each room; what is asked for meanwhile makes it read on.</summary>
     private async Task SyncAsync(IHubClient connection, Task closed, int room)
     {
         lock (history)
         {
+            cursors[room].SyncDue = true;
             if (cursors[room].Syncing)
                 return;
             cursors[room].Syncing = true;
@@ -212,12 +213,16 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             {
                 try
                 {
-                    if (await SyncPageAsync(connection, room))
+                    if (await SyncPageAsync(connection, room) && IsSynced(room))
                         return;
                 }
                 catch (HubException exception) when (exception.Message.Contains("\"retryable\":true", StringComparison.Ordinal))
                 {
                     await Task.Delay(200, stop.Token);
+                }
+                catch (TimeoutException)
+                {
+                    // The connection lives, so nothing else would come back to it.
                 }
             }
         }
@@ -225,16 +230,27 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         {
             // Refused or cut: a later connect or push comes back to it.
         }
-        finally
-        {
-            lock (history)
-                cursors[room].Syncing = false;
-        }
+
+        lock (history)
+            cursors[room].Syncing = false;
+    }
+
+    /// <summary>Whether nothing asked to read on since the last page was asked for. Then reading is over, with no moment between.</summary>
+    private bool IsSynced(int room)
+    {
+        lock (history)
+            return !(cursors[room].Syncing = cursors[room].SyncDue);
     }
 
     private async Task<bool> SyncPageAsync(IHubClient connection, int room)
     {
-        var after = CursorOf(room);
+        long after;
+        lock (history)
+        {
+            after = cursors[room].Seq;
+            cursors[room].SyncDue = false;
+        }
+
         var page = await connection.InvokeAsync<LogPage>(nameof(IChatHub.Sync), [rooms[room], after, 500], stop.Token).WaitAsync(TimeSpan.FromSeconds(8), stop.Token);
         lock (history)
         {
@@ -260,6 +276,9 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         public long Seq { get; private set; }
 
         public bool Syncing { get; set; }
+
+        /// <summary>Whether reading was asked for since the last page was.</summary>
+        public bool SyncDue { get; set; }
 
         public bool HasGap => ahead.Count > 0;
 
