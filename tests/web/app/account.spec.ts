@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Download, Page } from "@playwright/test";
+import { SecureMessaging } from "../../../src/web/sdk/dist/index.js";
 import { expect, password, test } from "./people.js";
 
 const read = async (download: Download): Promise<string> => readFile(await download.path(), "utf8");
@@ -41,7 +42,7 @@ test("e-mail and password are changed with the password only, and other sessions
   await page.getByRole("button", { name: "End", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "End", exact: true }).click();
   await expect(other.getByRole("heading", { name: "Welcome back" })).toBeVisible();
-  await expect(other.getByText("the session was ended on another device")).toBeVisible();
+  await expect(other.getByText("the session was ended on another device, the password was changed, or this device was revoked")).toBeVisible();
   await expect(page.getByText("Ended", { exact: true })).toBeVisible();
 
   await signIn(other, server.url, anna.name, password);
@@ -103,6 +104,19 @@ test("everything is exported in the clear, what the server knows is shown and ho
   await expect(page.getByText("Incorrect username or password")).toBeVisible();
   // The other one's copy is theirs; writing to nobody does not break the app.
   await ben.sees("words that only we two know");
+});
+
+test("an account that was deleted on another device is said to be closed", async ({ person, server }) => {
+  const anna = await person("anna");
+  const { page } = anna;
+  const other = await SecureMessaging.signIn({ url: server.url, username: anna.name, password });
+  await other.account.delete(password);
+  await other.close();
+  await expect(page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+  await expect(page.getByText("this account was deleted, or an administrator of the server disabled it")).toBeVisible();
+  // A later page says it, too.
+  await page.reload();
+  await expect(page.getByText("this account was deleted, or an administrator of the server disabled it")).toBeVisible();
 });
 
 test("a browser without Ed25519 says so on the start screen, and makes no account", async ({ browser, server }) => {

@@ -918,6 +918,21 @@ await test("an outbox survives, and a wrong code approves nothing", async () => 
   equal((await second.rooms.create([b.username]).catch((e) => e)).code, "NotReady");
 });
 
+await test("a session that the server ends says why: ended from elsewhere, or with the account", async () => {
+  const a = await person();
+  const signIn = async () => watched(await SecureMessaging.signIn({ url: server.url, username: a.username, password: "a long enough password" }));
+  const told = (client) => new Promise((resolve) => client.on("signedOut", resolve));
+  const [second, third] = [await signIn(), await signIn()];
+  await until("there are connections", () => second.isConnected && third.isConnected);
+  const ended = told(second);
+  const { id } = (await second.sessions.list()).find((session) => session.current);
+  await a.sessions.end(id);
+  equal(await ended, { reason: "loggedOut" });
+  const closed = told(third);
+  await a.account.delete("a long enough password");
+  equal(await closed, { reason: "accountClosed" });
+});
+
 await test("tokens are renewed under way, a draining node is left, and an ended session says so", async () => {
   await server.kill();
   server.options = ["--Auth:AccessTokenLifetime=00:00:30"];

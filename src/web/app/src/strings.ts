@@ -89,7 +89,12 @@ export const strings = {
     remove: "Remove this account's data from this browser", removeOf: (name: string) => `Remove the data of ${name} from this browser`,
     removeTitle: (name: string) => `Remove the data of ${name}?`, removeAction: "Remove data",
     removeText: "This deletes the account's keys and messages from this browser. Messages that are on no other device, and messages that have not been sent, are lost for good. The account itself stays on the server. If this is its only device, you have to start over with new keys, and your contacts are warned.",
-    endedElsewhere: "You were signed out: the session was ended on another device, or the server no longer accepts it. Your messages are still in this browser. Sign in to continue.",
+    /** By the server's reason. */
+    ended: {
+      loggedOut: "You were signed out: the session was ended on another device, the password was changed, or this device was revoked. Your messages are still in this browser. Sign in to continue.",
+      accountClosed: "You were signed out: this account was deleted, or an administrator of the server disabled it. Your messages are still in this browser.",
+      unknown: "You were signed out: the session was ended on another device, or the server no longer accepts it. Your messages are still in this browser. Sign in to continue.",
+    },
     points: [
       ["lock", "Encrypted on your device", "The server stores only what it cannot read."],
       ["offline", "Works offline", "Write without a connection. Messages are sent when you are back online."],

@@ -19,7 +19,7 @@ import { Outbox } from "./rooms/outbox.js";
 import { MemoryStore, read, type Store } from "./store/store.js";
 import { Upkeep } from "./upkeep.js";
 import { toConsole, warningOf, type Warning } from "./warnings.js";
-import type { UserKeys } from "./wire.js";
+import type { SessionEndReason, Unknown, UserKeys } from "./wire.js";
 
 export type { SignInOptions, SignUpOptions };
 
@@ -41,8 +41,8 @@ export interface ClientEvents {
   approved: undefined;
   /** The server has refused a send for good. */
   sendFailed: { roomId: string; id: string; error: SecureMessagingError };
-  /** The session is over; sign in again with the same store to go on. */
-  signedOut: undefined;
+  /** The session is over; sign in again with the same store to go on. `reason` is the server's; undefined when it was ended from here, or the server just no longer accepts it. */
+  signedOut: { reason?: SessionEndReason | Unknown };
   /** Something failed, or should not have happened. What has no listener goes to the console. */
   warning: Warning;
   /** The client has stopped trying to connect; the error names the cause. What has no listener goes to the console. */
@@ -101,7 +101,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     };
     device.onTrouble = (kind, error) => this.context.failed("device", kind)(error);
     session.onTrouble = (kind, error, retrying) => this.context.failed("session", kind, { retrying })(error);
-    session.onEnd = () => this.emit("signedOut", undefined);
+    session.onEnd = (reason) => this.emit("signedOut", reason === undefined ? {} : { reason });
     pushes.to = this.pushes();
   }
 

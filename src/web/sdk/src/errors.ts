@@ -17,6 +17,16 @@ export type ErrorCode =
   /** This platform lacks what the SDK needs, see `missingFeatures`. Nothing was sent. */
   | "UnsupportedPlatform";
 
+/** A part of a request that the server refused. `pointer` or `parameter` names it. */
+export interface FieldError {
+  /** What is wrong with it. A sentence for a developer. */
+  detail: string;
+  /** A member of the request's body: a JSON Pointer as a URI fragment (RFC 6901 section 6), such as `#/members/0`; `#` is the whole body. */
+  pointer?: string;
+  /** A parameter of the path, the query or the header, or of the hub method, by its name. */
+  parameter?: string;
+}
+
 /** An error as the server sends it. */
 export interface ErrorBody {
   code: ErrorCode;
@@ -24,6 +34,7 @@ export interface ErrorBody {
   retryable: boolean;
   retryAfterMs?: number;
   currentEpoch?: number;
+  errors?: FieldError[];
 }
 
 /** The one error that the SDK throws. */
@@ -37,6 +48,8 @@ export class SecureMessagingError extends Error {
   readonly retryAfterMs: number | undefined;
   /** With `WrongEpoch` and `EpochTooOld`: the room's MLS epoch. */
   readonly currentEpoch: number | undefined;
+  /** With `Invalid` and `TooLarge`: which parts of the request the server refused. Empty when the server names none. */
+  readonly errors: readonly FieldError[];
 
   constructor(body: ErrorBody, cause?: unknown) {
     super(body.message, cause === undefined ? undefined : { cause });
@@ -44,6 +57,7 @@ export class SecureMessagingError extends Error {
     this.retryable = body.retryable;
     this.retryAfterMs = body.retryAfterMs;
     this.currentEpoch = body.currentEpoch;
+    this.errors = body.errors ?? [];
   }
 
   /** @internal */
@@ -97,7 +111,7 @@ function isRetryable(code: ErrorCode): boolean {
 export function readErrorBody(value: unknown): ErrorBody | undefined {
   if (typeof value !== "object" || value === null)
     return undefined;
-  const { code, message, detail, retryable, retryAfterMs, currentEpoch } = value as Record<string, unknown>;
+  const { code, message, detail, retryable, retryAfterMs, currentEpoch, errors } = value as Record<string, unknown>;
   // A code of a later version is the server's when it comes with the rest of the catalogue's fields.
   if (typeof code !== "string" || (!codes.has(code) && typeof retryable !== "boolean"))
     return undefined;
@@ -110,12 +124,23 @@ export function readErrorBody(value: unknown): ErrorBody | undefined {
     body.retryAfterMs = retryAfterMs;
   if (typeof currentEpoch === "number")
     body.currentEpoch = currentEpoch;
+  const fields = Array.isArray(errors) ? errors.flatMap(readFieldError) : [];
+  if (fields.length > 0)
+    body.errors = fields;
   return body;
 }
 
+/** An entry that does not read as one is left out. */
+function readFieldError(value: unknown): FieldError[] {
+  const { detail, pointer, parameter } = (value ?? {}) as Record<string, unknown>;
+  return typeof detail !== "string" ? []
+    : [{ detail, ...(typeof pointer === "string" ? { pointer } : {}), ...(typeof parameter === "string" ? { parameter } : {}) }];
+}
+
 /** @internal For another tab. */
-export const toBody = ({ code, message, retryable, retryAfterMs, currentEpoch }: SecureMessagingError): ErrorBody => ({
+export const toBody = ({ code, message, retryable, retryAfterMs, currentEpoch, errors }: SecureMessagingError): ErrorBody => ({
   code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...(currentEpoch === undefined ? {} : { currentEpoch }),
+  ...(errors.length === 0 ? {} : { errors: errors.map((error) => ({ ...error })) }),
 });
 
 /** @internal Guesses from a status that came without a body of the server's own. */

@@ -4,7 +4,7 @@ export { Rooms, type CreateRoomOptions } from "./rooms.js";
 export { Privacy, type PrivacySettings } from "./privacy.js";
 export { Account, type Profile } from "./account.js";
 export { Devices, Sessions, type DeviceInfo, type SessionInfo } from "./devices.js";
-export { SecureMessagingError, type ErrorBody, type ErrorCode } from "./errors.js";
+export { SecureMessagingError, type ErrorBody, type ErrorCode, type FieldError } from "./errors.js";
 export type { Message, Sender, UnreadableContent } from "./rooms/records.js";
 export type { SendOptions, Stored } from "./rooms/outbox.js";
 export type { IdentityChange } from "./account/people.js";
@@ -15,7 +15,7 @@ export type {
 export { MemoryStore, type Changes, type ListOptions, type Store } from "./store/store.js";
 export { IndexedDbStore } from "./store/indexedDb.js";
 export { Emitter } from "./events.js";
-export type { Role, RoomKind, Unknown } from "./wire.js";
+export type { Role, RoomKind, SessionEndReason, Unknown } from "./wire.js";
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
 export type * from "./tabs/shared.js";
 export { missingFeatures, type PlatformFeature } from "./platform.js";

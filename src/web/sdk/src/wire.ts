@@ -2,6 +2,7 @@
 
 const roles = ["member", "admin", "owner"] as const;
 const roomKinds = ["group", "direct"] as const;
+const sessionEndReasons = ["loggedOut", "accountClosed"] as const;
 
 export type Role = typeof roles[number];
 export type RoomKind = typeof roomKinds[number];
@@ -13,6 +14,12 @@ export type Unknown = "unknown";
 export const readRole = (value: string): Role | Unknown => roles.find((role) => role === value) ?? "unknown";
 /** @internal */
 export const readRoomKind = (value: string): RoomKind | Unknown => roomKinds.find((kind) => kind === value) ?? "unknown";
+/** Why the server has ended a session: its user did, by signing out from elsewhere, another password or the end of the device; or the account was deleted or disabled. */
+export type SessionEndReason = typeof sessionEndReasons[number];
+
+/** @internal */
+export const readSessionEndReason = (value: unknown): SessionEndReason | Unknown => sessionEndReasons.find((reason) => reason === value) ?? "unknown";
+
 export type EntryKind =
   | "message" | "proposal" | "commit" | "retraction" | "memberJoined" | "memberLeft" | "roleChanged" | "settingsChanged" | "gone" | "devicesChanged" | "groupReset";
 

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
-import { SecureMessagingError } from "../src/errors.js";
+import { SecureMessagingError, toBody } from "../src/errors.js";
 import { Http } from "../src/net/http.js";
 
 const servers: Server[] = [];
@@ -65,6 +65,18 @@ test("what cannot be reached is named with its cause", async () => {
   expect((await failureOf(new Http({ url: page }).call("GET", "v1/me"))).message).toContain("is this the address of a SecureMessaging server?");
   const elsewhere = await serve((_, response) => response.writeHead(404).end("not here"));
   expect((await failureOf(new Http({ url: elsewhere }).call("GET", "v1/me")))).toMatchObject({ code: "NotFound", message: expect.stringContaining(elsewhere) as string });
+});
+
+test("the parts of a request that the server refused are in the error, also in another tab", async () => {
+  const errors = [{ detail: "must be given", pointer: "#/email" }, { detail: "must be a number", parameter: "limit" }];
+  const answer = (more: object) => serve((_, response) => response.writeHead(400, { "content-type": "application/problem+json" }).end(JSON.stringify({ code: "Invalid", detail: "No.", retryable: false, ...more })));
+  const error = await failureOf(new Http({ url: await answer({ errors: [...errors, null, "x", { pointer: "#/x" }, { detail: 5 }] }) }).call("POST", "v1/me", {}));
+  expect(error.errors).toEqual(errors);
+  expect(new SecureMessagingError(structuredClone(toBody(error))).errors).toEqual(errors);
+  for (const more of [{}, { errors: [] }, { errors: "x" }]) {
+    const without = await failureOf(new Http({ url: await answer(more) }).call("POST", "v1/me", {}));
+    expect([without.code, without.errors, Object.hasOwn(toBody(without), "errors")]).toEqual(["Invalid", [], false]);
+  }
 });
 
 test("a call ends after its time, also where AbortSignal.timeout is missing", async () => {

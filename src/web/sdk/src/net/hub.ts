@@ -3,7 +3,7 @@ import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
 import { isSignedOut, readErrorBody, reasonOf, SecureMessagingError } from "../errors.js";
 import { Backoff, defer, sleep, ticks, type Deferred } from "../timing.js";
 import { Trouble } from "../warnings.js";
-import type { LogEntry, LogPage, RoomHead, SendAck, SendResult } from "../wire.js";
+import { readSessionEndReason, type LogEntry, type LogPage, type RoomHead, type SendAck, type SendResult } from "../wire.js";
 import type { Session } from "./session.js";
 
 /** What the hub pushes. */
@@ -172,7 +172,7 @@ export class HubLink {
     hub.on("KeyPackagesLow", (deviceId: string, available: number) => this.pushes.keyPackagesLow(deviceId, available));
     hub.on("WelcomesWaiting", (deviceId: string) => this.pushes.welcomesWaiting(deviceId));
     hub.on("Draining", (ms: number) => connection.draining.resolve(Math.min(Math.max(0, ms), 60_000)));
-    hub.on("SessionEnded", () => void this.session.end().catch((error: unknown) => this.pushes.failed("sessionEndNotStored", error, false)));
+    hub.on("SessionEnded", (reason: unknown) => void this.session.end(readSessionEndReason(reason)).catch((error: unknown) => this.pushes.failed("sessionEndNotStored", error, false)));
     hub.onclose((error) => {
       // Each cause once: a server that breaks the framing would otherwise look like a bad network.
       if (error && !connection.isClosed)

@@ -2,7 +2,7 @@ import { SecureMessagingError } from "../errors.js";
 import { keys, pack, read, type Store } from "../store/store.js";
 import { Backoff } from "../timing.js";
 import { Trouble } from "../warnings.js";
-import type { TokenResponse } from "../wire.js";
+import type { SessionEndReason, TokenResponse, Unknown } from "../wire.js";
 import { Http, type Method, type ServerAddress } from "./http.js";
 
 export interface StoredSession {
@@ -17,8 +17,8 @@ export interface StoredSession {
 export class Session {
   private renewal: Promise<string> | undefined;
   private readonly closing = new AbortController();
-  /** Told once, when the session is over. */
-  onEnd: (() => void) | undefined;
+  /** Told once, when the session is over; with the server's reason when it gave one. */
+  onEnd: ((reason: SessionEndReason | Unknown | undefined) => void) | undefined;
   /** What keeps the token from being renewed, or the session's end from being stored. */
   onTrouble: ((kind: string, error: unknown, retrying: boolean) => void) | undefined;
   private readonly trouble = new Trouble((error) => this.onTrouble?.("notRenewed", error, true));
@@ -84,14 +84,14 @@ export class Session {
   }
 
   /** The session is over here; everything but the tokens stays. */
-  async end(): Promise<void> {
+  async end(reason?: SessionEndReason | Unknown): Promise<void> {
     if (this.isOver)
       return;
     this.current = { ...this.current, refreshToken: undefined, accessToken: undefined };
     try {
       await this.store.write(new Map([[keys.session, pack(this.current)]]));
     } finally {
-      this.onEnd?.();
+      this.onEnd?.(reason);
     }
   }
 

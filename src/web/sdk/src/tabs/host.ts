@@ -9,6 +9,7 @@ import { Mutex, sleep } from "../timing.js";
 import { warningOf, type WarningArea } from "../warnings.js";
 import { Conversations } from "./conversations.js";
 import { LentStore } from "./lent.js";
+import type { SessionEndReason, Unknown } from "../wire.js";
 import type { SharedEvents, SharedStatus } from "./shared.js";
 
 /** Told to all tabs. @internal */
@@ -17,7 +18,7 @@ export type Tell = <K extends keyof SharedEvents>(name: K, event: SharedEvents[K
 /** So long the server is waited for when somebody signs out. */
 const goodbyeMs = 5_000;
 
-/** Whether the last session was not ended from here. */
+/** That the last session was not ended from here: the server's reason, or `true` without one. */
 const endedKey = "endedElsewhere";
 const secretKey = (name: string) => `secret/${name}`;
 
@@ -145,7 +146,7 @@ export class Host {
   async refreshStatus(): Promise<void> {
     const { signedIn } = this;
     const known = signedIn ? undefined : await read<{ username: string }>(this.store, keys.session);
-    const endedElsewhere = signedIn ? undefined : await read<boolean>(this.store, endedKey);
+    const endedElsewhere = signedIn ? undefined : await read<true | SessionEndReason | Unknown>(this.store, endedKey);
     const isApproved = signedIn?.client.devices.isApproved ?? false;
     const deviceCode = signedIn && !isApproved ? await signedIn.client.devices.currentCode() : undefined;
     // Somebody came or went meanwhile: what was found out is about another, and must not stand after what is right.
@@ -154,7 +155,9 @@ export class Host {
       return;
     }
     if (!signedIn) {
-      this.replaceStatus({ state: "signedOut", connected: false, unsent: 0, ...(known ? { username: known.username } : {}), ...(endedElsewhere ? { endedElsewhere } : {}) });
+      this.replaceStatus({
+        state: "signedOut", connected: false, unsent: 0, ...(known ? { username: known.username } : {}), ...(endedElsewhere ? { endedElsewhere: true } : {}), ...(typeof endedElsewhere === "string" ? { endReason: endedElsewhere } : {}),
+      });
       return;
     }
     const { client } = signedIn;
@@ -249,11 +252,11 @@ export class Host {
       this.tell("warning", warningOf("outbox", "sendFailed", error, { roomId }));
       this.changed(roomId);
     });
-    client.on("signedOut", () => void this.turn.run(async () => {
+    client.on("signedOut", ({ reason }) => void this.turn.run(async () => {
       if (this.signedIn?.client !== client)
         return;
       if (!this.isLeaving)
-        await this.store.write(new Map([[endedKey, pack(true)]]));
+        await this.store.write(new Map([[endedKey, pack(reason ?? true)]]));
       await this.drop();
     }).catch(this.failed("session", "notDropped")));
     await this.refreshStatus();

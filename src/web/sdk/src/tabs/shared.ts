@@ -3,7 +3,7 @@ import type { Warning } from "../warnings.js";
 import type { DeviceInfo, SessionInfo } from "../devices.js";
 import type { PrivacySettings } from "../privacy.js";
 import type { Message } from "../rooms/records.js";
-import type { Role, RoomKind, Unknown } from "../wire.js";
+import type { Role, RoomKind, SessionEndReason, Unknown } from "../wire.js";
 
 /** How things stand; replaced as a whole when something changes. */
 export interface SharedStatus {
@@ -24,6 +24,8 @@ export interface SharedStatus {
   privacy?: PrivacySettings;
   /** Signed out, and not from this browser: the session was ended elsewhere, or the server takes it no more. */
   endedElsewhere?: boolean;
+  /** With `endedElsewhere`: the server's reason, when it gave one. A device that was not connected then learns only that the session is over. */
+  endReason?: SessionEndReason | Unknown;
   /** Why what is written on this device cannot be stored at the moment: no space, or the browser has closed the store. What is typed should stay where it is until this is gone. */
   storeError?: ErrorBody;
   /** Why others cannot write to this device: the server does not take it or its keys. It is tried again. */

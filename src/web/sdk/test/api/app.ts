@@ -15,6 +15,7 @@ export async function app(inBrowser: boolean): Promise<void> {
   client.on("identityChanged", (change: IdentityChange) => console.log(change.username, change.identityKey.length));
   client.on("warning", (warning: Warning) => console.warn(warning.area, warning.kind, warning.roomId, warning.error?.code, warning.retrying));
   client.on("error", (error: SecureMessagingError) => console.error(error.message));
+  client.on("signedOut", ({ reason }) => console.log(reason === "accountClosed"));
   client.on("room", async (room: Room) => {
     for await (const message of room.messages())
       show(message);
@@ -33,7 +34,7 @@ export async function app(inBrowser: boolean): Promise<void> {
     await client.privacy.set({ readReceipts: client.privacy.settings.typing });
   } catch (error) {
     if (error instanceof SecureMessagingError && error.retryable)
-      console.log(error.code, error.retryAfterMs, error.currentEpoch);
+      console.log(error.code, error.retryAfterMs, error.currentEpoch, error.errors[0]?.pointer);
   }
   for (const device of await client.devices.list())
     if (!device.approved)
@@ -46,7 +47,7 @@ export async function tab(): Promise<void> {
   const client: SharedClient = await openSharedClient({ url: "https://example.org" });
   client.on("status", ({ state, leader }) => console.log(state, leader));
   client.on("warning", ({ area, kind, error }) => console.warn(area, kind, error?.message));
-  console.log(client.status.storeError?.message);
+  console.log(client.status.storeError?.message, client.status.endReason);
   const all: Conversation[] = await client.conversations();
   const id = await client.send(all[0]!.id, "hello", { replyTo: all[0]!.last!.id });
   console.log(id, (await client.history(all[0]!.id, { limit: 20 }))[0]?.at.getTime());

@@ -99,7 +99,7 @@ function Remove({ account: { store, username }, onClose }: { account: Account; o
 /** Signs in an account that this browser holds the keys of. */
 function Return({ account }: { account: Account }) {
   const accounts = useAccounts();
-  const { endedElsewhere } = useStatus();
+  const { endedElsewhere, endReason = "unknown" } = useStatus();
   const { store } = useApp();
   const [password, setPassword] = useState("");
   const [removing, setRemoving] = useState(false);
@@ -107,7 +107,7 @@ function Return({ account }: { account: Account }) {
   return (
     <form className="stack" onSubmit={form.submit}>
       <h2>{text.signInTitle}</h2>
-      {endedElsewhere && account.store === store && <Note tone="warn" icon="info">{text.endedElsewhere}</Note>}
+      {endedElsewhere && account.store === store && <Note tone="warn" icon="info">{text.ended[endReason]}</Note>}
       <Field label={text.username} value={account.username} onChange={() => undefined} readOnly autoComplete="username" />
       <Field label={text.password} type="password" value={password} onChange={setPassword} autoComplete="current-password" maxLength={256} required autoFocus />
       {form.error !== undefined && <Note tone="bad" icon="warning">{sentence(form.error, { Unauthenticated: text.refused, Invalid: text.refused })}</Note>}

@@ -1,0 +1,71 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { newId } from "../src/bytes.js";
+import { Http } from "../src/net/http.js";
+import { Session } from "../src/net/session.js";
+import { MemoryStore } from "../src/store/store.js";
+import type { TokenResponse } from "../src/wire.js";
+
+const servers: Server[] = [];
+const sessions: Session[] = [];
+
+afterEach(async () => {
+  await Promise.all(sessions.splice(0).map((session) => session.close()));
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+const sessionId = newId();
+const tokens = (n: number, expiresIn = 600): TokenResponse => ({
+  userId: newId(), username: "anna", sessionId, accessToken: `access ${n}`, expiresIn, refreshToken: `refresh ${n}`, sessionExpiresAt: "2030-01-01T00:00:00Z",
+});
+
+/** A session whose access token has expired, beside a server that answers each refresh by the next of these; "lost" is none. */
+async function expired(...answers: ("lost" | TokenResponse | { code: string })[]): Promise<{ session: Session; store: MemoryStore; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => { body += String(chunk); }).on("end", () => {
+      asked.push((JSON.parse(body) as { refreshToken: string }).refreshToken);
+      const answer = answers.shift() ?? "lost";
+      if (answer === "lost")
+        request.socket.destroy();
+      else
+        response.writeHead("code" in answer ? 401 : 200).end(JSON.stringify("code" in answer ? { ...answer, detail: "No.", retryable: false } : answer));
+    });
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const store = new MemoryStore();
+  const session = await Session.begin(tokens(1, 0), { url }, store, new Http({ url }));
+  sessions.push(session);
+  return { session, store, asked };
+}
+
+test("a refresh whose answer is lost is asked again with the same token, once for all who wait, and the next one is stored first", async () => {
+  const { session, store, asked } = await expired("lost", "lost", tokens(2));
+  let ended = false;
+  session.onEnd = () => { ended = true; };
+  expect(await Promise.all([session.accessToken(), session.accessToken()])).toEqual(["access 2", "access 2"]);
+  expect(asked).toEqual(["refresh 1", "refresh 1", "refresh 1"]);
+  expect(ended).toBe(false);
+  expect((await Session.resume(store))!.refreshToken).toBe("refresh 2");
+});
+
+test("a session ends when the server refuses its token, and says the server's reason when there is one", async () => {
+  const reasons: unknown[] = [];
+  const refused = await expired({ code: "Unauthenticated" });
+  refused.session.onEnd = (reason) => reasons.push(reason);
+  await expect(refused.session.accessToken()).rejects.toMatchObject({ code: "SignedOut" });
+  expect(await Session.resume(refused.store)).toBeUndefined();
+  const { session, store } = await expired();
+  session.onEnd = (reason) => reasons.push(reason);
+  await session.end("accountClosed");
+  await session.end("loggedOut");
+  expect(reasons).toEqual([undefined, "accountClosed"]);
+  expect(await Session.resume(store)).toBeUndefined();
+});
