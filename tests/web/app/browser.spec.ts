@@ -21,6 +21,32 @@ test("a part of the app that is missing is tried once more and then said, with a
   await expect(page.getByRole("heading", { name: "Settings" })).toBeVisible();
 });
 
+test("a page whose own script is missing says so, with a way on", async ({ browser, server }) => {
+  const context = await browser.newContext({ serviceWorkers: "block" });
+  const page = await context.newPage();
+  const refused: string[] = [];
+  page.on("console", (message) => {
+    if (/Content Security Policy|Trusted/i.test(message.text()))
+      refused.push(message.text());
+  });
+  let missing = true;
+  await page.route("**/assets/app-*.js", (route) => missing ? route.fulfill({ status: 404 }) : route.continue());
+  const sentence = page.getByRole("alert").filter({ hasText: "The app could not be loaded." });
+  await page.goto(server.url);
+  await expect(sentence).toBeInViewport();
+  await page.reload();
+  await expect(sentence).toBeInViewport();
+  missing = false;
+  await sentence.getByRole("button", { name: "Reload" }).click();
+  await expect(page.getByRole("heading", { name: "Create your account" })).toBeVisible();
+  await expect(sentence).toHaveCount(0);
+  // An error of the app that runs does not bring it back.
+  await page.evaluate(() => window.dispatchEvent(new ErrorEvent("error", { message: "later" })));
+  await expect(sentence).toHaveCount(0);
+  expect(refused).toEqual([]);
+  await context.close();
+});
+
 test("the browser is asked to keep the data once there is a conversation to lose", async ({ browser, person, server }) => {
   const ben = await person("ben");
   const context = await browser.newContext();
