@@ -53,6 +53,20 @@ test("what a page left behind is handed over by the next one of the same account
   expect(Object.keys(storage)).toEqual([]);
 });
 
+test("what a page left behind waits when the outbox cannot take it at the next start, and goes back to its draft when the outbox refuses it", async () => {
+  const left = await open();
+  client.hangs = true;
+  void left.send("room", "left behind", { id });
+  await client.conversations();
+  client = Object.assign(new FakeClient(), { status: client.status });
+  client.failures.push(error("SignedOut", false));
+  await open();
+  expect([client.sent.size, client.drafts.size, Object.keys(storage)]).toEqual([0, 0, [`unsent/first/${id}`]]);
+  client.failures.push(error("Invalid", false));
+  await open();
+  expect([client.sent.size, [...client.drafts], Object.keys(storage)]).toEqual([0, [["room", "left behind"]], []]);
+});
+
 test("what cannot be read, because the account's data were removed, is taken away", async () => {
   await leaveBehind();
   client.key.fill(8);
