@@ -1,7 +1,5 @@
 // What must not go wrong when things go wrong: lost answers, epochs that passed by, a Commit that nobody can apply, a device that lost its group, another identity. Clients of the SDK
 // in this process against the real server. Usage: node recovery.mjs SERVER.dll [PART_OF_A_NAME …]
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryStore, SecureMessaging, SecureMessagingError } from "../../../src/web/sdk/dist/index.js";
 import { FileStore } from "../../../src/web/sdk/dist/node.js";
@@ -9,91 +7,7 @@ import { toBase64 } from "../../../src/web/sdk/dist/bytes.js";
 import { signDevice } from "../../../src/web/sdk/dist/mls/credential.js";
 import { generateSigningKey } from "../../../src/web/sdk/dist/mls/ed25519.js";
 import { sealSignal } from "../../../src/web/sdk/dist/mls/signals.js";
-import { freePort, killAll, Server } from "./processes.mjs";
-
-const folder = mkdtempSync(join(tmpdir(), "sm-recovery-"));
-mkdirSync(join(folder, "data"));
-const server = new Server(process.argv[2], folder, await freePort());
-let passed = 0;
-let failed = 0;
-let people = 0;
-const open = new Set();
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what, condition, timeoutMs = 40_000) {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(25))
-    if (await condition())
-      return;
-  throw new Error(`waited in vain until ${what}`);
-}
-
-async function person(options = {}) {
-  const username = `person${++people}`;
-  const client = await SecureMessaging.signUp({ url: server.url, username, email: `${username}@example.org`, password: "a long enough password", ...options });
-  return watched(client);
-}
-
-function watched(client) {
-  client.warnings = [];
-  client.on("warning", (warning) => client.warnings.push(warning.kind));
-  open.add(client);
-  return client;
-}
-
-/** The room on another's device, ready, and what it reads there. */
-async function seenBy(client, id) {
-  await until("the room is known", () => client.rooms.list().some((room) => room.id === id));
-  const room = await client.rooms.get(id);
-  await room.whenReady();
-  room.seen = [];
-  void (async () => {
-    for await (const message of room.messages({ after: 0 }))
-      room.seen.push(message.content.text ?? message.content.type);
-  })();
-  return room;
-}
-
-/** A room of so many people, each with one device. */
-async function roomOf(count) {
-  const clients = [];
-  for (let i = 0; i < count; i++)
-    clients.push(await person());
-  const room = await clients[0].rooms.create(clients.slice(1).map((client) => client.username));
-  return { clients, rooms: await Promise.all(clients.map((client) => seenBy(client, room.id))) };
-}
-
-const inside = (room) => room.context;
-
-/** Epochs that pass: somebody is added and removed. */
-async function passEpochs(room, count) {
-  const guest = await person();
-  for (let i = 0; i < count; i++)
-    await (i % 2 === 0 ? room.members.add(guest.username) : room.members.remove(guest.username));
-}
-
-async function test(what, work) {
-  const only = process.argv.slice(3);
-  if (only.length > 0 && !only.some((part) => what.includes(part)))
-    return;
-  try {
-    await work();
-    passed++;
-    console.log(`ok      recovery: ${what}`);
-  } catch (error) {
-    failed++;
-    console.log(`FAILED  recovery: ${what}: ${error.stack}`);
-    for (const client of open)
-      console.log("        ", client.username, client.warnings.join(), client.rooms.list().map((room) => JSON.stringify({ epoch: room.epoch, broken: room.core.state.broken, out: room.core.state.out, cursor: room.core.state.cursor })).join());
-  }
-  for (const client of open)
-    await client.close();
-  open.clear();
-}
-
-const equal = (actual, expected) => {
-  if (JSON.stringify(actual) !== JSON.stringify(expected))
-    throw new Error(`got ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
-};
+import { equal, finish, folder, inside, newName, open, passEpochs, person, roomOf, seenBy, server, sleep, test, until, watched } from "./clients.mjs";
 
 /** Stands for a process that may die at any write: from then on nothing is stored, and another one begins with what was. */
 class MortalStore extends MemoryStore {
@@ -706,7 +620,7 @@ await test("who has written, edited or left types no longer", async () => {
 
 /** An account with a session and no device: what a client of the server's API makes, or a sign-up that was left in the middle. */
 async function account() {
-  const username = `person${++people}`;
+  const username = newName();
   const body = JSON.stringify({ username, email: `${username}@example.org`, password: "a long enough password" });
   const response = await fetch(`${server.url}/v1/auth/sign-up`, { method: "POST", headers: { "content-type": "application/json" }, body });
   const { userId, accessToken } = await response.json();
@@ -807,7 +721,7 @@ await test("a clock that is wrong by hours or days keeps no device out", async (
 
 await test("a sign-up that dies before any of its writes goes on at the next start", async () => {
   for (let budget = 0; budget < 8; budget++) {
-    const username = `person${++people}`;
+    const username = newName();
     const options = { url: server.url, username, email: `${username}@example.org`, password: "a long enough password" };
     const store = new MortalStore();
     store.budget = budget;
@@ -933,49 +847,4 @@ await test("a session that the server ends says why: ended from elsewhere, or wi
   equal(await closed, { reason: "accountClosed" });
 });
 
-await test("tokens are renewed under way, a draining node is left, and an ended session says so", async () => {
-  await server.kill();
-  server.options = ["--Auth:AccessTokenLifetime=00:00:30"];
-  await server.start();
-  const { clients: [a, b], rooms: [roomA, roomB] } = await roomOf(2);
-  const tokens = new Set();
-  const call = a.context.session.http.call.bind(a.context.session.http);
-  let refreshes = 0;
-  a.context.session.http.call = (method, path, body, token) => {
-    refreshes += path === "v1/auth/refresh" ? 1 : 0;
-    return call(method, path, body, token);
-  };
-  const texts = [];
-  for (const end = Date.now() + 44_000; Date.now() < end; await sleep(250)) {
-    texts.push(`tick ${texts.length}`);
-    await roomB.send(texts.at(-1));
-    tokens.add(await a.context.session.accessToken());
-  }
-  await until("all is read", () => roomA.seen.length === texts.length);
-  equal(roomA.seen, texts);
-  equal([tokens.size >= 3, refreshes, b.unsent], [true, tokens.size - 1, 0]);
-  server.process.kill("SIGTERM");
-  await server.process.ended;
-  await server.start();
-  await (await roomB.send("after the node had drained")).stored;
-  await until("it is read", () => roomA.seen.length === texts.length + 1);
-  const ended = new Promise((resolve) => b.on("signedOut", resolve));
-  const current = (await b.sessions.list()).find((session) => session.current);
-  await b.sessions.end(current.id).catch(() => undefined);
-  await ended;
-  equal((await b.devices.list().catch((error) => error)).code, "SignedOut");
-  // Nothing can be read any more, and nothing goes round in circles over it: a loop without a pause would hold up the whole process.
-  const { hub } = inside(roomB);
-  const sync = hub.sync.bind(hub);
-  let reads = 0;
-  hub.sync = (...args) => ++reads > 100 ? Promise.reject(new SecureMessagingError({ code: "NotFound", message: "enough", retryable: false })) : sync(...args);
-  await roomB.core.catchUp();
-  await sleep(100);
-  equal(reads <= 1, true);
-});
-
-await server.kill();
-killAll();
-rmSync(folder, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await finish();
