@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using SecureMessaging.Server.Platform;
@@ -17,7 +18,8 @@ internal static class OpaqueTokens
         if (text.Length != Base64Url.GetEncodedLength(length))
             return null;
         var bytes = new byte[length];
-        return Base64Url.TryDecodeFromChars(text, bytes, out var written) && written == length ? bytes : null;
+        // TryDecodeFromChars throws for characters that are none of the alphabet, and anyone may send them.
+        return Base64Url.DecodeFromChars(text, bytes, out _, out var written) == OperationStatus.Done && written == length ? bytes : null;
     }
 }
 

@@ -57,6 +57,8 @@ public abstract class HandshakeTests(TestServer server)
         {
             "", "?ticket=", "?ticket=x", $"?ticket={new string('A', 43)}", $"?ticket={ticket}&ticket={ticket}", $"?access_token={user.Tokens.AccessToken}",
             $"?ticket={user.Tokens.AccessToken}", $"?ticket={user.Tokens.RefreshToken}", "?ticket=%00",
+            $"?ticket={new string('~', 43)}", $"?ticket={new string('A', 42)}/", $"?ticket={string.Concat(Enumerable.Repeat("%E9", 43))}", $"?ticket={new string('A', 42)}%20",
+            $"?access_token={new string('~', 43)}",
         })
             Assert.Equal(401, await OpenAsync(server, query));
         using var elsewhere = await server.Http.GetAsync($"/v1/me?ticket={ticket}");

@@ -90,7 +90,7 @@ public abstract class SessionTests(TestServer server)
     {
         await using var user = await server.SignUpAsync();
         var real = user.Tokens.RefreshToken;
-        foreach (var made in new[] { "", "x", new string('A', real.Length), real[..^1], real + "A", (real[0] == 'B' ? "C" : "B") + real[1..], real[..50] + (real[50] == 'A' ? 'B' : 'A') + real[51..], "\0" })
+        foreach (var made in new[] { "", "x", new string('A', real.Length), real[..^1], real + "A", (real[0] == 'B' ? "C" : "B") + real[1..], real[..50] + (real[50] == 'A' ? 'B' : 'A') + real[51..], "\0", new string('~', real.Length), new string('é', real.Length), real[..^1] + " ", real[..^1] + "+" })
             await (await server.Http.RefreshAsync(made)).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         await RenewAsync(server, real);
     }
