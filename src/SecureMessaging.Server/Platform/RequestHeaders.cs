@@ -11,10 +11,11 @@ internal static class RequestHeaders
 
     /// <summary>
     /// Whether the request asks for a WebSocket (RFC 6455 section 4.2.1; RFC 8441 section 4 over HTTP/2). Other upgrades are offers that a server may pass over (RFC 9110
-    /// section 7.8): <c>h2c</c> of curl and of Java's client among them.
+    /// section 7.8): <c>h2c</c> of curl and of Java's client among them. What the framework would upgrade counts too, although its reading is wider (a quoted
+    /// <c>"websocket"</c>): otherwise such a request would get a socket without the checks of origins and connects.
     /// </summary>
     public static bool AsksForWebSocket(this HttpContext context) =>
-        context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true }
+        context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } || context.WebSockets.IsWebSocketRequest
         || (HttpMethods.IsGet(context.Request.Method) && context.Request.Headers.Upgrade is { Count: > 0 } offers && HasToken(offers, WebSocket));
 
     /// <summary>Whether a list of tokens has this one, in any case.</summary>

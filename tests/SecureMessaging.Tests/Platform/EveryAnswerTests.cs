@@ -154,6 +154,19 @@ public sealed class HeaderGrammarTests(SqliteServer server)
     }
 
     [Theory]
+    [InlineData("/hubs/chat", "\"websocket\"")]
+    [InlineData("/hubs/admin", "\"websocket\"")]
+    [InlineData("/graphql", "\"websocket\"")]
+    [InlineData("/graphql", "h2c, \"websocket\"")]
+    [InlineData("/graphql", "\"WebSocket\" , x")]
+    public async Task What_the_framework_takes_for_a_websocket_has_its_origin_checked(string target, string upgrade)
+    {
+        var head = await RawAsync(
+            $"GET {target} HTTP/1.1\r\nHost: {server.Url.Authority}\r\nConnection: Upgrade\r\nUpgrade: {upgrade}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://evil.example\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 403 ", head, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("application/json; charset=\"utf-8\"", null, 401)]
     [InlineData("application/json;charset=\"UTF-8\"", null, 401)]
     [InlineData("application/json; charset=utf8", null, 401)]
