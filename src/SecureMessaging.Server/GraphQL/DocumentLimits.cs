@@ -49,14 +49,22 @@ internal sealed class DocumentLimits(ISchema schema, IOptions<GraphQLOptions> op
                 throw Exceeded("levels", options.Value.MaxDepth);
             if (size.IntrospectionDepth > MaxIntrospectionDepth || size.IntrospectionLists >= MaxIntrospectionLists)
                 throw Exceeded("levels of introspection", MaxIntrospectionDepth);
-            if (size.Aliases > options.Value.MaxAliases)
-                throw Exceeded("aliases", options.Value.MaxAliases);
+            CheckAliases(size);
             if (size.Cost > options.Value.MaxCost)
                 throw new ApiException(ErrorCode.TooLarge, $"The operation costs {Math.Min(size.Cost, 1e12):F0}; {options.Value.MaxCost} is the most.");
             cost = Math.Max(cost, size.Cost);
         }
 
+        // Validation compares the fields of each fragment, spread or not.
+        foreach (var fragment in document.Definitions.OfType<GraphQLFragmentDefinition>())
+            CheckAliases(walk.Measure(fragment.SelectionSet));
         return (int)cost;
+    }
+
+    private void CheckAliases(Size size)
+    {
+        if (size.Aliases > options.Value.MaxAliases)
+            throw Exceeded("aliases and repeated fields", options.Value.MaxAliases);
     }
 
     private static ApiException Exceeded(string what, int most) => new(ErrorCode.TooLarge, $"A document has {most} {what} at most.");
@@ -112,7 +120,27 @@ internal sealed class DocumentLimits(ISchema schema, IOptions<GraphQLOptions> op
                 });
             }
 
-            return size;
+            return set is { Selections.Count: > 1 } ? size with { Aliases = size.Aliases + Repeats(set, new HashSet<string>(StringComparer.Ordinal)) } : size;
+        }
+
+        /// <summary>
+        /// Fields under a name that the selection has already, with other arguments or the same. Validation compares each with each and reports each pair, so that a
+        /// document of 3 KB would have an answer of several MB.
+        /// </summary>
+        private static int Repeats(GraphQLSelectionSet set, HashSet<string> names)
+        {
+            var count = 0;
+            foreach (var selection in set.Selections)
+            {
+                count += selection switch
+                {
+                    GraphQLField field => names.Add((field.Alias?.Name ?? field.Name).StringValue) ? 0 : 1,
+                    GraphQLInlineFragment inline => Repeats(inline.SelectionSet, names),
+                    _ => 0,
+                };
+            }
+
+            return count;
         }
 
         private Size Measure(GraphQLField field)

@@ -26,7 +26,7 @@ internal sealed class SignInRule : ValidationRuleBase
 /// <summary>The schema is shown in development, and to who is signed in when the operator wants it so.</summary>
 internal sealed class IntrospectionRule(IHostEnvironment environment, IOptions<GraphQLOptions> options) : ValidationRuleBase
 {
-    private static readonly ErrorBody Closed = new(ErrorCode.Forbidden, "The schema is not shown here. It is part of the source: tests/SecureMessaging.Tests/Snapshots/schema.graphql.", Retryable: false);
+    private static readonly ErrorBody Closed = new(ErrorCode.Forbidden, "The schema is not shown here. Read it at /graphql/schema.graphql.", Retryable: false);
 
     private readonly MatchingNodeVisitor<GraphQLField> visitor = new((field, context) =>
     {

@@ -29,6 +29,9 @@ internal sealed class Executor(
     /// <summary>What any operation costs, whatever it asks for, and also one that is refused: to read a document is work.</summary>
     private const int BaseCost = 10;
 
+    /// <summary>The first ones say what is wrong; a document can have thousands.</summary>
+    private const int MaxErrors = 10;
+
     private readonly IValidationRule[] rules = [.. DocumentValidator.CoreRules, .. rules];
 
     /// <summary>Throws an <see cref="ApiException"/> that says what is wrong with the document, or that the caller has asked for too much of late.</summary>
@@ -73,20 +76,31 @@ internal sealed class Executor(
 
     private void Spend(GraphQLRequestInfo info, int cost) => rates.GraphQL.Spend(info.Caller?.UserId ?? info.Address, cost);
 
-    private Task<ExecutionResult> RunAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken) => executer.ExecuteAsync(new ExecutionOptions
+    private async Task<ExecutionResult> RunAsync(PreparedOperation prepared, GraphQLRequestInfo info, CancellationToken cancellationToken)
     {
-        Schema = schema,
-        Query = prepared.Request.Query,
-        Document = prepared.Document,
-        OperationName = prepared.Operation.Name?.StringValue,
-        Variables = prepared.Request.Variables,
-        ValidationRules = rules,
-        UserContext = new RequestContext(info),
-        RequestServices = services,
-        MaxParallelExecutionCount = MaxParallel,
-        UnhandledExceptionDelegate = errors.OnUnhandledAsync,
-        CancellationToken = cancellationToken,
-    });
+        var result = await executer.ExecuteAsync(new ExecutionOptions
+        {
+            Schema = schema,
+            Query = prepared.Request.Query,
+            Document = prepared.Document,
+            OperationName = prepared.Operation.Name?.StringValue,
+            Variables = prepared.Request.Variables,
+            ValidationRules = rules,
+            UserContext = new RequestContext(info),
+            RequestServices = services,
+            MaxParallelExecutionCount = MaxParallel,
+            UnhandledExceptionDelegate = errors.OnUnhandledAsync,
+            CancellationToken = cancellationToken,
+        });
+        if (result is { Executed: false, Errors.Count: > MaxErrors })
+        {
+            var first = new ExecutionErrors();
+            first.AddRange(result.Errors.Take(MaxErrors));
+            result.Errors = first;
+        }
+
+        return result;
+    }
 
     /// <summary>The result of an operation that was refused.</summary>
     public static ExecutionResult Refuse(ErrorBody body) => new(new Refusal(body));

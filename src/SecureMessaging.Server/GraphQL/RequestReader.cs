@@ -24,9 +24,16 @@ internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<Graph
             Count(json);
             return JsonDocument.Parse(json, Strict);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        catch (JsonException exception)
         {
-            throw new ApiException(Protocol.ErrorCode.Invalid, "The request is not JSON as it is expected here.", exception);
+            // The parser knows the place; what it refuses without one is a name given twice.
+            var body = JsonFault.Describe(exception.LineNumber is null ? exception : new JsonException(null, exception.Path, exception.LineNumber, exception.BytePositionInLine, exception), null);
+            throw new ApiException(Protocol.ErrorCode.Invalid, body.Message, exception) { Errors = body.Errors };
+        }
+        catch (InvalidOperationException exception)
+        {
+            const string Sentence = "A string of the request is not valid Unicode.";
+            throw new ApiException(Protocol.ErrorCode.Invalid, Sentence, exception) { Errors = [new Protocol.FieldError(Sentence, "#")] };
         }
     }
 
@@ -58,11 +65,23 @@ internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<Graph
         {
             if (Single(name) is not { Length: > 0 } text)
                 return null;
-            var parsed = Parse(new ReadOnlySequence<byte>(System.Text.Encoding.UTF8.GetBytes(text)));
+            var parsed = ParseParameter(name, text);
             if (parsed.RootElement.ValueKind is JsonValueKind.Object)
                 return parsed;
             using (parsed)
                 return parsed.RootElement.ValueKind is JsonValueKind.Null ? null : throw ApiException.Invalid($"{name} must be a JSON object.", name);
+        }
+    }
+
+    private JsonDocument ParseParameter(string name, string text)
+    {
+        try
+        {
+            return Parse(new ReadOnlySequence<byte>(System.Text.Encoding.UTF8.GetBytes(text)));
+        }
+        catch (ApiException exception)
+        {
+            throw exception.Within(name);
         }
     }
 

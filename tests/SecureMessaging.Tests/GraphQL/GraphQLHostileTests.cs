@@ -39,7 +39,10 @@ public abstract class GraphQLHostileTests(TestServer server)
         { "no argument of that name", "{ user(name: \"x\") { id } }", ErrorCode.Invalid },
         { "no directive of that name", "{ limits @defer { pageEntries } }", ErrorCode.Invalid },
         { "directives by the hundred", $"{{ limits {string.Concat(Enumerable.Repeat("@skip(if: false) ", 200))} {{ pageEntries }} }}", ErrorCode.Invalid },
-        { "conflicting fields by the hundred", $"{{ limits {{ {string.Concat(Enumerable.Repeat("pageEntries ", 1400))} }} nothing }}", ErrorCode.Invalid },
+        { "conflicting fields by the hundred", $"{{ limits {{ {string.Concat(Enumerable.Repeat("pageEntries ", 1400))} }} nothing }}", ErrorCode.TooLarge },
+        { "fields with other arguments by the hundred", Repeated(i => $"user(username: \"{i}\") {{ id }}"), ErrorCode.TooLarge },
+        { "fields with other arguments in a fragment that is not spread", $"{{ limits {{ pageEntries }} }} fragment f on Query {Repeated(i => $"limits(a: {i})")}", ErrorCode.TooLarge },
+        { "fields with other arguments in inline fragments", Repeated(i => $"... on Query {{ limits(a: {i}) }}"), ErrorCode.TooLarge },
         { "two operations", "{ limits { pageEntries } } query b { limits { pageEntries } }", ErrorCode.Invalid },
         { "a subscription by HTTP", "subscription { roomChanges { roomId } }", ErrorCode.Invalid },
         { "syntax", "{ limits { pageEntries }", ErrorCode.Invalid },
@@ -58,6 +61,34 @@ public abstract class GraphQLHostileTests(TestServer server)
         Assert.Equal(code, await anna.Http.RefusalAsync(document));
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
         await LivesAsync();
+    }
+
+    [Fact]
+    public async Task A_refusal_is_small_however_much_is_wrong()
+    {
+        foreach (var document in new[]
+        {
+            $"{{ {string.Join(' ', Enumerable.Range(0, 1400).Select(i => $"x{i}"))} }}",
+            $"{{ {string.Join(' ', Enumerable.Range(0, 60).Select(i => $"...f{i}"))} }} {string.Join(' ', Enumerable.Range(0, 60).Select(i => $"fragment f{i} on Query {{ limits(a: {i}) {{ id }} }}"))}",
+        })
+        {
+            var reply = await server.Http.ReplyAsync(document);
+            Assert.Equal(ErrorCode.Invalid, GraphQLCalls.CodeOf(reply));
+            Assert.Equal(10, reply.GetProperty("errors").GetArrayLength());
+        }
+    }
+
+    [Theory]
+    [InlineData("""{"query":"{ __typename }","query":"{ me { id } }"}""", "#/query", "query must be given once.")]
+    [InlineData("{\"query\":\n\"{ __typename }\",}", "#", "The body is not valid JSON at line 2, byte 18.")]
+    [InlineData("", "#", "The body is not valid JSON at line 1, byte 1.")]
+    [InlineData("""{"query":"\ud800"}""", "#", "A string of the request is not valid Unicode.")]
+    public async Task What_is_no_json_is_refused_with_the_place(string body, string pointer, string detail)
+    {
+        using var content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
+        var error = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("errors")[0].GetProperty("extensions").GetProperty("errors")[0];
+        Assert.Equal((400, pointer, detail), ((int)response.StatusCode, error.GetProperty("pointer").GetString(), error.GetProperty("detail").GetString()));
     }
 
     public static TheoryData<string, string> Bodies { get; } = new()
@@ -221,6 +252,8 @@ public abstract class GraphQLHostileTests(TestServer server)
 
     private static string Nest(string opening, int times) =>
         $"{{ {string.Concat(Enumerable.Repeat(opening + " { ", times))} a {string.Concat(Enumerable.Repeat(" }", times * (opening.Count(character => character == '{') + 1)))} }}";
+
+    private static string Repeated(Func<int, string> field) => $"{{ {string.Join(' ', Enumerable.Range(0, 120).Select(field))} }}";
 
     private static string Doubling(int levels) =>
         "{ ...f0 } " + string.Join(' ', Enumerable.Range(0, levels).Select(i => $"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}")) + $" fragment f{levels} on Query {{ limits {{ pageEntries }} }}";
