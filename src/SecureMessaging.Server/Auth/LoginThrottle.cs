@@ -14,6 +14,7 @@ internal sealed class LoginThrottle(TimeProvider time, IOptions<AuthOptions> opt
 {
     private const int Capacity = 10_000;
     private const int KnownCapacity = 100_000;
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan KnownFor = TimeSpan.FromDays(1);
     private readonly byte[] key = RandomNumberGenerator.GetBytes(32);
@@ -21,7 +22,13 @@ internal sealed class LoginThrottle(TimeProvider time, IOptions<AuthOptions> opt
     private readonly Dictionary<Guid, Failures> failures = [];
     private readonly Dictionary<Guid, DateTime> known = [];
 
-    /// <summary>False when what is counted is in backoff, with the time that is left of it. Else the caller may try, and reports the outcome.</summary>
+    /// <summary>Attempts without an outcome yet. They count like failures, or a burst of parallel guesses would all pass before the first of them has failed.</summary>
+    private readonly Dictionary<Guid, int> trying = [];
+
+    /// <summary>
+    /// False when what is counted is in backoff, with the time that is left of it, or when as many attempts wait for their outcome as may fail. Else the caller may
+    /// try, reports the outcome, and then calls <see cref="Leave"/>.
+    /// </summary>
     public bool TryEnter(string counted, out TimeSpan wait)
     {
         var id = Key(counted);
@@ -29,14 +36,37 @@ internal sealed class LoginThrottle(TimeProvider time, IOptions<AuthOptions> opt
         wait = TimeSpan.Zero;
         lock (gate)
         {
+            var attempts = trying.GetValueOrDefault(id);
             if (!failures.TryGetValue(id, out var past) || past.Count < options.Value.FailuresBeforeBackoff)
-                return true;
-            wait = past.OpenAt - now;
-            if (wait > TimeSpan.Zero)
-                return false;
-            // Claimed before the outcome is known, or a burst of parallel guesses would all pass at the moment the wait ends.
-            failures[id] = past with { OpenAt = now + Wait(past.Count) };
+            {
+                if ((past?.Count ?? 0) + attempts >= options.Value.FailuresBeforeBackoff)
+                {
+                    wait = ShortestWait;
+                    return false;
+                }
+            }
+            else
+            {
+                wait = past.OpenAt - now;
+                if (wait > TimeSpan.Zero)
+                    return false;
+                // Claimed before the outcome is known, or a burst of parallel guesses would all pass at the moment the wait ends.
+                failures[id] = past with { OpenAt = now + Wait(past.Count) };
+            }
+
+            trying[id] = attempts + 1;
             return true;
+        }
+    }
+
+    /// <summary>The outcome of an attempt has been reported, or there will be none.</summary>
+    public void Leave(string counted)
+    {
+        var id = Key(counted);
+        lock (gate)
+        {
+            if (--trying[id] == 0)
+                trying.Remove(id);
         }
     }
 

@@ -41,14 +41,21 @@ internal sealed class PasswordCheck(UserStore users, PasswordHasher hasher, Logi
             throw new ApiException(ErrorCode.RateLimited, "Too many failed sign-ins.") { RetryAfterMs = (int)Math.Ceiling(wait.TotalMilliseconds) };
         }
 
-        var fit = await hasher.VerifyAsync(requester, password, user?.PasswordHash, cancellationToken);
-        if (fit != PasswordFit.No && user is { Disabled: false })
+        try
         {
-            throttle.Succeeded(counted);
-            return fit;
-        }
+            var fit = await hasher.VerifyAsync(requester, password, user?.PasswordHash, cancellationToken);
+            if (fit != PasswordFit.No && user is { Disabled: false })
+            {
+                throttle.Succeeded(counted);
+                return fit;
+            }
 
-        throttle.Failed(counted);
-        return PasswordFit.No;
+            throttle.Failed(counted);
+            return PasswordFit.No;
+        }
+        finally
+        {
+            throttle.Leave(counted);
+        }
     }
 }

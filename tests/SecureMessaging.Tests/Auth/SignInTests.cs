@@ -204,6 +204,22 @@ public abstract class SignInTests(TestServer server)
     }
 
     [Fact]
+    public async Task Guesses_in_parallel_are_slowed_like_guesses_in_a_row()
+    {
+        await using var own = await server.DedicatedAsync();
+        await using var user = await own.SignUpAsync();
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
+        {
+            using var response = await own.Http.SignInAsync(user.Username, $"a wrong password {i}");
+            return (int)response.StatusCode;
+        }));
+        Assert.Equal((10, 30), (statuses.Count(status => status == 401), statuses.Count(status => status == 429)));
+        own.Time.Advance(TimeSpan.FromSeconds(2));
+        using var signedIn = await own.Http.SignInAsync(user.Username, user.Password);
+        Assert.Equal(200, (int)signedIn.StatusCode);
+    }
+
+    [Fact]
     public async Task A_hash_made_with_less_work_is_renewed_at_sign_in()
     {
         await using var own = await server.DedicatedAsync("--Auth:HashPasses=3");
