@@ -17,6 +17,8 @@ internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILo
     /// </summary>
     private static readonly TimeSpan RefusalDelay = TimeSpan.FromMilliseconds(50);
 
+    private readonly OncePerMinute lines = new(time);
+
     public async ValueTask<object?> InvokeMethodAsync(HubInvocationContext invocationContext, Func<HubInvocationContext, ValueTask<object?>> next)
     {
         try
@@ -31,8 +33,9 @@ internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILo
             var body = ApiException.Describe(exception);
             if (body.Errors is { } errors)
                 body = body with { Errors = Array.ConvertAll(errors, error => Locate(error, invocationContext.HubMethod)) };
-            if (body.Code == ErrorCode.Internal && !invocationContext.Context.ConnectionAborted.IsCancellationRequested)
-                Failed(logger, invocationContext.HubMethodName, exception);
+            if (body.Code == ErrorCode.Internal && !invocationContext.Context.ConnectionAborted.IsCancellationRequested
+                && lines.Allows($"{exception.GetType().Name} {invocationContext.HubMethodName}", out var others))
+                Failed(logger, invocationContext.HubMethodName, others, exception);
             if (body.Code == ErrorCode.RateLimited)
                 await Task.Delay(RefusalDelay, time, invocationContext.Context.ConnectionAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw new HubException(JsonSerializer.Serialize(body, Wire.Json), exception);
@@ -46,6 +49,6 @@ internal sealed partial class HubErrors(RateLimits rates, TimeProvider time, ILo
     // The hub of administrators is SignalR's through and through.
     private static Caller CallerOf(HubCallerContext context) => context.Features.Get<HubSocket>()?.Caller ?? Caller.From(context.User);
 
-    [LoggerMessage(4100, LogLevel.Error, "Hub method {Method} failed")]
-    private static partial void Failed(ILogger logger, string method, Exception exception);
+    [LoggerMessage(4100, LogLevel.Error, "Hub method {Method} failed ({Count} more since the last such line)")]
+    private static partial void Failed(ILogger logger, string method, int count, Exception exception);
 }

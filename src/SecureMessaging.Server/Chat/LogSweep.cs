@@ -17,6 +17,7 @@ internal sealed partial class LogSweep(
     : BackgroundService
 {
     private const int Chunk = 2000;
+    private readonly OncePerMinute lines = new(time);
 
     /// <summary>Hints that wait to be looked up. Past it they are dropped: the next sweep finds what they meant.</summary>
     private const int MaxHints = 10_000;
@@ -87,7 +88,8 @@ internal sealed partial class LogSweep(
             catch (Exception exception)
             {
                 // Its next turn is never far.
-                Failed(logger, exception.GetType().Name);
+                if (lines.Allows(exception.GetType().Name, out var others))
+                    Failed(logger, exception.GetType().Name, others);
             }
         }
     }
@@ -200,8 +202,8 @@ internal sealed partial class LogSweep(
         base.Dispose();
     }
 
-    [LoggerMessage(4300, LogLevel.Warning, "A sweep of the logs' heads failed ({ExceptionType})")]
-    private static partial void Failed(ILogger logger, string exceptionType);
+    [LoggerMessage(4300, LogLevel.Warning, "A sweep of the logs' heads failed ({ExceptionType}; {Count} more since the last such line)")]
+    private static partial void Failed(ILogger logger, string exceptionType, int count);
 
     private sealed record HeadRow
     {

@@ -30,10 +30,12 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
     private readonly SemaphoreSlim fills = new(MaxFills, MaxFills);
     private readonly CancellationTokenSource stopping = new();
     private readonly ChatConnections connections;
+    private readonly OncePerMinute lines;
 
     public RoomTails(ChatConnections connections, LogStore log, CommitFeed feed, RoomEvents roomEvents, ServerMetrics metrics, TimeProvider time, ILogger<RoomTails> logger)
     {
         this.connections = connections;
+        lines = new OncePerMinute(time);
         shards = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount)).Select(_ => new Shard(this, connections, log, metrics, time, logger))];
         feed.Attach(committed => ShardOf(committed.RoomId).DeliverAsync(new Committed(committed.RoomId, committed.Entries, Elsewhere: false)));
         feed.Doubted += Recheck;
@@ -371,7 +373,8 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
             }
             catch (Exception exception) when (!stopping.IsCancellationRequested)
             {
-                FillFailed(logger, exception.GetType().Name);
+                if (all.lines.Allows(exception.GetType().Name, out var others))
+                    FillFailed(logger, exception.GetType().Name, others);
                 await Task.Delay(FillRetry, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
@@ -382,6 +385,6 @@ internal sealed partial class RoomTails : IHostedService, IDisposable
     [LoggerMessage(4000, LogLevel.Error, "A room tail failed")]
     private static partial void TailFailed(ILogger logger, Exception exception);
 
-    [LoggerMessage(4001, LogLevel.Warning, "A room tail could not read the log ({ExceptionType}); it tries again")]
-    private static partial void FillFailed(ILogger logger, string exceptionType);
+    [LoggerMessage(4001, LogLevel.Warning, "A room tail could not read the log ({ExceptionType}); it tries again ({Count} more since the last such line)")]
+    private static partial void FillFailed(ILogger logger, string exceptionType, int count);
 }

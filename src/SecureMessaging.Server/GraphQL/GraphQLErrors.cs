@@ -13,9 +13,11 @@ namespace SecureMessaging.Server.GraphQL;
 /// Turns every failure of an operation into a GraphQL error whose <c>extensions</c> hold the fields of <see cref="ErrorBody"/>. The texts of the library's own
 /// rules pass, in one line: they say what is wrong with the caller's own document.
 /// </summary>
-internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IErrorInfoProvider
+internal sealed partial class GraphQLErrors(TimeProvider time, ILogger<GraphQLErrors> logger) : IErrorInfoProvider
 {
     private const int MaxText = 300;
+
+    private readonly OncePerMinute lines = new(time);
 
     public ErrorInfo GetInfo(ExecutionError executionError)
     {
@@ -51,8 +53,9 @@ internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IEr
     /// <summary>Called by the executer for what resolvers throw.</summary>
     public Task OnUnhandledAsync(UnhandledExceptionContext context)
     {
-        if (context.OriginalException is not (ApiException or OperationCanceledException))
-            Failed(logger, context.FieldContext?.FieldDefinition.Name ?? "(none)", context.OriginalException);
+        var field = context.FieldContext?.FieldDefinition.Name ?? "(none)";
+        if (context.OriginalException is not (ApiException or OperationCanceledException) && lines.Allows($"{context.OriginalException.GetType().Name} {field}", out var others))
+            Failed(logger, field, others, context.OriginalException);
         if (context is { OriginalException: ApiException { Errors: not null } refused, FieldContext.FieldDefinition.Arguments: { } arguments })
             context.Exception = InArgument(refused, arguments);
         return Task.CompletedTask;
@@ -86,8 +89,8 @@ internal sealed partial class GraphQLErrors(ILogger<GraphQLErrors> logger) : IEr
         return line.Length <= MaxText ? line : line[..MaxText];
     }
 
-    [LoggerMessage(7000, LogLevel.Error, "GraphQL field {Field} failed")]
-    private static partial void Failed(ILogger logger, string field, Exception exception);
+    [LoggerMessage(7000, LogLevel.Error, "GraphQL field {Field} failed ({Count} more since the last such line)")]
+    private static partial void Failed(ILogger logger, string field, int count, Exception exception);
 }
 
 /// <summary>A request that is refused by rules of ours before it is executed.</summary>

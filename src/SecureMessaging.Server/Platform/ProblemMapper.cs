@@ -6,8 +6,10 @@ using SecureMessaging.Protocol;
 namespace SecureMessaging.Server.Platform;
 
 /// <summary>Turns every failure of an HTTP request into ProblemDetails (RFC 9457) with the fields of <see cref="ErrorBody"/>.</summary>
-internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IExceptionHandler
+internal sealed partial class ProblemMapper(TimeProvider time, ILogger<ProblemMapper> logger) : IExceptionHandler
 {
+    private readonly OncePerMinute lines = new(time);
+
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested)
@@ -20,8 +22,9 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         }
 
         var body = exception is BadHttpRequestException or JsonException ? RequestFault.Describe(exception, RequestFault.EndpointOf(httpContext)) : ApiException.Describe(exception);
-        if (body.Code == ErrorCode.Internal)
-            Failed(logger, exception.GetType().Name, exception);
+        // What a client can set off once it can set off without end.
+        if (body.Code == ErrorCode.Internal && lines.Allows($"{exception.GetType().Name} {(RequestFault.EndpointOf(httpContext) as RouteEndpoint)?.RoutePattern.RawText}", out var others))
+            Failed(logger, exception.GetType().Name, others, exception);
         await WriteAsync(httpContext, body, cancellationToken);
         return true;
     }
@@ -74,8 +77,8 @@ internal sealed partial class ProblemMapper(ILogger<ProblemMapper> logger) : IEx
         _ => StatusCodes.Status500InternalServerError,
     };
 
-    [LoggerMessage(1002, LogLevel.Error, "A request failed with {ExceptionType}")]
-    private static partial void Failed(ILogger logger, string exceptionType, Exception exception);
+    [LoggerMessage(1002, LogLevel.Error, "A request failed with {ExceptionType} ({Count} more since the last such line)")]
+    private static partial void Failed(ILogger logger, string exceptionType, int count, Exception exception);
 }
 
 /// <summary>A refusal as it travels over HTTP: ProblemDetails (RFC 9457) with the fields of the catalogue.</summary>
