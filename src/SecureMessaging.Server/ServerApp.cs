@@ -167,6 +167,7 @@ internal static partial class ServerApp
         app.UseAddressLimits();
         app.UseAuth();
         app.UseAccountLimits();
+        app.UseBodyLimits();
         app.UseDevices();
         var endpoints = app.AnswerHead();
         endpoints.MapPlatform();

@@ -18,6 +18,9 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
     private const string GraphQLResponse = "application/graphql-response+json";
     private const int MaxBodyBytes = 4 * 1024 * 1024;
 
+    /// <summary>Of who has not signed in, and so may sign up, sign in and refresh: a document and a few variables.</summary>
+    private const int MaxOpenBodyBytes = 256 * 1024;
+
     private static readonly MediaTypeHeaderValue JsonType = new(Json);
     private static readonly MediaTypeHeaderValue GraphQLResponseType = new(GraphQLResponse);
 
@@ -98,9 +101,10 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
             throw ApiException.Invalid("The body must be application/json in UTF-8.");
         }
 
-        if (request.ContentLength > MaxBodyBytes)
-            throw ApiException.TooLarge("The request", MaxBodyBytes);
-        var body = await ReadBodyAsync(request.BodyReader, context.RequestAborted);
+        var most = context.User.Identity is { IsAuthenticated: true } ? MaxBodyBytes : MaxOpenBodyBytes;
+        if (request.ContentLength > most)
+            throw ApiException.TooLarge("The request", most);
+        var body = await ReadBodyAsync(request.BodyReader, most, context.RequestAborted);
         try
         {
             using var json = reader.Parse(body);
@@ -112,13 +116,13 @@ internal sealed class HttpTransport(Executor executor, RequestReader reader, Gra
         }
     }
 
-    private static async Task<ReadOnlySequence<byte>> ReadBodyAsync(PipeReader body, CancellationToken cancellationToken)
+    private static async Task<ReadOnlySequence<byte>> ReadBodyAsync(PipeReader body, int most, CancellationToken cancellationToken)
     {
         while (true)
         {
             var read = await body.ReadAsync(cancellationToken);
-            if (read.Buffer.Length > MaxBodyBytes)
-                throw ApiException.TooLarge("The request", MaxBodyBytes);
+            if (read.Buffer.Length > most)
+                throw ApiException.TooLarge("The request", most);
             if (read.IsCompleted)
                 return read.Buffer;
             body.AdvanceTo(read.Buffer.Start, read.Buffer.End);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Client;
@@ -16,6 +17,53 @@ namespace SecureMessaging.Tests.Limiting;
 public abstract class RateLimitTests(TestServer server)
 {
     private const string On = "--RateLimits:Enabled=true";
+
+    [Fact]
+    public async Task Bodies_that_do_not_arrive_hold_no_more_memory_than_their_account_has()
+    {
+        const int Length = 4 * 1024 * 1024;
+        await using var node = await server.DedicatedAsync(On);
+        await using var anna = await node.SignUpAsync();
+        await using var ben = await node.SignUpAsync();
+        var answered = TimeSpan.FromSeconds(10);
+        var silent = TimeSpan.FromSeconds(0.5);
+        Assert.StartsWith("HTTP/1.1 413 ", await StallAsync(null, answered), StringComparison.Ordinal);
+        var stalled = new List<TcpClient>();
+        // 64 MiB of them.
+        for (var i = 0; i < 16; i++)
+            Assert.Equal("", await StallAsync(anna, silent, stalled));
+        Assert.StartsWith("HTTP/1.1 429 ", await StallAsync(anna, answered), StringComparison.Ordinal);
+        Assert.Equal("", await StallAsync(ben, silent));
+        stalled.ForEach(client => client.Dispose());
+        await Eventually.TrueAsync(async () => await StallAsync(anna, silent) == "");
+
+        // What the server says in this time to a request whose body does not go on, after more than the web server's least rate asks for in a minute.
+        async Task<string> StallAsync(TestUser? user, TimeSpan patience, List<TcpClient>? kept = null)
+        {
+            var client = new TcpClient();
+            await client.ConnectAsync(node.Url.Host, node.Url.Port);
+            await client.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes(
+                $"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {Length}\r\n"
+                + (user is null ? "" : $"Authorization: Bearer {user.Tokens.AccessToken}\r\n") + "\r\n" + new string(' ', 32 * 1024)));
+            var buffer = new byte[64];
+            using var moment = new CancellationTokenSource(patience);
+            try
+            {
+                return System.Text.Encoding.ASCII.GetString(buffer, 0, await client.GetStream().ReadAsync(buffer, moment.Token));
+            }
+            catch (OperationCanceledException)
+            {
+                return "";
+            }
+            finally
+            {
+                if (kept is null)
+                    client.Dispose();
+                else
+                    kept.Add(client);
+            }
+        }
+    }
 
     [Fact]
     public async Task Sends_have_one_budget_whichever_door_they_come_by()
