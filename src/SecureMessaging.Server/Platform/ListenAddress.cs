@@ -11,7 +11,9 @@ internal static class ListenAddress
 {
     public static void Check(string setting, string addresses, bool hasCertificate)
     {
-        foreach (var address in addresses.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        var given = addresses.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        // Without any, the framework would listen at an address of its own.
+        foreach (var address in given.Length == 0 ? [addresses.Trim()] : given)
         {
             var scheme = Array.Find(["http://", "https://"], known => address.StartsWith(known, StringComparison.OrdinalIgnoreCase));
             if (scheme is null || !IsPlace(address[scheme.Length..]))

@@ -46,7 +46,11 @@ internal static class LogFeature
         else if (options.Console)
             configuration.WriteTo.Console(outputTemplate: "{Timestamp:HH:mm:ss} {Level:u3} {Message:lj}{NewLine}{Exception}");
         if (options.File is { Length: > 0 } file)
+        {
+            RequireWritable(file);
             configuration.WriteTo.File(new RenderedCompactJsonFormatter(), file, rollingInterval: RollingInterval.Day, retainedFileCountLimit: 7);
+        }
+
         if (additional is not null)
             configuration.WriteTo.Sink(additional);
         configuration.Enrich.With<Nameless>();
@@ -57,6 +61,21 @@ internal static class LogFeature
         builder.Logging.ClearProviders().AddSerilog(configuration.CreateLogger(), dispose: true);
         // That factory would add the ids of a request's spans to each line, which Serilog does by itself.
         builder.Logging.Configure(options => options.ActivityTrackingOptions = ActivityTrackingOptions.None);
+    }
+
+    /// <summary>The sink says nothing when it cannot write.</summary>
+    private static void RequireWritable(string file)
+    {
+        try
+        {
+            var directory = Path.GetDirectoryName(Path.GetFullPath(file)) ?? throw new IOException("it is a directory.");
+            Directory.CreateDirectory(directory);
+            File.Create(Path.Combine(directory, $".{Guid.NewGuid():N}"), bufferSize: 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new StartException($"Logs:File {file} cannot be written: {exception.Message}", exception);
+        }
     }
 
     /// <summary>Takes out what the framework's scopes add to every line of a request: its path may name people.</summary>

@@ -16,6 +16,8 @@ internal static class RedisSettings
             if (connectionString.Contains("://", StringComparison.Ordinal))
                 throw new FormatException();
             var options = ConfigurationOptions.Parse(connectionString);
+            if (options.EndPoints.Count == 0)
+                throw new FormatException();
             options.AbortOnConnectFail = false;
             options.BacklogPolicy = BacklogPolicy.FailFast;
             options.ConnectTimeout = Math.Min(options.ConnectTimeout, LongestConnectMs);

@@ -97,6 +97,8 @@ internal static partial class Settings
                 throw new StartException(refusal);
         }
 
+        if (configuration["Server:DataDirectory"] is { } directory && string.IsNullOrWhiteSpace(directory))
+            throw new StartException("Server:DataDirectory must not be empty.");
         var certificate = configuration.GetSection("Kestrel:Certificates:Default").GetChildren().Any();
         if (configuration["urls"] is { Length: > 0 } urls)
             ListenAddress.Check("urls", urls, certificate);

@@ -83,6 +83,9 @@ public sealed class StartTests
     [InlineData("--Management:Url=http://127.0.0.1:50x", "Management:Url has")]
     [InlineData("--ConnectionStrings:Redis=redis://nothing", "ConnectionStrings:Redis is not")]
     [InlineData("--Logs:Level=Loud", "Logs:Level is \"Loud\", and takes one of Verbose")]
+    [InlineData("--ConnectionStrings:Redis=,", "ConnectionStrings:Redis is not")]
+    [InlineData("--Logs:File=/proc/nope/server.log", "Logs:File /proc/nope/server.log cannot be written: ")]
+    [InlineData("--Logs:File=/etc/hostname/server.log", "Logs:File /etc/hostname/server.log cannot be written: ")]
     [InlineData("--Retention:Period=soon", "Retention:Period is \"soon\", and takes a time such as 00:01:00")]
     [InlineData("--Retention:Period=00:00:00", "Retention:Period is 00:00:00, and takes 00:00:01 to 1.00:00:00.")]
     [InlineData("--RateLimits:Sends:Burst=many", "RateLimits:Sends:Burst is \"many\", and takes a whole number.")]
@@ -98,6 +101,10 @@ public sealed class StartTests
     [InlineData("--Messages:QueueLength=0", "QueueLength")]
     [InlineData("--Server:DataDirectory=/proc/nope", "/proc/nope")]
     [InlineData("--Server:DataDirectory=/etc/hostname", "/etc/hostname")]
+    [InlineData("--Server:DataDirectory=", "Server:DataDirectory must not be empty.")]
+    [InlineData("--urls=;", "urls has \";\", and takes addresses")]
+    [InlineData("--ConnectionStrings:Postgres=Host=", "ConnectionStrings:Postgres is not a connection string such as")]
+    [InlineData("--ConnectionStrings:Postgres=Username=sm", "ConnectionStrings:Postgres is not a connection string such as")]
     public async Task A_bad_setting_is_one_sentence_and_exit_code_1(string argument, string named)
     {
         using var directory = new TestDirectory();
