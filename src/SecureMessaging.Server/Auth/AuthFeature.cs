@@ -76,7 +76,9 @@ internal static class AuthFeature
             OnTokenValidated = CheckSessionAsync,
             OnAuthenticationFailed = context =>
             {
-                Count(context.HttpContext, SecurityCause.TokenRefused);
+                // A database that does not answer says nothing of the token.
+                if (context.Exception is not ApiException)
+                    Count(context.HttpContext, SecurityCause.TokenRefused);
                 return Task.CompletedTask;
             },
         };
