@@ -117,10 +117,10 @@ internal abstract class Database(DbDataSource source, DatabaseTrouble? trouble) 
     /// <summary>Whether the database answers, and stores if it could not the last time.</summary>
     public async Task ProbeAsync(CancellationToken cancellationToken)
     {
-        if (Trouble.Full is not null)
+        if (Trouble.Unwritable is not null)
             await ExecuteAsync("update installation set id = 1 where id = 1", null, cancellationToken);
         else
-            await ReadAsync(connection => connection.QuerySingleAsync<int>("select 1", null, cancellationToken), cancellationToken);
+            await ReadAsync(connection => connection.QuerySingleAsync<int>("select id from installation", null, cancellationToken), cancellationToken);
     }
 
     /// <summary>Makes the engine forget what was deleted, where it would keep it of its own accord.</summary>
@@ -132,7 +132,8 @@ internal abstract class Database(DbDataSource source, DatabaseTrouble? trouble) 
     /// <summary>Whether the exception means that the database could not answer, as opposed to a refusal of this statement.</summary>
     protected abstract bool IsOutage(Exception exception);
 
-    protected abstract bool IsDiskFull(Exception exception);
+    /// <summary>A sentence of <see cref="DatabaseTrouble"/> when the exception means that nothing can be stored although the database answers.</summary>
+    protected abstract string? WhyUnwritable(Exception exception);
 
     /// <summary>One of a few causes, and what the engine says about this one. Neither holds stored values.</summary>
     protected virtual (string Cause, string Text) Describe(Exception exception) => exception is TimeoutException or OperationCanceledException
@@ -167,7 +168,7 @@ internal abstract class Database(DbDataSource source, DatabaseTrouble? trouble) 
     protected ApiException Outage(Exception exception)
     {
         var (cause, text) = Describe(exception);
-        Trouble.Note(cause, text, IsDiskFull(exception));
+        Trouble.Note(cause, text, WhyUnwritable(exception));
         return new ApiException(ErrorCode.Unavailable, "The database did not answer. Try again; sends are safe to repeat.", exception) { RetryAfterMs = 500 };
     }
 }

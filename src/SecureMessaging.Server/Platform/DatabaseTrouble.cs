@@ -3,44 +3,55 @@ namespace SecureMessaging.Server.Platform;
 /// <summary>What is wrong with the database: one log line for each cause in a minute, however many requests fail of it, and a sentence for readiness.</summary>
 internal sealed partial class DatabaseTrouble(TimeProvider time, ILogger<DatabaseTrouble> logger)
 {
+    public const string DiskFull = "The disk of the database is full: nothing can be stored until there is room.";
+
+    public const string ReadOnly = "The database is read-only: nothing can be stored.";
+
+    public const string Damaged = "The file of the database is damaged: stop the server and restore a backup.";
+
+    public const string Moved =
+        "The file of the database was moved, removed or replaced while the server runs: nothing can be stored until it is back in its place or the server has been restarted.";
+
     /// <summary>A small write may still find room when a large one did not.</summary>
-    private static readonly TimeSpan FullAtLeast = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan UnwritableAtLeast = TimeSpan.FromSeconds(10);
 
     private readonly OncePerMinute lines = new(time);
-    private volatile string? full;
-    private long fullAt;
+    private volatile string? unwritable;
+    private long unwritableAt;
     private volatile string? blocked;
 
-    /// <summary>Why nothing can be written although reading works; until a write succeeds again.</summary>
-    public string? Full => full;
+    /// <summary>Why nothing can be stored although the database answers; until a write succeeds again.</summary>
+    public string? Unwritable => unwritable;
 
     /// <summary>What keeps deleted content from leaving the log of the database.</summary>
     public string? Blocked => blocked;
 
     /// <param name="cause">One of the engine's error codes.</param>
     /// <param name="text">What the engine or its driver says, which holds no stored values.</param>
-    /// <param name="diskFull">Whether it has no room to write.</param>
-    public void Note(string cause, string text, bool diskFull)
+    /// <param name="why">A sentence for readiness when nothing can be stored although the database answers.</param>
+    public void Note(string cause, string text, string? why)
     {
-        if (diskFull)
+        if (why is not null)
         {
-            Interlocked.Exchange(ref fullAt, time.GetTimestamp());
-            full = "The disk of the database is full: nothing can be stored until there is room.";
+            Interlocked.Exchange(ref unwritableAt, time.GetTimestamp());
+            unwritable = why;
         }
 
         if (!lines.Allows(cause, out var others))
             return;
-        if (diskFull)
-            DiskFull(logger, text, others);
+        if (why == DiskFull)
+            DiskIsFull(logger, text, others);
+        else if (why is not null)
+            NothingStored(logger, text, others);
         else
             Away(logger, text, others);
     }
 
     public void NoteWritten()
     {
-        if (full is null || time.GetElapsedTime(Interlocked.Read(ref fullAt)) < FullAtLeast)
+        if (unwritable is null || time.GetElapsedTime(Interlocked.Read(ref unwritableAt)) < UnwritableAtLeast)
             return;
-        full = null;
+        unwritable = null;
         Writes(logger);
     }
 
@@ -60,7 +71,10 @@ internal sealed partial class DatabaseTrouble(TimeProvider time, ILogger<Databas
     private static partial void Away(ILogger logger, string cause, int count);
 
     [LoggerMessage(1011, LogLevel.Error, "The disk of the database is full: {Cause:l} ({Count} more since the last such line)")]
-    private static partial void DiskFull(ILogger logger, string cause, int count);
+    private static partial void DiskIsFull(ILogger logger, string cause, int count);
+
+    [LoggerMessage(1015, LogLevel.Error, "Nothing can be stored: {Cause:l} ({Count} more since the last such line)")]
+    private static partial void NothingStored(ILogger logger, string cause, int count);
 
     [LoggerMessage(1012, LogLevel.Information, "The database writes again")]
     private static partial void Writes(ILogger logger);

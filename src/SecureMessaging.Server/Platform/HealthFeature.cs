@@ -55,13 +55,13 @@ internal static class HealthFeature
             {
                 // Some failures of a network answer neither this nor its cancellation.
                 await database.ProbeAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
-                if (database.Trouble.Full is { } full)
-                    return HealthCheckResult.Unhealthy(full);
+                if (database.Trouble.Unwritable is { } why)
+                    return HealthCheckResult.Unhealthy(why);
                 return database.Trouble.Blocked is { } blocked ? HealthCheckResult.Degraded(blocked) : HealthCheckResult.Healthy();
             }
             catch (Exception exception) when (exception is ApiException or TimeoutException or OperationCanceledException)
             {
-                return HealthCheckResult.Unhealthy(database.Trouble.Full ?? "The database does not answer.");
+                return HealthCheckResult.Unhealthy(database.Trouble.Unwritable ?? "The database does not answer.");
             }
         }
     }

@@ -42,7 +42,12 @@ internal sealed class PostgresDatabase(string connectionString, PostgresOptions?
         // 53: out of a resource such as disk; 57: the server is stopping or starting; 25006: a standby; 28: it lets us in no more; 3D000: the database is gone.
         || exception is PostgresException { SqlState: ['5', '3', ..] or ['5', '7', ..] or ['2', '8', ..] or "25006" or "3D000" };
 
-    protected override bool IsDiskFull(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.DiskFull };
+    protected override string? WhyUnwritable(Exception exception) => exception switch
+    {
+        PostgresException { SqlState: PostgresErrorCodes.DiskFull } => DatabaseTrouble.DiskFull,
+        PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => DatabaseTrouble.ReadOnly,
+        _ => null,
+    };
 
     protected override (string Cause, string Text) Describe(Exception exception) => exception switch
     {
@@ -149,7 +154,8 @@ internal sealed class PostgresDatabase(string connectionString, PostgresOptions?
     {
         try
         {
-            return new NpgsqlConnectionStringBuilder(connectionString);
+            var builder = new NpgsqlConnectionStringBuilder(connectionString);
+            return string.IsNullOrWhiteSpace(builder.Host) ? throw new ArgumentException("Host is missing.", nameof(connectionString)) : builder;
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException or KeyNotFoundException)
         {

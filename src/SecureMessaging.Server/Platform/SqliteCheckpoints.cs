@@ -102,8 +102,9 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
         {
             // Whatever it is, the next turn tries again: without these turns nothing is copied or emptied any more.
             written = true;
-            var code = (exception as SqliteException)?.SqliteErrorCode;
-            trouble.Note(code is null ? exception.GetType().Name : $"SQLite {code}", exception.Message, code == SqliteDatabase.DiskFull);
+            var failure = exception as SqliteException;
+            trouble.Note(
+                failure is null ? exception.GetType().Name : $"SQLite {failure.SqliteErrorCode}", exception.Message, failure is null ? null : SqliteDatabase.WhyNothingIsStored(failure));
         }
         finally
         {

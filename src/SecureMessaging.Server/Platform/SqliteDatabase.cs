@@ -1,5 +1,6 @@
 using System.Data;
 using System.Data.Common;
+using System.Runtime.InteropServices;
 using DbUp;
 using Microsoft.Data.Sqlite;
 
@@ -9,8 +10,8 @@ namespace SecureMessaging.Server.Platform;
 internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership = null, TimeProvider? time = null, DatabaseTrouble? trouble = null)
     : Database(SqliteFactory.Instance.CreateDataSource(ConnectionString(path)), trouble)
 {
-    /// <summary>SQLITE_FULL.</summary>
-    public const int DiskFull = 13;
+    /// <summary>SQLITE_FCNTL_HAS_MOVED: whether the file that is open is no longer the one of its path.</summary>
+    private const int HasMovedOperation = 20;
 
     private const string ReaderSettings = "pragma synchronous = full; pragma secure_delete = on; pragma busy_timeout = 4000;";
 
@@ -35,10 +36,23 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
     public override bool IsRefusalOfValues(Exception exception) =>
         exception is SqliteException { SqliteErrorCode: 18 or 20 or 25 } or SqliteException { SqliteExtendedErrorCode: 275 or 1299 or 1811 };
 
-    // 5 busy, 6 locked, 10 I/O error, 13 disk full, 14 cannot open.
-    protected override bool IsOutage(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 or 10 or DiskFull or 14 };
+    // 5 busy, 6 locked, 8 read-only, 10 I/O error, 11 corrupt, 13 disk full, 14 cannot open, 26 not a database.
+    protected override bool IsOutage(Exception exception) => exception is FileMovedException or SqliteException { SqliteErrorCode: 5 or 6 or 8 or 10 or 11 or 13 or 14 or 26 };
 
-    protected override bool IsDiskFull(Exception exception) => exception is SqliteException { SqliteErrorCode: DiskFull };
+    protected override string? WhyUnwritable(Exception exception) => exception switch
+    {
+        FileMovedException => DatabaseTrouble.Moved,
+        SqliteException failure => WhyNothingIsStored(failure),
+        _ => null,
+    };
+
+    public static string? WhyNothingIsStored(SqliteException failure) => failure.SqliteErrorCode switch
+    {
+        13 => DatabaseTrouble.DiskFull,
+        8 => DatabaseTrouble.ReadOnly,
+        11 or 26 => DatabaseTrouble.Damaged,
+        _ => null,
+    };
 
     protected override (string Cause, string Text) Describe(Exception exception) =>
         exception is SqliteException failure ? ($"SQLite {failure.SqliteErrorCode}", failure.Message) : base.Describe(exception);
@@ -69,7 +83,7 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
 
     private void Open(ILogger logger)
     {
-        using (var connection = new SqliteConnection(ConnectionString(path)))
+        using (var connection = new SqliteConnection(ConnectionString(path, SqliteOpenMode.ReadWriteCreate)))
         {
             connection.Open();
             using var command = connection.CreateCommand();
@@ -89,13 +103,18 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
         {
             kept ??= await OpenToWriteAsync(cancellationToken);
             var result = await TransactAsync(kept, write, cancellationToken);
+            // What was written to a file that no restart will open must not be acknowledged.
+            if (HasMoved(kept))
+                throw new FileMovedException();
             checkpoints?.NoteWritten();
             Trouble.NoteWritten();
             return result;
         }
         catch (Exception exception) when (exception is not ApiException)
         {
-            await CloseKeptAsync();
+            // The file may come back, and another one in its place must not be written to unseen.
+            if (exception is not FileMovedException)
+                await CloseKeptAsync();
             if (IsOutage(exception, cancellationToken))
                 throw Outage(exception);
             throw;
@@ -152,6 +171,20 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
         ownership?.Dispose();
     }
 
-    private static string ConnectionString(string path, bool pooling = true) =>
-        new SqliteConnectionStringBuilder { DataSource = path, ForeignKeys = true, Pooling = pooling, Cache = SqliteCacheMode.Private }.ToString();
+    /// <summary>Not created but at the start: a file that was removed meanwhile is a failure, and an empty one in its place would hide it.</summary>
+    private static string ConnectionString(string path, SqliteOpenMode mode = SqliteOpenMode.ReadWrite, bool pooling = true) =>
+        new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, ForeignKeys = true, Pooling = pooling, Cache = SqliteCacheMode.Private }.ToString();
+
+    /// <summary>Costs a stat. Where the engine does not know the operation, as on Windows, which does not let an open file go, it has not moved.</summary>
+    private static bool HasMoved(DbConnection connection)
+    {
+        var moved = 0;
+        return connection is SqliteConnection { Handle: { } handle } && FileControl(handle, null, HasMovedOperation, ref moved) == 0 && moved != 0;
+    }
+
+    [DllImport("e_sqlite3", EntryPoint = "sqlite3_file_control", BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
+    private static extern int FileControl(SQLitePCL.sqlite3 database, [MarshalAs(UnmanagedType.LPUTF8Str)] string? name, int operation, ref int result);
+
+    private sealed class FileMovedException() : IOException("the file of the database was moved, removed or replaced");
 }

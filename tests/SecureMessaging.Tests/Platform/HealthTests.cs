@@ -2,7 +2,9 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Npgsql;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
@@ -75,5 +77,48 @@ public sealed class HealthTestsOnPostgres(PostgresServer server) : HealthTests(s
         Assert.Contains(node.Logs, line => line.Contains("The database does not answer", StringComparison.Ordinal));
         Assert.DoesNotContain(node.Logs, line => line.Contains("   at ", StringComparison.Ordinal));
         Assert.True(node.Logs.Sum(line => line.Length) < 8_000, string.Join('\n', node.Logs));
+        // No token was refused: it could not be looked up.
+        node.Services.GetRequiredService<SecurityEvents>().Write();
+        Assert.DoesNotContain(node.Logs, line => line.Contains("Security event", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_database_that_takes_no_writes_makes_the_node_unready_until_it_does()
+    {
+        await using var node = await server.DedicatedAsync();
+        await using var anna = await node.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        await AlterAsync("set default_transaction_read_only = on");
+        await Eventually.TrueAsync(async () =>
+        {
+            Assert.Equal(503, await SendAsync());
+            return (await GetAsync(node, "/health/ready")).Code == 503;
+        });
+        Assert.Single(node.Logs, line => line.Contains("Nothing can be stored: ", StringComparison.Ordinal));
+        await AlterAsync("reset default_transaction_read_only");
+        await Eventually.TrueAsync(async () => await SendAsync() == 200);
+        node.Time.Advance(TimeSpan.FromSeconds(11));
+        await Eventually.TrueAsync(async () => (await GetAsync(node, "/health/ready")).Code == 200);
+
+        async Task<int> SendAsync()
+        {
+            using var sent = await anna.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [1]), Wire.Json);
+            return (int)sent.StatusCode;
+        }
+
+        async Task AlterAsync(string change)
+        {
+            await using var connection = new NpgsqlConnection($"{node.PostgresConnection};Pooling=false");
+            await connection.OpenAsync();
+            foreach (var sql in new[]
+            {
+                "set default_transaction_read_only = off", $"alter database \"{connection.Database}\" {change}",
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+            })
+            {
+                await using var command = new NpgsqlCommand(sql, connection);
+                await command.ExecuteNonQueryAsync();
+            }
+        }
     }
 }

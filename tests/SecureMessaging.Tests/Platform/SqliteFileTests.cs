@@ -103,6 +103,66 @@ public sealed class SqliteFileTests(SqliteServer shared)
             $"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), new byte[30_000]), Wire.Json);
     }
 
+    [Fact]
+    public async Task A_send_to_a_file_that_was_moved_away_is_not_acknowledged()
+    {
+        await using var server = await shared.DedicatedAsync();
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        var file = Path.Combine(server.DataDirectory, "secure-messaging.db");
+        await SendAsync(200);
+
+        File.Move(file, $"{file}.old");
+        await SendAsync(503);
+        await SendAsync(503);
+        using (var ready = await server.Http.GetAsync("/health/ready"))
+            Assert.Equal(503, (int)ready.StatusCode);
+        Assert.Single(server.Logs, line => line.Contains("Nothing can be stored: the file of the database was moved", StringComparison.Ordinal));
+        Assert.DoesNotContain(server.Logs, line => line.Contains("   at ", StringComparison.Ordinal));
+        // An empty file in its place would hide what has happened, and a restart would refuse it.
+        Assert.False(File.Exists(file));
+
+        File.Move($"{file}.old", file);
+        await SendAsync(200);
+        server.Time.Advance(TimeSpan.FromSeconds(11));
+        await SendAsync(200);
+        Assert.Equal("healthy", await DatabaseStateAsync(server));
+
+        async Task SendAsync(int status)
+        {
+            using var sent = await anna.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [1]), Wire.Json);
+            Assert.Equal(status, (int)sent.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task A_damaged_file_is_an_outage_that_readiness_tells()
+    {
+        using var directory = new TestDirectory();
+        Directory.CreateDirectory(directory.Path);
+        await using var server = new ServerProcess(directory.Path);
+        await server.StartAsync();
+        await using var anna = await TestPeople.SignUpAsync(server.Url);
+        using var http = new HttpClient { BaseAddress = server.Url };
+        var garbage = new byte[200_000];
+        new Random(1).NextBytes(garbage);
+        await Eventually.TrueAsync(async () =>
+        {
+            await using (var file = new FileStream(directory.Combine("secure-messaging.db"), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+                await file.WriteAsync(garbage);
+            // After a write, readers read anew what they had in memory.
+            using var made = await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, []), Wire.Json);
+            Assert.True((int)made.StatusCode is 201 or 503, $"{made.StatusCode}");
+            using var read = await anna.Http.GetAsync("/v1/me");
+            Assert.True((int)read.StatusCode is 200 or 503, $"{read.StatusCode}");
+            return (int)read.StatusCode == 503;
+        });
+        Assert.Equal(503, (int)(await http.GetAsync("/health/ready")).StatusCode);
+        // One for each of the engine's error codes.
+        Assert.InRange(server.Output.Count(line => line.Contains("\"@m\":\"Nothing can be stored: ", StringComparison.Ordinal)), 1, 2);
+        Assert.DoesNotContain(server.Output, line => line.Contains("   at ", StringComparison.Ordinal));
+    }
+
     private static long Count(string file, string table)
     {
         using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
