@@ -20,7 +20,7 @@ export function RoomNotifications({ roomId }: { roomId: string }) {
     <section className="section">
       <h2>{strings.room.notifications}</h2>
       <div className="card"><Switch label={strings.room.mute} on={(own ?? value.everywhere).muted} onChange={mute} /></div>
-      <a className="small" href={hrefOf({ at: "settings", page: "notifications" })}>{strings.settings.notifications}</a>
+      <a className="small" href={hrefOf({ at: "settings", page: "notifications" })}>{strings.room.allNotifications}</a>
     </section>
   );
 }
