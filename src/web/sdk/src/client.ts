@@ -107,7 +107,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   /** Makes an account, and this its first device. @throws {@link SecureMessagingError} `Conflict` when the name is taken. */
   static signUp(options: SignUpOptions): Promise<SecureMessaging> {
-    return SecureMessaging.begin(options, options.email);
+    return SecureMessaging.begin(options, true);
   }
 
   /**
@@ -115,7 +115,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
    * @throws {@link SecureMessagingError} `Unauthenticated` when name or password are wrong, `Conflict` when the store is another account's.
    */
   static signIn(options: SignInOptions): Promise<SecureMessaging> {
-    return SecureMessaging.begin(options);
+    return SecureMessaging.begin(options, false);
   }
 
   /** Goes on with the session of a store; works without a connection, too. Undefined when there is none: sign in. */
@@ -130,15 +130,18 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   }
 
   /** All of it, or nothing: what fails for good on the way is taken back. What only waits for an answer goes on, here or after a {@link resume}. */
-  private static async begin(options: SignInOptions, email?: string): Promise<SecureMessaging> {
+  private static async begin(options: SignInOptions | SignUpOptions, isNew: boolean): Promise<SecureMessaging> {
+    // What a program without types leaves out. A sign-up without an address must not look like a sign-in.
+    for (const field of isNew ? ["username", "email", "password"] : ["username", "password"])
+      if (typeof ({ ...options } as Record<string, unknown>)[field] !== "string")
+        throw SecureMessagingError.of("Invalid", `${field} must be a string.`);
     await requirePlatform();
     const store = options.store ?? new MemoryStore();
     const http = new Http(options);
     const owner = await read<string>(store, "owner");
-    if (email !== undefined && owner !== undefined)
+    if (isNew && owner !== undefined)
       throw SecureMessagingError.of("Conflict", "The store belongs to another account.");
-    const isNew = email !== undefined;
-    const tokens = isNew ? await signUp({ ...options, email }, store, http) : await signIn(options, http);
+    const tokens = isNew ? await signUp(options as SignUpOptions, store, http) : await signIn(options, http);
     let client: SecureMessaging | undefined;
     try {
       if (owner !== undefined && owner !== tokens.userId)

@@ -93,6 +93,35 @@ export function decodeContent(padded: Uint8Array): Decoded | MalformedContent {
 
 const types = new Set<string>(["text", "reply", "edit", "delete", "reaction", "receipt", "name", "custom"] satisfies Content["type"][]);
 
+/** @internal Whether a client of this version reads it again. */
+export const canBeRead = (content: Content): boolean => readContent({ ...content }) !== undefined;
+
+/** @internal What a content of this type must have, as a sentence for the developer whose content cannot be read again. */
+export function requirementOf(type: Content["type"]): string {
+  const text = "a string without half of a surrogate pair";
+  const id = "the id of a message";
+  switch (type) {
+    case "text":
+      return `text must be ${text}.`;
+    case "reply":
+      return `text must be ${text}, and the message that is answered must have an id.`;
+    case "edit":
+      return `text must be ${text}, and the target must be ${id}.`;
+    case "delete":
+      return `The target must be ${id}.`;
+    case "reaction":
+      return `The target must be ${id}, and emoji a string of 1 to 32 characters.`;
+    case "receipt":
+      return "upTo must be a place in the log.";
+    case "name":
+      return `name must be ${text}, of 200 characters at most.`;
+    case "custom":
+      return "kind must be a string of 64 characters at most, and data must be JSON: 32 levels at most, without a key __proto__.";
+    default:
+      return `This SDK sends no content of the type ${JSON.stringify(type)}.`;
+  }
+}
+
 /** A type that a later version may have. */
 const isName = (value: unknown): value is string => typeof value === "string" && /^[A-Za-z][A-Za-z0-9._-]{0,63}$/.test(value);
 

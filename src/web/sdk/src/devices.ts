@@ -60,7 +60,7 @@ export class Devices {
   async approve(deviceId: string, code: string): Promise<string> {
     const device = (await this.context.session.call<WireDevice[]>("GET", "v1/devices")).find((each) => each.id === deviceId);
     if (!device)
-      throw SecureMessagingError.of("NotFound", "There is no such device.");
+      throw SecureMessagingError.of("NotFound", "There is no device with this id.");
     if (onlyDigits(code) !== onlyDigits(await codeOf(device)))
       throw SecureMessagingError.of("Forbidden", "The code is not this device's. Somebody may be in between.");
     const confirmation = await this.context.device.approve(device);

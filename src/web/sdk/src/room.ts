@@ -251,7 +251,7 @@ export class Room extends Emitter<RoomEvents> {
     remove: async (who: string): Promise<void> => {
       const member = (await this.members.list()).find((each) => each.userId === who || each.username === who.toLowerCase());
       if (!member)
-        throw SecureMessagingError.of("NotFound", "There is no such member.");
+        throw SecureMessagingError.of("NotFound", "There is no member with this username or user id.");
       if (member.userId === this.context.session.userId)
         return this.leave();
       return this.keeper.change({ remove: [member.userId] });

@@ -1,4 +1,5 @@
 import { fromBase64, newId } from "./bytes.js";
+import { canBeRead, requirementOf } from "./content.js";
 import { SecureMessagingError } from "./errors.js";
 import { devicesOf, Room } from "./room.js";
 import type { Context } from "./rooms/context.js";
@@ -56,7 +57,12 @@ export class Rooms {
    * @throws {@link SecureMessagingError} `NotFound` when one does not exist, `NoDevice` when one has no device that could read anything; `NotReady` on a device that waits
    * for approval.
    */
-  create(usernames: string[], options: CreateRoomOptions = {}): Promise<Room> {
+  async create(usernames: string[], options: CreateRoomOptions = {}): Promise<Room> {
+    // What a program without types passes by mistake.
+    if (!Array.isArray(usernames))
+      throw SecureMessagingError.of("Invalid", "usernames must be an array of usernames.");
+    if (options.name !== undefined && !canBeRead({ type: "name", name: options.name }))
+      throw SecureMessagingError.of("Invalid", requirementOf("name"));
     return this.found({ kind: "group", members: usernames, id: options.id ?? newId(), ...(options.timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds: options.timeToLiveSeconds }) }, options.name, options.id);
   }
 
@@ -174,11 +180,21 @@ export class Rooms {
   private async requireReaders(usernames: string[]): Promise<void> {
     const without: string[] = [];
     for (let i = 0; i < usernames.length; i += 8)
-      for (const user of await Promise.all(usernames.slice(i, i + 8).map((name) => this.context.session.call<UserKeys>("GET", `v1/users/${encodeURIComponent(name)}/devices`))))
+      for (const user of await Promise.all(usernames.slice(i, i + 8).map((name) => this.keysOf(name))))
         if (user.devices.length === 0)
           without.push(user.username);
     if (without.length > 0)
       throw SecureMessagingError.of("NoDevice", `${without.join(", ")} ${without.length === 1 ? "has" : "have"} no device that can read messages yet: it takes one sign-in with an app that encrypts.`);
+  }
+
+  private async keysOf(username: string): Promise<UserKeys> {
+    try {
+      return await this.context.session.call<UserKeys>("GET", `v1/users/${encodeURIComponent(username)}/devices`);
+    } catch (error) {
+      if (error instanceof SecureMessagingError && error.code === "NotFound")
+        throw SecureMessagingError.of("NotFound", `There is no account with the username ${JSON.stringify(username) ?? "undefined"}.`, error);
+      throw error;
+    }
   }
 
   private end(id: string, change: "left" | "deleted"): void {

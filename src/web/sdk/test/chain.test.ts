@@ -161,6 +161,21 @@ test("a store that has an account makes no other one", async () => {
   expect(server.calls).toEqual([]);
 });
 
+test.each(["username", "email", "password"])("a sign-up without %s names the field and asks the server nothing", async (field) => {
+  await expect(SecureMessaging.signUp({ ...options, [field]: undefined })).rejects.toMatchObject({ code: "Invalid", message: `${field} must be a string.` });
+  expect(server.calls).toEqual([]);
+});
+
+test("what a room cannot be made of is named before anything is made", async () => {
+  const client = await kept(SecureMessaging.signUp(options));
+  server.calls.length = 0;
+  await expect(client.rooms.create("ben" as unknown as string[])).rejects.toMatchObject({ code: "Invalid", message: expect.stringContaining("usernames") as string });
+  await expect(client.rooms.create(["ben"], { name: "n".repeat(201) })).rejects.toMatchObject({ code: "Invalid", message: expect.stringContaining("name must be") as string });
+  server.fails.set("GET v1/users/bne/devices", { status: 404, code: "NotFound" });
+  await expect(client.rooms.direct("bne")).rejects.toMatchObject({ code: "NotFound", message: 'There is no account with the username "bne".' });
+  expect(server.calls.filter((call) => call === "POST v1/rooms")).toEqual([]);
+});
+
 test("a step that is not answered is asked again, and that is said once", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   server.fails.set("POST v1/devices/ID/key-packages", { status: 503, code: "Overloaded", message: "Busy." });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { safetyNumber } from "../src/account/people.js";
 import { deviceCode } from "../src/account/device.js";
 import { newId, randomBytes } from "../src/bytes.js";
-import { buckets, decodeContent, encodeContent, maxContentBytes, pad, unpad, type Content } from "../src/content.js";
+import { buckets, canBeRead, decodeContent, encodeContent, maxContentBytes, pad, requirementOf, unpad, type Content } from "../src/content.js";
 
 test("padding hides sizes up to the bucket and comes off exactly", () => {
   for (const length of [0, 1, 254, 255, 256, 511, 512, 5000, maxContentBytes]) {
@@ -54,6 +54,13 @@ test("whatever a modified client writes is malformed, and throws nothing", () =>
   expect(decodeContent(pad(new TextEncoder().encode(deep)))).toMatchObject({ type: "malformed" });
   for (let i = 0; i < 2000; i++)
     expect(decodeContent(i % 2 ? randomBytes(i % 600) : pad(randomBytes(i % 600)))).toMatchObject({ type: "malformed" });
+});
+
+test("what cannot be read again is known before it is sent, and its field is named", () => {
+  expect(canBeRead({ type: "name", name: "n".repeat(200) })).toBe(true);
+  expect(canBeRead({ type: "name", name: "n".repeat(201) })).toBe(false);
+  expect(requirementOf("name")).toContain("name must be");
+  expect(requirementOf("text")).toContain("text must be");
 });
 
 test("a type or version of tomorrow is unsupported and keeps its id, and unknown fields are ignored", () => {

@@ -36,7 +36,8 @@ test("http goes to this machine alone, unless one says otherwise", () => {
     expect(new Http({ url, allowInsecureHttp: true }).base).toBe(url);
   }
   for (const url of ["", "chat.example.org", "ftp://chat.example.org", "ws://127.0.0.1", "javascript:alert(1)"])
-    expect(() => new Http({ url })).toThrow(expect.objectContaining({ code: "Invalid" }) as Error);
+    expect(() => new Http({ url })).toThrow(expect.objectContaining({ code: "Invalid", message: expect.stringMatching(/^url must /) as string }) as Error);
+  expect(() => new Http({ url: undefined as unknown as string })).toThrow("url must be the server's address, such as https://chat.example.org, and is missing.");
 });
 
 test("a redirect is not followed, with or without a body, and the error says where it would lead", async () => {

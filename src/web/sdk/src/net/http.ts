@@ -21,12 +21,12 @@ export class Http {
     try {
       parsed = new URL(url);
     } catch (error) {
-      throw SecureMessagingError.of("Invalid", `The server's address is not a URL: ${url}`, error);
+      throw SecureMessagingError.of("Invalid", `url must be the server's address, such as https://chat.example.org, and is ${JSON.stringify(url) ?? "missing"}.`, error);
     }
     if (parsed.protocol !== "http:" && parsed.protocol !== "https:")
-      throw SecureMessagingError.of("Invalid", "The server's address begins with http:// or https://.");
+      throw SecureMessagingError.of("Invalid", `url must begin with http:// or https://, and is ${JSON.stringify(url)}.`);
     if (parsed.protocol === "http:" && !isLoopback(parsed.hostname) && !allowInsecureHttp)
-      throw SecureMessagingError.of("Invalid", `Passwords and tokens would travel in the clear to ${parsed.hostname}: use https://, or say allowInsecureHttp for a test in a closed network.`);
+      throw SecureMessagingError.of("Invalid", `Passwords and tokens would travel in the clear to ${parsed.hostname}: use https://, or set allowInsecureHttp for a test in a closed network.`);
     parsed.hash = parsed.search = "";
     this.base = parsed.href.replace(/\/+$/, "");
   }

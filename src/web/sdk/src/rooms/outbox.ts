@@ -1,5 +1,5 @@
 import { newId } from "../bytes.js";
-import { decodeContent, encodeContent, pad, type Content } from "../content.js";
+import { decodeContent, encodeContent, pad, requirementOf, type Content } from "../content.js";
 import { SecureMessagingError, type ErrorBody } from "../errors.js";
 import type { Group } from "../mls/group.js";
 import { keys, pack, read, unpack, type Store } from "../store/store.js";
@@ -119,7 +119,7 @@ export class Outbox {
     }
     const read = decodeContent(padded);
     if (!("content" in read) || read.content.type === "unsupported")
-      throw SecureMessagingError.of("Invalid", `No client could read this content: ${"content" in read ? `type ${item.content.type}` : read.reason}.`);
+      throw SecureMessagingError.of("Invalid", requirementOf(item.content.type));
     const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);

@@ -66,7 +66,7 @@ async function findMessage(host: Host, roomId: string, id: string, own: boolean)
 async function ownMessage(host: Host, roomId: string, id: string): Promise<Message> {
   const message = await findMessage(host, roomId, id, true);
   if (!message)
-    throw SecureMessagingError.of("NotFound", "There is no such message.");
+    throw SecureMessagingError.of("NotFound", "There is no message with this id.");
   return message;
 }
 

@@ -71,7 +71,7 @@ export class Host {
   async room(id: string): Promise<Room> {
     const room = this.client.rooms.list().find((each) => each.id === id) ?? await this.client.rooms.get(id);
     if (!room)
-      throw SecureMessagingError.of("NotFound", "There is no such room.");
+      throw SecureMessagingError.of("NotFound", "There is no room with this id on this device.");
     return room;
   }
 
@@ -198,7 +198,7 @@ export class Host {
       if (this.signedIn) {
         if (repeated && this.signedIn.client.username === username.toLowerCase())
           return;
-        throw SecureMessagingError.of("Conflict", "Somebody is signed in here.");
+        throw SecureMessagingError.of("Conflict", "An account is already signed in. Sign it out first.");
       }
       await this.adopt(await begin(new LentStore(this.store)));
       await this.store.write(new Map([[endedKey, null]]));
