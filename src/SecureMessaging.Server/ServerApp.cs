@@ -42,6 +42,7 @@ internal static partial class ServerApp
 
     public static async Task<int> RunAsync(string[] args)
     {
+        UnicodeText.ExpectIcu();
         try
         {
             if (Settings.AskForHelp(args))
