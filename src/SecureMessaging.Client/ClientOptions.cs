@@ -39,7 +39,8 @@ public sealed record ClientOptions
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Used for HTTP and for the WebSocket's upgrade, for trust in private certificates or a proxy. Stays the caller's to dispose. Null: the system's defaults.
+    /// Used for HTTP and for the WebSocket's upgrade, for trust in private certificates or a proxy. It must not follow redirects, which would carry the password
+    /// elsewhere: set <c>AllowAutoRedirect</c> to false. Stays the caller's to dispose. Null: the system's defaults.
     /// </summary>
     public HttpMessageHandler? HttpHandler { get; init; }
 

@@ -115,6 +115,8 @@ public sealed partial class SecureMessagingClient
             throw new ArgumentException(
                 "http:// to another machine shows password and messages' metadata to everyone on the way. Use https://, or allow it: AllowUnencryptedHttp.", nameof(server));
         }
+        if (Http.FollowsRedirects(options.HttpHandler))
+            throw new ArgumentException("ClientOptions.HttpHandler follows redirects, and would send the password wherever one leads. Set its AllowAutoRedirect to false.", nameof(options));
         return server.AbsolutePath.EndsWith('/') ? server : new UriBuilder(server) { Path = server.AbsolutePath + "/" }.Uri;
     }
 }

@@ -38,6 +38,15 @@ internal sealed class Http : IDisposable
         using var response = await SendAsync(method, path, body, accessToken, HttpCompletionOption.ResponseContentRead, cancellationToken);
     }
 
+    /// <summary>Whether the handler is known to send a request again wherever an answer points, with its body.</summary>
+    public static bool FollowsRedirects(HttpMessageHandler? handler) => handler switch
+    {
+        SocketsHttpHandler sockets => sockets.AllowAutoRedirect,
+        HttpClientHandler client => client.AllowAutoRedirect,
+        DelegatingHandler outer => FollowsRedirects(outer.InnerHandler),
+        _ => false,
+    };
+
     public static bool IsRedirect(HttpStatusCode status) => (int)status is >= 300 and < 400;
 
     /// <summary>What was sent must go to the server that was named, and to no other. To be tried again: a portal of a network answers like that, too.</summary>

@@ -126,6 +126,106 @@ public sealed class ClientWarningTests : IAsyncDisposable
         Assert.Empty(bodies);
     }
 
+    [Fact]
+    public async Task A_handler_that_follows_redirects_is_refused_before_anything_is_sent()
+    {
+        using var sockets = new SocketsHttpHandler();
+        using var handler = new HttpClientHandler();
+        using var outer = new Outer { InnerHandler = new Outer { InnerHandler = new SocketsHttpHandler() } };
+        foreach (var follows in new HttpMessageHandler[] { sockets, handler, outer })
+        {
+            var options = Options with { HttpHandler = follows, StorePath = null };
+            var error = await Assert.ThrowsAsync<ArgumentException>(() => SecureMessagingClient.SignInAsync(_hub.Address, "ada", "a long password", options, Soon));
+            Assert.Contains("AllowAutoRedirect", error.Message, StringComparison.Ordinal);
+            await Assert.ThrowsAsync<ArgumentException>(() => SecureMessagingClient.ResumeAsync(_hub.Address, options, Soon));
+        }
+
+        await _hub.StartAsync();
+        using var stays = new Outer { InnerHandler = new SocketsHttpHandler { AllowAutoRedirect = false } };
+        await using var client = await SecureMessagingClient.SignInAsync(_hub.Address, "ada", "a long password", Options with { HttpHandler = stays }, Soon);
+        client.Connect();
+        await client.SendAsync(_room, "one"u8.ToArray(), cancellationToken: Soon).WaitAsync(TimeSpan.FromSeconds(10), Soon);
+    }
+
+    [Fact]
+    public async Task A_redirect_of_the_hub_is_a_warning_and_the_token_goes_nowhere_else()
+    {
+        var heard = new ConcurrentQueue<string>();
+        await using var elsewhere = WebApplication.CreateSlimBuilder().Build();
+        elsewhere.Urls.Add("http://127.0.0.1:0");
+        elsewhere.MapFallback((HttpContext context) => heard.Enqueue($"{context.Request.Path} {context.Request.Headers.Authorization}"));
+        await elsewhere.StartAsync(Soon);
+        _hub.RedirectHub = new Uri(new Uri(elsewhere.Urls.Single()), "/hub").ToString();
+        await using var client = await SignInAsync();
+        client.Connect();
+        Assert.Contains("answers with a redirect", (await WarnedAsync(ClientWarningKind.Connection)).Message, StringComparison.Ordinal);
+        Assert.Empty(heard);
+        _hub.RedirectHub = null;
+        await client.SendAsync(_room, "one"u8.ToArray(), cancellationToken: Soon).WaitAsync(TimeSpan.FromSeconds(10), Soon);
+    }
+
+    [Fact]
+    public async Task A_token_that_cannot_be_renewed_yet_is_a_warning()
+    {
+        _hub.TokenSeconds = 0;
+        await using var client = await SignInAsync();
+        var port = _hub.Address.Port;
+        await _hub.StopAsync();
+        client.Connect();
+        var warning = await WarnedAsync(ClientWarningKind.Renewal);
+        Assert.StartsWith("The access token could not be renewed yet", warning.Message, StringComparison.Ordinal);
+        Assert.Equal(ErrorCode.Unavailable, Assert.IsType<SecureMessagingException>(warning.Exception).ErrorCode);
+        _warnings.Clear();
+        Execute("alter table session rename to session_away");
+        Assert.IsType<IOException>((await WarnedAsync(ClientWarningKind.Renewal, warning => warning.Exception is IOException)).Exception);
+        Execute("alter table session_away rename to session");
+        _hub.TokenSeconds = 600;
+        await _hub.StartAsync(port);
+        await client.SendAsync(_room, "one"u8.ToArray(), cancellationToken: Soon).WaitAsync(TimeSpan.FromSeconds(10), Soon);
+    }
+
+    [Fact]
+    public async Task A_session_that_cannot_be_stored_and_a_lock_that_cannot_be_taken_are_warnings()
+    {
+        _hub.TokenSeconds = 0;
+        await using var client = await SignInAsync();
+        using (new FileStream(Options.StorePath + ".renewal", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None))
+        {
+            client.Connect();
+            Assert.StartsWith("The lock file beside the store cannot be taken", (await WarnedAsync(ClientWarningKind.Renewal)).Message, StringComparison.Ordinal);
+            Execute("create trigger closed before update on session begin select raise(abort, 'closed'); end");
+            _hub.TokenSeconds = 600;
+        }
+
+        Assert.StartsWith("The session could not be stored", (await WarnedAsync(ClientWarningKind.Store)).Message, StringComparison.Ordinal);
+        await client.SendAsync(_room, "one"u8.ToArray(), cancellationToken: Soon).WaitAsync(TimeSpan.FromSeconds(10), Soon);
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_lost_and_logs_that_cannot_be_followed_are_warnings()
+    {
+        var losses = 1;
+        _hub.LoseReply = () => losses-- > 0;
+        _hub.CutsSilently = true;
+        await using var client = await SignInAsync();
+        client.Connect();
+        await client.SendAsync(_room, "one"u8.ToArray(), cancellationToken: Soon).WaitAsync(TimeSpan.FromSeconds(10), Soon);
+        Assert.StartsWith("The connection was lost", (await WarnedAsync(ClientWarningKind.Connection)).Message, StringComparison.Ordinal);
+        _warnings.Clear();
+        // There is no hub of administrators.
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Soon);
+        var following = Task.Run(
+            async () =>
+            {
+                await foreach (var line in client.Admin.FollowLogsAsync(new LogFilter(), cancellationToken: stop.Token))
+                    Assert.Fail(line.Message);
+            },
+            Soon);
+        Assert.StartsWith("Connecting to the logs failed", (await WarnedAsync(ClientWarningKind.Connection)).Message, StringComparison.Ordinal);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
+    }
+
     [Theory]
     [InlineData("http://chat.example.org", false)]
     [InlineData("http://192.168.1.5:5080", false)]
@@ -155,11 +255,11 @@ public sealed class ClientWarningTests : IAsyncDisposable
             Directory.Delete(_folder, recursive: true);
     }
 
-    private async Task<ClientWarning> WarnedAsync(ClientWarningKind kind)
+    private async Task<ClientWarning> WarnedAsync(ClientWarningKind kind, Func<ClientWarning, bool>? which = null)
     {
         for (var i = 0; i < 400; i++)
         {
-            if (_warnings.FirstOrDefault(warning => warning.Kind == kind) is { } found)
+            if (_warnings.FirstOrDefault(warning => warning.Kind == kind && which?.Invoke(warning) is not false) is { } found)
                 return found;
             await Task.Delay(25, Soon);
         }
@@ -192,4 +292,6 @@ public sealed class ClientWarningTests : IAsyncDisposable
         client.Warning += _warnings.Enqueue;
         return client;
     }
+
+    private sealed class Outer : DelegatingHandler;
 }

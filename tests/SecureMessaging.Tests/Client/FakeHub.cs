@@ -59,9 +59,15 @@ internal sealed class FakeHub : IAsyncDisposable
     /// <summary>Asked after a batch is stored; true cuts the connection in place of the reply.</summary>
     public Func<bool> LoseReply { get; set; } = () => false;
 
+    /// <summary>Whether that connection is cut without a closing handshake.</summary>
+    public bool CutsSilently { get; set; }
+
     public Func<bool> LosePush { get; set; } = () => false;
 
     public bool RefuseRefresh { get; set; }
+
+    /// <summary>Where the hub is said to be instead.</summary>
+    public string? RedirectHub { get; set; }
 
     public Uri Address { get; private set; } = new("http://127.0.0.1:1");
 
@@ -85,6 +91,8 @@ internal sealed class FakeHub : IAsyncDisposable
             Urls.Add(context.Request.Path + context.Request.QueryString.ToString());
             if (context.Request.Path == Wire.HubPath && context.Request.Headers.Authorization.ToString() != $"Bearer access-{Refreshes}")
                 context.Response.StatusCode = 401;
+            else if (context.Request.Path == Wire.HubPath && RedirectHub is { } other)
+                (context.Response.StatusCode, context.Response.Headers.Location) = (307, other);
             else
                 await next(context);
         });
@@ -193,7 +201,10 @@ internal sealed class FakeHub : IAsyncDisposable
                 if (!duplicate && !fake.LosePush())
                     await Clients.All.Received(request.RoomId, [entry]);
             }
-            if (fake.LoseReply())
+            var cut = fake.LoseReply();
+            if (cut && fake.CutsSilently)
+                Context.GetHttpContext()!.Abort();
+            else if (cut)
                 Context.Abort();
             return [.. results];
         }
