@@ -8,7 +8,7 @@ using SecureMessaging.Tests.Harness;
 namespace SecureMessaging.Tests.Platform;
 
 /// <summary>What holds for every answer, also for those that no endpoint gives.</summary>
-public sealed class EveryAnswerTests(SqliteServer server)
+public sealed class EveryAnswerTests(SqliteServer server, PostgresServer postgres)
 {
     private const string Allowed = "https://app.example.org";
 
@@ -45,6 +45,59 @@ public sealed class EveryAnswerTests(SqliteServer server)
             Assert.Equal(shares, response.Headers.TryGetValues("Access-Control-Allow-Origin", out var values) && values.Single() == Allowed);
             if (status == 429)
                 Assert.NotNull(response.Headers.RetryAfter);
+        }
+    }
+
+    [Fact]
+    public async Task A_page_of_an_allowed_origin_can_read_that_too_many_passwords_are_checked()
+    {
+        await using var node = await server.DedicatedAsync($"--Server:AllowedOrigins:0={Allowed}", "--Auth:HashQueue=1");
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
+        {
+            using var response = await SendAsync(node, "POST", $"/v1/auth/token {{\"username\":\"nobody-{i}\",\"password\":\"a-long-enough-password\"}}", Allowed);
+            AssertShared(response);
+            if ((int)response.StatusCode == 503)
+                Assert.NotNull(response.Headers.RetryAfter);
+            return (int)response.StatusCode;
+        }));
+        Assert.Contains(503, statuses);
+    }
+
+    [Fact]
+    public async Task A_page_of_an_allowed_origin_can_read_that_the_database_does_not_answer()
+    {
+        await using var node = await postgres.DedicatedAsync($"--Server:AllowedOrigins:0={Allowed}");
+        await using var anna = await node.SignUpAsync();
+        anna.Http.DefaultRequestHeaders.Add("Origin", Allowed);
+        await TestPostgres.DropDatabaseAsync(node.PostgresConnection!);
+        foreach (var path in new[] { "/v1/me", "/health/ready", "/graphql?query={limits{pageEntries}}" })
+        {
+            using var response = await anna.Http.GetAsync(path);
+            Assert.Equal((path, 503), (path, (int)response.StatusCode));
+            AssertShared(response);
+        }
+    }
+
+    [Fact]
+    public async Task A_page_of_an_allowed_origin_can_read_that_the_server_stops()
+    {
+        using var directory = new TestDirectory();
+        await using var node = new ServerProcess(
+            directory.Path, null, $"--Server:AllowedOrigins:0={Allowed}", "--Drain:Stagger=00:00:30", "--Drain:Patience=00:00:30");
+        await node.StartAsync();
+        await using var anna = await TestPeople.SignUpAsync(node.Url);
+        // As long as it is there, the node waits.
+        await anna.ConnectAsync();
+        anna.Http.DefaultRequestHeaders.Add("Origin", Allowed);
+        node.Terminate();
+        foreach (var path in new[] { "/hubs/chat", "/hubs/chat/negotiate", "/health/ready" })
+        {
+            await Eventually.TrueAsync(async () =>
+            {
+                using var response = await anna.Http.GetAsync(path);
+                AssertShared(response);
+                return (int)response.StatusCode == 503;
+            });
         }
     }
 
@@ -92,6 +145,8 @@ public sealed class EveryAnswerTests(SqliteServer server)
         }
     }
 
+    private static void AssertShared(HttpResponseMessage response) => Assert.Equal([Allowed], response.Headers.GetValues("Access-Control-Allow-Origin"));
+
     private static async Task<HttpResponseMessage> SendAsync(TestServer node, string method, string target, string? origin)
     {
         var (path, body) = target.Split(' ') is [var only, var what] ? (only, what) : (target, null);
@@ -101,7 +156,7 @@ public sealed class EveryAnswerTests(SqliteServer server)
             request.Headers.Add("Origin", origin);
         if (body is not null)
         {
-            var text = body switch { "large" => $$"""{"username":"{{new string('x', 9000)}}"}""", "often" or "{}" => "{}", _ => "text" };
+            var text = body switch { "large" => $$"""{"username":"{{new string('x', 9000)}}"}""", "often" => "{}", ['{', ..] => body, _ => "text" };
             request.Content = new StringContent(text, Encoding.UTF8, body == "text/plain" ? "text/plain" : "application/json");
             request.Headers.ExpectContinue = body == "large";
         }
