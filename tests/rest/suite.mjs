@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import openapiTS, { astToString } from 'openapi-typescript';
 import { checkPlayground } from './playground.mjs';
+import { checkStockClient } from './stock.mjs';
 
 const [origin, management, folder] = process.argv.slice(2);
 const here = new URL('.', import.meta.url).pathname;
@@ -79,6 +80,9 @@ await check('every address on /llms.txt is there', async () => {
 
 // 4. The playgrounds in a real browser.
 await checkPlayground(check, origin, management);
+
+// 5. A client of the hub that others wrote, as a browser runs it.
+await checkStockClient(check, origin);
 
 writeFileSync(join(folder, 'count'), `${passed} ${failed}\n`);
 process.exit(failed === 0 ? 0 : 1);

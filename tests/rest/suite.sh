@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The REST door against tools that others wrote: a linter and a client generator for its OpenAPI document, and a browser for the playgrounds.
+# The REST door against tools that others wrote: a linter and a client generator for its OpenAPI document, a browser for the playgrounds and for the official SignalR client.
 # Called by tests/run.sh, which has built the server in Release; starts a server of its own. The last line is "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
