@@ -80,7 +80,7 @@ internal sealed partial class HubSockets(
     }
 
     /// <summary>A client that is gone is usual; anything else is a fault of the server's, which its client sees as a reconnect.</summary>
-    private void WriteFailed(Exception exception)
+    internal void WriteFailed(Exception exception)
     {
         metrics.HubFailed("write");
         if (exception is IOException or OperationCanceledException or ObjectDisposedException or SocketException)

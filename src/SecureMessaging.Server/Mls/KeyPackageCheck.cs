@@ -15,7 +15,7 @@ internal static class KeyPackageCheck
     private static readonly TimeSpan Skew = TimeSpan.FromHours(1);
 
     /// <summary>From its beginning to its end. An unclaimed KeyPackage is a key that lies around; its owner uploads others long before this is over.</summary>
-    private static readonly TimeSpan LongestLife = TimeSpan.FromDays(100);
+    public static readonly TimeSpan LongestLife = TimeSpan.FromDays(100);
 
     private const int HpkeKeyLength = 32;
 

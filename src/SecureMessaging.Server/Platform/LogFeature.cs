@@ -48,7 +48,7 @@ internal static class LogFeature
         if (options.File is { Length: > 0 } file)
         {
             RequireWritable(file);
-            configuration.WriteTo.File(new RenderedCompactJsonFormatter(), file, rollingInterval: RollingInterval.Day, retainedFileCountLimit: 7);
+            configuration.WriteTo.File(new RenderedCompactJsonFormatter(), file, rollingInterval: RollingInterval.Day, retainedFileCountLimit: LogOptions.FileDays);
         }
 
         if (additional is not null)

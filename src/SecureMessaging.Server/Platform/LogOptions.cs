@@ -7,6 +7,9 @@ internal sealed class LogOptions
 {
     public const string Section = "Logs";
 
+    /// <summary>How many files of a day are kept.</summary>
+    public const int FileDays = 7;
+
     /// <summary>The framework's own lines stay at Warning whatever the level: they carry addresses and query strings.</summary>
     public LogEventLevel Level { get; set; } = LogEventLevel.Information;
 

@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
+using SecureMessaging.Server.Platform;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Cluster;
@@ -90,6 +91,22 @@ public sealed class NodeTableTests(PostgresServer shared)
         node.Time.Advance(TimeSpan.FromMinutes(10));
         await Eventually.TrueAsync(async () => await StateAsync(node) == "degraded");
         Assert.Contains(node.Logs, line => line.Contains("s ahead of the database's", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Nodes_that_may_open_more_connections_together_than_postgres_allows_say_so()
+    {
+        var allowed = await shared.ScalarAsync<int>(PostgresDatabase.AllowedConnectionsSql);
+        var pool = allowed / 2;
+        // Alone each is allowed. Two connections of the writer come to each pool.
+        await using var first = await shared.DedicatedAsync($"--Postgres:PoolSize={pool}");
+        await Eventually.TrueAsync(async () => await first.ScalarAsync<long>("select count(*) from nodes") == 1);
+        Assert.Equal("healthy", await StateAsync(first));
+        await using var second = await first.AnotherNodeAsync($"--ConnectionStrings:Postgres={first.PostgresConnection};Maximum Pool Size={pool}");
+        await Eventually.TrueAsync(async () => await StateAsync(first) == "degraded" && await StateAsync(second) == "degraded");
+        var sentence = $"2 nodes may open {2 * (pool + 2)} connections, and Postgres allows {allowed}: lower Postgres:PoolSize, or raise max_connections.";
+        Assert.Single(first.Logs, line => line.Contains(sentence, StringComparison.Ordinal));
+        Assert.Single(second.Logs, line => line.Contains(sentence, StringComparison.Ordinal));
     }
 
     private static async Task<bool> AcceptsAsync(TestServer node, TestUser user)

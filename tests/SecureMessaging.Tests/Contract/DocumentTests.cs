@@ -8,6 +8,11 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server;
+using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Mls;
+using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Retention;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract;
@@ -40,6 +45,27 @@ public sealed partial class DocumentTests(PostgresServer server)
         Assert.All(
             new[] { Inventory.Declared.Columns, Inventory.Declared.LogProperties, Inventory.Declared.MetricLabels }.SelectMany(items => items),
             item => Assert.All([item.Value.Purpose, item.Value.Precision, item.Value.TimeToLive], text => Assert.False(string.IsNullOrWhiteSpace(text), item.Key)));
+    }
+
+    /// <summary>What holds for sessions, tokens and entries as well, other tests try out; here it is that no time is written down that the server does not keep.</summary>
+    [Fact]
+    public void Every_time_of_the_inventory_is_that_of_the_server()
+    {
+        var (auth, retention) = (new AuthOptions(), new RetentionOptions());
+        string[] times =
+        [
+            $"{retention.EndedSessions.TotalHours} hours after the session's end",
+            $"until used, {auth.TicketLifetime.TotalSeconds} seconds at most",
+            $"until revoked, or not seen for the time that the operator sets ({retention.UnseenDevices.TotalDays} days); while it waits for approval, until its session ends",
+            $"until it expires ({KeyPackageCheck.LongestLife.TotalDays} days at most)",
+            $"until all its devices have fetched it, or the time that the operator sets ({retention.Welcomes.TotalDays} days)",
+            $"as the operator keeps logs (files written by the server: {LogOptions.FileDays} days)",
+        ];
+        var written = Inventory.Declared.Columns.Concat(Inventory.Declared.LogProperties).Concat(Inventory.Declared.MetricLabels)
+            .Select(item => item.Value.TimeToLive).Distinct(StringComparer.Ordinal).ToList();
+        Assert.Equal(times.Order(StringComparer.Ordinal), written.Where(time => time.Any(char.IsAsciiDigit)).Order(StringComparer.Ordinal));
+        Assert.Contains(written, time => time.StartsWith("a day longer", StringComparison.Ordinal));
+        Assert.Equal(TimeSpan.FromDays(1), LogStore.RepeatWindow);
     }
 
     [Fact]
