@@ -89,7 +89,7 @@ internal sealed class Profile
 
     public async Task<SecureMessagingClient> OpenAsync(CancellationToken cancellationToken) =>
         await SecureMessagingClient.ResumeAsync(Server, Options, cancellationToken)
-        ?? throw new CliException("Nobody is signed in here. Run 'secmsg sign-up' or 'secmsg sign-in' first.");
+        ?? throw new CliException($"This profile is not signed in. Run '{Command} sign-up' or '{Command} sign-in' first.");
 
     public void RememberServer() => Write(ServerPath, AllowsHttp ? $"{Server}\n{HttpOption.Name}" : Server.ToString());
 

@@ -40,8 +40,14 @@ public sealed class SecureMessagingException : Exception
     /// <summary>How long to wait before that, when the server said so.</summary>
     public TimeSpan? RetryAfter => Error.RetryAfterMs is { } delay ? TimeSpan.FromMilliseconds(delay) : null;
 
-    internal static SecureMessagingException Unreachable(Exception? inner = null) =>
-        new(new ErrorBody(ErrorCode.Unavailable, "The server cannot be reached.", Retryable: true), inner);
+    /// <param name="inner">Its message says why.</param>
+    /// <param name="server">The address that was tried.</param>
+    internal static SecureMessagingException Unreachable(Exception? inner = null, Uri? server = null)
+    {
+        var why = inner is HttpRequestException ? $": {inner.Message.TrimEnd('.')}" : inner is OperationCanceledException ? ": no answer in time" : "";
+        var where = server is null ? "" : $" at {server.GetLeftPart(UriPartial.Path)}";
+        return new(new ErrorBody(ErrorCode.Unavailable, $"The server cannot be reached{where}{why}.", Retryable: true), inner);
+    }
 
     internal static SecureMessagingException SignedOut() =>
         new(new ErrorBody(ErrorCode.Unauthenticated, "The session is over. Sign in again.", Retryable: false));

@@ -74,11 +74,11 @@ internal sealed class Http : IDisposable
         }
         catch (HttpRequestException e)
         {
-            throw SecureMessagingException.Unreachable(e);
+            throw SecureMessagingException.Unreachable(e, _client.BaseAddress);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw SecureMessagingException.Unreachable(e);
+            throw SecureMessagingException.Unreachable(e, _client.BaseAddress);
         }
         var asked = new Uri(_client.BaseAddress!, path);
         // A handler of the application's own may have followed a redirect already.
@@ -91,10 +91,10 @@ internal sealed class Http : IDisposable
         if (response.IsSuccessStatusCode)
             return response;
         using (response)
-            throw await ReadErrorAsync(response, cancellationToken);
+            throw await ReadErrorAsync(response, _client.BaseAddress!, cancellationToken);
     }
 
-    private static async Task<SecureMessagingException> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private static async Task<SecureMessagingException> ReadErrorAsync(HttpResponseMessage response, Uri server, CancellationToken cancellationToken)
     {
         try
         {
@@ -110,7 +110,7 @@ internal sealed class Http : IDisposable
         }
         catch (HttpRequestException e)
         {
-            return SecureMessagingException.Unreachable(e);
+            return SecureMessagingException.Unreachable(e, server);
         }
         var guess = response.StatusCode switch
         {
@@ -121,7 +121,7 @@ internal sealed class Http : IDisposable
             HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout => ErrorCode.Unavailable,
             _ => ErrorCode.Internal,
         };
-        return new(new ErrorBody(guess, $"The server answered with status {(int)response.StatusCode}.", guess.IsRetryable()));
+        return new(new ErrorBody(guess, $"{server} answered with status {(int)response.StatusCode} and without an error of its own. Is this the address of a SecureMessaging server?", guess.IsRetryable()));
     }
 
     private sealed record Problem(string? Detail, ErrorCode? Code, bool? Retryable, int? RetryAfterMs, long? CurrentEpoch, FieldError[]? Errors);
