@@ -123,7 +123,7 @@ internal static partial class AccountEndpoints
         TypedResults.Ok(await users.FindByUsernameAsync(username, cancellationToken) ?? throw ApiException.NotFound());
 
     private static async Task<UserRow> RequireAsync(UserStore users, Caller caller, CancellationToken cancellationToken) =>
-        await users.FindAsync(caller.UserId, cancellationToken) ?? throw new ApiException(ErrorCode.Unauthenticated, "The account is no more.");
+        await users.FindAsync(caller.UserId, cancellationToken) ?? throw new ApiException(ErrorCode.Unauthenticated, "The account has been deleted.");
 
     /// <summary>The password was checked outside the transaction; another change may have come between.</summary>
     private static void RefuseIfChanged(UserRow confirmed, UserRow? locked)

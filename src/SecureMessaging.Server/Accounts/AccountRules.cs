@@ -17,7 +17,7 @@ internal sealed class AccountRules(Limits limits)
     private static readonly SearchValues<char> NotInMailbox = SearchValues.Create("\"(),:;<>@[\\]");
 
     public string Username(string given) =>
-        FoldUsername(given) ?? throw ApiException.Invalid($"A username has {UsernameMinCharacters} to {limits.UsernameCharacters} of a-z 0-9 . _ -", "username");
+        FoldUsername(given) ?? throw ApiException.Invalid($"username must have {UsernameMinCharacters} to {limits.UsernameCharacters} characters of a-z, 0-9, dot, underscore and hyphen.", "username");
 
     /// <summary>The username as it is stored, or null when nobody can have it.</summary>
     public string? FoldUsername(string given) =>
@@ -33,29 +33,29 @@ internal sealed class AccountRules(Limits limits)
         return text.Length <= limits.EmailCharacters && at is > 0 and <= 64 && IsMailbox(text.AsSpan(0, at)) && IsDomain(text.AsSpan(at + 1))
             && EmailCipher.ToAscii(text[(at + 1)..]) is not null
             ? text
-            : throw ApiException.Invalid("This is not an e-mail address.", "email");
+            : throw ApiException.Invalid("email must be an e-mail address, such as anna@example.org.", "email");
     }
 
     /// <summary>What was given to sign in with. Whether it is anybody's name is not told here.</summary>
     public string Login(string given) =>
         given.Length > 0 && given.Length <= limits.EmailCharacters && !HasControl(given)
             ? given.ToLowerInvariant()
-            : throw ApiException.Invalid("This is neither a username nor an e-mail address.", "username");
+            : throw ApiException.Invalid("username must be a username or an e-mail address.", "username");
 
     public Password NewPassword(string given, string field = "password")
     {
         var password = GivenPassword(given, field);
         return password.Text.EnumerateRunes().Count() >= limits.PasswordMinCharacters
             ? password
-            : throw ApiException.Invalid($"A password has {limits.PasswordMinCharacters} characters at least.", field);
+            : throw ApiException.Invalid($"{field} must have at least {limits.PasswordMinCharacters} characters.", field);
     }
 
     public Password GivenPassword(string given, string field = "password")
     {
         var password = Password.Prepare(given, field);
         if (password.Text.EnumerateRunes().Count() > limits.PasswordMaxCharacters)
-            throw ApiException.Invalid($"A password has {limits.PasswordMaxCharacters} characters at most.", field);
-        return !HasControl(password.Text) ? password : throw ApiException.Invalid("A password has no control characters.", field);
+            throw ApiException.Invalid($"{field} must have at most {limits.PasswordMaxCharacters} characters.", field);
+        return !HasControl(password.Text) ? password : throw ApiException.Invalid($"{field} must not have control characters.", field);
     }
 
     private static bool IsMailbox(ReadOnlySpan<char> text) =>

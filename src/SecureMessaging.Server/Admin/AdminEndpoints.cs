@@ -35,7 +35,7 @@ internal static partial class AdminEndpoints
     {
         var id = await FindAsync(username, users, cancellationToken);
         if (id == caller.UserId)
-            throw new ApiException(ErrorCode.Conflict, "You would shut yourself out. Let another administrator do it.");
+            throw new ApiException(ErrorCode.Conflict, "You cannot disable your own account. Ask another administrator.");
         var ended = await database.WriteAsync(
             async transaction =>
             {

@@ -79,7 +79,7 @@ internal static class AuthEndpoints
         DbTransaction transaction, UserRow user, string? betterHash, UserStore users, SessionStore sessions, CancellationToken cancellationToken)
     {
         if (await users.LockAsync(transaction, user.Id, cancellationToken) is not { Disabled: false } now || now.PasswordHash != user.PasswordHash)
-            throw new ApiException(ErrorCode.Unauthenticated, "Wrong name or password.");
+            throw new ApiException(ErrorCode.Unauthenticated, "The username or the password is wrong.");
         if (betterHash is not null)
             await users.SetPasswordAsync(transaction, user.Id, betterHash, cancellationToken);
         return await sessions.StartAsync(transaction, user.Id, cancellationToken);
@@ -94,7 +94,7 @@ internal static class AuthEndpoints
         if (await sessions.RenewAsync(request.RefreshToken, cancellationToken) is not { } grant
             || await users.FindAsync(grant.UserId, cancellationToken) is not { Disabled: false } user)
         {
-            throw new ApiException(ErrorCode.Unauthenticated, "The refresh token is not valid (any more). Sign in again.");
+            throw new ApiException(ErrorCode.Unauthenticated, "The refresh token is not valid, or no longer valid. Sign in again.");
         }
 
         throttle.Remember(user.Id, requester.Address);

@@ -1,5 +1,4 @@
 using System.Security.Claims;
-using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Auth;
@@ -13,7 +12,7 @@ internal readonly record struct Caller(Guid UserId, Guid SessionId)
     public static Caller From(ClaimsPrincipal? principal) =>
         Guid.TryParse(principal?.FindFirstValue(UserIdClaim), out var user) && Guid.TryParse(principal.FindFirstValue(SessionIdClaim), out var session)
             ? new Caller(user, session)
-            : throw new ApiException(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.");
+            : throw ApiException.Unauthenticated();
 
     /// <summary>Lets minimal API handlers take a <see cref="Caller"/> parameter.</summary>
     public static ValueTask<Caller> BindAsync(HttpContext context) => ValueTask.FromResult(From(context.User));

@@ -20,7 +20,7 @@ internal static class OriginCheck
             if (!Guarded(context) || Passes(context.Request, allowed))
                 return next(context);
             events.Count(SecurityCause.OriginRefused);
-            return ProblemMapper.WriteAsync(context, new ErrorBody(ErrorCode.Forbidden, "This origin is not allowed.", Retryable: false), context.RequestAborted);
+            return ProblemMapper.WriteAsync(context, new ErrorBody(ErrorCode.Forbidden, "This page's origin is not allowed. The operator of the server can add it to the setting Server:AllowedOrigins.", Retryable: false), context.RequestAborted);
         });
     }
 

@@ -17,7 +17,7 @@ internal sealed class PasswordCheck(UserStore users, PasswordHasher hasher, Logi
         if (fit == PasswordFit.No)
         {
             events.Count(user is { IsAdmin: true } ? SecurityCause.SignInAsAdministratorFailed : SecurityCause.SignInFailed);
-            throw new ApiException(ErrorCode.Unauthenticated, "Wrong name or password.");
+            throw new ApiException(ErrorCode.Unauthenticated, "The username or the password is wrong.");
         }
 
         throttle.Remember(user!.Id, requester.Address);

@@ -78,7 +78,7 @@ internal static class ChatFeature
         var lifetime = app.Services.GetRequiredService<DrainingLifetime>();
         app.Use((context, next) => !IsHub(context.Request) ? next(context)
             : lifetime.IsDraining ? throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 }
-            : !context.AsksForWebSocket() ? throw ApiException.Invalid("Connect by WebSocket and skip negotiation.")
+            : !context.AsksForWebSocket() ? throw ApiException.Invalid("The hub takes WebSockets alone, without negotiation: set skipNegotiation and the transport WebSockets in the SignalR client.")
             : next(context));
     }
 

@@ -55,6 +55,6 @@ internal sealed class ChatHub(LogWriter logWriter, LogStore log, Signals signals
             Context.Abort();
         throw errors is { Length: > 0 }
             ? new ApiException(ErrorCode.Invalid, string.Join(' ', errors.Select(error => error.Detail))) { Errors = errors }
-            : ApiException.Invalid("There is no such method, or its arguments could not be read.");
+            : ApiException.Invalid("The hub has no method with this name that takes these arguments. /llms.txt lists its methods.");
     }
 }

@@ -26,7 +26,7 @@ internal sealed partial class HubSockets(
     public static Task Admit(HttpContext context)
     {
         if (!context.WebSockets.IsWebSocketRequest)
-            throw ApiException.Invalid("Connect by WebSocket and skip negotiation.");
+            throw ApiException.Invalid("The hub takes WebSockets alone, without negotiation: set skipNegotiation and the transport WebSockets in the SignalR client.");
         context.Features.Set(new Admission(Caller.From(context.User), context.Features.Get<IAuthenticateResultFeature>()?.AuthenticateResult?.Properties?.ExpiresUtc));
         return Task.CompletedTask;
     }

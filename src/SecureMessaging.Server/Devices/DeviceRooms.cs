@@ -29,7 +29,7 @@ internal sealed class DeviceRooms(Database database, UserStore users, LogStore l
                 {
                     told.Clear();
                     if (await users.LockAsync(transaction, userId, cancellationToken) is null)
-                        throw new ApiException(ErrorCode.Unauthenticated, "The account is no more.");
+                        throw new ApiException(ErrorCode.Unauthenticated, "The account has been deleted.");
                     await LockRoomsAsync(transaction, userId, cancellationToken);
                     var (changed, tell) = await change(transaction);
                     // Read again: the user may have joined a room before the change took hold of the device, by a commit that still knew it as it was.

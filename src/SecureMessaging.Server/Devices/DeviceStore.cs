@@ -97,13 +97,13 @@ internal sealed class DeviceStore(
             async transaction =>
             {
                 if (await users.LockAsync(transaction, caller.UserId, cancellationToken) is null)
-                    throw new ApiException(ErrorCode.Unauthenticated, "The account is no more.");
+                    throw new ApiException(ErrorCode.Unauthenticated, "The account has been deleted.");
                 var own = await transaction.QueryAsync<DeviceRow>(OwnSql, new { caller.UserId }, cancellationToken);
                 var device = own.Find(device => device.Id == deviceId) ?? throw ApiException.NotFound();
                 if (device.SessionId == caller.SessionId)
                     return null;
                 if (own.Exists(other => other.SessionId == caller.SessionId))
-                    throw new ApiException(ErrorCode.Conflict, "This session is another device.");
+                    throw new ApiException(ErrorCode.Conflict, "This session is already bound to a different device.");
                 await transaction.ExecuteAsync(AttachSql, new { DeviceId = deviceId, caller.SessionId, Today = time.Now().ToDay() }, cancellationToken);
                 return device.SessionId is { } former && await sessions.EndAsync(transaction, caller.UserId, former, cancellationToken) ? device.SessionId : null;
             },
@@ -222,7 +222,7 @@ internal sealed class DeviceStore(
         }
 
         if (own.Exists(device => device.SessionId == caller.SessionId))
-            throw new ApiException(ErrorCode.Conflict, "This session is a device already.");
+            throw new ApiException(ErrorCode.Conflict, "This session is already bound to a device.");
         Guid? ended = null;
         if (own.Count >= limits.Devices)
         {

@@ -3,13 +3,14 @@ using GraphQL.Validation;
 using GraphQLParser.AST;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.GraphQL;
 
 /// <summary>Default deny: a root field that the schema has not opened is for callers who have signed in.</summary>
 internal sealed class SignInRule : ValidationRuleBase
 {
-    private static readonly ErrorBody Unauthenticated = new(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.", Retryable: false);
+    private static readonly ErrorBody Unauthenticated = ApiException.Unauthenticated().ToBody();
 
     private readonly MatchingNodeVisitor<GraphQLField> visitor = new((field, context) =>
     {

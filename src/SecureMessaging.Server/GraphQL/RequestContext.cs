@@ -1,5 +1,4 @@
 using GraphQL;
-using SecureMessaging.Protocol;
 using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
@@ -40,7 +39,7 @@ internal static class ResolverCalls
     public static RequestContext Request(this IResolveFieldContext context) => (RequestContext)context.UserContext;
 
     public static Caller Caller(this IResolveFieldContext context) =>
-        context.Request().Info.Caller ?? throw new ApiException(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.");
+        context.Request().Info.Caller ?? throw ApiException.Unauthenticated();
 
     /// <summary>The operation on a socket that a subscription is.</summary>
     public static SocketOperation Operation(this IResolveFieldContext context) =>

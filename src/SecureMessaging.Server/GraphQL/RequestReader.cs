@@ -41,7 +41,7 @@ internal sealed class RequestReader(GraphQLSerializer serializer, IOptions<Graph
     public OperationRequest Read(JsonElement request)
     {
         if (request.ValueKind == JsonValueKind.Array)
-            throw ApiException.Invalid("One operation a request: batches are not taken.");
+            throw ApiException.Invalid("A request must hold one operation: batches are not supported.");
         if (request.ValueKind != JsonValueKind.Object)
             throw ApiException.Invalid("The request must be a JSON object.");
         Member(request, "extensions", JsonValueKind.Object);

@@ -79,7 +79,7 @@ internal sealed class RoomType : OutputType<Room>
     {
         var (first, last) = (context.GetArgument<int?>("first"), context.GetArgument<int?>("last"));
         if (first is not null && last is not null)
-            throw ApiException.Invalid("Ask for the first or the last, not for both.", "first", "last");
+            throw ApiException.Invalid("first and last must not be given together.", "first", "last");
         var count = last ?? first ?? UsualPage;
         if (count < 1)
             throw ApiException.Invalid($"{(last is null ? "first" : "last")} must be at least 1.", last is null ? "first" : "last");

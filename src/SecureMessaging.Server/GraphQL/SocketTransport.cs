@@ -31,7 +31,7 @@ internal sealed class SocketTransport(
             throw new ApiException(ErrorCode.Overloaded, "This node is stopping.") { RetryAfterMs = 1000 };
         var signedIn = await context.AuthenticateAsync();
         if (!signedIn.Succeeded && context.Request.Headers.Authorization.Count > 0)
-            throw new ApiException(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.");
+            throw ApiException.Unauthenticated();
         var spoken = context.WebSockets.WebSocketRequestedProtocols.Contains(Subprotocol, StringComparer.Ordinal);
         using var webSocket = await context.WebSockets.AcceptWebSocketAsync(spoken ? Subprotocol : null);
         using var socket = new Socket(webSocket, executor, reader, serializer, entrance, metrics, time, options.Value, logger, context.RequestAborted);

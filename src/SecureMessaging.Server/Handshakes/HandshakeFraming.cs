@@ -21,8 +21,8 @@ internal static class HandshakeFraming
         if (!MlsPrivateMessage.TryRead(message, out var framed) || framed.Type != type)
             throw ApiException.Invalid($"This is not an MLSMessage with a PrivateMessage of content type {field}.", field);
         if (!framed.TryGetGeneration(roomId, out var generation))
-            throw ApiException.Invalid("The group id is not of this room.", field);
-        return framed.Epoch == (ulong)epoch ? generation : throw ApiException.Invalid("The epoch is not the message's.", "epoch");
+            throw ApiException.Invalid("The group id must be the id of this room's group.", field);
+        return framed.Epoch == (ulong)epoch ? generation : throw ApiException.Invalid("epoch must be the epoch of the message.", "epoch");
     }
 
     /// <summary>The KeyPackage references of each Welcome.</summary>

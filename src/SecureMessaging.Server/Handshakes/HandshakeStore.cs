@@ -113,7 +113,7 @@ internal sealed class HandshakeStore(
         // One whose content has expired is known by its owner alone.
         var same = (earlier.Kind == kind || earlier.Kind == EntryKind.Gone) && earlier.OwnerProof.AsSpan().SequenceEqual(proof)
             && (earlier.Ciphertext is null || earlier.Ciphertext.AsSpan().SequenceEqual(handshake.Message));
-        return same ? earlier : throw new ApiException(ErrorCode.Conflict, "This id is taken by other content.");
+        return same ? earlier : throw new ApiException(ErrorCode.Conflict, "This id was used with other content. Choose a new id.");
     }
 
     private static LogEntry Entry(EntryKind kind, Handshake handshake, Caller caller, GroupRow group) => new(

@@ -117,12 +117,12 @@ internal static class HandshakesFeature
         for (var i = 0; i < add.Length; i++)
         {
             if (add[i]?.Username is not { } username || !roles.TryAdd(username, add[i].Role))
-                throw ApiException.Invalid("The roster change names an account twice, or none.", $"roster/add/{i}");
+                throw ApiException.Invalid("Each item of roster/add must name an account, and each a different one.", $"roster/add/{i}");
         }
 
         var found = await users.FindByUsernamesAsync(roles.Keys, cancellationToken);
         if (found.Count < roles.Count)
-            throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
+            throw new ApiException(ErrorCode.NotFound, "There is no account with one of the usernames in roster/add.");
         var plan = new RosterPlan([.. found.Select(user => (user.Id, roles[user.Username]))], remove);
         if (plan.Remove.Concat(plan.Add.Select(user => user.UserId)).GroupBy(id => id).Any(group => group.Skip(1).Any()))
             throw ApiException.Invalid("The roster change names an account twice.", "roster/remove");

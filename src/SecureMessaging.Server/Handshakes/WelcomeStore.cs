@@ -94,9 +94,9 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
             foreach (var reference in welcomes[i])
             {
                 if (!found.TryGetValue(KeyPackageReference.From(reference), out var device))
-                    throw ApiException.Invalid("A Welcome is for a KeyPackage that is no member's (any more). Read the room's devices again.", $"welcomes/{i}");
+                    throw ApiException.Invalid("A Welcome is for a KeyPackage that does not belong to a member. Read the room's devices again.", $"welcomes/{i}");
                 if (!devices.Add(device.DeviceId))
-                    throw ApiException.Invalid("A commit welcomes a device once.", $"welcomes/{i}");
+                    throw ApiException.Invalid("A commit must have at most one Welcome for each device.", $"welcomes/{i}");
                 result[i].Add(device);
             }
         }

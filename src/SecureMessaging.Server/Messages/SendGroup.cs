@@ -43,7 +43,7 @@ internal sealed class SendGroup(Envelope[] envelopes, long queuedAt, bool writes
         AppendStatus.Stored or AppendStatus.Duplicate => new(
             new SendAck(envelope.RoomId, envelope.Id, outcome.Seq, outcome.CreatedAt, outcome.Status == AppendStatus.Duplicate), null),
         AppendStatus.NotMember => Refuse(ApiException.NotFound()),
-        AppendStatus.IdTaken => Refuse(new(ErrorCode.Conflict, "This clientMessageId is taken by other content.")),
+        AppendStatus.IdTaken => Refuse(new(ErrorCode.Conflict, "This clientMessageId was used with other content. Choose a new one.")),
         AppendStatus.EpochAhead => Refuse(new(ErrorCode.WrongEpoch, "The room has not reached this epoch.") { CurrentEpoch = outcome.RoomEpoch }),
         AppendStatus.NotMls => Refuse(ApiException.Invalid("The ciphertext must be a PrivateMessage of the room's MLS group and of this epoch, from 1 on, with an application message.", "ciphertext")),
         _ => Refuse(new(ErrorCode.EpochTooOld, "The room no longer accepts this epoch.") { CurrentEpoch = outcome.RoomEpoch }),

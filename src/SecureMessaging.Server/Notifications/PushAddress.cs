@@ -37,7 +37,7 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
     public string Require(string endpoint)
     {
         if (!options.Value.Enabled)
-            throw new ApiException(ErrorCode.Forbidden, "This server pushes nothing.");
+            throw new ApiException(ErrorCode.Forbidden, "This server does not send pushes.");
         if (endpoint.Length > limits.PushEndpointCharacters)
             throw ApiException.TooLarge("endpoint", limits.PushEndpointCharacters);
         return Read(endpoint)?.AbsoluteUri ?? throw ApiException.Invalid("endpoint must be an https URL of a public host.", "endpoint");

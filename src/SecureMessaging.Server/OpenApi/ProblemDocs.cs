@@ -77,7 +77,7 @@ internal static class ProblemDocs
     {
         (ErrorCode.Invalid, StatusCodes.Status415UnsupportedMediaType) => "The body must be application/json in UTF-8.",
         (ErrorCode.Internal, _) => "The server failed. Whether anything took effect is unknown; sends are safe to repeat.",
-        (ErrorCode.NotFound, _) => "There is no such thing, or the caller may not see it.",
+        (ErrorCode.NotFound, _) => "Not found, or the caller does not have access.",
         (ErrorCode.Unauthenticated, _) => "No credentials, or credentials that are wrong, expired or revoked.",
         (ErrorCode.Forbidden, _) => "The caller may not do this.",
         (ErrorCode.Invalid, _) => "The request is malformed or breaks a rule of the contract.",

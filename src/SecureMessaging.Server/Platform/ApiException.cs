@@ -21,7 +21,12 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
         ? known.ToBody()
         : new ErrorBody(ErrorCode.Internal, "The server failed. Sends are safe to repeat.", Retryable: true);
 
-    public static ApiException NotFound() => new(ErrorCode.NotFound, "There is no such thing here.");
+    public static ApiException NotFound() => new(ErrorCode.NotFound, "Not found, or you do not have access.");
+
+    /// <summary>One sentence for every door. Which part is wrong is not told to a caller who has not proved anything.</summary>
+    public static ApiException Unauthenticated() => new(
+        ErrorCode.Unauthenticated,
+        "This request has no valid access token or ticket. Send the access token as Authorization: Bearer; sign in or refresh to get a new one. A ticket works once.");
 
     public static ApiException Forbidden() => new(ErrorCode.Forbidden, "Your role does not allow this.");
 

@@ -17,7 +17,7 @@ internal sealed partial class ProblemMapper(TimeProvider time, ILogger<ProblemMa
         // The framework's own refusals have a status that says more than the code: 408, 413, 415.
         if (exception is BadHttpRequestException { StatusCode: var status and >= 400 and < 500 })
         {
-            await WriteAsync(httpContext, status == StatusCodes.Status400BadRequest ? RequestFault.Describe(exception, RequestFault.EndpointOf(httpContext)) : Describe(status), status, cancellationToken);
+            await WriteAsync(httpContext, status == StatusCodes.Status400BadRequest ? RequestFault.Describe(exception, RequestFault.EndpointOf(httpContext)) : Describe(httpContext, status), status, cancellationToken);
             return true;
         }
 
@@ -48,17 +48,20 @@ internal sealed partial class ProblemMapper(TimeProvider time, ILogger<ProblemMa
     }
 
     /// <summary>Answers with a body what the framework would answer with a bare status (401, 404, 405, 415 …).</summary>
-    public static Task WriteBareStatusAsync(HttpContext context) => WriteAsync(context, Describe(context.Response.StatusCode), context.Response.StatusCode, default);
+    public static Task WriteBareStatusAsync(HttpContext context) => WriteAsync(context, Describe(context, context.Response.StatusCode), context.Response.StatusCode, default);
 
-    private static ErrorBody Describe(int status) => status switch
+    private static ErrorBody Describe(HttpContext context, int status) => status switch
     {
-        StatusCodes.Status401Unauthorized => new(ErrorCode.Unauthenticated, "Sign in first, or renew the access token.", false),
+        StatusCodes.Status401Unauthorized => ApiException.Unauthenticated().ToBody(),
         StatusCodes.Status403Forbidden => ApiException.Forbidden().ToBody(),
+        // No endpoint has this path, so there is nothing that the caller might not be allowed to see.
+        StatusCodes.Status404NotFound when RequestFault.EndpointOf(context) is null =>
+            new(ErrorCode.NotFound, "There is nothing at this path. The paths of the REST API are in /openapi/v1.json; /docs lists the other documents.", false),
         StatusCodes.Status404NotFound => ApiException.NotFound().ToBody(),
         StatusCodes.Status413PayloadTooLarge => new(ErrorCode.TooLarge, "The request is too large.", false),
         StatusCodes.Status429TooManyRequests => new(ErrorCode.RateLimited, "Too many requests.", true, 1000),
         >= 500 => new(ErrorCode.Internal, "The server failed.", true),
-        StatusCodes.Status405MethodNotAllowed => new(ErrorCode.Invalid, "This method is not allowed here.", false),
+        StatusCodes.Status405MethodNotAllowed => new(ErrorCode.Invalid, "This path does not take this method. The header Allow names the methods that it takes.", false),
         StatusCodes.Status415UnsupportedMediaType => new(ErrorCode.Invalid, "The body must be application/json in UTF-8.", false),
         _ => RequestFault.Unreadable,
     };

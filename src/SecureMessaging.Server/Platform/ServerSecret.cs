@@ -26,7 +26,7 @@ internal sealed class ServerSecret
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new StartException($"The key directory {directory} cannot be used: {exception.Message} Choose another with Server:KeyDirectory, or mend its rights.", exception);
+            throw new StartException($"The key directory {directory} cannot be used: {exception.Message} Choose another with Server:KeyDirectory, or correct its permissions.", exception);
         }
 
         if (secret.Length != Length || secret.All(b => b == secret[0]))

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 
 namespace SecureMessaging.Server.Platform;
@@ -15,6 +16,8 @@ internal static class StartFailure
         {
             StartException or ApiException => exception.Message,
             OptionsValidationException invalid => string.Join(' ', invalid.Failures),
+            IOException { InnerException: AddressInUseException } =>
+                $"The server cannot start: {exception.Message} Stop the program that listens there, or choose another address, such as --urls=http://127.0.0.1:5090.",
             InvalidDataException => $"{exception.Message} {exception.GetBaseException().Message}",
             _ => $"The server cannot start: {exception.Message}",
         };

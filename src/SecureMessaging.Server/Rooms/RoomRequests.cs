@@ -20,7 +20,7 @@ internal sealed class RoomRequests(RoomStore rooms, RosterStore roster, UserStor
         if (request.Id == Guid.Empty)
             throw ApiException.Invalid("id must be a random UUID.", "id");
         if (request.Scheme.Length is 0 or > SchemeCharacters || request.Scheme.AsSpan().ContainsAnyExcept(SchemeCharacterSet))
-            throw ApiException.Invalid($"scheme must have 1 to {SchemeCharacters} of a-z 0-9 . -", "scheme");
+            throw ApiException.Invalid($"scheme must have 1 to {SchemeCharacters} characters of a-z, 0-9, dot and hyphen.", "scheme");
         if (request.Members.Length >= limits.RoomMembers)
             throw ApiException.TooMany($"A room has {limits.RoomMembers} members at most.", "members");
         if (Array.IndexOf(request.Members, null) is >= 0 and var empty)
@@ -28,7 +28,7 @@ internal sealed class RoomRequests(RoomStore rooms, RosterStore roster, UserStor
         var others = await FindAsync(request.Members, cancellationToken);
         others.Remove(caller.UserId);
         if (request.Kind == RoomKind.Direct && others.Count != 1)
-            throw ApiException.Invalid("A direct room has exactly one other member.", "members");
+            throw ApiException.Invalid("members must name exactly one other account for a direct room.", "members");
         return await rooms.CreateAsync(caller, request, [.. others], cancellationToken);
     }
 
@@ -55,7 +55,7 @@ internal sealed class RoomRequests(RoomStore rooms, RosterStore roster, UserStor
         var found = (await users.FindByUsernamesAsync(distinct, cancellationToken)).ToDictionary(user => user.Username, user => user.Id, StringComparer.Ordinal);
         return Array.TrueForAll(distinct, found.ContainsKey)
             ? [.. distinct.Select(name => found[name])]
-            : throw new ApiException(ErrorCode.NotFound, "There is no account of that name.");
+            : throw new ApiException(ErrorCode.NotFound, "There is no account with this username, or with one of these usernames.");
     }
 
     private void RequireSettings(byte[]? name, int? timeToLiveSeconds)

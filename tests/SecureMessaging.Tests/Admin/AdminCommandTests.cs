@@ -55,8 +55,8 @@ public sealed class AdminCommandTests
     [InlineData("Usage: admin create", "admin", "create", "--Server:NodeName=x", "root@example.org")]
     [InlineData("Verbs: serve", "admin", "remove", "root")]
     [InlineData("Verbs: serve", "sevre")]
-    [InlineData("A username has", "admin", "create", "r", "root@example.org")]
-    [InlineData("This is not an e-mail address", "admin", "create", "root", "nothing")]
+    [InlineData("username must have", "admin", "create", "r", "root@example.org")]
+    [InlineData("email must be an e-mail address", "admin", "create", "root", "nothing")]
     [InlineData("The password is missing", "admin", "create", "root", "root@example.org")]
     public async Task What_cannot_be_done_is_said_in_a_sentence(string sentence, params string[] arguments)
     {

@@ -1,4 +1,6 @@
+using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
@@ -19,6 +21,15 @@ public sealed class HttpErrorTests(SqliteServer server)
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         using var response = await server.Http.SendAsync(request);
         await response.ReadErrorAsync(status, ErrorCode.Invalid);
+    }
+
+    [Fact]
+    public async Task A_path_that_no_operation_has_points_to_the_documents()
+    {
+        using var unknown = await server.Http.GetAsync("/v1/roms");
+        Assert.Contains("/openapi/v1.json", (await unknown.ReadErrorAsync(404, ErrorCode.NotFound)).Message, StringComparison.Ordinal);
+        using var unauthenticated = await server.Http.GetAsync("/v1/me");
+        Assert.Contains("Authorization: Bearer", (await unauthenticated.ReadErrorAsync(401, ErrorCode.Unauthenticated)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -119,6 +130,19 @@ public sealed class StartTests
         Assert.DoesNotContain(server.Output, line => line.Contains("   at ", StringComparison.Ordinal) || line.Contains("Unhandled", StringComparison.Ordinal));
         // Nothing is changed before everything is known to be right.
         Assert.DoesNotContain(server.Output, line => line.Contains("applied", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_port_in_use_names_the_setting()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        using var directory = new TestDirectory();
+        await using var server = new ServerProcess(directory.Path, null, $"--urls=http://{taken.LocalEndpoint}");
+        server.Launch();
+        await server.ExitedAsync();
+        Assert.Equal(1, server.ExitCode);
+        Assert.Contains(server.Output, line => line.Contains($"{taken.LocalEndpoint}: address already in use", StringComparison.Ordinal) && line.Contains("--urls=", StringComparison.Ordinal));
     }
 
     [Fact]
