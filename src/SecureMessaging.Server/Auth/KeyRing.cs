@@ -116,12 +116,17 @@ internal sealed class KeyRing
             return false;
         foreach (var key in lost)
         {
-            while (!IsStored(key))
+            while (true)
             {
-                var isTaken = stored.Exists(other => other.Number == key.Number);
-                // Not stored when another node is first, perhaps with this very key.
-                key.TryStore(directory, isTaken ? stored[^1].Number + 1 : key.Number, isTaken ? now : key.SignsFrom);
+                // By name: a file that cannot be opened, such as a link to nowhere, takes its number too. And before the keys are read, so that a number which
+                // another node has just given this very key is found there.
+                var taken = SigningKey.NumbersIn(directory).ToHashSet();
                 stored = LoadAll();
+                if (IsStored(key))
+                    break;
+                var isTaken = taken.Contains(key.Number);
+                // Not stored when another node is first.
+                key.TryStore(directory, isTaken ? taken.Max() + 1 : key.Number, isTaken ? now : key.SignsFrom);
             }
         }
 

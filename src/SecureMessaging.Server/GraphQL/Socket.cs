@@ -135,7 +135,7 @@ internal sealed partial class Socket : IDisposable
                 await Task.Delay(CloseTimeout, time, closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
-        catch (Exception exception) when (exception is WebSocketException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception exception) when (exception is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
         {
             // Gone already, or about to be.
         }
@@ -291,10 +291,19 @@ internal sealed partial class Socket : IDisposable
 
     private void Track(Task task)
     {
-        if (task.IsCompleted)
-            return;
         running.TryAdd(task, true);
-        _ = task.ContinueWith(done => running.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _ = task.ContinueWith(Ended, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    private void Ended(Task task)
+    {
+        running.TryRemove(task, out _);
+        if (task.Exception?.InnerException is not { } exception)
+            return;
+        // An operation that ends like this is never answered: the client has to hear of it, and to come again.
+        if (exception is not (WebSocketException or IOException))
+            Failed(logger, exception);
+        Abort();
     }
 
     private static string? Text(JsonElement message, string name) =>

@@ -105,6 +105,22 @@ public sealed class KeyRingTests(SqliteServer server)
     }
 
     [Fact]
+    public async Task A_key_whose_file_is_a_link_to_nowhere_is_written_back_under_the_next_number()
+    {
+        using var directory = new TestDirectory();
+        var time = new AdjustableTime(shared: false);
+        var ring = Ring(directory.Path, time);
+        var key = ring.Current.Id;
+        var file = SigningKey.PathOf(directory.Path, 1);
+        File.Delete(file);
+        File.CreateSymbolicLink(file, directory.Combine("nowhere"));
+        // On a thread of its own: what never ends would hold up the other tests.
+        Assert.Equal(KeyTurn.Restored, await Task.Factory.StartNew(ring.Turn, TaskCreationOptions.LongRunning).WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal(key, SigningKey.Load(directory.Path, 2)?.Id);
+        Assert.Equal(key, ring.Current.Id);
+    }
+
+    [Fact]
     public void Keys_are_private_files_and_a_broken_one_stops_the_start()
     {
         using var directory = new TestDirectory();
