@@ -23,6 +23,9 @@ import type { SessionEndReason, Unknown, UserKeys } from "./wire.js";
 
 export type { SignInOptions, SignUpOptions };
 
+/** The stores that clients use now. */
+const inUse = new WeakSet<Store>();
+
 /** What a client tells. */
 export interface ClientEvents {
   /** There is a connection to the server. */
@@ -120,16 +123,35 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   /** Goes on with the session of a store; works without a connection, too. Undefined when there is none: sign in. */
   static async resume(options: { store: Store }): Promise<SecureMessaging | undefined> {
-    const session = await Session.resume(options.store);
-    if (!session)
-      return undefined;
-    await requirePlatform();
-    const client = await SecureMessaging.start(session, options.store);
-    client.hub.start();
-    return client;
+    const store = ({ ...options } as { store?: Store }).store;
+    if (!store)
+      throw SecureMessagingError.of("Invalid", "store must be the store of the session that is to go on.");
+    return SecureMessaging.using(store, async () => {
+      const session = await Session.resume(store);
+      if (!session)
+        return undefined;
+      await requirePlatform();
+      const client = await SecureMessaging.start(session, store);
+      client.hub.start();
+      return client;
+    });
   }
 
-  /** All of it, or nothing: what fails for good on the way is taken back. What only waits for an answer goes on, here or after a {@link resume}. */
+  /** One client at a time uses a store: two would encrypt with the same keys, and each would overwrite what the other has read. */
+  private static async using(store: Store, open: () => Promise<SecureMessaging | undefined>): Promise<SecureMessaging | undefined> {
+    if (inUse.has(store))
+      throw SecureMessagingError.of("Conflict", "Another client uses this store. Close that client first, or give each client a store of its own.");
+    inUse.add(store);
+    let client: SecureMessaging | undefined;
+    try {
+      return client = await open();
+    } finally {
+      if (!client)
+        inUse.delete(store);
+    }
+  }
+
+  /** @throws {@link SecureMessagingError} `Conflict` when another client uses the store. */
   private static async begin(options: SignInOptions | SignUpOptions, isNew: boolean): Promise<SecureMessaging> {
     // What a program without types leaves out. A sign-up without an address must not look like a sign-in.
     for (const field of isNew ? ["username", "email", "password"] : ["username", "password"])
@@ -137,6 +159,11 @@ export class SecureMessaging extends Emitter<ClientEvents> {
         throw SecureMessagingError.of("Invalid", `${field} must be a string.`);
     await requirePlatform();
     const store = options.store ?? new MemoryStore();
+    return (await SecureMessaging.using(store, () => SecureMessaging.enter(options, isNew, store)))!;
+  }
+
+  /** All of it, or nothing: what fails for good on the way is taken back. What only waits for an answer goes on, here or after a {@link resume}. */
+  private static async enter(options: SignInOptions | SignUpOptions, isNew: boolean, store: Store): Promise<SecureMessaging> {
     const http = new Http(options);
     const owner = await read<string>(store, "owner");
     if (isNew && owner !== undefined)
@@ -244,6 +271,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     await this.hub.close();
     await this.session.close();
     await this.upkeep.settled();
+    inUse.delete(this.store);
   }
 
   private warn(warning: Warning): void {

@@ -97,6 +97,26 @@ test.each(["POST v1/devices", "GET v1/devices/ID/key-packages", "POST v1/devices
   expect(server.packages).toBe(50);
 });
 
+test("one client at a time uses a store, and the next one when it is closed", async () => {
+  const store = new MemoryStore();
+  const client = await kept(SecureMessaging.signUp({ ...options, store }));
+  const taken = { code: "Conflict", message: expect.stringContaining("Another client uses this store") as string };
+  await expect(SecureMessaging.resume({ store })).rejects.toMatchObject(taken);
+  await expect(SecureMessaging.signIn({ ...options, store })).rejects.toMatchObject(taken);
+  expect(server.sessions).toBe(1);
+  await client.close();
+  expect(await kept(SecureMessaging.resume({ store }) as Promise<SecureMessaging>)).toMatchObject({ userId: client.userId });
+});
+
+test("a client that is closed takes nothing to send, and resuming without a store says so", async () => {
+  const store = new MemoryStore();
+  const client = await kept(SecureMessaging.signUp({ ...options, store }));
+  await client.close();
+  await expect(client.context.outbox.enqueue(newId(), { type: "text", text: "too late" })).rejects.toMatchObject({ message: "The client is closed." });
+  expect(client.unsent).toBe(0);
+  await expect(SecureMessaging.resume({} as { store: MemoryStore })).rejects.toMatchObject({ name: "SecureMessagingError", code: "Invalid", message: expect.stringContaining("store must be") as string });
+});
+
 test("a sign-in whose device is refused ends its session and names the limit of devices", async () => {
   server.account = { id: newId(), password: options.password };
   const store = new MemoryStore();

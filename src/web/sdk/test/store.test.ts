@@ -53,6 +53,11 @@ describe("a file store", () => {
     await expect(FileStore.open(path)).rejects.toMatchObject({ code: "Conflict" });
   });
 
+  test("says which file cannot be opened, and why", async () => {
+    const path = join(folder, "missing", "anna.store");
+    await expect(FileStore.open(path)).rejects.toMatchObject({ name: "SecureMessagingError", code: "StoreFailed", retryable: false, message: expect.stringMatching(/missing.anna\.store cannot be opened: ENOENT/) as string });
+  });
+
   test("keeps what was written, encrypted, for one process at a time", async () => {
     const path = join(folder, "s");
     const store = await FileStore.open(path);

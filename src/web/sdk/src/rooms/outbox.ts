@@ -104,6 +104,8 @@ export class Outbox {
 
   /** @param failed What it was until now. */
   private async add(roomId: string, content: Content, timeToLiveSeconds: number | undefined, id: string, failed?: FailedItem): Promise<{ id: string; stored: Promise<Stored> }> {
+    // A client that is closed sends nothing any more, and another one may use its store.
+    this.context.closing.throwIfAborted();
     const twin = this.underWay(roomId, id);
     if (twin)
       return twin;

@@ -51,6 +51,14 @@ export class FileStore extends MemoryStore {
    * @throws {@link SecureMessagingError} `Conflict` when another process uses it, `Invalid` when the key does not fit.
    */
   static async open(path: string, options: FileStoreOptions = {}): Promise<FileStore> {
+    try {
+      return await this.openLocked(path, options);
+    } catch (error) {
+      throw error instanceof SecureMessagingError ? error : SecureMessagingError.store(`The store ${path} cannot be opened: ${reasonOf(error)}.`, error, true);
+    }
+  }
+
+  private static async openLocked(path: string, options: FileStoreOptions): Promise<FileStore> {
     await takeLock(`${path}.lock`);
     try {
       const key = options.key ?? await readOrCreateKey(`${path}.key`);
