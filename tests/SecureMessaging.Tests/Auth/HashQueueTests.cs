@@ -101,6 +101,20 @@ public sealed class HashQueueTests
                 await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
 
+        // The harder case: a wait is cancelled in the moment in which it gets its turn.
+        var one = new HashQueue(slots: 1, capacity: 3);
+        for (var round = 0; round < 300; round++)
+        {
+            using var held = new ManualResetEventSlim();
+            using var cancellation = new CancellationTokenSource();
+            var running = RunAsync(one, new Requester(Guid.NewGuid()), "x", held);
+            var waiting = RunAsync(one, new Requester(Guid.NewGuid()), "x", cancellationToken: cancellation.Token);
+            Parallel.Invoke(held.Set, cancellation.Cancel);
+            await running.WaitAsync(TimeSpan.FromSeconds(20));
+            await waiting.WaitAsync(TimeSpan.FromSeconds(20)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        }
+
+        await RunAsync(one, new Requester(Guid.NewGuid()), "x").WaitAsync(TimeSpan.FromSeconds(20));
         using var block = new ManualResetEventSlim();
         var two = Enumerable.Range(0, 2).Select(i => RunAsync(queue, new Requester(Guid.NewGuid()), "x", block)).ToList();
         block.Set();

@@ -44,7 +44,8 @@ public sealed class SqliteFileTests(SqliteServer shared)
 
         server.Time.Advance(TimeSpan.FromMinutes(3));
         var slowest = TimeSpan.Zero;
-        var purge = server.Services.GetRequiredService<RetentionService>().RunOnceAsync(CancellationToken.None);
+        // On another thread: SQLite's calls end before they return, so the sends would only begin when the purge is over.
+        var purge = Task.Run(() => server.Services.GetRequiredService<RetentionService>().RunOnceAsync(CancellationToken.None));
         for (var i = 0; i < 40 || !purge.IsCompleted; i++)
         {
             var started = Stopwatch.GetTimestamp();
@@ -55,8 +56,8 @@ public sealed class SqliteFileTests(SqliteServer shared)
         }
 
         await purge;
-        // The writer was kept out for 150 ms; the rest is what a busy machine adds. Waiting for the reader takes more than four seconds.
-        Assert.True(slowest < TimeSpan.FromSeconds(4), $"A send took {slowest}.");
+        // The writer was kept out for 150 ms; the rest is what a busy machine adds. Waiting for the reader takes four seconds.
+        Assert.True(slowest < TimeSpan.FromSeconds(3), $"A send took {slowest}.");
         Assert.Equal("degraded", await DatabaseStateAsync(server));
         Assert.Single(server.Logs, line => line.Contains("\"@m\":\"A reader of ", StringComparison.Ordinal));
         Assert.NotEqual(0, WalLength(server));
