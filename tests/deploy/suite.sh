@@ -64,6 +64,10 @@ for name, service in services.items():
         source = volume.split(":")[0]
         assert source in compose["volumes"] or source.startswith((".", "$")), volume
     assert all(other in services for other in service.get("depends_on", {})), name
+    # What follows exec is a command line, which others on the machine can read. Redis overwrites its own once it runs, so /proc shows it for a moment only.
+    for words in (service.get("command"), service.get("entrypoint")):
+        text = words if isinstance(words, str) else " ".join(words or [])
+        assert "/run/secrets" not in text.partition("exec ")[2], f"{name}: a secret on a command line"
 PYTHON
 }
 unit_is_sound() {
