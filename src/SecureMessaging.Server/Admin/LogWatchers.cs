@@ -122,8 +122,9 @@ internal sealed partial class LogWatcher
         }
         catch (Exception exception)
         {
-            // The connection is of no use any more, and its client connects again.
-            Failed(logger, exception.GetType().Name);
+            // A client that is gone or takes nothing is no failure of the server. The connection is of no use any more, and its client connects again.
+            if (exception is not (IOException or OperationCanceledException))
+                Failed(logger, exception);
             connection.Abort();
         }
     }
@@ -134,6 +135,6 @@ internal sealed partial class LogWatcher
         await connection.WriteAsync(new InvocationMessage(nameof(IAdminClient.Logged), [lines]), timeout.Token).AsTask().WaitAsync(timeout.Token);
     }
 
-    [LoggerMessage(6103, LogLevel.Debug, "A connection that watches the logs is closed because nothing can be written to it ({ExceptionType})")]
-    private static partial void Failed(ILogger logger, string exceptionType);
+    [LoggerMessage(6103, LogLevel.Error, "A connection that watches the logs is closed because nothing can be written to it")]
+    private static partial void Failed(ILogger logger, Exception exception);
 }

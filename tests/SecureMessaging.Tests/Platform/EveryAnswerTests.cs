@@ -54,7 +54,7 @@ public sealed class EveryAnswerTests(SqliteServer server, PostgresServer postgre
         await using var node = await server.DedicatedAsync($"--Server:AllowedOrigins:0={Allowed}", "--Auth:HashQueue=1");
         var statuses = await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
         {
-            using var response = await SendAsync(node, "POST", $"/v1/auth/token {{\"username\":\"nobody-{i}\",\"password\":\"a-long-enough-password\"}}", Allowed);
+            using var response = await SendAsync(node, "POST", $"/v1/auth/token {{\"username\":\"unknown-{i}\",\"password\":\"a-long-enough-password\"}}", Allowed);
             AssertShared(response);
             if ((int)response.StatusCode == 503)
                 Assert.NotNull(response.Headers.RetryAfter);

@@ -62,7 +62,7 @@ export async function roomOf(count) {
 
 export const inside = (room) => room.context;
 
-/** Epochs that pass: somebody is added and removed. */
+/** Epochs that pass: a guest is added and removed. */
 export async function passEpochs(room, count) {
   const guest = await person();
   for (let i = 0; i < count; i++)

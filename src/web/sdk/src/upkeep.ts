@@ -108,7 +108,7 @@ export class Upkeep {
         return;
     }
     this.setDeviceError(undefined);
-    // Nobody tells a waiting device that it has been approved.
+    // The server does not tell a waiting device that it has been approved.
     const patience = new Backoff(5000);
     while (!this.context.device.identity && turn === this.refreshed) {
       await patience.wait(500, this.context.closing);

@@ -19,7 +19,7 @@ export interface SignInOptions extends ServerAddress {
 
 /** For a new account. */
 export interface SignUpOptions extends SignInOptions {
-  /** Kept encrypted and shown to nobody. */
+  /** Kept encrypted, and shown to no other account. */
   email: string;
 }
 
