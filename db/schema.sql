@@ -15,6 +15,21 @@ CREATE TABLE public.commit_reports (
     user_id uuid NOT NULL
 );
 
+CREATE TABLE public.commit_throttles (
+    room_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    strikes integer NOT NULL,
+    blocked_until timestamp with time zone,
+    forgotten_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.device_lists (
+    user_id uuid NOT NULL,
+    number bigint NOT NULL,
+    list bytea NOT NULL
+);
+
 CREATE TABLE public.devices (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -33,7 +48,7 @@ CREATE TABLE public.entries (
     room_id uuid NOT NULL,
     seq bigint NOT NULL,
     kind smallint NOT NULL,
-    created_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone,
     expires_at timestamp with time zone,
     id uuid,
     owner_proof bytea,
@@ -44,7 +59,8 @@ CREATE TABLE public.entries (
     user_id uuid,
     role smallint,
     settings bytea,
-    generation integer
+    generation integer,
+    key_version smallint DEFAULT 1 NOT NULL
 );
 ALTER TABLE ONLY public.entries ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
 
@@ -58,6 +74,7 @@ CREATE TABLE public.installation (
     key_check bytea NOT NULL,
     installation_id uuid,
     purged_until timestamp with time zone,
+    rewritten_on timestamp with time zone,
     CONSTRAINT installation_id_check CHECK ((id = 1))
 );
 
@@ -96,6 +113,11 @@ CREATE TABLE public.refresh_tokens (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.released_names (
+    name_hash bytea NOT NULL,
+    released_on timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.room_members (
     room_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -129,7 +151,8 @@ CREATE TABLE public.rooms (
     scheme text DEFAULT 'opaque'::text NOT NULL,
     generation integer DEFAULT 0 NOT NULL,
     group_seq bigint DEFAULT 0 NOT NULL,
-    commit_seq bigint DEFAULT 0 NOT NULL
+    commit_seq bigint DEFAULT 0 NOT NULL,
+    founding bytea
 )
 WITH (fillfactor='50');
 
@@ -155,7 +178,8 @@ CREATE TABLE public.sessions (
     started_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
     expires_at timestamp with time zone NOT NULL,
-    push_endpoint bytea
+    push_endpoint bytea,
+    label bytea
 );
 
 CREATE TABLE public.tickets (
@@ -201,6 +225,12 @@ ALTER TABLE ONLY public.schemaversions
 ALTER TABLE ONLY public.commit_reports
     ADD CONSTRAINT commit_reports_pkey PRIMARY KEY (room_id, seq, user_id);
 
+ALTER TABLE ONLY public.commit_throttles
+    ADD CONSTRAINT commit_throttles_pkey PRIMARY KEY (room_id, user_id);
+
+ALTER TABLE ONLY public.device_lists
+    ADD CONSTRAINT device_lists_pkey PRIMARY KEY (user_id, number);
+
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_pkey PRIMARY KEY (id);
 
@@ -224,6 +254,9 @@ ALTER TABLE ONLY public.notification_settings
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.released_names
+    ADD CONSTRAINT released_names_pkey PRIMARY KEY (name_hash);
 
 ALTER TABLE ONLY public.room_members
     ADD CONSTRAINT room_members_pkey PRIMARY KEY (room_id, user_id);
@@ -250,6 +283,10 @@ ALTER TABLE ONLY public.welcomes
     ADD CONSTRAINT welcomes_pkey PRIMARY KEY (room_id, seq, number);
 
 CREATE INDEX commit_reports_user ON public.commit_reports USING btree (user_id);
+
+CREATE INDEX commit_throttles_forgotten ON public.commit_throttles USING btree (forgotten_at);
+
+CREATE INDEX commit_throttles_user ON public.commit_throttles USING btree (user_id);
 
 CREATE UNIQUE INDEX devices_key ON public.devices USING btree (user_id, signature_key);
 
@@ -281,11 +318,17 @@ CREATE INDEX refresh_tokens_expires ON public.refresh_tokens USING btree (expire
 
 CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);
 
+CREATE INDEX released_names_released ON public.released_names USING btree (released_on);
+
 CREATE INDEX room_members_user ON public.room_members USING btree (user_id);
 
 CREATE INDEX room_notification_settings_user ON public.room_notification_settings USING btree (user_id);
 
 CREATE UNIQUE INDEX rooms_direct_key ON public.rooms USING btree (direct_key, scheme) WHERE (direct_key IS NOT NULL);
+
+CREATE INDEX rooms_founder ON public.rooms USING btree (substr(founding, 10, 16)) WHERE (founding IS NOT NULL);
+
+CREATE INDEX rooms_other ON public.rooms USING btree (substr(founding, 74, 16)) WHERE (founding IS NOT NULL);
 
 CREATE INDEX sessions_ended ON public.sessions USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
@@ -314,6 +357,15 @@ ALTER TABLE ONLY public.commit_reports
 
 ALTER TABLE ONLY public.commit_reports
     ADD CONSTRAINT commit_reports_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.commit_throttles
+    ADD CONSTRAINT commit_throttles_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.rooms(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.commit_throttles
+    ADD CONSTRAINT commit_throttles_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.device_lists
+    ADD CONSTRAINT device_lists_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE SET NULL;

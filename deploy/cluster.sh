@@ -18,7 +18,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 postgres_bin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true; }
 as_postgres() { if [[ $(id -u) == 0 ]]; then runuser -u postgres -- "$@"; else "$@"; fi; }
 
-# A pid alone may be somebody else's by now; with the time at which it started it is ours. A zombie is nobody.
+# A pid may be reused by another process; pid and start time together identify ours. A zombie does not count.
 started_at() { sed -nE 's/^[0-9]+ \(.*\) ([^Z].*)/\1/p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 running() { # service
   local pid since
@@ -89,7 +89,7 @@ create() {
   mv "$dir/settings.new" "$dir/settings"
 }
 
-node_environment() { # name; what a node is told, by its environment because arguments can be read by others
+node_environment() { # name; the settings of a node, in its environment because other users can read arguments
   export ConnectionStrings__Postgres="Host=127.0.0.1;Port=$postgres_port;Database=messaging;Username=messaging;Password=$postgres_password"
   export ConnectionStrings__Redis="127.0.0.1:$redis_port,password=$redis_password"
   export Server__DataDirectory=$dir/$1 Server__KeyDirectory=$dir/keys Server__NodeName=$1 Management__Url=
@@ -97,7 +97,7 @@ node_environment() { # name; what a node is told, by its environment because arg
   export Server__AllowedOrigins__0=https://localhost:$https_port Server__AllowedOrigins__1=https://127.0.0.1:$https_port
 }
 
-server() { # the assembly to run; built here when nobody gives one
+server() { # the assembly to run; built here unless CLUSTER_SERVER names one
   if [[ -n ${CLUSTER_SERVER:-} ]]; then
     echo "$CLUSTER_SERVER"
     return

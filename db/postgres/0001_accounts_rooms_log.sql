@@ -1,4 +1,4 @@
--- Accounts, sessions and tokens. Times are as coarse as their purpose allows.
+-- Accounts, sessions and tokens. Times are only as precise as their purpose needs.
 create table users (
     id            uuid primary key,
     username      text not null,
@@ -41,7 +41,7 @@ create table tickets (
 create index tickets_session on tickets (session_id);
 create index tickets_expires on tickets (expires_at);
 
--- A room is one log: last_seq is the only allocator of seq, first_seq what retention has left.
+-- A room is one log. last_seq is the only source of new seqs; first_seq is the first seq that retention kept.
 create table rooms (
     id           uuid primary key,
     kind         smallint not null,
@@ -83,11 +83,11 @@ create table entries (
     settings    bytea,
     primary key (room_id, seq)
 );
--- Envelopes are incompressible: trying costs CPU on every insert.
+-- Envelopes do not compress; trying would cost CPU time at each insert.
 alter table entries alter column ciphertext set storage external;
 create unique index entries_id on entries (room_id, id) where id is not null;
 create index entries_expires on entries (expires_at) where expires_at is not null;
--- Only what an erasure must find: rosters and the senders of visible rooms. Sealed messages are in neither.
+-- For erasure: roster entries, and senders in visible rooms. Sealed messages have neither column.
 create index entries_target on entries (room_id, target_seq) where target_seq is not null;
 create index entries_user on entries (user_id) where user_id is not null;
 create index entries_sender on entries (sender_id) where sender_id is not null;

@@ -1,4 +1,4 @@
--- Where to push for the session. Set to null in the statement that ends it.
+-- The session's push subscription. The statement that ends the session sets it to null.
 alter table sessions add column push_endpoint bytea;
 create index sessions_push on sessions (user_id) where push_endpoint is not null;
 
@@ -12,7 +12,7 @@ create table notification_settings (
     priority    smallint not null
 );
 
--- The same for one room; stands in for the whole of the account's.
+-- The same for one room. It replaces all of the account's settings.
 create table room_notification_settings (
     room_id     uuid not null,
     user_id     uuid not null,

@@ -1,7 +1,7 @@
--- A foreign key looks its room up, and locks it, once more for every envelope: a third of what an append costs. Whoever appends holds the room's lock and has
--- raised its last_seq, so the room is there; and what the key did when a room is deleted, a trigger does. Its statement sees what was appended until the room's
--- lock was gained.
--- In the order of the appends that may be going on, or one of the two would be the victim of a deadlock.
+-- A foreign key looks up and locks the room again for every envelope: a third of the cost of an append. The append holds the room's lock and has
+-- raised its last_seq, so the room exists. A trigger deletes the entries of a deleted room. Its statement sees all entries that were appended before
+-- it got the room's lock.
+-- Locks in the order of a concurrent append; otherwise one of the two would be the victim of a deadlock.
 lock table rooms, entries in access exclusive mode;
 
 alter table entries drop constraint entries_room_id_fkey;

@@ -1,4 +1,4 @@
--- The same tables as on Postgres. Identifiers are 16-byte blobs, times are Unix seconds (UTC).
+-- The same tables as on Postgres. Ids are 16-byte blobs, times are Unix seconds (UTC).
 create table users (
     id            blob not null primary key,
     username      text not null,
@@ -84,7 +84,7 @@ create table entries (
 ) without rowid;
 create unique index entries_id on entries (room_id, id) where id is not null;
 create index entries_expires on entries (expires_at) where expires_at is not null;
--- Only what an erasure must find: rosters and the senders of visible rooms. Sealed messages are in neither.
+-- For erasure: roster entries, and senders in visible rooms. Sealed messages have neither column.
 create index entries_target on entries (room_id, target_seq) where target_seq is not null;
 create index entries_user on entries (user_id) where user_id is not null;
 create index entries_sender on entries (sender_id) where sender_id is not null;

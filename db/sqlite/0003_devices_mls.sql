@@ -1,4 +1,4 @@
--- Rooms of the scheme mls10 have a group: its generation counts how often it began anew, at group_seq; commit_seq is its newest commit.
+-- Rooms of the scheme mls10 have a group. generation counts its resets, group_seq is the seq at which it began, commit_seq that of its newest commit.
 alter table rooms add column scheme text not null default 'opaque';
 alter table rooms add column generation integer not null default 0;
 alter table rooms add column group_seq integer not null default 0;
@@ -6,7 +6,7 @@ alter table rooms add column commit_seq integer not null default 0;
 
 alter table entries add column generation integer;
 
--- Apart from the accounts and the devices: the one public key by which others know a user.
+-- The public key that identifies a user to other users. Separate from accounts and devices.
 create table identity_keys (
     user_id    blob not null primary key references users (id) on delete cascade,
     public_key blob not null
@@ -30,7 +30,7 @@ create unique index devices_key on devices (user_id, signature_key);
 create unique index devices_session on devices (session_id) where session_id is not null;
 create index devices_seen on devices (seen_on);
 
--- The directory. A claimed one has no content any more; its reference stays until it expires, so that a Welcome finds its device and nobody uploads it again.
+-- The directory. A claimed KeyPackage loses its content. Its reference stays until expiry: a Welcome finds its device, and no client uploads it again.
 create table key_packages (
     reference   blob not null primary key,
     device_id   blob not null references devices (id) on delete cascade,
@@ -44,7 +44,7 @@ create unique index key_packages_last_resort on key_packages (device_id) where c
 create index key_packages_of_device on key_packages (device_id);
 create index key_packages_expires on key_packages (expires_at);
 
--- A Welcome is stored once, whomever it is for, with the commit that won. Whoever has fetched it is struck from its recipients.
+-- A Welcome is stored once for all recipients, with the commit that won. A recipient is removed once it has fetched the Welcome.
 create table welcomes (
     room_id    blob not null references rooms (id) on delete cascade,
     seq        integer not null,
@@ -66,7 +66,7 @@ create table welcome_recipients (
 ) without rowid;
 create index welcome_recipients_welcome on welcome_recipients (room_id, seq, number);
 
--- Who cannot apply the newest commit. Gone with the next commit or reset.
+-- Members who cannot apply the newest commit. Deleted by the next commit or reset.
 create table commit_reports (
     room_id blob not null references rooms (id) on delete cascade,
     seq     integer not null,

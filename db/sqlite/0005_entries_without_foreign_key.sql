@@ -1,2 +1,2 @@
--- Nothing here: this foreign key is looked up in pages that the append has just read, and to lose it the whole log would have to be copied.
+-- No change. The append has already read the pages of this foreign key, and dropping it would copy the whole log.
 select 1;

@@ -1,8 +1,8 @@
--- An id that the database and the key directory share, so that neither is used without the other, and how far expired content has been purged.
+-- The id that database and key directory share, so that neither is used without the other; and the time up to which expired content is purged.
 alter table installation add column installation_id blob;
 alter table installation add column purged_until integer;
 
--- The server processes on this database: each compares the others' rows with its own and says where they disagree.
+-- The server processes of this database. Each compares the others' rows with its own and reports differences.
 create table nodes (
     id          blob not null primary key,
     name        text not null,

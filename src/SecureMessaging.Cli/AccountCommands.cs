@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace SecureMessaging.Cli;
 
-/// <summary>Signing up, in and out, and one's sessions.</summary>
+/// <summary>Sign-up, sign-in, sign-out and sessions.</summary>
 internal static class AccountCommands
 {
     private const string PasswordVariable = "SECMSG_PASSWORD";
@@ -13,7 +13,7 @@ internal static class AccountCommands
     public static Command SignUp()
     {
         var username = new Argument<string?>("username") { Description = "3 to 32 of a-z 0-9 . _ -", Arity = ArgumentArity.ZeroOrOne };
-        var email = new Option<string?>("--email") { Description = "Kept encrypted on the server and never shown to others." };
+        var email = new Option<string?>("--email") { Description = "Stored encrypted on the server, and never shown to others." };
         var command = new Command("sign-up", "Create an account and sign in.") { username, email };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -82,7 +82,7 @@ internal static class AccountCommands
     private static string Local(DateTime utc) => DateTime.SpecifyKind(utc, DateTimeKind.Utc).ToLocalTime().ToString("yyyy-MM-dd HH:mm");
 
     private static string Ask(string what) => Console.IsInputRedirected
-        ? throw new CliException($"{what} is missing. Give it on the command line when there is no terminal to ask on.")
+        ? throw new CliException($"{what} is missing. Without a terminal, give it on the command line.")
         : AnsiConsole.Ask<string>(what + ":");
 
     private static string AskPassword(bool confirm)
@@ -90,7 +90,7 @@ internal static class AccountCommands
         if (Environment.GetEnvironmentVariable(PasswordVariable) is { Length: > 0 } given)
             return given;
         if (Console.IsInputRedirected)
-            throw new CliException($"There is no terminal to ask for the password on. Set {PasswordVariable}.");
+            throw new CliException($"There is no terminal to ask for the password. Set {PasswordVariable}.");
         var password = AnsiConsole.Prompt(new TextPrompt<string>("Password:").Secret(null));
         if (confirm && AnsiConsole.Prompt(new TextPrompt<string>("Once more:").Secret(null)) != password)
             throw new CliException("The two passwords differ.");

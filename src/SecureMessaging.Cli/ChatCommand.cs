@@ -6,7 +6,7 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Cli;
 
-/// <summary>Reads lines, sends them, and shows the room as its log goes by.</summary>
+/// <summary>Reads lines, sends them, and shows the log of the room.</summary>
 internal static class ChatCommand
 {
     private const int RecentEntries = 30;
@@ -34,11 +34,11 @@ internal static class ChatCommand
 
     private sealed class Chat(SecureMessagingClient client, Room room, ChatScreen screen, Dictionary<Guid, string> names)
     {
-        private Dictionary<Guid, string> _names = names;
-        private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly List<int> _refused = [];
-        private long _lastShown;
-        private int _pending;
+        private Dictionary<Guid, string> names = names;
+        private readonly TaskCompletionSource over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly List<int> refused = [];
+        private long lastShown;
+        private int pending;
 
         public async Task RunAsync(bool endWithInput, CancellationToken cancellationToken)
         {
@@ -65,14 +65,14 @@ internal static class ChatCommand
             var read = ReadAsync(sends, stop.Token);
             try
             {
-                if (await Task.WhenAny(show, read, _over.Task) == read)
+                if (await Task.WhenAny(show, read, over.Task) == read)
                 {
                     await read;
                     await FinishAsync(sends, show, stop.Token);
-                    if (_refused.Count > 0 && endWithInput)
-                        throw new CliException($"Not sent: line {string.Join(", ", _refused.Order())} of the input.");
+                    if (refused.Count > 0 && endWithInput)
+                        throw new CliException($"Not sent: line {string.Join(", ", refused.Order())} of the input.");
                     if (!endWithInput)
-                        await Task.WhenAny(show, _over.Task);
+                        await Task.WhenAny(show, over.Task);
                 }
                 if (show.IsCompleted)
                     await show;
@@ -101,8 +101,8 @@ internal static class ChatCommand
         /// <summary>Names the line that was not sent.</summary>
         private void Refuse(int number, string line, string why)
         {
-            lock (_refused)
-                _refused.Add(number);
+            lock (refused)
+                refused.Add(number);
             screen.Note($"Line {number} was not sent (\"{SafeText.Neutralise(line.Length > 40 ? line[..40] + "…" : line)}\"): {SafeText.Neutralise(why)}");
         }
 
@@ -114,7 +114,7 @@ internal static class ChatCommand
                 try
                 {
                     var sent = client.SendAsync(room.Id, content, cancellationToken: cancellationToken);
-                    screen.Pending(Interlocked.Increment(ref _pending));
+                    screen.Pending(Interlocked.Increment(ref pending));
                     return AckAsync(number, line, sent);
                 }
                 catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.Overloaded)
@@ -137,11 +137,11 @@ internal static class ChatCommand
             }
             finally
             {
-                screen.Pending(Interlocked.Decrement(ref _pending));
+                screen.Pending(Interlocked.Decrement(ref pending));
             }
         }
 
-        /// <summary>Waits for every ack, then a moment for one's own last line to come back.</summary>
+        /// <summary>Waits for every ack, then a moment for the own last line to return.</summary>
         private async Task FinishAsync(List<Task<long>> sends, Task show, CancellationToken cancellationToken)
         {
             var stored = Task.WhenAll(sends);
@@ -150,14 +150,14 @@ internal static class ChatCommand
             var last = (await stored).DefaultIfEmpty().Max();
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             patience.CancelAfter(EchoPatience);
-            while (Volatile.Read(ref _lastShown) < last && !show.IsCompleted && !patience.IsCancellationRequested)
+            while (Volatile.Read(ref lastShown) < last && !show.IsCompleted && !patience.IsCancellationRequested)
                 await Task.Delay(20, CancellationToken.None);
             cancellationToken.ThrowIfCancellationRequested();
         }
 
         private async Task ShowAsync(CancellationToken cancellationToken)
         {
-            // What is unread, and at least the last few entries; what the live stream repeats of it is skipped.
+            // Unread entries, and at least the last few. Entries that the live stream repeats are skipped.
             var after = Math.Max(room.FirstSeq - 1, Math.Min(room.DeliveredSeq, room.HeadSeq - RecentEntries));
             HistoryPage page;
             do
@@ -176,18 +176,18 @@ internal static class ChatCommand
                     continue;
                 switch (happened)
                 {
-                    case EntryEvent entry when entry.Seq > _lastShown:
-                        if (entry.Entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !_names.ContainsKey(joined))
+                    case EntryEvent entry when entry.Seq > lastShown:
+                        if (entry.Entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !names.ContainsKey(joined))
                             await ReadNamesAsync(cancellationToken);
                         Show(entry);
                         await MarkAsync(cancellationToken);
                         break;
-                    case HistoryGap gap when gap.ToSeq > _lastShown:
+                    case HistoryGap gap when gap.ToSeq > lastShown:
                         screen.Note("Some older messages have expired.");
                         break;
                     case RoomEnded ended:
                         screen.Note(ended.Change == RoomChange.Deleted ? "The room was deleted." : "You are no longer in this room.");
-                        _over.TrySetResult();
+                        over.TrySetResult();
                         return;
                 }
             }
@@ -197,11 +197,11 @@ internal static class ChatCommand
         {
             try
             {
-                _names = (await client.Rooms.MembersAsync(room.Id, cancellationToken)).ToDictionary(member => member.UserId, member => member.Username);
+                names = (await client.Rooms.MembersAsync(room.Id, cancellationToken)).ToDictionary(member => member.UserId, member => member.Username);
             }
             catch (SecureMessagingException e)
             {
-                // A newcomer stays "someone" until the next time; the chat goes on.
+                // A new member is shown as "someone" until the next time.
                 Console.Error.WriteLine($"(the members cannot be read: {SafeText.Neutralise(e.Message)})");
             }
         }
@@ -210,11 +210,11 @@ internal static class ChatCommand
         {
             try
             {
-                await client.MarkDeliveredAsync(room.Id, _lastShown, cancellationToken);
+                await client.MarkDeliveredAsync(room.Id, lastShown, cancellationToken);
             }
             catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.NotFound)
             {
-                // Removed in this moment; the log says so next.
+                // Just removed: the log reports it next.
             }
         }
 
@@ -226,8 +226,8 @@ internal static class ChatCommand
                 case MessageReceived message:
                     var own = message.Envelope.SenderId == client.UserId;
                     var text = SafeText.Neutralise(Encoding.UTF8.GetString(message.Envelope.Content));
-                    // The name on record for the id beats the one that the sender claims.
-                    var who = _names.GetValueOrDefault(message.Envelope.SenderId) ?? message.Envelope.SenderName + "?";
+                    // The server's name for the id, not the name that the sender claims.
+                    var who = names.GetValueOrDefault(message.Envelope.SenderId) ?? message.Envelope.SenderName + "?";
                     screen.Message(message.Envelope.SentAt.ToLocalTime().DateTime, SafeText.Neutralise(who), text, own);
                     break;
                 case Undecryptable:
@@ -237,14 +237,14 @@ internal static class ChatCommand
                     screen.Note($"{at:HH:mm} Something that this version does not support. Update secmsg to see it.");
                     break;
                 case RoomEntry { Entry: { Kind: EntryKind.MemberJoined or EntryKind.MemberLeft, UserId: { } user } entry }:
-                    var name = SafeText.Neutralise(_names.GetValueOrDefault(user) ?? "someone");
+                    var name = SafeText.Neutralise(names.GetValueOrDefault(user) ?? "someone");
                     screen.Note($"{at:HH:mm} {name} {(entry.Kind == EntryKind.MemberJoined ? "joined" : "left")}.");
                     break;
                 case RoomEntry { Entry.Kind: EntryKind.Retraction }:
                     screen.Note($"{at:HH:mm} A message was taken back.");
                     break;
             }
-            Volatile.Write(ref _lastShown, happened.Seq);
+            Volatile.Write(ref lastShown, happened.Seq);
         }
     }
 }

@@ -2,7 +2,7 @@ using System.Buffers.Text;
 
 namespace SecureMessaging.Cli;
 
-/// <summary>What a member passes to another out of band: the room's id and its key. Whoever has it and is a member reads the room.</summary>
+/// <summary>The room's id and its key, which a member gives to another one on another way. A member who has it can read the room.</summary>
 internal sealed record Invite(Guid RoomId, string Key)
 {
     private const string Prefix = "secmsg-";
@@ -18,7 +18,7 @@ internal sealed record Invite(Guid RoomId, string Key)
             if (bytes.Length == IdBytes + KeyBytes)
                 return new(new Guid(bytes.AsSpan(0, IdBytes), bigEndian: true), Base64Url.EncodeToString(bytes.AsSpan(IdBytes)));
         }
-        throw new CliException("That is not an invite. It starts with 'secmsg-' and is 71 characters long.");
+        throw new CliException("This is not an invite. An invite starts with 'secmsg-' and is 71 characters long.");
     }
 
     public string ToText() => Prefix + Base64Url.EncodeToString([.. RoomId.ToByteArray(bigEndian: true), .. Base64Url.DecodeFromChars(Key)]);

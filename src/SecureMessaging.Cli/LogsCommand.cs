@@ -10,9 +10,10 @@ internal static class LogsCommand
 {
     public static Command Create()
     {
-        var follow = new Option<bool>("--follow", "-f") { Description = "Show lines as they are written. Nothing is kept to show otherwise, so this is always so." };
-        var level = new Option<LogSeverity?>("--level") { Description = "This serious or more: trace, debug, information, warning, error, critical." };
-        level.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. WireEnums.Known<LogSeverity>().Select(severity => severity.ToString().ToLowerInvariant())]);
+        var follow = new Option<bool>("--follow", "-f") { Description = "Show lines as they are written. Always on: earlier lines are not stored." };
+        var level = new Option<LogSeverity?>("--level") { Description = "The lowest severity: trace, debug, information, warning, error, critical." };
+        level.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase,
+            [.. WireEnums.Known<LogSeverity>().Select(severity => severity.ToString().ToLowerInvariant())]);
         var name = new Option<string?>("--event") { Description = "One event, by number or name." };
         var node = new Option<string?>("--node") { Description = "One node." };
         var command = new Command("logs", "Watch the logs of all nodes. Takes an administrator of the server.") { follow, level, name, node };
@@ -37,7 +38,8 @@ internal static class LogsCommand
     {
         var local = DateTime.SpecifyKind(line.At, DateTimeKind.Utc).ToLocalTime();
         AnsiConsole.MarkupLine(
-            $"[dim]{local:HH:mm:ss.fff}[/] [{Colour(line.Severity)}]{Short(line.Severity)}[/] [blue]{Safe(line.Node)}[/] [dim]{line.EventId}[/] {Safe(line.Message)}");
+            $"[dim]{local:HH:mm:ss.fff}[/] [{Colour(line.Severity)}]{Short(line.Severity)}[/] [blue]{Safe(line.Node)}[/] "
+            + $"[dim]{line.EventId}[/] {Safe(line.Message)}");
         if (line.Exception is { Length: > 0 } types)
             AnsiConsole.MarkupLine($"             [red]{Safe(string.Join(" ← ", types))}[/]");
         foreach (var method in line.Stack ?? [])

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace SecureMessaging.Cli;
 
 /// <summary>
-/// Notices when the reader of standard output is gone, as after <c>secmsg logs | head -1</c>. .NET drops what is written to a closed pipe without an error, so a
-/// command without an end would never know.
+/// Detects that the reader of standard output has ended, as after <c>secmsg logs | head -1</c>. .NET ignores writes to a closed pipe without an error,
+/// so a command without end would not stop.
 /// </summary>
 internal sealed class OutputPipe : IDisposable
 {
@@ -13,22 +13,22 @@ internal sealed class OutputPipe : IDisposable
     private const short HangUp = 0x10;
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
-    private readonly CancellationTokenSource _closed = new();
-    private readonly Timer? _timer;
+    private readonly CancellationTokenSource closed = new();
+    private readonly Timer? timer;
 
     public OutputPipe()
     {
         if (Console.IsOutputRedirected && !OperatingSystem.IsWindows())
-            _timer = new Timer(_ => Look(), null, Interval, Interval);
+            timer = new Timer(_ => Look(), null, Interval, Interval);
     }
 
     /// <summary>Cancelled when the other end of the pipe is closed.</summary>
-    public CancellationToken Closed => _closed.Token;
+    public CancellationToken Closed => closed.Token;
 
     public void Dispose()
     {
-        _timer?.Dispose();
-        _closed.Dispose();
+        timer?.Dispose();
+        closed.Dispose();
     }
 
     private void Look()
@@ -38,15 +38,15 @@ internal sealed class OutputPipe : IDisposable
             return;
         try
         {
-            _closed.Cancel();
+            closed.Cancel();
         }
         catch (ObjectDisposedException)
         {
-            // The command has ended by itself in this moment.
+            // The command has just ended.
         }
     }
 
-    // poll(2): asks for nothing, so that only errors are reported.
+    // poll(2) without events: only errors are reported.
     [DllImport("libc", EntryPoint = "poll")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int Poll(ref PollDescriptor descriptors, nuint count, int milliseconds);

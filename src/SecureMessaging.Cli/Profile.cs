@@ -4,7 +4,7 @@ using SecureMessaging.Client;
 
 namespace SecureMessaging.Cli;
 
-/// <summary>Something that the user can put right, said in a sentence.</summary>
+/// <summary>An error that the user can correct, as one sentence.</summary>
 internal sealed class CliException(string message) : Exception(message);
 
 /// <summary>One person on this machine: a folder with the session, the outbox, the cursors and the room keys.</summary>
@@ -25,35 +25,35 @@ internal sealed class Profile
 
     public static readonly Option<bool> HttpOption = new("--allow-unencrypted-http")
     {
-        Description = "Let http:// lead to another machine, in sight of everyone on the way. Remembered with the server.",
+        Description = "Allow http:// to another machine, readable by the network. Remembered with the server.",
         Recursive = true,
     };
 
     private const string DefaultServer = "http://127.0.0.1:5080";
-    private readonly string _folder;
-    private readonly string? _server;
-    private readonly bool _allowHttp;
-    private readonly Dictionary<Guid, string> _keys = [];
+    private readonly string folder;
+    private readonly string? server;
+    private readonly bool allowHttp;
+    private readonly Dictionary<Guid, string> keys = [];
 
     private Profile(string name, string? server, bool allowHttp)
     {
         if (name.Length is 0 or > 64 || name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_')))
-            throw new CliException("A profile's name is made of letters, digits, '-' and '_'.");
-        (_server, _allowHttp) = (server, allowHttp);
+            throw new CliException("The name of a profile consists of letters, digits, '-' and '_'.");
+        (this.server, this.allowHttp) = (server, allowHttp);
         Command = name == "default" ? "secmsg" : $"secmsg --profile {name}";
         var data = Environment.GetEnvironmentVariable("XDG_DATA_HOME") is { Length: > 0 } home
             ? home
             : Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        _folder = Path.Combine(data, "secmsg", name);
+        folder = Path.Combine(data, "secmsg", name);
         if (OperatingSystem.IsWindows())
-            Directory.CreateDirectory(_folder);
+            Directory.CreateDirectory(folder);
         else
-            Directory.CreateDirectory(_folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         if (File.Exists(KeysPath))
         {
             foreach (var (room, key) in JsonSerializer.Deserialize<Dictionary<Guid, string>>(File.ReadAllText(KeysPath)) ?? [])
             {
-                _keys[room] = key;
+                keys[room] = key;
                 Cipher.AddRoom(room, key);
             }
         }
@@ -65,7 +65,7 @@ internal sealed class Profile
     {
         get
         {
-            var address = _server ?? (Remembered is [var known, ..] ? known : DefaultServer);
+            var address = server ?? (Remembered is [var known, ..] ? known : DefaultServer);
             return Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && !string.IsNullOrEmpty(uri.Host)
                 ? uri
                 : throw new CliException("The server's address starts with http:// or https://.");
@@ -73,17 +73,18 @@ internal sealed class Profile
     }
 
     public ClientOptions Options => AllowsHttp || Server.Scheme != "http" || Server.IsLoopback
-        ? new() { StorePath = Path.Combine(_folder, "client.db"), Cipher = Cipher, AllowUnencryptedHttp = AllowsHttp }
-        : throw new CliException($"http:// to another machine shows your password to everyone on the way. Use https://, or add {HttpOption.Name}.");
+        ? new() { StorePath = Path.Combine(folder, "client.db"), Cipher = Cipher, AllowUnencryptedHttp = AllowsHttp }
+        : throw new CliException($"http:// to another machine shows your password to the network. Use https://, or add {HttpOption.Name}.");
 
-    private bool AllowsHttp => _allowHttp || (_server is null && Remembered.Contains(HttpOption.Name));
+    private bool AllowsHttp => allowHttp || (server is null && Remembered.Contains(HttpOption.Name));
 
     /// <summary>The address, and whether unencrypted http was allowed for it.</summary>
-    private string[] Remembered => File.Exists(ServerPath) ? File.ReadAllText(ServerPath).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : [];
+    private string[] Remembered => File.Exists(ServerPath) ? File.ReadAllText(ServerPath)
+        .Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : [];
 
-    private string KeysPath => Path.Combine(_folder, "keys.json");
+    private string KeysPath => Path.Combine(folder, "keys.json");
 
-    private string ServerPath => Path.Combine(_folder, "server");
+    private string ServerPath => Path.Combine(folder, "server");
 
     public static Profile Of(ParseResult command) => new(command.GetValue(NameOption)!, command.GetValue(ServerOption), command.GetValue(HttpOption));
 
@@ -93,25 +94,25 @@ internal sealed class Profile
 
     public void RememberServer() => Write(ServerPath, AllowsHttp ? $"{Server}\n{HttpOption.Name}" : Server.ToString());
 
-    /// <summary>How a command for this profile begins.</summary>
+    /// <summary>The beginning of a command for this profile.</summary>
     public string Command { get; }
 
-    public string? KeyOf(Guid roomId) => _keys.GetValueOrDefault(roomId);
+    public string? KeyOf(Guid roomId) => keys.GetValueOrDefault(roomId);
 
     public void RememberKey(Guid roomId, string key)
     {
         Cipher.AddRoom(roomId, key);
-        _keys[roomId] = key;
-        Write(KeysPath, JsonSerializer.Serialize(_keys));
+        keys[roomId] = key;
+        Write(KeysPath, JsonSerializer.Serialize(keys));
     }
 
     public void ForgetKeys()
     {
         File.Delete(KeysPath);
-        _keys.Clear();
+        keys.Clear();
     }
 
-    /// <summary>The whole file or the old one, readable by nobody else.</summary>
+    /// <summary>Writes the whole file or nothing, readable only by the user.</summary>
     private static void Write(string path, string text)
     {
         var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };

@@ -26,7 +26,7 @@ catch (CliException e)
 }
 catch (OperationCanceledException)
 {
-    // A reader that has seen enough, such as head, is no failure.
+    // A reader that ends early, such as head, is no failure.
     return output.Closed.IsCancellationRequested ? 0 : 130;
 }
 catch (JsonException)

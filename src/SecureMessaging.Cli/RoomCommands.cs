@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace SecureMessaging.Cli;
 
-/// <summary>Rooms, their members and the invites that carry their keys.</summary>
+/// <summary>Rooms, their members, and the invites with their keys.</summary>
 internal static class RoomCommands
 {
     public static Argument<string> RoomArgument() => new("room") { Description = "The room's name, or the beginning of its id." };
@@ -36,7 +36,7 @@ internal static class RoomCommands
 
     public static Command Create()
     {
-        var name = new Argument<string>("name") { Description = "Sealed with the room's key: the server never sees it." };
+        var name = new Argument<string>("name") { Description = "Encrypted with the room's key: the server never sees it." };
         var members = new Argument<string[]>("members") { Description = "Usernames to add at once.", Arity = ArgumentArity.ZeroOrMore };
         var command = new Command("create", "Create a room and print its invite.") { name, members };
         command.SetAction(async (parsed, cancellationToken) =>
@@ -73,13 +73,14 @@ internal static class RoomCommands
     public static Command Join()
     {
         var text = new Argument<string[]>("invite") { Arity = ArgumentArity.ZeroOrMore, Hidden = true };
-        var command = new Command("join", "Keep the key of a room that you were invited to. Asks for the invite, or reads it from standard input.") { text };
+        var command = new Command("join", "Store the key of a room that you are invited to. Asks for the invite, or reads it from standard input.") { text };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (parsed.GetValue(text) is { Length: > 0 })
             {
                 throw new CliException(
-                    "An invite holds the room's key. On a command line others on this machine see it and the shell keeps it. Run 'secmsg join' and paste it, or pipe it in.");
+                    "An invite contains the room's key. Other users of this machine can see a command line, and the shell stores it. "
+                    + "Run 'secmsg join' and paste the invite, or pipe it in.");
             }
             var profile = Profile.Of(parsed);
             await using var client = await profile.OpenAsync(cancellationToken);
@@ -109,8 +110,8 @@ internal static class RoomCommands
     public static Command Add()
     {
         var roomName = RoomArgument();
-        var username = new Argument<string>("username") { Description = "Whom to add." };
-        var command = new Command("add", "Add someone to a room. They also need its invite.") { roomName, username };
+        var username = new Argument<string>("username") { Description = "The user to add." };
+        var command = new Command("add", "Add a user to a room. The user also needs its invite.") { roomName, username };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var profile = Profile.Of(parsed);
@@ -132,7 +133,7 @@ internal static class RoomCommands
     public static string NameOf(Profile profile, Room room) => SafeText.Neutralise(
         profile.Cipher.OpenName(room.Id, room.Name) ?? (profile.KeyOf(room.Id) is null ? "(no key: run 'secmsg join')" : "(unnamed)"));
 
-    /// <summary>By exact name, else by the beginning of the id.</summary>
+    /// <summary>By exact name, otherwise by the beginning of the id.</summary>
     public static async Task<Room> FindAsync(Profile profile, SecureMessagingClient client, string text, CancellationToken cancellationToken)
     {
         var rooms = await client.Rooms.ListAsync(cancellationToken);
@@ -142,8 +143,8 @@ internal static class RoomCommands
         return found.Length switch
         {
             1 => found[0],
-            0 => throw new CliException("You are in no such room. 'secmsg rooms' lists yours."),
-            _ => throw new CliException("More than one room is called that. Use its id from 'secmsg rooms'."),
+            0 => throw new CliException("You are not in such a room. 'secmsg rooms' lists your rooms."),
+            _ => throw new CliException("More than one room has this name. Use the id from 'secmsg rooms'."),
         };
     }
 }

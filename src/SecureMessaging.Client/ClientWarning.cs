@@ -1,21 +1,21 @@
 namespace SecureMessaging.Client;
 
-/// <summary>What a <see cref="ClientWarning"/> is about.</summary>
+/// <summary>The kinds of <see cref="ClientWarning"/>.</summary>
 public enum ClientWarningKind
 {
-    /// <summary>A connection could not be made or was lost. The client goes on trying.</summary>
+    /// <summary>A connection could not be made or was lost. The client retries.</summary>
     Connection = 0,
 
-    /// <summary>The access token could not be renewed yet. The client goes on trying.</summary>
+    /// <summary>The access token could not be renewed yet. The client retries.</summary>
     Renewal,
 
     /// <summary>The store could not be read or written.</summary>
     Store,
 
-    /// <summary>A log could not be read. The client goes on trying.</summary>
+    /// <summary>A log could not be read. The client retries.</summary>
     Reading,
 
-    /// <summary>Queued messages could not be sent yet. The client goes on trying.</summary>
+    /// <summary>Queued messages could not be sent yet. The client retries.</summary>
     Sending,
 
     /// <summary>An event handler of the application threw an exception.</summary>
@@ -25,14 +25,14 @@ public enum ClientWarningKind
     Stopped,
 }
 
-/// <summary>Something failed and the client copes. What a caller awaits is thrown there and does not come here.</summary>
-/// <param name="Kind">What it is about.</param>
+/// <summary>A failure that the client handles. Failures of a call are thrown by the call instead.</summary>
+/// <param name="Kind">The kind.</param>
 /// <param name="Message">A sentence for a developer, without content or tokens.</param>
-/// <param name="Exception">What was thrown, if something was.</param>
-/// <param name="RoomId">Which room, where it is about one.</param>
+/// <param name="Exception">The exception, if there is one.</param>
+/// <param name="RoomId">The room, if it concerns one.</param>
 public sealed record ClientWarning(ClientWarningKind Kind, string Message, Exception? Exception = null, Guid? RoomId = null);
 
-/// <summary>Where the parts of a client report what they cope with.</summary>
+/// <summary>Collects the warnings of the parts of a client.</summary>
 internal sealed class Warnings
 {
     public event Action<ClientWarning>? Raised;

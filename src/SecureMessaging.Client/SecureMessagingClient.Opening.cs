@@ -2,80 +2,80 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Client;
 
-/// <content>How a client comes to be: signing up, signing in, going on.</content>
+/// <content>Ways to create a client: sign up, sign in, resume.</content>
 public sealed partial class SecureMessagingClient
 {
     /// <summary>Creates an account and signs in to it.</summary>
-    /// <exception cref="SecureMessagingException">The server refused or cannot be reached.</exception>
+    /// <exception cref="SecureMessagingException">The server rejected the call or cannot be reached.</exception>
     /// <exception cref="InvalidOperationException">The store belongs to an account already.</exception>
-    /// <exception cref="IOException">The store cannot be used; the sentence names the file.</exception>
+    /// <exception cref="IOException">The store cannot be used. The message names the file.</exception>
     public static Task<SecureMessagingClient> SignUpAsync(
         Uri server, SignUpRequest request, ClientOptions options, CancellationToken cancellationToken = default) =>
         OpenAsync(server, "v1/auth/sign-up", request, mustBeNew: true, options, cancellationToken);
 
-    /// <summary>Signs in. With a store that has been this account's before, its outbox and cursors go on.</summary>
+    /// <summary>Signs in. A store of the same account keeps its outbox and cursors.</summary>
     /// <param name="server">The server's address.</param>
     /// <param name="username">Username or e-mail address.</param>
-    /// <param name="password">The password; not kept.</param>
-    /// <param name="options">How the client works.</param>
+    /// <param name="password">The password. It is not stored.</param>
+    /// <param name="options">The options of the client.</param>
     /// <param name="cancellationToken">Ends the call.</param>
-    /// <exception cref="SecureMessagingException">The server refused or cannot be reached.</exception>
+    /// <exception cref="SecureMessagingException">The server rejected the call or cannot be reached.</exception>
     /// <exception cref="InvalidOperationException">The store belongs to another account or server.</exception>
-    /// <exception cref="IOException">The store cannot be used; the sentence names the file.</exception>
+    /// <exception cref="IOException">The store cannot be used. The message names the file.</exception>
     public static Task<SecureMessagingClient> SignInAsync(
         Uri server, string username, string password, ClientOptions options, CancellationToken cancellationToken = default) =>
         OpenAsync(server, "v1/auth/token", new TokenRequest(username, password), mustBeNew: false, options, cancellationToken);
 
-    /// <summary>Goes on with the session in the store, without asking the server.</summary>
-    /// <returns>Null when the store holds no session, or one that is over: sign in.</returns>
+    /// <summary>Resumes the session in the store, without asking the server.</summary>
+    /// <returns>Null when the store holds no session, or its session is over: sign in.</returns>
     /// <exception cref="InvalidOperationException">The store belongs to another server.</exception>
-    /// <exception cref="IOException">The store cannot be used; the sentence names the file.</exception>
+    /// <exception cref="IOException">The store cannot be used. The message names the file.</exception>
     public static Task<SecureMessagingClient?> ResumeAsync(Uri server, ClientOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         server = Normalize(server, options);
         cancellationToken.ThrowIfCancellationRequested();
-        var store = new ClientStore(options.StorePath);
+        var opened = new ClientStore(options.StorePath);
         try
         {
-            if (store.ReadSession() is not { RefreshToken: not null } stored)
+            if (opened.ReadSession() is not { RefreshToken: not null } stored)
             {
-                store.Dispose();
+                opened.Dispose();
                 return Task.FromResult<SecureMessagingClient?>(null);
             }
             return stored.Server == server.ToString()
-                ? Task.FromResult<SecureMessagingClient?>(new(server, stored, store, new Http(server, options), options))
+                ? Task.FromResult<SecureMessagingClient?>(new(server, stored, opened, new Http(server, options), options))
                 : throw new InvalidOperationException("The store belongs to another server.");
         }
         catch
         {
-            store.Dispose();
+            opened.Dispose();
             throw;
         }
     }
 
-    /// <summary>Disconnects. What is queued stays in the store for the next time; with a store in memory it is lost.</summary>
+    /// <summary>Disconnects. Queued messages stay in the store; a store in memory loses them.</summary>
     public async ValueTask DisposeAsync()
     {
-        lock (_gate)
+        lock (gate)
         {
-            if (_disposed)
+            if (disposed)
                 return;
-            _disposed = true;
+            disposed = true;
         }
-        await _running.CancelAsync();
-        if (_loops is not null)
-            await _loops.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _session.CloseAsync();
-        _outbox.GiveUp(new ObjectDisposedException(nameof(SecureMessagingClient), "The client was disposed; the message is still queued."));
-        _inbox.Close(null);
-        _link.GiveUp();
+        await running.CancelAsync();
+        if (loops is not null)
+            await loops.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await session.CloseAsync();
+        outbox.GiveUp(new ObjectDisposedException(nameof(SecureMessagingClient), "The client was disposed; the message is still queued."));
+        inbox.Close(null);
+        link.GiveUp();
         if (State != ConnectionState.SignedOut)
             SetState(ConnectionState.Disconnected);
-        _session.Dispose();
-        _http.Dispose();
-        _store.Dispose();
-        _running.Dispose();
+        session.Dispose();
+        http.Dispose();
+        store.Dispose();
+        running.Dispose();
     }
 
     private static async Task<SecureMessagingClient> OpenAsync(
@@ -83,24 +83,24 @@ public sealed partial class SecureMessagingClient
     {
         ArgumentNullException.ThrowIfNull(options);
         server = Normalize(server, options);
-        var store = new ClientStore(options.StorePath);
-        var http = new Http(server, options);
+        var opened = new ClientStore(options.StorePath);
+        var requests = new Http(server, options);
         try
         {
-            var earlier = store.ReadSession();
+            var earlier = opened.ReadSession();
             if (earlier is not null && (mustBeNew || earlier.Server != server.ToString()))
                 throw new InvalidOperationException("The store belongs to an account already. Sign it out first, or use another one.");
-            var tokens = await http.SendAsync<TokenResponse>(HttpMethod.Post, path, request, null, cancellationToken);
+            var tokens = await requests.SendAsync<TokenResponse>(HttpMethod.Post, path, request, null, cancellationToken);
             if (earlier is not null && earlier.UserId != tokens.UserId.ToString("D"))
                 throw new InvalidOperationException("The store belongs to another account. Log it out first, or use another file.");
             var stored = Session.ToStored(server, tokens, options.TimeProvider);
-            store.WriteSession(stored);
-            return new(server, stored, store, http, options);
+            opened.WriteSession(stored);
+            return new(server, stored, opened, requests, options);
         }
         catch
         {
-            http.Dispose();
-            store.Dispose();
+            requests.Dispose();
+            opened.Dispose();
             throw;
         }
     }
@@ -113,10 +113,14 @@ public sealed partial class SecureMessagingClient
         if (server.Scheme == "http" && !server.IsLoopback && !options.AllowUnencryptedHttp)
         {
             throw new ArgumentException(
-                "http:// to another machine shows password and messages' metadata to everyone on the way. Use https://, or allow it: AllowUnencryptedHttp.", nameof(server));
+                "http:// to another machine shows the password and metadata to the network. Use https://, or set AllowUnencryptedHttp.",
+                nameof(server));
         }
         if (Http.FollowsRedirects(options.HttpHandler))
-            throw new ArgumentException("ClientOptions.HttpHandler follows redirects, and would send the password wherever one leads. Set its AllowAutoRedirect to false.", nameof(options));
+        {
+            throw new ArgumentException(
+                "ClientOptions.HttpHandler follows redirects, and would send the password to their targets. Set AllowAutoRedirect to false.", nameof(options));
+        }
         return server.AbsolutePath.EndsWith('/') ? server : new UriBuilder(server) { Path = server.AbsolutePath + "/" }.Uri;
     }
 }

@@ -6,67 +6,67 @@ using SecureMessaging.Protocol;
 namespace SecureMessaging.Client;
 
 /// <summary>
-/// One account on one server: sends that survive crashes and outages, and every room's log in order, without holes or duplicates.
-/// All members may be called from several threads at once, except that one loop at a time reads <see cref="ReadAllAsync"/>.
+/// One account on one server: sends that survive crashes and outages, and the log of each room in order, without gaps or duplicates.
+/// All members are thread-safe, but only one loop at a time may read <see cref="ReadAllAsync"/>.
 /// </summary>
 public sealed partial class SecureMessagingClient : IAsyncDisposable
 {
-    private readonly ClientOptions _options;
-    private readonly ClientStore _store;
-    private readonly Http _http;
-    private readonly Session _session;
-    private readonly HubLink _link;
-    private readonly Inbox _inbox;
-    private readonly Outbox _outbox;
-    private readonly Warnings _warnings = new();
-    private readonly ILogger _logger;
-    private readonly CancellationTokenSource _running = new();
-    private readonly Lock _gate = new();
-    private TaskCompletionSource? _started;
-    private Task? _loops;
-    private int _readers;
-    private bool _disposed;
+    private readonly ClientOptions options;
+    private readonly ClientStore store;
+    private readonly Http http;
+    private readonly Session session;
+    private readonly HubLink link;
+    private readonly Inbox inbox;
+    private readonly Outbox outbox;
+    private readonly Warnings warnings = new();
+    private readonly ILogger logger;
+    private readonly CancellationTokenSource running = new();
+    private readonly Lock gate = new();
+    private TaskCompletionSource? started;
+    private Task? loops;
+    private int readers;
+    private bool disposed;
 
     private SecureMessagingClient(Uri server, StoredSession stored, ClientStore store, Http http, ClientOptions options)
     {
-        (_store, _http, _options, Server) = (store, http, options, server);
-        _logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("SecureMessaging.Client");
-        _session = new Session(stored, store, http, options, _warnings, _logger);
-        _inbox = new Inbox(store, options, _warnings, _logger);
-        _link = new HubLink(server, _session, http, _inbox, options, _warnings, _logger);
-        _outbox = new Outbox(store, _link, options, _warnings, _logger);
-        var rest = new Rest(http, _session);
+        (this.store, this.http, this.options, Server) = (store, http, options, server);
+        logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("SecureMessaging.Client");
+        session = new Session(stored, store, http, options, warnings, logger);
+        inbox = new Inbox(store, options, warnings, logger);
+        link = new HubLink(server, session, http, inbox, options, warnings, logger);
+        outbox = new Outbox(store, link, options, warnings, logger);
+        var rest = new Rest(http, session);
         Rooms = new RoomsApi(rest);
-        Account = new AccountApi(rest, _session, store);
-        Admin = new AdminApi(rest, new LogFollower(server, _session, http, options, _warnings));
+        Account = new AccountApi(rest, session, store);
+        Admin = new AdminApi(rest, new LogFollower(server, session, http, options, warnings));
 
-        _warnings.Raised += Warn;
-        _session.Ended += OnSessionEnded;
-        _link.Connected += () =>
+        warnings.Raised += Warn;
+        session.Ended += OnSessionEnded;
+        link.Connected += () =>
         {
             SetState(ConnectionState.Connected);
-            _inbox.CompareHeads();
+            inbox.CompareHeads();
         };
-        _link.Lost += () => SetState(_disposed ? ConnectionState.Disconnected : ConnectionState.Connecting);
-        _inbox.Signaled += signal => Raise(() => Signaled?.Invoke(signal));
-        _outbox.Failed += failure => Raise(() => SendFailed?.Invoke(failure));
+        link.Lost += () => SetState(disposed ? ConnectionState.Disconnected : ConnectionState.Connecting);
+        inbox.Signaled += signal => Raise(() => Signaled?.Invoke(signal));
+        outbox.Failed += failure => Raise(() => SendFailed?.Invoke(failure));
     }
 
     /// <summary>The state changed. Called from a thread of the SDK: return soon.</summary>
     public event Action<ConnectionState>? StateChanged;
 
-    /// <summary>An ephemeral signal came in. Called from the receive loop: return at once.</summary>
+    /// <summary>An ephemeral signal was received. Called from the receive loop: return at once.</summary>
     public event Action<RoomSignal>? Signaled;
 
     /// <summary>
-    /// The server refused a queued message for good; whoever awaits its <see cref="SendAsync"/> gets the same exception.
+    /// The server rejected a queued message for good. A call of <see cref="SendAsync"/> that waits for it throws the same exception.
     /// Called from the send loop: return soon.
     /// </summary>
     public event Action<SendFailure>? SendFailed;
 
     /// <summary>
-    /// Something failed, and the client copes: it tries again, or goes on without. Every failure that no caller is told of comes here. Called from a thread of
-    /// the SDK: return soon.
+    /// Something failed in the background, and the client retries or continues without it. Each failure that no call throws is reported here. Called from
+    /// a thread of the SDK: return soon.
     /// </summary>
     public event Action<ClientWarning>? Warning;
 
@@ -74,19 +74,19 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     public Uri Server { get; }
 
     /// <summary>The account's id.</summary>
-    public Guid UserId => _session.UserId;
+    public Guid UserId => session.UserId;
 
-    /// <summary>The account's username, as the server folded it.</summary>
-    public string Username => _session.Username;
+    /// <summary>The account's username, in lower case.</summary>
+    public string Username => session.Username;
 
     /// <summary>The session's id.</summary>
-    public Guid SessionId => _session.SessionId;
+    public Guid SessionId => session.SessionId;
 
-    /// <summary>How the client stands towards the server now.</summary>
+    /// <summary>The state of the connection.</summary>
     public ConnectionState State { get; private set; }
 
-    /// <summary>Messages in the outbox that have neither ack nor failure.</summary>
-    public int PendingSends => _outbox.Count;
+    /// <summary>The number of messages in the outbox.</summary>
+    public int PendingSends => outbox.Count;
 
     /// <summary>Rooms and their members.</summary>
     public RoomsApi Rooms { get; }
@@ -94,37 +94,36 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <summary>The account and its sessions.</summary>
     public AccountApi Account { get; }
 
-    /// <summary>The server's administration, for those who may.</summary>
+    /// <summary>Administration of the server, for administrators.</summary>
     public AdminApi Admin { get; }
 
     /// <summary>
-    /// Starts to connect, send and receive, and returns at once. From here on the client stays connected, whatever it takes, until it is disposed or the
-    /// session is over.
+    /// Starts to connect, send and receive, and returns at once. The client then reconnects without end, until it is disposed or the session is over.
     /// </summary>
     public void Connect()
     {
-        lock (_gate)
+        lock (gate)
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            if (_session.IsOver)
+            ObjectDisposedException.ThrowIf(disposed, this);
+            if (session.IsOver)
                 throw SecureMessagingException.SignedOut();
-            if (_loops is not null)
+            if (loops is not null)
                 return;
-            _started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var start = _started.Task;
-            _loops = Task.WhenAll(
-                LoopAsync(start, _link.RunAsync), LoopAsync(start, _outbox.RunAsync), LoopAsync(start, token => _inbox.RunAsync(_link, token)));
+            started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var start = started.Task;
+            loops = Task.WhenAll(
+                LoopAsync(start, link.RunAsync), LoopAsync(start, outbox.RunAsync), LoopAsync(start, token => inbox.RunAsync(link, token)));
         }
         SetState(ConnectionState.Connecting);
-        _started.SetResult();
+        started.SetResult();
     }
 
-    /// <summary>Seals a message, puts it on disk, and waits until the server has stored it, through as many reconnects as it takes.</summary>
+    /// <summary>Encrypts a message, writes it to disk, and waits until the server has stored it, across reconnects.</summary>
     /// <param name="roomId">The room.</param>
-    /// <param name="content">The content, for the room's cipher to seal.</param>
-    /// <param name="timeToLive">How long the server keeps it at most; null: the room's default.</param>
+    /// <param name="content">The content. The room's cipher encrypts it.</param>
+    /// <param name="timeToLive">The longest time that the server keeps it; null: the room's default.</param>
     /// <param name="cancellationToken">Ends the wait. The message stays queued: it may have reached the server already.</param>
-    /// <exception cref="SecureMessagingException">The server refused it for good, the outbox is full, or the session is over.</exception>
+    /// <exception cref="SecureMessagingException">The server rejected it for good, the outbox is full, or the session is over.</exception>
     /// <exception cref="IOException">The store cannot be written: nothing was queued.</exception>
     public Task<SendReceipt> SendAsync(
         Guid roomId, ReadOnlyMemory<byte> content, TimeSpan? timeToLive = null, CancellationToken cancellationToken = default)
@@ -134,7 +133,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         return waiter.Task.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Seals a message and puts it on disk; it is sent in the background, after a restart too if need be.</summary>
+    /// <summary>Encrypts a message and writes it to disk. It is sent in the background, after a restart too.</summary>
     /// <returns>The client message id: the <see cref="LogEntry.Id"/> under which it appears in the room.</returns>
     /// <exception cref="SecureMessagingException">The outbox is full, or the session is over.</exception>
     /// <exception cref="IOException">The store cannot be written: nothing was queued.</exception>
@@ -144,48 +143,48 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         return Task.FromResult(Enqueue(roomId, content, timeToLive, null));
     }
 
-    /// <summary>Takes back one's own entry. Waits for a connection; safe to repeat.</summary>
+    /// <summary>Redacts an own entry. Waits for a connection. Idempotent.</summary>
     public Task RetractAsync(Guid roomId, long seq, CancellationToken cancellationToken = default) =>
-        _link.UntilAnsweredAsync(
-            () => _link.InvokeAsync<SendAck>(nameof(IChatHub.Retract), [roomId, seq], _ => true, cancellationToken), cancellationToken);
+        link.UntilAnsweredAsync(
+            () => link.InvokeAsync<SendAck>(nameof(IChatHub.Retract), [roomId, seq], _ => true, cancellationToken), cancellationToken);
 
     /// <summary>
-    /// Tells the server that everything up to here has reached the user, for the count of unread entries on their other devices. Waits for a connection.
+    /// Reports that the user has received everything up to here, for the unread count on their other devices. Waits for a connection.
     /// </summary>
     public Task MarkDeliveredAsync(Guid roomId, long seq, CancellationToken cancellationToken = default) =>
-        _link.UntilAnsweredAsync(() => _link.InvokeAsync(nameof(IChatHub.MarkDelivered), [roomId, seq], cancellationToken), cancellationToken);
+        link.UntilAnsweredAsync(() => link.InvokeAsync(nameof(IChatHub.MarkDelivered), [roomId, seq], cancellationToken), cancellationToken);
 
-    /// <summary>Sends opaque bytes to the members who are connected now: at most once, stored nowhere, not sealed by the SDK.</summary>
-    /// <exception cref="SecureMessagingException">There is no connection, or the server refused.</exception>
-    public Task SignalAsync(Guid roomId, byte[] signal, CancellationToken cancellationToken = default) => _link.IsConnected
-        ? _link.InvokeAsync(nameof(IChatHub.Signal), [roomId, signal], cancellationToken)
+    /// <summary>Sends opaque bytes to the members who are connected now: at most once, not stored, and not encrypted by the SDK.</summary>
+    /// <exception cref="SecureMessagingException">There is no connection, or the server rejected the call.</exception>
+    public Task SignalAsync(Guid roomId, byte[] signal, CancellationToken cancellationToken = default) => link.IsConnected
+        ? link.InvokeAsync(nameof(IChatHub.Signal), [roomId, signal], cancellationToken)
         : Task.FromException(SecureMessagingException.Unreachable());
 
     /// <summary>
-    /// What happens in all rooms, each room in the order of its log, each entry once. Starts where the application stopped the last time, or in a new room at
-    /// the oldest entry that can still be read. Ends when the client is disposed; throws <see cref="ErrorCode.Unauthenticated"/> once the session is over.
+    /// The events of all rooms, each room in the order of its log, each entry once. Starts where the application stopped, or in a new room at the oldest
+    /// readable entry. Ends when the client is disposed; throws <see cref="ErrorCode.Unauthenticated"/> once the session is over.
     /// </summary>
     /// <remarks>
-    /// An event counts as taken when the next one is asked for, and that is written down. So after a crash of the process only the event in hand comes again,
-    /// and likewise after a loop that was left, once the store is opened anew. While it cannot be written down (the disk is full, say) the events go on all the
-    /// same, and those come again that were not written down.
+    /// An event counts as taken when the next one is requested, and then the cursor is stored. So after a crash, or after a loop was left and the store is
+    /// opened again, only the current event is repeated. While the cursor cannot be stored (the disk is full), events continue, and those without a stored
+    /// cursor are repeated after a restart.
     /// </remarks>
     /// <exception cref="InvalidOperationException">Another loop is reading.</exception>
     public async IAsyncEnumerable<RoomEvent> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        if (Interlocked.Exchange(ref _readers, 1) != 0)
+        if (Interlocked.Exchange(ref readers, 1) != 0)
             throw new InvalidOperationException("Another loop is reading the events.");
         try
         {
-            await foreach (var arrival in _inbox.Arrivals.ReadAllAsync(cancellationToken))
+            await foreach (var arrival in inbox.Arrivals.ReadAllAsync(cancellationToken))
             {
                 yield return ToEvent(arrival);
-                _inbox.Taken(arrival);
+                inbox.Taken(arrival);
             }
         }
         finally
         {
-            Volatile.Write(ref _readers, 0);
+            Volatile.Write(ref readers, 0);
         }
     }
 
@@ -196,18 +195,18 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     /// <param name="cancellationToken">Ends the call.</param>
     public async Task<HistoryPage> ReadHistoryAsync(Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken = default)
     {
-        var page = await _link.UntilAnsweredAsync(() => Inbox.ReadPageAsync(_link, roomId, afterSeq, limit, cancellationToken), cancellationToken);
+        var page = await link.UntilAnsweredAsync(() => Inbox.ReadPageAsync(link, roomId, afterSeq, limit, cancellationToken), cancellationToken);
         return new([.. page.Entries.Select(entry => ToEvent(roomId, entry))], page.HeadSeq, page.FirstSeq);
     }
 
     private Guid Enqueue(Guid roomId, ReadOnlyMemory<byte> content, TimeSpan? timeToLive, TaskCompletionSource<SendReceipt>? waiter)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_session.IsOver)
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (session.IsOver)
             throw SecureMessagingException.SignedOut();
-        return _outbox.Enqueue(
+        return outbox.Enqueue(
             roomId,
-            id => _options.Cipher.Seal(roomId, new EnvelopeContext(id, UserId, Username, _options.TimeProvider.GetUtcNow()), content.Span),
+            id => options.Cipher.Seal(roomId, new EnvelopeContext(id, UserId, Username, options.TimeProvider.GetUtcNow()), content.Span),
             timeToLive, waiter);
     }
 
@@ -224,11 +223,11 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
             return entry.Kind == EntryKind.Unknown ? new UnsupportedEntry(roomId, entry) : new RoomEntry(roomId, entry);
         try
         {
-            return new MessageReceived(roomId, entry, _options.Cipher.Open(roomId, id, ciphertext));
+            return new MessageReceived(roomId, entry, options.Cipher.Open(roomId, id, ciphertext));
         }
         catch (Exception e)
         {
-            // Whatever a cipher makes of hostile bytes, the messages after them must still arrive.
+            // A cipher can throw anything for hostile bytes. The messages after them must still arrive.
             return new Undecryptable(roomId, entry, e.Message);
         }
     }
@@ -236,43 +235,43 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
     private void OnSessionEnded()
     {
         var reason = SecureMessagingException.SignedOut();
-        _link.GiveUp();
-        _outbox.GiveUp(reason);
-        _inbox.Close(reason);
+        link.GiveUp();
+        outbox.GiveUp(reason);
+        inbox.Close(reason);
         SetState(ConnectionState.SignedOut);
-        if (!_disposed)
-            _ = _running.CancelAsync();
+        if (!disposed)
+            _ = running.CancelAsync();
     }
 
-    /// <summary>A loop ends when the client is disposed or the session is over. Should it ever end otherwise, nobody is left waiting.</summary>
+    /// <summary>A loop ends when the client is disposed or the session is over. If it ends otherwise, all waiting calls fail.</summary>
     private async Task LoopAsync(Task start, Func<CancellationToken, Task> loop)
     {
         try
         {
             await start;
-            await loop(_running.Token);
+            await loop(running.Token);
         }
-        catch (OperationCanceledException) when (_running.IsCancellationRequested)
+        catch (OperationCanceledException) when (running.IsCancellationRequested)
         {
             // Asked to stop.
         }
-        catch (SecureMessagingException) when (_session.IsOver)
+        catch (SecureMessagingException) when (session.IsOver)
         {
-            // Already told.
+            // OnSessionEnded has reported it.
         }
         catch (Exception e)
         {
-            LoopFailed(_logger, e);
+            LoopFailed(logger, e);
             Warn(new(ClientWarningKind.Stopped, $"The client has stopped: {e.Message}", e));
-            _outbox.GiveUp(e);
-            _inbox.Close(e);
+            outbox.GiveUp(e);
+            inbox.Close(e);
             SetState(ConnectionState.Disconnected);
         }
     }
 
     private void SetState(ConnectionState state)
     {
-        lock (_gate)
+        lock (gate)
         {
             if (State == state || State == ConnectionState.SignedOut)
                 return;
@@ -281,7 +280,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         Raise(() => StateChanged?.Invoke(state));
     }
 
-    /// <summary>An application's handler must not end the loop that calls it.</summary>
+    /// <summary>A handler of the application must not end the loop that calls it.</summary>
     private void Raise(Action handlers)
     {
         try
@@ -290,7 +289,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         }
         catch (Exception e)
         {
-            HandlerFailed(_logger, e);
+            HandlerFailed(logger, e);
             Warn(new(ClientWarningKind.Handler, "An event handler of the application failed.", e));
         }
     }
@@ -303,7 +302,7 @@ public sealed partial class SecureMessagingClient : IAsyncDisposable
         }
         catch (Exception e)
         {
-            HandlerFailed(_logger, e);
+            HandlerFailed(logger, e);
         }
     }
 

@@ -3,44 +3,50 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Client;
 
-/// <summary>The one exception by which the SDK reports what the server, or the way to it, did.</summary>
+/// <summary>The exception for all failures of the server and of the connection to it.</summary>
 public sealed class SecureMessagingException : Exception
 {
-    /// <summary>Reports an error of the catalogue.</summary>
-    public SecureMessagingException(ErrorBody error, Exception? inner = null)
+    /// <summary>Reports an error of the contract.</summary>
+    public SecureMessagingException(ErrorBody error)
+        : this(error, null)
+    {
+    }
+
+    /// <summary>Reports an error of the contract and its cause.</summary>
+    public SecureMessagingException(ErrorBody error, Exception? inner)
         : base((error ?? throw new ArgumentNullException(nameof(error))).Message, inner) => Error = error;
 
-    /// <summary>Reports that the server failed in a way of which nothing more is known.</summary>
+    /// <summary>Reports a failure of the server without an error code.</summary>
     public SecureMessagingException(string message, Exception? inner)
         : this(new ErrorBody(ErrorCode.Internal, message, Retryable: true), inner)
     {
     }
 
-    /// <summary>Reports that the server failed in a way of which nothing more is known.</summary>
+    /// <summary>Reports a failure of the server without an error code.</summary>
     public SecureMessagingException(string message)
         : this(message, null)
     {
     }
 
-    /// <summary>Reports that the server failed in a way of which nothing is known.</summary>
+    /// <summary>Reports a failure of the server without details.</summary>
     public SecureMessagingException()
         : this("The server failed.", null)
     {
     }
 
-    /// <summary>Everything the server said.</summary>
+    /// <summary>The error of the server.</summary>
     public ErrorBody Error { get; }
 
-    /// <summary>Which entry of the catalogue; <see cref="Protocol.ErrorCode.Unavailable"/> also when the server could not be reached.</summary>
+    /// <summary>The error code; <see cref="Protocol.ErrorCode.Unavailable"/> also when the server cannot be reached.</summary>
     public ErrorCode ErrorCode => Error.Code;
 
     /// <summary>Whether the same call can succeed later.</summary>
     public bool Retryable => Error.Retryable;
 
-    /// <summary>How long to wait before that, when the server said so.</summary>
+    /// <summary>The time to wait before a retry, when the server gave one.</summary>
     public TimeSpan? RetryAfter => Error.RetryAfterMs is { } delay ? TimeSpan.FromMilliseconds(delay) : null;
 
-    /// <param name="inner">Its message says why.</param>
+    /// <param name="inner">Its message is the reason.</param>
     /// <param name="server">The address that was tried.</param>
     internal static SecureMessagingException Unreachable(Exception? inner = null, Uri? server = null)
     {
@@ -50,9 +56,9 @@ public sealed class SecureMessagingException : Exception
     }
 
     internal static SecureMessagingException SignedOut() =>
-        new(new ErrorBody(ErrorCode.Unauthenticated, "The session is over. Sign in again.", Retryable: false));
+        new(new ErrorBody(ErrorCode.Unauthenticated, "The session has ended. Sign in again.", Retryable: false));
 
-    /// <summary>Reads a HubException, whose text ends in an <see cref="ErrorBody"/> as JSON (SignalR puts words of its own in front).</summary>
+    /// <summary>Reads a HubException, whose text ends with an <see cref="ErrorBody"/> as JSON, after a text of SignalR.</summary>
     internal static SecureMessagingException FromHub(Exception exception)
     {
         var start = exception.Message.IndexOf('{', StringComparison.Ordinal);
@@ -65,7 +71,7 @@ public sealed class SecureMessagingException : Exception
             }
             catch (JsonException)
             {
-                // Words with a brace in them; the answer below holds.
+                // The text has a brace, but no error.
             }
         }
         return new("The server failed.", exception);

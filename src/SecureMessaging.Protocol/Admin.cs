@@ -5,25 +5,25 @@ namespace SecureMessaging.Protocol;
 /// <summary>How serious a line of the server's log is.</summary>
 public enum LogSeverity
 {
-    /// <summary>A severity of a later version. Only readers know it: a request that carries it is refused.</summary>
+    /// <summary>A severity of a later version. Readers only: the server rejects requests that contain it.</summary>
     [EnumMember(Value = "unknown")] Unknown = -1,
 
-    /// <summary>Every step.</summary>
+    /// <summary>Each step.</summary>
     [EnumMember(Value = "trace")] Trace = 0,
 
-    /// <summary>For whoever looks for a fault.</summary>
+    /// <summary>Details for finding a fault.</summary>
     [EnumMember(Value = "debug")] Debug = 1,
 
-    /// <summary>What normally happens.</summary>
+    /// <summary>Normal operation.</summary>
     [EnumMember(Value = "information")] Information = 2,
 
-    /// <summary>Something is amiss and the server copes.</summary>
+    /// <summary>A problem that the server handles.</summary>
     [EnumMember(Value = "warning")] Warning = 3,
 
     /// <summary>Something failed.</summary>
     [EnumMember(Value = "error")] Error = 4,
 
-    /// <summary>The server cannot go on.</summary>
+    /// <summary>The server cannot continue.</summary>
     [EnumMember(Value = "critical")] Critical = 5,
 }
 
@@ -34,9 +34,9 @@ public enum LogSeverity
 /// <param name="EventId">The event's number in the server's source; 0 when it has none.</param>
 /// <param name="EventName">The event's name.</param>
 /// <param name="Source">The part of the server that wrote it.</param>
-/// <param name="Message">The text with its values; of a library's event nothing but its name, because libraries log addresses.</param>
-/// <param name="Properties">The values in the text, of the server's own events alone.</param>
-/// <param name="Exception">Types of the exception and of what caused it, outermost first; never their messages.</param>
+/// <param name="Message">The text with its values. Of a library's event only the name, because libraries log addresses.</param>
+/// <param name="Properties">The values in the text, only of the server's own events.</param>
+/// <param name="Exception">Types of the exception and its causes, outermost first; never their messages.</param>
 /// <param name="Stack">The server's own methods on the exception's stack, innermost first.</param>
 public sealed record LogLine(
     string Node, DateTime At, LogSeverity Severity, int EventId, string? EventName, string Source, string Message,
@@ -47,8 +47,8 @@ public sealed record LogLine(
 /// <param name="Value">The value as text, at most 200 characters.</param>
 public sealed record LogProperty(string Name, string Value);
 
-/// <summary>Which lines to send; what is not given does not restrict.</summary>
-/// <param name="MinimumSeverity">This serious or more. Below the server's own <c>Logs:Level</c> nothing is written at all.</param>
+/// <summary>Which lines to send. A missing member does not restrict.</summary>
+/// <param name="MinimumSeverity">The lowest severity. The server writes no line below its own <c>Logs:Level</c>.</param>
 /// <param name="Event">The number or the name of one event.</param>
 /// <param name="Node">The name of one node.</param>
 public sealed record LogFilter(LogSeverity? MinimumSeverity = null, string? Event = null, string? Node = null);
@@ -56,7 +56,9 @@ public sealed record LogFilter(LogSeverity? MinimumSeverity = null, string? Even
 /// <summary>What administrators call on the hub at <c>/hubs/admin</c>.</summary>
 public interface IAdminHub
 {
-    /// <summary>From now on sends the lines of all nodes that pass the filter, as <see cref="IAdminClient.Logged"/>. A further call replaces the filter.</summary>
+    /// <summary>
+    /// Starts to send the lines of all nodes that match the filter, by <see cref="IAdminClient.Logged"/>. Another call replaces the filter.
+    /// </summary>
     Task Follow(LogFilter filter);
 }
 
@@ -64,18 +66,18 @@ public interface IAdminHub
 public interface IAdminClient
 {
     /// <summary>
-    /// Lines in the order of each node. For a reader who is too slow the oldest are dropped and a line of the event <c>LinesDropped</c> says how many.
-    /// No lines: a sign of life.
+    /// Lines in the order of each node. For a slow reader the server drops the oldest lines, and a line with the event <c>LinesDropped</c> has their number.
+    /// An empty array: the connection is alive.
     /// </summary>
     Task Logged(LogLine[] lines);
 }
 
-/// <summary><c>GET /v1/admin/stats</c>: counts and nothing else.</summary>
+/// <summary><c>GET /v1/admin/stats</c>: counts only.</summary>
 /// <param name="Node">The node that answered.</param>
 /// <param name="Users">Accounts.</param>
-/// <param name="DisabledUsers">Those that may not sign in.</param>
-/// <param name="Admins">Those that administer the server.</param>
-/// <param name="LiveSessions">Sessions that go on.</param>
+/// <param name="DisabledUsers">Accounts that may not sign in.</param>
+/// <param name="Admins">Accounts that administer the server.</param>
+/// <param name="LiveSessions">Sessions that have not ended.</param>
 /// <param name="Rooms">Rooms.</param>
-/// <param name="Entries">Entries of all logs, with the places of expired ones.</param>
+/// <param name="Entries">Entries of all logs, including places whose content has expired.</param>
 public sealed record AdminStats(string Node, long Users, long DisabledUsers, long Admins, long LiveSessions, long Rooms, long Entries);

@@ -1,7 +1,7 @@
 namespace SecureMessaging.Protocol;
 
 /// <summary>
-/// Every limit of the wire contract, reported at <c>GET /v1/limits</c>. An operator may tighten them, never loosen them; the quotas of bytes are the operator's own.
+/// Every limit of the wire contract, reported at <c>GET /v1/limits</c>. An operator can lower them, and sets the quotas of bytes.
 /// </summary>
 public sealed record Limits
 {
@@ -11,7 +11,7 @@ public sealed record Limits
     /// <summary>Bytes of one application envelope's ciphertext.</summary>
     public int CiphertextBytes { get; init; } = 32 * 1024;
 
-    /// <summary>Bytes of one handshake (MLS Commit or Welcome), which goes by HTTP.</summary>
+    /// <summary>Bytes of one handshake (MLS Commit or Welcome), sent over HTTP.</summary>
     public int HandshakeBytes { get; init; } = 1024 * 1024;
 
     /// <summary>Bytes of one ephemeral signal.</summary>
@@ -32,7 +32,7 @@ public sealed record Limits
     /// <summary>Bytes of all handshakes of one commit together.</summary>
     public int CommitBytes { get; init; } = 2 * 1024 * 1024;
 
-    /// <summary>KeyPackages of one device, those of last resort aside; also of one upload.</summary>
+    /// <summary>KeyPackages of one device, without those of last resort; also of one upload.</summary>
     public int KeyPackages { get; init; } = 100;
 
     /// <summary>Bytes of one KeyPackage.</summary>
@@ -43,6 +43,12 @@ public sealed record Limits
 
     /// <summary>Devices of one user.</summary>
     public int Devices { get; init; } = 20;
+
+    /// <summary>Bytes of one signed device list.</summary>
+    public int DeviceListBytes { get; init; } = 16 * 1024;
+
+    /// <summary>Signed device lists of one account. Beyond it, the server accepts only 64 more lists, which revoke devices.</summary>
+    public int DeviceLists { get; init; } = 1000;
 
     /// <summary>Members of one room.</summary>
     public int RoomMembers { get; init; } = 1000;
@@ -65,18 +71,18 @@ public sealed record Limits
     /// <summary>Most characters of a password.</summary>
     public int PasswordMaxCharacters { get; init; } = 256;
 
-    /// <summary>Shortest time to live of an envelope or a room's default, in seconds. Expiry is kept in whole minutes, rounded up.</summary>
+    /// <summary>Shortest time to live of an envelope or a room's default, in seconds. Expiry is rounded up to whole minutes.</summary>
     public int TimeToLiveMinSeconds { get; init; } = 60;
 
     /// <summary>Longest time to live, in seconds.</summary>
     public int TimeToLiveMaxSeconds { get; init; } = 366 * 24 * 3600;
 
-    /// <summary>Bytes that one account may send and upload in a day. Past it <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
+    /// <summary>Bytes that one account may send and upload in a day. Beyond it: <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
     public long? AccountBytesPerDay { get; init; }
 
-    /// <summary>Bytes that may be stored in one room in a day. Past it <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
+    /// <summary>Bytes that may be stored in one room in a day. Beyond it: <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
     public long? RoomBytesPerDay { get; init; }
 
-    /// <summary>Bytes that one room may hold. Past it <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
+    /// <summary>Bytes that one room may hold. Beyond it: <see cref="ErrorCode.QuotaExceeded"/>. Null: no quota.</summary>
     public long? RoomBytes { get; init; }
 }

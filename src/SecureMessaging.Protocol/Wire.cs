@@ -1,17 +1,17 @@
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 
 namespace SecureMessaging.Protocol;
 
-/// <summary>A request in which a member that is absent means something else than one that is null (RFC 7396).</summary>
-public interface IPatch
-{
-    /// <summary>Whether the member of this name, as JSON has it, is in the patch.</summary>
-    bool Has(string member);
-}
+/// <summary>
+/// A request in which a missing member and a null member differ (RFC 7396). A nullable member <c>X</c> has a property <c>HasX</c>: whether the request contains
+/// it, so that it is written.
+/// </summary>
+public interface IPatch;
 
-/// <summary>How the records of this assembly are written as JSON: camelCase names, base64 bytes, enum values as the contract names them.</summary>
+/// <summary>The JSON of the contract: camelCase names, base64 bytes, enum values by name.</summary>
 public static class Wire
 {
     /// <summary>The path of the hub.</summary>
@@ -23,22 +23,22 @@ public static class Wire
     /// <summary>The WebSocket query parameter that carries a <see cref="TicketResponse.Ticket"/>.</summary>
     public const string TicketParameter = "ticket";
 
-    /// <summary>Options of a client for reading and writing the records of this assembly.</summary>
+    /// <summary>The options of a client.</summary>
     public static JsonSerializerOptions Json { get; } = Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web));
 
     /// <summary>
-    /// Applies the contract's rules to a framework's own options. Readers tolerate what they do not know: unknown fields are ignored, and a name that an enum
-    /// lacks becomes its <c>Unknown</c>.
+    /// Applies the rules of the contract to the options of a framework. A reader ignores unknown fields, and reads an unknown enum name as
+    /// <c>Unknown</c>.
     /// </summary>
-    /// <param name="options">What to configure.</param>
-    /// <param name="strict">For the server: unknown names in requests are refused.</param>
+    /// <param name="options">The options to change.</param>
+    /// <param name="strict">For the server: unknown enum names are rejected.</param>
     public static JsonSerializerOptions Configure(JsonSerializerOptions options, bool strict = false)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         options.NumberHandling = JsonNumberHandling.Strict;
-        // An unknown field of a later version may be deep; a request has no reason to be.
+        // Unknown fields of a later version may be nested deeply; requests are not.
         options.MaxDepth = strict ? 16 : 64;
         options.AllowDuplicateProperties = false;
         options.RespectNullableAnnotations = true;
@@ -58,16 +58,17 @@ public static class Wire
     private static void AddEnum<T>(JsonSerializerOptions options, JsonNamingPolicy? naming, bool strict)
         where T : struct, Enum => options.Converters.Add(new WireEnumConverter<T>(naming, strict));
 
-    /// <summary>Nulls are left out when writing, so what may be null need not be there when reading.</summary>
+    /// <summary>Writers omit nulls, so readers do not require nullable members.</summary>
     private static void AllowNullToBeAbsent(JsonTypeInfo type)
     {
         foreach (var property in type.Properties)
         {
             if (property.AssociatedParameter is { IsNullable: true })
                 property.IsRequired = false;
-            // Of a patch null says something, and only what was set is written.
-            if (type.Type.IsAssignableTo(typeof(IPatch)))
-                property.ShouldSerialize = (patch, _) => ((IPatch)patch).Has(property.Name);
+            // In a patch null has a meaning, and only members that were set are written.
+            if (type.Type.IsAssignableTo(typeof(IPatch)) && property.AttributeProvider is PropertyInfo { Name: var name }
+                && type.Type.GetProperty($"Has{name}") is { } has)
+                property.ShouldSerialize = (patch, _) => has.GetValue(patch) is true;
         }
     }
 }

@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace SecureMessaging.Protocol;
 
 /// <summary>
-/// Enum values by the names of the contract, never by numbers. A reader takes a name that it does not know for the enum's <c>Unknown</c>, so that a client
-/// survives a newer server. With <paramref name="strict"/> such a name, and <c>Unknown</c> itself, is refused.
+/// Enum values by the names of the contract, never by numbers. A reader reads an unknown name as <c>Unknown</c>, so that clients work with a later server.
+/// With <paramref name="strict"/> an unknown name, and <c>Unknown</c> itself, is rejected.
 /// </summary>
 internal sealed class WireEnumConverter<T>(JsonNamingPolicy? naming, bool strict) : JsonConverter<T>
     where T : struct, Enum

@@ -2,26 +2,30 @@ using System.Globalization;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Admin;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Chat;
-using SecureMessaging.Server.Devices;
-using SecureMessaging.Server.Documents;
-using SecureMessaging.Server.GraphQL;
-using SecureMessaging.Server.Handshakes;
+using SecureMessaging.Server.Cluster;
+using SecureMessaging.Server.Delivery;
+using SecureMessaging.Server.Doors.GraphQL;
+using SecureMessaging.Server.Doors.Hub;
+using SecureMessaging.Server.Doors.OpenApi;
+using SecureMessaging.Server.Doors.Web;
+using SecureMessaging.Server.Encryption;
 using SecureMessaging.Server.Limiting;
-using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Notifications;
-using SecureMessaging.Server.OpenApi;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.Platform.Diagnostics;
+using SecureMessaging.Server.Platform.Http;
+using SecureMessaging.Server.Platform.Keys;
+using SecureMessaging.Server.Platform.Startup;
 using SecureMessaging.Server.Privacy;
 using SecureMessaging.Server.Retention;
+using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Server.Rooms;
-using SecureMessaging.Server.Web;
 using Serilog.Core;
 
 namespace SecureMessaging.Server;
 
-/// <summary>Puts the server together; the table of contents of this project.</summary>
+/// <summary>Composes the server: the table of contents of this project.</summary>
 internal static partial class ServerApp
 {
     private const string Usage = """
@@ -32,11 +36,11 @@ internal static partial class ServerApp
         secure-messaging [VERB] [--config FILE] [--Section:Name=value ...]
 
           serve                        runs the server (the default)
-          migrate                      brings the database up to date, and ends
-          admin create USERNAME EMAIL  makes an account that administers the server
-          disclose USERNAME            prints everything that is held on an account
+          migrate                      migrates the database, then exits
+          admin create USERNAME EMAIL  creates an administrator account
+          disclose USERNAME            prints all data stored about an account
           adopt-database               ties the keys to an empty or restored database
-          --help, --version            print this, or the version, and end
+          --help, --version            prints this, or the version, then exits
 
         """;
 
@@ -53,15 +57,14 @@ internal static partial class ServerApp
                 ["serve", .. var rest] => await ServeAsync(rest),
                 ["migrate", .. var rest] => await MigrateAsync(rest),
                 [Installation.AdoptVerb, .. var rest] => await AdoptAsync(rest),
-                ["admin", "create", .. var rest] => await AdminCommand.CreateAsync(rest),
-                ["disclose", .. var rest] => await DiscloseCommand.RunAsync(rest),
+                ["admin", "create", .. var rest] => await AdminCommand.CreateAsync(rest, BuildForCommand),
+                ["disclose", .. var rest] => await DiscloseCommand.RunAsync(rest, BuildForCommand),
                 [['-' or '/', ..], ..] or [] => await ServeAsync(args),
                 _ => throw new StartException(Usage),
             };
         }
         catch (Exception exception)
         {
-            // Past the start nothing is thrown to here.
             await Console.Error.WriteLineAsync(StartFailure.Describe(exception));
             return 1;
         }
@@ -76,18 +79,18 @@ internal static partial class ServerApp
     private static async Task<int> ServeAsync(string[] args)
     {
         await using var app = Build(args);
-        // What starting leaves behind would stay in memory for as long as the server idles.
+        // Without this, garbage of the start stays in memory while the server is idle.
         app.Lifetime.ApplicationStarted.Register(() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
         await app.StartAsync();
         if (app.Services.GetService<ManagementService>() is { Pages: { Count: > 0 } pages })
             await Console.Error.WriteLineAsync($"Try the API at {string.Join(" and ", pages)}");
-        // For the person who started it, and so the last line. Standard output holds the log alone.
+        // Standard error, because standard output carries only the log. The last line, because it is for the operator.
         await Console.Error.WriteLineAsync(app.WhereToOpen());
         await app.WaitForShutdownAsync();
         return 0;
     }
 
-    /// <summary>Building brings the schema up to date; this ends there.</summary>
+    /// <summary>Ends after <see cref="Build"/>, which migrates the schema.</summary>
     private static async Task<int> MigrateAsync(string[] args)
     {
         await using var app = Build(args);
@@ -95,7 +98,7 @@ internal static partial class ServerApp
         return 0;
     }
 
-    /// <summary>After the loss of a database, or the restore of an older one: nothing else ties existing keys to a database that they do not know.</summary>
+    /// <summary>Ties existing keys to a database that they do not know: a new one after a loss, or a restored backup. Nothing else does so.</summary>
     private static async Task<int> AdoptAsync(string[] args)
     {
         await using var app = Build(args, adopt: true);
@@ -103,28 +106,28 @@ internal static partial class ServerApp
         return 0;
     }
 
-    /// <param name="args">Command line.</param>
-    /// <param name="configure">Lets tests replace what they must, such as the clock.</param>
-    /// <param name="logs">An additional destination of the logs.</param>
-    /// <param name="adopt">Whether the keys are to be tied to a database that they do not know.</param>
+    private static WebApplication BuildForCommand(string[] args) => Build(["--Logs:Console=false", "--Management:Url=", .. args]);
+
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null, ILogEventSink? logs = null, bool adopt = false)
     {
         UnicodeText.RequireIcu();
-        // Numbers and dates look the same wherever the server runs.
+        // Numbers and dates do not depend on the language of the machine.
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
         CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
         var (settings, file) = Settings.Read(args);
-        // Settings are read once, at the start: watching files would cost an inotify instance, and CPU whenever something changes beside them.
+        // Settings are read only at the start: watching files costs one inotify instance, and CPU time at each change in their directory.
         var builder = WebApplication.CreateSlimBuilder([.. settings, "--hostBuilder:reloadConfigOnChange=false"]);
         Settings.AddFiles(builder.Configuration, file);
         Settings.CheckValues(builder.Configuration);
         if (string.IsNullOrEmpty(builder.Configuration[WebHostDefaults.ServerUrlsKey]))
             builder.WebHost.UseUrls(ServerOptions.DefaultUrl);
-        // Reads the certificate of an https address; without one, a hundred milliseconds of the start for nothing.
+        // Reads the certificate of an https address. It takes 100 ms of the start, so a configuration without one skips it.
         if (builder.Configuration.GetSection("Kestrel").GetChildren().Any())
             builder.WebHost.UseKestrelHttpsConfiguration();
         builder.AddLogs(logs);
-        builder.AddPlatform();
+        builder.AddDatabase();
+        builder.AddKeys();
+        builder.AddHttp();
         builder.AddHealth();
         builder.AddMetrics();
         builder.AddLimiting();
@@ -133,16 +136,19 @@ internal static partial class ServerApp
         builder.AddRooms();
         builder.AddDevices();
         builder.AddHandshakes();
-        // Before the chat, which has the last word on the hub protocols.
+        builder.AddRedis();
+        // Before the chat hub, whose registration overrides the hub protocols.
         builder.AddAdmin();
-        // Stopped in the reverse order: the writer finishes its queue while the tails still deliver.
-        builder.AddChat();
+        // Services stop in reverse order: the writer finishes its queue while room delivery still runs.
+        builder.AddDelivery();
+        builder.AddCluster();
+        builder.AddHub();
         builder.AddMessages();
         builder.AddNotifications();
         builder.AddRetention();
         builder.AddPrivacy();
-        builder.AddGraphQL();
         builder.AddOpenApiDocument();
+        builder.AddGraphQL();
         builder.AddWeb();
         configure?.Invoke(builder);
 
@@ -153,17 +159,17 @@ internal static partial class ServerApp
         }
         catch
         {
-            // Lets go of the data directory.
             app.DisposeAsync().AsTask().GetAwaiter().GetResult();
             throw;
         }
 
-        app.UseHubSockets();
+        app.ConnectEvents();
+        app.UseHubWebSockets();
         app.UseAnswerHeaders();
         app.UseCrossOrigin();
         app.UseWeb();
-        app.UsePlatform();
-        app.UseChat();
+        app.UseHttp();
+        app.UseHub();
         app.UseOrigins();
         app.UseAddressLimits();
         app.UseAuth();
@@ -171,7 +177,7 @@ internal static partial class ServerApp
         app.UseBodyLimits();
         app.UseDevices();
         var endpoints = app.AnswerHead();
-        endpoints.MapPlatform();
+        endpoints.MapLimits();
         endpoints.MapHealth();
         endpoints.MapAuth();
         endpoints.MapAccounts();
@@ -181,7 +187,8 @@ internal static partial class ServerApp
         endpoints.MapMessages();
         endpoints.MapDevices();
         endpoints.MapHandshakes();
-        endpoints.MapChat();
+        endpoints.MapHub();
+        endpoints.MapSignals();
         endpoints.MapAdmin();
         endpoints.MapDocuments();
         endpoints.MapGraphQL();
@@ -189,11 +196,10 @@ internal static partial class ServerApp
         return app;
     }
 
-    /// <summary>What every verb needs: a schema that is up to date, and keys that belong to the database.</summary>
+    /// <summary>Guarantees, for every verb, a current schema and keys that belong to the database.</summary>
     private static void Prepare(WebApplication app, bool adopt)
     {
         Settings.ReportUnknown((IConfigurationRoot)app.Configuration, app.Logger);
-        // Before anything is changed.
         app.Services.GetRequiredService<IStartupValidator>().Validate();
         var database = app.Services.GetRequiredService<Database>();
         database.Migrate(app.Logger);

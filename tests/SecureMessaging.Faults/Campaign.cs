@@ -92,7 +92,12 @@ internal static class Campaign
             var impossible = fault.NeedsDisk && disk is null;
             if (cluster is not null && !fault.NeedsDisk)
                 await cluster.DisposeAsync();
-            return (new Row(fault.Name, shape.Engine) { NotPossibleHere = impossible, Error = (impossible ? "not possible here: " : "") + exception.Message }, null);
+            return (new Row(fault.Name, shape.Engine)
+            {
+                NotPossibleHere = impossible,
+                Error = (impossible ? "not possible here: " : "")
+                + exception.Message
+            }, null);
         }
         finally
         {

@@ -37,7 +37,8 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         if (options.Wants("storm"))
             await EachAsync("storm", subject => Measure.StormAsync(subject, options.Connections, 10, options.Seed), row => row.P99Ms, runs: 1);
         if (options.Wants("replay"))
-            await EachAsync("replay", subject => Measure.ReplayAsync((ServerSubject)subject, History, options.Seed), row => row.DeliveriesPerSecond, runs: 1, servers: true);
+            await EachAsync("replay", subject => Measure.ReplayAsync((ServerSubject)subject, History, options.Seed), row => row.DeliveriesPerSecond,
+                runs: 1, servers: true);
         if (options.Json is not null)
             await Report.WriteJsonAsync(options.Json, [.. rows, .. curve]);
         if (options.Svg is not null)
@@ -69,7 +70,8 @@ internal sealed class Bench(Options options) : IAsyncDisposable
     private async Task StartAsync()
     {
         Progress.Show("starting Postgres, Redis and the servers");
-        var population = new Population(Math.Max(options.Connections, options.Wants("idle") ? IdleConnections : 0), RoomSizes, options.Wants("replay") ? History : 0);
+        var population = new Population(Math.Max(options.Connections, options.Wants("idle") ? IdleConnections : 0), RoomSizes, options.Wants("replay")
+            ? History : 0);
         if (options.WantsSubject("postgres") || options.WantsSubject("cluster"))
         {
             postgres = new PostgresInstance(Path.Combine(directory, "postgres"));
@@ -80,9 +82,9 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         if (options.WantsSubject("bare"))
             subjects.Add(new BareHubSubject());
         if (options.WantsSubject("postgres"))
-            subjects.Add(new ServerSubject("Postgres", Path.Combine(directory, "one"), postgres, null, 1) { Population = population });
+            AddServer("Postgres", "one", postgres, population);
         if (options.WantsSubject("sqlite"))
-            subjects.Add(new ServerSubject("SQLite", Path.Combine(directory, "embedded"), null, null, 1) { Population = population });
+            AddServer("SQLite", "embedded", null, population);
         if (options.WantsSubject("cluster"))
         {
             redis = new RedisInstance(directory);
@@ -97,6 +99,14 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         }
     }
 
+    private void AddServer(string name, string data, PostgresInstance? database, Population population)
+    {
+        subjects.Add(new ServerSubject(name, Path.Combine(directory, data), database, null, 1) { Population = population });
+        if (options.Other is not null)
+            subjects.Add(new ServerSubject($"{name}, other", Path.Combine(directory, $"{data}-other"), database, null, 1)
+            { Population = population, Assembly = options.Other });
+    }
+
     private async Task RoomsAsync(int size)
     {
         if (!options.Wants("throughput") && !options.Wants("latency") && !options.Wants("cpu"))
@@ -108,7 +118,8 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         // In big rooms a few senders keep every server busy; more would only queue.
         var senders = size < 1000 ? options.Connections : Math.Min(200, options.Connections);
         var throughput = await EachAsync(
-            $"rooms of {size}", subject => Measure.ThroughputAsync(subject, swarms[subject], $"rooms of {size}", size, senders, options.Duration), row => row.DeliveriesPerSecond,
+            $"rooms of {size}", subject => Measure.ThroughputAsync(subject, swarms[subject], $"rooms of {size}", size, senders, options.Duration),
+                row => row.DeliveriesPerSecond,
             show: options.Wants("throughput"));
         if (size != RoomSizes[0])
             return;
@@ -116,7 +127,8 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         {
             var quarter = options.Rate ?? Math.Round(most / 4);
             await EachAsync(
-                "latency", subject => Measure.OpenLoopAsync(subject, swarms[subject], $"open loop {quarter:0}/s", size, quarter, options.Duration), row => row.P99Ms);
+                "latency", subject => Measure.OpenLoopAsync(subject, swarms[subject], $"open loop {quarter:0}/s", size, quarter, options.Duration),
+                    row => row.P99Ms);
             if (options.Svg is not null)
                 await CurveAsync(swarms, size, throughput);
         }
@@ -124,7 +136,8 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         if (options.Wants("cpu"))
         {
             await EachAsync(
-                "cpu", subject => Measure.OpenLoopAsync(subject, swarms[subject], $"open loop {LowRate}/s", size, LowRate, options.Quick ? options.Duration : options.Duration * 2), row => row.CpuPerMessage);
+                "cpu", subject => Measure.OpenLoopAsync(subject, swarms[subject], $"open loop {LowRate}/s", size, LowRate, options.Quick
+                    ? options.Duration : options.Duration * 2), row => row.CpuPerMessage);
         }
     }
 
@@ -162,13 +175,15 @@ internal sealed class Bench(Options options) : IAsyncDisposable
     {
         using var swarms = await SwarmsAsync(10, json: true);
         await EachAsync(
-            "json", subject => Measure.ThroughputAsync(subject, swarms[subject], "rooms of 10, JSON", 10, options.Connections, options.Duration), row => row.DeliveriesPerSecond);
+            "json", subject => Measure.ThroughputAsync(subject, swarms[subject], "rooms of 10, JSON", 10, options.Connections, options.Duration),
+                row => row.DeliveriesPerSecond);
     }
 
     private async Task StoreAsync()
     {
         if (postgres is not null)
-            await StoreAsync("Postgres", [$"--Server:DataDirectory={directory}/store", $"--ConnectionStrings:Postgres={PostgresInstance.ConnectionString(postgres.Port, await postgres.CreateDatabaseAsync())}"], postgres.Process);
+            await StoreAsync("Postgres", [$"--Server:DataDirectory={directory}/store",
+                $"--ConnectionStrings:Postgres={PostgresInstance.ConnectionString(postgres.Port, await postgres.CreateDatabaseAsync())}"], postgres.Process);
         if (options.WantsSubject("sqlite"))
             await StoreAsync("SQLite", [$"--Server:DataDirectory={directory}/store-embedded"], null);
     }
@@ -198,7 +213,8 @@ internal sealed class Bench(Options options) : IAsyncDisposable
     }
 
     /// <summary>Measures each subject in turn, several times over, and reports the medians beside the bare hub's.</summary>
-    private async Task<Dictionary<string, Row>> EachAsync(string what, Func<Subject, Task<Row>> measure, Func<Row, double?> by, int? runs = null, bool show = true, bool servers = false)
+    private async Task<Dictionary<string, Row>> EachAsync(string what, Func<Subject, Task<Row>> measure, Func<Row, double?> by, int? runs = null,
+        bool show = true, bool servers = false)
     {
         var measured = subjects.ToDictionary(subject => subject.Name, _ => new List<Row>());
         for (var run = 1; run <= (runs ?? options.Runs); run++)
@@ -214,11 +230,13 @@ internal sealed class Bench(Options options) : IAsyncDisposable
         var bare = medians.GetValueOrDefault("bare hub");
         foreach (var row in medians.Values.Where(_ => show))
         {
-            var store = rows.Find(other => other.Mode.StartsWith("append", StringComparison.Ordinal) && other.Subject.EndsWith(row.Subject, StringComparison.Ordinal));
+            var store = rows.Find(other => other.Mode.StartsWith("append", StringComparison.Ordinal)
+                && other.Subject.EndsWith(row.Subject, StringComparison.Ordinal));
             Add(row with
             {
                 RatioToBareHub = bare is null ? null : by(row) / by(bare),
-                RatioToStoreLimit = what is "json" || what.StartsWith("rooms", StringComparison.Ordinal) ? row.MessagesPerSecond / store?.MessagesPerSecond : null,
+                RatioToStoreLimit = what is "json" || what.StartsWith("rooms", StringComparison.Ordinal)
+                    ? row.MessagesPerSecond / store?.MessagesPerSecond : null,
             });
         }
 

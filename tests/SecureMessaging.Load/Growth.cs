@@ -35,7 +35,9 @@ internal static class Growth
         async Task PointAsync(string mode, Population population, int connections, int roomSize)
         {
             Progress.Show(mode);
-            await using var subject = new ServerSubject("Postgres", Path.Combine(directory, Guid.NewGuid().ToString("N")), postgres, null, 1) { Population = population };
+            await using var subject = new ServerSubject("Postgres", Path.Combine(directory, Guid.NewGuid().ToString("N")), postgres, null,
+                1)
+            { Population = population };
             await subject.StartAsync();
             using var swarm = new Swarm(options.Seed);
             await swarm.ConnectAsync(subject.Seats(connections, roomSize), json: false, options.Payload, CancellationToken.None);

@@ -37,7 +37,7 @@ internal static class Measure
     /// <summary>Connections that do nothing: what they weigh, and what their pings cost.</summary>
     public static async Task<Row> IdleAsync(Subject subject, int connections, int roomSize, TimeSpan duration, int seed)
     {
-        // Code and buffers that the first connections bring along are nobody's in particular.
+        // Code and buffers that the first connections load belong to no single connection.
         using (var first = new Swarm(seed))
         {
             await first.ConnectAsync([.. subject.Seats(200, roomSize)], json: false, payloadBytes: 64, CancellationToken.None);
@@ -90,16 +90,16 @@ internal static class Measure
     /// <summary>One client reads a whole log, page by page.</summary>
     public static async Task<Row> ReplayAsync(ServerSubject subject, int entries, int seed)
     {
-        const int Page = 500;
+        const int page = 500;
         using var swarm = new Swarm(seed);
         var connection = await swarm.ConnectAsync(subject.HistorySeat(), CancellationToken.None);
         var pages = new Histogram();
         var before = await subject.ReadAsync();
         var watch = Stopwatch.StartNew();
-        for (var after = 0L; after < entries; after += Page)
+        for (var after = 0L; after < entries; after += page)
         {
             var start = Swarm.Now;
-            await connection.CallAsync("Sync", CancellationToken.None, Seed.HistoryRoom.ToString(), after, (long)Page);
+            await connection.CallAsync("Sync", CancellationToken.None, Seed.HistoryRoom.ToString(), after, (long)page);
             pages.Record(Swarm.Now - start);
         }
 
@@ -128,7 +128,7 @@ internal static class Measure
         return Row.Of(subject.Name, mode, tally, used, time);
     }
 
-    /// <summary>Whoever is in the room must have got what was acknowledged, the sender too.</summary>
+    /// <summary>Every member of the room must have received each acknowledged entry, the sender too.</summary>
     private static async Task<long> MissingAsync(Swarm swarm, int roomSize)
     {
         for (var i = 0; i < 50 && swarm.TotalDeliveries < swarm.TotalAcked * roomSize; i++)

@@ -10,6 +10,7 @@ internal sealed record Options
           --quick              shorter runs, fewer connections, a shorter history
           --modes a,b          only these of: idle, throughput, latency, cpu, storm, replay, store, json (default: all, quick: all but json)
           --subjects a,b       only these of: bare, postgres, sqlite, cluster (default: all; the bare hub is what ratios are of)
+          --other FILE         also this SecureMessaging.Server.dll, built from another version of the code, on each database that is chosen
           --connections N      clients in all modes but idle (default: 1000)
           --payload BYTES      of an envelope (default: 512)
           --runs N             of each measurement, of which the median counts (default: 3)
@@ -28,6 +29,7 @@ internal sealed record Options
     public bool Quick { get; init; }
     public string[] Modes { get; init; } = [];
     public string[] Subjects { get; init; } = [];
+    public string? Other { get; init; }
     public int Connections { get; init; } = 1000;
     public int Payload { get; init; } = 512;
     public int Runs { get; init; } = 3;
@@ -65,6 +67,9 @@ internal sealed record Options
                     break;
                 case "--subjects":
                     options = options with { Subjects = value.Split(',', StringSplitOptions.RemoveEmptyEntries) };
+                    break;
+                case "--other" when File.Exists(value):
+                    options = options with { Other = Path.GetFullPath(value) };
                     break;
                 case "--connections" when number is >= 1 and <= 20_000:
                     options = options with { Connections = (int)number };

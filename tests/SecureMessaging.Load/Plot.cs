@@ -23,7 +23,8 @@ internal static class Plot
         var lowest = Math.Pow(10, Math.Floor(Math.Log10(points.Select(row => row.P99Ms!.Value).DefaultIfEmpty(1).Min())));
         var highest = Math.Pow(10, Math.Ceiling(Math.Log10(points.Select(row => row.P99Ms!.Value).DefaultIfEmpty(10).Max() * 1.01)));
         double X(double rate) => Left + (rate / most * (Width - Left - Right));
-        double Y(double ms) => Height - Bottom - ((Math.Log10(ms) - Math.Log10(lowest)) / Math.Max(1, Math.Log10(highest) - Math.Log10(lowest)) * (Height - Bottom - Top));
+        double Y(double ms) => Height - Bottom - ((Math.Log10(ms) - Math.Log10(lowest))
+            / Math.Max(1, Math.Log10(highest) - Math.Log10(lowest)) * (Height - Bottom - Top));
         var svg = new StringBuilder();
         svg.Append(CultureInfo.InvariantCulture, $"""
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" font-family="sans-serif" font-size="12">
@@ -36,7 +37,8 @@ internal static class Plot
         for (var ms = lowest; ms <= highest * 1.001; ms *= 10)
         {
             svg.Append(CultureInfo.InvariantCulture, $"""
-                <line x1="{Left}" x2="{Width - Right}" y1="{Y(ms):F1}" y2="{Y(ms):F1}" stroke="#dddddd"/><text x="{Left - 6}" y="{Y(ms) + 4:F1}" text-anchor="end">{ms:0.###}</text>
+                <line x1="{Left}" x2="{Width - Right}" y1="{Y(ms):F1}" y2="{Y(ms):F1}" stroke="#dddddd"/>
+                <text x="{Left - 6}" y="{Y(ms) + 4:F1}" text-anchor="end">{ms:0.###}</text>
 
                 """);
         }
@@ -53,8 +55,9 @@ internal static class Plot
         {
             var line = subject.OrderBy(row => row.MessagesPerSecond).Select(row => (X: X(row.MessagesPerSecond!.Value), Y: Y(row.P99Ms!.Value))).ToList();
             var colour = Colours[i % Colours.Length];
+            var places = string.Join(' ', line.Select(point => string.Create(CultureInfo.InvariantCulture, $"{point.X:F1},{point.Y:F1}")));
             svg.Append(CultureInfo.InvariantCulture, $"""
-                <polyline fill="none" stroke="{colour}" stroke-width="2" points="{string.Join(' ', line.Select(point => string.Create(CultureInfo.InvariantCulture, $"{point.X:F1},{point.Y:F1}")))}"/>
+                <polyline fill="none" stroke="{colour}" stroke-width="2" points="{places}"/>
                 <text x="{Left + 10}" y="{Top + 16 + (i * 16)}" fill="{colour}">{subject.Key}</text>
 
                 """);

@@ -48,7 +48,8 @@ internal static class Report
 
     private static string Whole(double? value) => value is { } number && double.IsFinite(number) ? number.ToString("N0", CultureInfo.InvariantCulture) : "";
 
-    private static string Short(double? value) => value is { } number && double.IsFinite(number) ? number.ToString(number < 10 ? "N2" : "N0", CultureInfo.InvariantCulture) : "";
+    private static string Short(double? value) => value is { } number && double.IsFinite(number)
+        ? number.ToString(number < 10 ? "N2" : "N0", CultureInfo.InvariantCulture) : "";
 
     private static string Ratio(double? value) => value is { } number && double.IsFinite(number) ? number.ToString("N2", CultureInfo.InvariantCulture) : "";
 }

@@ -27,7 +27,9 @@ internal sealed record Row(string Subject, string Mode)
     /// <summary>Of one core, of an idle server with its connections.</summary>
     public double? IdleCpuPercent { get; init; }
 
-    /// <summary>Of what the mode is about: messages per second, p99, CPU of server and database per message, bytes per connection, p99 of coming back.</summary>
+    /// <summary>
+    /// Of what the mode is about: messages per second, p99, CPU of server and database per message, bytes per connection, p99 of coming back.
+    /// </summary>
     public double? RatioToBareHub { get; init; }
     public double? RatioToStoreLimit { get; init; }
 

@@ -18,7 +18,9 @@ internal static class Soak
         await using var postgres = new PostgresInstance(Path.Combine(directory, "postgres"));
         await postgres.InitializeAsync();
         await postgres.StartAsync();
-        await using var subject = new ServerSubject("Postgres", Path.Combine(directory, "one"), postgres, null, 1) { Population = new(options.Connections, [RoomSize], 0) };
+        await using var subject = new ServerSubject("Postgres", Path.Combine(directory, "one"), postgres, null,
+            1)
+        { Population = new(options.Connections, [RoomSize], 0) };
         await subject.StartAsync();
         using var swarm = new Swarm(options.Seed);
         await swarm.ConnectAsync(subject.Seats(options.Connections, RoomSize), json: false, options.Payload, CancellationToken.None);
@@ -30,7 +32,8 @@ internal static class Soak
             var row = await Measure.OpenLoopAsync(subject, swarm, $"after {elapsed + Step:hh\\:mm\\:ss}", RoomSize, rate, Step);
             failed += row.Failed;
             rows.Add(row);
-            Console.WriteLine($"{row.Mode}  {row.MessagesPerSecond,8:N0} msg/s  p50 {row.P50Ms,6:N2} ms  p99 {row.P99Ms,7:N2} ms  server {subject.ServerBytes() / 1048576.0,7:N0} MiB  failed {row.Failed}");
+            Console.WriteLine($"{row.Mode}  {row.MessagesPerSecond,8:N0} msg/s  p50 {row.P50Ms,6:N2} ms  p99 {row.P99Ms,7:N2} ms  "
+                + $"server {subject.ServerBytes() / 1048576.0,7:N0} MiB  failed {row.Failed}");
         }
 
         if (options.Json is not null)

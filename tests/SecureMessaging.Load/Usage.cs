@@ -23,7 +23,7 @@ internal static class Usage
         return ticks * MicrosecondsPerTick;
     }
 
-    /// <summary>Memory of a process that is nobody else's, in bytes: what a machine needs for it.</summary>
+    /// <summary>Private memory of a process in bytes: the memory that a machine needs for it.</summary>
     public static long PrivateBytes(int process)
     {
         foreach (var line in File.ReadLines($"/proc/{process}/smaps_rollup"))

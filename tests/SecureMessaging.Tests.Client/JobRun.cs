@@ -4,7 +4,7 @@ using SecureMessaging.Client;
 
 namespace SecureMessaging.Tests.Client;
 
-/// <summary>Does a <see cref="Job"/> with the SDK as an application would, and keeps the transcript.</summary>
+/// <summary>Runs a <see cref="Job"/> with the SDK, as an application does, and writes the transcript.</summary>
 internal sealed class JobRun : IAsyncDisposable
 {
     private readonly Job job;
@@ -48,31 +48,33 @@ internal sealed class JobRun : IAsyncDisposable
             var text = texts[random.Next(texts.Length)];
             var room = job.Rooms[i % job.Rooms.Length];
             var sentAt = Now();
-            // The call puts it into the outbox before it returns, so the calls' order is the order of the sends.
+            // The call stores the message in the outbox before it returns, so sends keep the order of the calls.
             tasks[i] = NoteAsync(client.SendAsync(room, Encoding.UTF8.GetBytes(text)), i, sentAt, room, Transcript.HashOf(text), places);
         }
 
         await Task.WhenAll(tasks);
     }
 
-    /// <summary>Waits until everything up to these seqs has been read.</summary>
+    /// <summary>Waits until all entries up to these seqs are read.</summary>
     public async Task ReceivedUpToAsync(Dictionary<Guid, long> heads)
     {
         for (var wait = 0; !reading.IsCompleted && job.Rooms.Any(room => Position(room) < heads[room]); wait++)
         {
             if (wait % 500 == 0)
-                await Console.Error.WriteLineAsync($"{client.State}, reads {string.Join(", ", job.Rooms.Select(room => $"{room} at {Position(room)} of {heads[room]}"))}");
+                await Console.Error.WriteLineAsync(
+                    $"{client.State}, reads {string.Join(", ", job.Rooms.Select(room => $"{room} at {Position(room)} of {heads[room]}"))}");
             await Task.Delay(10);
         }
 
-        // A while for what should not come any more: duplicates.
+        // Leaves time for entries that must not come: duplicates.
         await Task.Delay(500);
         await stop.CancelAsync();
         await reading;
     }
 
     public Task WriteTranscriptAsync() => File.WriteAllLinesAsync(
-        job.Transcript, sent.OrderBy(line => line.Seq).Select(line => line with { Seq = 0 }).Concat(acknowledged).Concat(received).Select(line => JsonSerializer.Serialize(line)));
+        job.Transcript, sent.OrderBy(line => line.Seq).Select(line => line with { Seq = 0 }).Concat(acknowledged).Concat(received)
+            .Select(line => JsonSerializer.Serialize(line)));
 
     public async ValueTask DisposeAsync()
     {
@@ -88,7 +90,7 @@ internal sealed class JobRun : IAsyncDisposable
         var receipt = await send;
         lock (sent)
         {
-            // The SDK tells the id with the receipt, so the line is written now; its place is that of the call.
+            // The receipt contains the id, so the line is written only now, at the place of the call.
             sent.Add(new TranscriptLine(TranscriptEvent.Sent, sentAt, room, receipt.ClientMessageId, order, TextHash: hash));
             acknowledged.Add(new TranscriptLine(TranscriptEvent.Acknowledged, Now(), receipt.RoomId, receipt.ClientMessageId, receipt.Seq));
             Console.WriteLine(Talk.Acknowledged + acknowledged.Count);
@@ -106,7 +108,7 @@ internal sealed class JobRun : IAsyncDisposable
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // Everything has been read.
+            // All entries are read.
         }
     }
 

@@ -4,31 +4,31 @@ using System.Text.Json;
 
 namespace SecureMessaging.Tests.Client;
 
-/// <summary>One line of a client's transcript. Written by the client's process, judged by the test's.</summary>
-/// <param name="Event">What happened.</param>
-/// <param name="At">Milliseconds since 1970, by the machine's one clock.</param>
-/// <param name="RoomId">Where.</param>
-/// <param name="Id">The send's clientMessageId; null for entries that are no messages.</param>
-/// <param name="Seq">The place in the log: of the ack, or of the entry; 0 when there is none yet.</param>
-/// <param name="Sender">Whom the receiver takes for the sender.</param>
+/// <summary>One line of a client's transcript. The client process writes it, the test checks it.</summary>
+/// <param name="Event">The event.</param>
+/// <param name="At">Milliseconds since 1970, by the machine's clock.</param>
+/// <param name="RoomId">The room.</param>
+/// <param name="Id">The clientMessageId; null for entries that are not messages.</param>
+/// <param name="Seq">The seq of the ack or entry; 0 if there is none yet.</param>
+/// <param name="Sender">The sender, as the receiver sees it.</param>
 /// <param name="TextHash">Of the plaintext.</param>
 public sealed record TranscriptLine(TranscriptEvent Event, long At, Guid RoomId, Guid? Id = null, long Seq = 0, string? Sender = null, string? TextHash = null);
 
 public enum TranscriptEvent
 {
-    /// <summary>Handed to the SDK, in this order.</summary>
+    /// <summary>Passed to the SDK, in this order.</summary>
     Sent = 0,
 
-    /// <summary>The SDK says it is durable at this seq.</summary>
+    /// <summary>The SDK reported it as durable at this seq.</summary>
     Acknowledged = 1,
 
     /// <summary>The SDK delivered it to the application.</summary>
     Received = 2,
 }
 
-/// <summary>What one client says happened, in the order in which it happened.</summary>
+/// <summary>The events of one client, in their order.</summary>
 /// <param name="Client">Its name.</param>
-/// <param name="Rooms">The rooms it is a member of.</param>
+/// <param name="Rooms">Its rooms.</param>
 /// <param name="Lines">The transcript.</param>
 public sealed record Transcript(string Client, IReadOnlyList<Guid> Rooms, IReadOnlyList<TranscriptLine> Lines)
 {

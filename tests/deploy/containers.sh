@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The services of compose.yaml without a container engine: each with the root, mounts, user, capabilities and command of the file, in a network of their own.
-# Postgres is Debian's, with what the file tells its image. Called by suite.sh within `sandbox.py net`: containers.sh APP FOLDER
+# The services of compose.yaml without a container engine: each with the root, mounts, user, capabilities and command of the file, in one private network.
+# Postgres is Debian's, with the file's settings for its image. Called by suite.sh within `sandbox.py net`: containers.sh APP FOLDER
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly app=$1 work=$2
@@ -19,7 +19,7 @@ start() { # name, arguments
   pids+=($!)
 }
 
-# As README.md says, but for the certificate.
+# As in README.md, except for the certificate.
 mkdir -m 700 "$work/deploy/secrets" "$work/deploy/tls"
 for name in postgres_password redis_password; do openssl rand -hex 24 >"$work/deploy/secrets/$name"; done
 chmod 644 "$work"/deploy/secrets/*
@@ -53,7 +53,7 @@ eventually curl -fs http://127.0.0.1:8080/health/ready
 [[ $(grep -cE '^Cap(Inh|Prm|Eff|Bnd|Amb):.0+$' "/proc/$node/status") == 5 ]]
 grep -q '^NoNewPrivs:.1' "/proc/$node/status"
 [[ $(stat -c %u "/proc/$node") == 1654 ]]
-# A node is ready before it has an answer from Redis, and says "degraded" until then.
+# A node is ready before Redis answers, and reports "degraded" until then.
 eventually bash -c "curl -fs http://127.0.0.1:8080/health/ready | grep -vE 'unhealthy|degraded'"
 [[ $(ls "$work/keys") ]] || { echo 'the keys are not in their volume'; exit 1; }
 

@@ -74,9 +74,9 @@ async def main():
     listening = [asyncio.create_task(hears(reader)) for reader, _ in connections]
     await asyncio.to_thread(post, f"/v1/rooms/{room}/messages", {"roomId": room, "clientMessageId": message, "ciphertext": "AQID"}, token)
     done, _ = await asyncio.wait(listening, timeout=60)
-    heard = sum(1 for task in done if not task.exception())
+    received = sum(1 for task in done if not task.exception())
     beating.cancel()
-    print(f"{len(connections)} of {count} opened in {opened:.0f} s, {heard} heard; refused: {refused[:3]}", flush=True)
-    os._exit(0 if heard == count else 1)  # not by closing each
+    print(f"{len(connections)} of {count} opened in {opened:.0f} s, {received} received; refused: {refused[:3]}", flush=True)
+    os._exit(0 if received == count else 1)  # not by closing each
 
 asyncio.run(main())

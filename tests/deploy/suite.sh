@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# What deploy/ promises: the files are well formed, and the cluster of cluster.sh carries messages over wss, through the loss of a node, and leaves nothing behind.
+# deploy/: the files are well formed. The cluster of cluster.sh carries messages over wss, also while a node fails, and leaves no files behind.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/prepare.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/sm-deploy.XXXXXX")
 chmod 711 "$work"
 readonly app=$work/app unit=deploy/secure-messaging.service
 export CLUSTER_DIR=$work/cluster CLUSTER_SERVER=$app/SecureMessaging.Server.dll
-CLUSTER_PORT=$((RANDOM % 10000 + 20000))
+free_port
+CLUSTER_PORT=$port
 export CLUSTER_PORT PATH="$PATH:/usr/sbin"
 readonly origin=https://localhost:$CLUSTER_PORT secmsg=$PWD/src/SecureMessaging.Cli/bin/Release/net10.0/secmsg.dll
 export SECMSG_PASSWORD='a long enough password' SECUREMESSAGING_ADMIN_PASSWORD='a long enough password' XDG_DATA_HOME=$work/data
@@ -41,9 +43,6 @@ eventually() { # command
   done
   return 1
 }
-free_port() { # as $port
-  while port=$((RANDOM % 10000 + 30000)) && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-}
 call() { dotnet "$secmsg" --server "$origin" "$@"; }
 
 # 1. Files.
@@ -64,7 +63,7 @@ for name, service in services.items():
         source = volume.split(":")[0]
         assert source in compose["volumes"] or source.startswith((".", "$")), volume
     assert all(other in services for other in service.get("depends_on", {})), name
-    # What follows exec is a command line, which others on the machine can read. Redis overwrites its own once it runs, so /proc shows it for a moment only.
+    # Other users of the machine can read the command line after exec. Redis overwrites its own at the start, so /proc shows it only briefly.
     for words in (service.get("command"), service.get("entrypoint")):
         text = words if isinstance(words, str) else " ".join(words or [])
         assert "/run/secrets" not in text.partition("exec ")[2], f"{name}: a secret on a command line"
@@ -82,7 +81,7 @@ dockerfile_is_sound() { # what the last stage must say, and that it copies what 
   last=$(sed -n '/^FROM/h; /^FROM/!H; ${x;p}' deploy/Dockerfile)
   grep -q '^USER \$APP_UID' <<<"$last" && grep -q '^HEALTHCHECK' <<<"$last" && [[ $last == FROM\ mcr.microsoft.com/dotnet/aspnet:* ]] || return 1
   for stage in $(sed -n 's/^COPY --from=\([^ ]*\).*/\1/p' deploy/Dockerfile); do grep -q "^FROM .* AS $stage\$" deploy/Dockerfile || { echo "there is no stage $stage"; return 1; }; done
-  # What the server's project takes in from npm comes from the stage that fetches it.
+  # The npm packages in the server's project come from the stage that fetches them.
   grep -q '^COPY --from=playground .* src/web/playground/$' deploy/Dockerfile || return 1
   for source in $(grep '^COPY [^-]' deploy/Dockerfile | sed 's/^COPY //; s/ [^ ]*$//'); do [[ -e $source ]] || { echo "$source is missing"; return 1; }; done
 }
@@ -91,7 +90,7 @@ check 'systemd unit' unit_is_sound
 check 'Dockerfile' dockerfile_is_sound
 check '.env.example has what compose.yaml asks for' bash -c 'for name in $(grep -oE "\\$\{[A-Z_]+" deploy/compose.yaml | tr -d "\${"); do grep -q "^$name=" deploy/.env.example || exit 1; done'
 
-# 2. What is shipped, published once, under the restrictions of the files that start it.
+# 2. The published files, under the restrictions of the unit and of compose.yaml.
 check 'dotnet publish' dotnet publish src/SecureMessaging.Server -c Release --no-build -o "$app" -v quiet -nologo
 one_platform() { [[ $(find "$app" -path '*/native/*' -name '*.so' | wc -l) -ge 2 && $(ls "$app/runtimes" | wc -l) == 1 && -z $(find "$app" -name '*.dylib' -o -path '*win-*') ]]; }
 check 'published is one platform' one_platform
@@ -110,7 +109,7 @@ unit_serves() {
   curl -fsS "http://127.0.0.1:$port/v1/auth/sign-up" -o /dev/null -H 'content-type: application/json' \
     -d "{\"username\":\"unit\",\"email\":\"unit@example.org\",\"password\":\"$SECMSG_PASSWORD\"}" || { cat "$work/unit.log"; return 1; }
   eventually grep -qE "^(Open|Listening on) http://127.0.0.1:$port" "$work/unit.log" || return 1
-  # The restrictions hold in the process that has answered, and all that it wrote is private and in the unit's StateDirectory.
+  # The restrictions apply to the process that answered. All its files are private and in the unit's StateDirectory.
   grep -q '^Seccomp:.2' "/proc/$pid/status" && grep -q '^NoNewPrivs:.1' "/proc/$pid/status" || return 1
   [[ $(grep -cE '^Cap(Inh|Prm|Eff|Bnd|Amb):.0+$' "/proc/$pid/status") == 5 ]] || return 1
   [[ -f $work/state/secure-messaging.db && -d $work/state/keys && -z $(find "$work/state" -perm /077) ]]
@@ -143,7 +142,7 @@ check 'the unit: a call too few is seen' unit_too_strict
 
 check 'the services of compose.yaml: roots read-only, few rights, the password in no command line' python3 tests/deploy/sandbox.py net -- tests/deploy/containers.sh "$app" "$work/containers"
 
-# 3. The cluster, with as few open files as a login shell has: what needs more asks for it.
+# 3. The cluster, with the few open files of a login shell. A program that needs more raises the limit itself.
 ulimit -Sn 1024
 export RateLimits__Enabled=false # thousands of clients come from one address
 check 'cluster.sh up' deploy/cluster.sh up
@@ -169,21 +168,21 @@ check 'join it' bash -c "tail -n 1 '$work/invite' | dotnet '$secmsg' --server $o
 mkfifo "$work/quiet"
 sleep 300 >"$work/quiet" &
 pids+=($!)
-dotnet "$secmsg" --server "$origin" -p ben chat lunch <"$work/quiet" >"$work/heard" 2>&1 &
+dotnet "$secmsg" --server "$origin" -p ben chat lunch <"$work/quiet" >"$work/received" 2>&1 &
 pids+=($!)
 say() { seq -f "$1 %g" 1 50 | dotnet "$secmsg" --server "$origin" -p anna chat lunch --exit-on-eof; }
-heard() { [[ $(grep -cE "anna[^:]*: $1 [0-9]+\$" "$work/heard") == 50 ]]; }
+received() { [[ $(grep -cE "anna[^:]*: $1 [0-9]+\$" "$work/received") == 50 ]]; }
 check 'send through the proxy' say calm
-check 'all of it is heard' eventually heard calm
+check 'every message arrives' eventually received calm
 read -r node_pid _ <"$CLUSTER_DIR/run/node1.pid"
 check 'a node dies' kill -KILL "$node_pid"
 node_is_missing() { local said; said=$(deploy/cluster.sh status) && return 1; [[ $said == *'node1: stopped'* ]]; }
 check 'status tells' eventually node_is_missing
 check 'send while one node is missing' say storm
-check 'all of it is heard' eventually heard storm
+check 'every message arrives' eventually received storm
 check 'up brings the node back' deploy/cluster.sh up
-heard_once() { [[ $(grep -oE 'anna[^:]*: (calm|storm) [0-9]+$' "$work/heard" | sed 's/^[^:]*: //') == "$(seq -f 'calm %g' 1 50; seq -f 'storm %g' 1 50)" ]]; }
-check 'once, and in order' heard_once
+received_once() { [[ $(grep -oE 'anna[^:]*: (calm|storm) [0-9]+$' "$work/received" | sed 's/^[^:]*: //') == "$(seq -f 'calm %g' 1 50; seq -f 'storm %g' 1 50)" ]]; }
+check 'once, and in order' received_once
 log_everywhere() { # the proxy takes turns, so some of these reach either node
   local token
   token=$(curl -sS --cacert "$SSL_CERT_FILE" -H 'content-type: application/json' -d "{\"username\":\"root\",\"password\":\"$SECMSG_PASSWORD\"}" "$origin/v1/auth/token" \
@@ -193,7 +192,7 @@ log_everywhere() { # the proxy takes turns, so some of these reach either node
 log_from_both() { log_everywhere && sleep 1 && grep -q '"node":"node1"' "$work/logs" && grep -q '"node":"node2"' "$work/logs"; }
 check 'logs of both nodes came in one stream' eventually log_from_both
 
-# What a client sends wrongly, or meets while a node is missing, leaves neither its address nor its ticket anywhere.
+# Wrong requests, and requests while a node is missing, leave neither the client's address nor its ticket in any file.
 stranger() { # bytes as of printf; from an address that nothing else has
   python3 - "$CLUSTER_PORT" "$(printf "$1" | base64 -w0)" <<'PYTHON'
 import base64, socket, sys

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# The web app, as its sources are, in Debian's Chromium, against the Release build of the server. Arguments go to Playwright: tests/web/app.sh -g 'first minute'
+# Tests the web app, built from the sources, in Chromium with the Release build of the server. Arguments go to Playwright: tests/web/app.sh -g 'first minute'
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-{ [[ -d src/web/node_modules ]] || (cd src/web && npm ci --no-audit --no-fund --loglevel=error); } && (cd src/web && npm run build --loglevel=error >/dev/null) \
-  || { echo "0 passed, 1 failed"; exit 1; }
-# The app that the server holds is as old as its build.
+source tests/prepare.sh
+fetched tests/web/app && built_web || { echo "0 passed, 1 failed"; exit 1; }
+# The app inside the server's build may be older than the sources.
 export APP_TESTS_ROOT="$PWD/src/web/app/dist"
 cd tests/web/app || exit 1
-[[ -d node_modules ]] || npm ci --no-audit --no-fund --loglevel=error || { echo "0 passed, 1 failed"; exit 1; }
 APP_TESTS_REPORT=$(mktemp)
 export APP_TESTS_REPORT
 playwright=

@@ -1,32 +1,34 @@
 #!/usr/bin/env bash
-# Everything that is written in TypeScript: builds the SDK, runs its unit tests, then the other scripts of this folder. The last line is "N passed, N failed".
+# TypeScript without a server: types, lint, format, and the unit tests of the SDK and of the app. The last line is "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/prepare.sh
 passed=0
 failed=0
-count() { # "N passed, N failed", or whatever else was the last line; of what
-  if [[ $1 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-    passed=$((passed + BASH_REMATCH[1]))
-    failed=$((failed + BASH_REMATCH[2]))
-  else
-    echo "FAILED  ${2:-} ended with: $1"
-    failed=$((failed + 1))
-  fi
-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+fetched tests/web/app && built_web || { echo "0 passed, 1 failed"; exit 1; }
 
-(cd src/web && npm ci --no-audit --no-fund --loglevel=error && npm run build --loglevel=error) || { echo "0 passed, 1 failed"; exit 1; }
-if (cd src/web/sdk && npx tsc -p test/api); then count '1 passed, 0 failed'; else echo 'FAILED  tsc -p test/api'; count '0 passed, 1 failed'; fi
-if (cd src/web/app && npx tsc -p test); then count '1 passed, 0 failed'; else echo 'FAILED  tsc -p test'; count '0 passed, 1 failed'; fi
+check() { # command, in src/web
+  if (cd src/web && "$@" >"$work/output" 2>&1); then
+    passed=$((passed + 1))
+    echo "ok      $*"
+  else
+    failed=$((failed + 1))
+    cat "$work/output"
+    echo "FAILED  $*"
+  fi
+}
+check npm run --silent lint:built
+check npm run --silent format:check
+check env -C sdk node scripts/api.mjs --check
+for types in app app/sw sdk/test sdk/test/api app/test ../../tests/web/app; do check npx tsc -p "$types"; done
 for part in sdk app; do
   (cd "src/web/$part" && npx vitest run --reporter=dot --reporter=json --outputFile.json="$work/$part.json")
-  count "$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(`${r.numPassedTests} passed, ${r.numTotalTests - r.numPassedTests} failed`)' "$work/$part.json")" "the unit tests of the $part"
-done
-for script in tests/web/*.sh; do
-  [[ $script != tests/web/suite.sh && -x $script ]] || continue
-  "$script" 2>&1 | tee "$work/output" | sed -u '$d'
-  count "$(tail -n 1 "$work/output")" "$script"
+  read -r ok bad < <(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(r.numPassedTests, r.numTotalTests - r.numPassedTests)' "$work/$part.json") \
+    || { ok=0 bad=1; echo "FAILED  the unit tests of the $part wrote no report"; }
+  passed=$((passed + ok))
+  failed=$((failed + bad))
 done
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -8,15 +8,15 @@ using SecureMessaging.Protocol;
 namespace SecureMessaging.Client;
 
 /// <summary>
-/// For rooms whose members share one key that they passed on out of band. AES-256-GCM under a key derived for each room by HKDF-SHA256 (RFC 5869).
-/// The server and whoever holds only its data can read or change nothing, and learns the length only by size class.
+/// For rooms whose members share one key, exchanged on another way. AES-256-GCM under a key derived for each room by HKDF-SHA256 (RFC 5869).
+/// An attacker with the server's data can neither read nor change content, and sees only its size class.
 /// </summary>
 /// <remarks>
-/// <para><b>What it does not give.</b> No forward secrecy and no healing: whoever obtains the key, once, reads everything ever sent in the room and
-/// everything to come; a removed member keeps the key. The sender is <i>claimed</i>: any holder of the key can write in another's name.
+/// <para><b>What it does not give.</b> No forward secrecy and no recovery: an attacker who once gets the key reads all earlier and
+/// later messages, and a removed member keeps the key. The sender is a <i>claim</i>: any holder of the key can write under another name.
 /// Use MLS where that matters.</para>
 /// <para>Envelope: version ‖ nonce (12) ‖ ciphertext ‖ tag (16), with version ‖ room id ‖ message id as associated data, so that the server cannot
-/// move an envelope to another room or place another id on it. Nonces are random: one room's key is good for 2³² messages (NIST SP 800-38D section 8.3).</para>
+/// move an envelope to another room or change its id. Nonces are random: a room's key is safe for 2³² messages (NIST SP 800-38D section 8.3).</para>
 /// <para>Envelopes are padded to 256, 512, 1,024 … 32,768 bytes.</para>
 /// </remarks>
 public sealed class SharedKeyCipher : IEnvelopeCipher
@@ -30,18 +30,18 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
     private const int KeyBytes = 32;
     private const int PayloadHeader = 16 + 8 + 1 + 4;
 
-    private readonly ConcurrentDictionary<Guid, RoomKeys> _rooms = new();
+    private readonly ConcurrentDictionary<Guid, RoomKeys> rooms = new();
 
-    /// <summary>Most bytes of content, whatever the length of the sender's name.</summary>
+    /// <summary>The most bytes of content, for any length of the sender's name.</summary>
     public static int MaxContentBytes => Limits.Default.CiphertextBytes - Overhead - PayloadHeader - byte.MaxValue;
 
-    /// <summary>A new random room key: 32 bytes as base64url. Whoever has it reads the room.</summary>
+    /// <summary>A new random room key: 32 bytes as base64url. A holder of the key can read the room.</summary>
     public static string GenerateKey() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(KeyBytes));
 
-    /// <summary>Gives the cipher the key of a room, in place of an earlier one.</summary>
+    /// <summary>Sets the key of a room, and replaces an earlier one.</summary>
     /// <param name="roomId">The room.</param>
     /// <param name="key">
-    /// Base64url of at least 32 random bytes, such as <see cref="GenerateKey"/> makes. Not a password: nothing here slows guessing down.
+    /// Base64url of at least 32 random bytes, such as <see cref="GenerateKey"/> makes. Not a password: nothing slows down guessing.
     /// </param>
     /// <exception cref="ArgumentException">The key is not base64url or too short.</exception>
     public void AddRoom(Guid roomId, string key)
@@ -52,16 +52,16 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
         var secret = Base64Url.DecodeFromChars(key);
         if (secret.Length < KeyBytes)
             throw new ArgumentException("A room key has at least 32 bytes.", nameof(key));
-        _rooms[roomId] = new(
+        rooms[roomId] = new(
             Derive(secret, "SecureMessaging shared key v1 envelope"u8, roomId), Derive(secret, "SecureMessaging shared key v1 name"u8, roomId));
         CryptographicOperations.ZeroMemory(secret);
     }
 
-    /// <summary>Forgets the key of a room.</summary>
-    public void RemoveRoom(Guid roomId) => _rooms.TryRemove(roomId, out _);
+    /// <summary>Removes the key of a room.</summary>
+    public void RemoveRoom(Guid roomId) => rooms.TryRemove(roomId, out _);
 
     /// <summary>Whether there is a key for the room.</summary>
-    public bool Knows(Guid roomId) => _rooms.ContainsKey(roomId);
+    public bool Knows(Guid roomId) => rooms.ContainsKey(roomId);
 
     /// <inheritdoc/>
     public byte[] Seal(Guid roomId, EnvelopeContext context, ReadOnlySpan<byte> plaintext)
@@ -87,7 +87,7 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
     public OpenedEnvelope Open(Guid roomId, Guid messageId, ReadOnlySpan<byte> envelope)
     {
         ReadOnlySpan<byte> payload = Decrypt(KeysOf(roomId).Envelope, roomId, messageId, envelope);
-        // From here on the bytes are a key holder's, who may still be hostile.
+        // A holder of the key wrote the bytes from here on. They can still be hostile.
         if (payload.Length < PayloadHeader)
             throw Malformed();
         var sender = new Guid(payload[..16], bigEndian: true);
@@ -107,7 +107,7 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
         return new(sender, name, DateTimeOffset.FromUnixTimeMilliseconds(milliseconds), rest[..length].ToArray());
     }
 
-    /// <summary>Seals a room's name to a constant length that fits <see cref="Limits.NameBytes"/>.</summary>
+    /// <summary>Encrypts a room's name to a constant length that fits <see cref="Limits.NameBytes"/>.</summary>
     /// <exception cref="CryptographicException">There is no key for the room.</exception>
     /// <exception cref="ArgumentException">The name is too long.</exception>
     public byte[] SealName(Guid roomId, string name)
@@ -124,11 +124,11 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
     }
 
     /// <summary>
-    /// Opens a room's name; null when there is none, no key, or the name was not sealed with it. Text from a peer: neutralise it before showing it.
+    /// Decrypts a room's name. Null: there is no name, no key, or another key encrypted it. Text of another person: neutralise it before display.
     /// </summary>
     public string? OpenName(Guid roomId, byte[]? sealedName)
     {
-        if (sealedName is null || !_rooms.TryGetValue(roomId, out var keys))
+        if (sealedName is null || !rooms.TryGetValue(roomId, out var keys))
             return null;
         try
         {
@@ -175,7 +175,7 @@ public sealed class SharedKeyCipher : IEnvelopeCipher
         [Version, .. roomId.ToByteArray(bigEndian: true), .. messageId.ToByteArray(bigEndian: true)];
 
     private RoomKeys KeysOf(Guid roomId) =>
-        _rooms.TryGetValue(roomId, out var keys) ? keys : throw new CryptographicException("There is no key for this room.");
+        rooms.TryGetValue(roomId, out var keys) ? keys : throw new CryptographicException("There is no key for this room.");
 
     private static CryptographicException Malformed() => new("The envelope is malformed.");
 

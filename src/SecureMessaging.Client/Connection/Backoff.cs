@@ -2,20 +2,20 @@ using System.Threading.Channels;
 
 namespace SecureMessaging.Client;
 
-/// <summary>Full-jitter exponential backoff without an end: a random wait between zero and a ceiling that doubles from 100 ms.</summary>
+/// <summary>Exponential backoff with full jitter, without end: a random wait between zero and a ceiling that doubles from 100 ms.</summary>
 internal sealed class Backoff(ClientOptions options)
 {
     private const double FirstCeilingMs = 100;
     private static readonly TimeSpan LongestAsked = TimeSpan.FromHours(1);
-    private int _attempt;
+    private int attempt;
 
-    public void Reset() => _attempt = 0;
+    public void Reset() => attempt = 0;
 
-    /// <param name="atLeast">What the server asked for, if it did. The jitter comes on top, so that callers do not return in step.</param>
+    /// <param name="atLeast">The wait that the server asked for. The jitter is added, so that clients do not return at the same time.</param>
     public TimeSpan Next(TimeSpan? atLeast = null)
     {
-        var ceiling = Math.Min(options.MaxReconnectDelay.TotalMilliseconds, FirstCeilingMs * Math.Pow(2, Math.Min(_attempt++, 20)));
-        // What a server asks for is hostile input as well: no wait is negative or lasts for weeks.
+        var ceiling = Math.Min(options.MaxReconnectDelay.TotalMilliseconds, FirstCeilingMs * Math.Pow(2, Math.Min(attempt++, 20)));
+        // The server's value can be hostile: no wait is negative or lasts for weeks.
         var asked = TimeSpan.FromTicks(Math.Clamp(atLeast?.Ticks ?? 0, 0, LongestAsked.Ticks));
         return asked + TimeSpan.FromMilliseconds(options.Random.NextDouble() * ceiling);
     }
@@ -24,13 +24,13 @@ internal sealed class Backoff(ClientOptions options)
         Task.Delay(Next(atLeast), options.TimeProvider, cancellationToken);
 }
 
-/// <summary>Wakes one loop; any number of calls while it is busy count as one.</summary>
+/// <summary>Wakes one loop; calls while it is busy count as one.</summary>
 internal sealed class Wakeup(TimeProvider time)
 {
-    private readonly Channel<bool> _signal =
+    private readonly Channel<bool> signal =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    public void Set() => _signal.Writer.TryWrite(true);
+    public void Set() => signal.Writer.TryWrite(true);
 
     /// <summary>Waits for a call of <see cref="Set"/>, or for the time to pass.</summary>
     public async Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
@@ -39,7 +39,7 @@ internal sealed class Wakeup(TimeProvider time)
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            await _signal.Reader.ReadAsync(either.Token);
+            await signal.Reader.ReadAsync(either.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -6,15 +6,20 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Client;
 
-/// <summary>Calls REST endpoints and turns every failure into a <see cref="SecureMessagingException"/>.</summary>
+/// <summary>Calls REST endpoints and converts every failure into a <see cref="SecureMessagingException"/>.</summary>
 internal sealed class Http : IDisposable
 {
-    private readonly HttpClient _client;
+    private readonly HttpClient client;
 
     public Http(Uri server, ClientOptions options)
     {
-        Handler = options.HttpHandler ?? new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(2), UseCookies = false, AllowAutoRedirect = false };
-        _client = new HttpClient(Handler, disposeHandler: options.HttpHandler is null) { BaseAddress = server, Timeout = options.CallTimeout };
+        Handler = options.HttpHandler ?? new SocketsHttpHandler
+        {
+            PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+            UseCookies = false,
+            AllowAutoRedirect = false
+        };
+        client = new HttpClient(Handler, disposeHandler: options.HttpHandler is null) { BaseAddress = server, Timeout = options.CallTimeout };
     }
 
     public HttpMessageHandler Handler { get; }
@@ -38,7 +43,7 @@ internal sealed class Http : IDisposable
         using var response = await SendAsync(method, path, body, accessToken, HttpCompletionOption.ResponseContentRead, cancellationToken);
     }
 
-    /// <summary>Whether the handler is known to send a request again wherever an answer points, with its body.</summary>
+    /// <summary>Whether the handler is known to follow redirects, with the body.</summary>
     public static bool FollowsRedirects(HttpMessageHandler? handler) => handler switch
     {
         SocketsHttpHandler sockets => sockets.AllowAutoRedirect,
@@ -49,15 +54,15 @@ internal sealed class Http : IDisposable
 
     public static bool IsRedirect(HttpStatusCode status) => (int)status is >= 300 and < 400;
 
-    /// <summary>What was sent must go to the server that was named, and to no other. To be tried again: a portal of a network answers like that, too.</summary>
-    public static SecureMessagingException Redirected(Uri from, Uri? to, Exception? inner = null) => new(
-        new ErrorBody(
-            ErrorCode.Unavailable,
-            $"{from.GetLeftPart(UriPartial.Authority)} answers with a redirect{(to is null ? "" : $" to {(to.IsAbsoluteUri ? to.GetLeftPart(UriPartial.Authority) : to)}")}, which is not followed. Give the server's own address.",
-            Retryable: true),
-        inner);
+    /// <summary>Requests go only to the server that was named. Retryable, because the login page of a network redirects too.</summary>
+    public static SecureMessagingException Redirected(Uri from, Uri? to, Exception? inner = null)
+    {
+        var target = to is null ? "" : $" to {(to.IsAbsoluteUri ? to.GetLeftPart(UriPartial.Authority) : to)}";
+        var sentence = $"{from.GetLeftPart(UriPartial.Authority)} answers with a redirect{target}, which is not followed. Use the server's own address.";
+        return new(new ErrorBody(ErrorCode.Unavailable, sentence, Retryable: true), inner);
+    }
 
-    public void Dispose() => _client.Dispose();
+    public void Dispose() => client.Dispose();
 
     private async Task<HttpResponseMessage> SendAsync(
         HttpMethod method, string path, object? body, string? accessToken, HttpCompletionOption completion, CancellationToken cancellationToken)
@@ -70,18 +75,18 @@ internal sealed class Http : IDisposable
         HttpResponseMessage response;
         try
         {
-            response = await _client.SendAsync(request, completion, cancellationToken);
+            response = await client.SendAsync(request, completion, cancellationToken);
         }
         catch (HttpRequestException e)
         {
-            throw SecureMessagingException.Unreachable(e, _client.BaseAddress);
+            throw SecureMessagingException.Unreachable(e, client.BaseAddress);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw SecureMessagingException.Unreachable(e, _client.BaseAddress);
+            throw SecureMessagingException.Unreachable(e, client.BaseAddress);
         }
-        var asked = new Uri(_client.BaseAddress!, path);
-        // A handler of the application's own may have followed a redirect already.
+        var asked = new Uri(client.BaseAddress!, path);
+        // A handler of the application may have followed a redirect already.
         var answered = response.RequestMessage?.RequestUri ?? asked;
         if (IsRedirect(response.StatusCode) || answered != asked)
         {
@@ -91,7 +96,7 @@ internal sealed class Http : IDisposable
         if (response.IsSuccessStatusCode)
             return response;
         using (response)
-            throw await ReadErrorAsync(response, _client.BaseAddress!, cancellationToken);
+            throw await ReadErrorAsync(response, client.BaseAddress!, cancellationToken);
     }
 
     private static async Task<SecureMessagingException> ReadErrorAsync(HttpResponseMessage response, Uri server, CancellationToken cancellationToken)
@@ -101,12 +106,13 @@ internal sealed class Http : IDisposable
             if (await response.Content.ReadFromJsonAsync<Problem>(Wire.Json, cancellationToken) is { Code: { } code } problem)
             {
                 return new(new ErrorBody(
-                    code, problem.Detail ?? "The server refused.", problem.Retryable ?? code.IsRetryable(), problem.RetryAfterMs, problem.CurrentEpoch, problem.Errors));
+                    code, problem.Detail ?? "The server rejected the request.", problem.Retryable ?? code.IsRetryable(), problem.RetryAfterMs,
+                        problem.CurrentEpoch, problem.Errors, problem.CurrentNumber));
             }
         }
         catch (JsonException)
         {
-            // Not ours: a proxy's page. The status has to do.
+            // A page of a proxy. Only the status is useful.
         }
         catch (HttpRequestException e)
         {
@@ -114,15 +120,17 @@ internal sealed class Http : IDisposable
         }
         var guess = response.StatusCode switch
         {
-            // Only a body of the server's own may end a session, so a bare 401 is not Unauthenticated.
+            // Only an error body of the server may end a session, so a bare 401 is not Unauthenticated.
             HttpStatusCode.NotFound => ErrorCode.NotFound,
             HttpStatusCode.RequestEntityTooLarge => ErrorCode.TooLarge,
             HttpStatusCode.TooManyRequests => ErrorCode.RateLimited,
             HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout => ErrorCode.Unavailable,
             _ => ErrorCode.Internal,
         };
-        return new(new ErrorBody(guess, $"{server} answered with status {(int)response.StatusCode} and without an error of its own. Is this the address of a SecureMessaging server?", guess.IsRetryable()));
+        var sentence = $"{server} answered with status {(int)response.StatusCode} and no error body. Is this the address of a SecureMessaging server?";
+        return new(new ErrorBody(guess, sentence, guess.IsRetryable()));
     }
 
-    private sealed record Problem(string? Detail, ErrorCode? Code, bool? Retryable, int? RetryAfterMs, long? CurrentEpoch, FieldError[]? Errors);
+    private sealed record Problem(
+        string? Detail, ErrorCode? Code, bool? Retryable, int? RetryAfterMs, long? CurrentEpoch, FieldError[]? Errors, long? CurrentNumber);
 }

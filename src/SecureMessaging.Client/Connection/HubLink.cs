@@ -9,7 +9,9 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Client;
 
-/// <summary>What the hub pushes. Calls come one after the other from the connection's receive loop and must not block it: its queue has no bound.</summary>
+/// <summary>
+/// Receives the pushes of the hub. Calls come one at a time from the receive loop of the connection and must not block: its queue is unbounded.
+/// </summary>
 internal interface IHubPushes
 {
     void OnReceived(Guid roomId, LogEntry[] entries);
@@ -22,24 +24,24 @@ internal interface IHubPushes
 }
 
 /// <summary>
-/// The connection to the hub, for ever: the first connect and every one after it are retried with full jitter. Before the token expires, and when the node
-/// drains, the next connection is made while the old one still serves, so that the application sees no gap.
+/// Keeps a connection to the hub. Each connect is retried without end, with full jitter. Before the token expires, and when the node drains, the next
+/// connection opens while the old one still works, so that the application sees no gap.
 /// </summary>
 internal sealed partial class HubLink(Uri server, Session session, Http http, IHubPushes pushes, ClientOptions options, Warnings warnings, ILogger logger)
 {
-    /// <summary>A connection that lasted this long was a good one: the next attempt starts again with a short wait.</summary>
+    /// <summary>After a connection that lasted this long, the next attempt starts with a short wait.</summary>
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(5);
 
     private const double ShortestLifeMs = 250;
     private const double LongestLifeMs = 24 * 3600 * 1000;
 
-    private readonly Uri _address = new(server, Wire.HubPath.TrimStart('/'));
-    private readonly Lock _gate = new();
-    private TaskCompletionSource<Connection> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Connection? _live;
-    private string? _rejectedToken;
+    private readonly Uri address = new(server, Wire.HubPath.TrimStart('/'));
+    private readonly Lock gate = new();
+    private TaskCompletionSource<Connection> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Connection? live;
+    private string? rejectedToken;
 
-    /// <summary>A connection was made; pushes before it may be missing.</summary>
+    /// <summary>A connection was opened. Earlier pushes may be missing.</summary>
     public event Action? Connected;
 
     /// <summary>There is no connection now.</summary>
@@ -86,8 +88,8 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
     }
 
     /// <summary>
-    /// Calls the hub once there is a connection. A connection that breaks or gives no answer is an <see cref="ErrorCode.Unavailable"/>, and an answer that
-    /// is null or not valid an <see cref="ErrorCode.Internal"/>: outcome unknown.
+    /// Calls the hub when there is a connection. A connection that breaks or does not answer is <see cref="ErrorCode.Unavailable"/>, and a null or invalid
+    /// answer is <see cref="ErrorCode.Internal"/>. In both cases the outcome is unknown.
     /// </summary>
     public async Task<T> InvokeAsync<T>(string method, object?[] arguments, Predicate<T> isValid, CancellationToken cancellationToken)
         where T : class
@@ -96,7 +98,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         return answer is not null && isValid(answer) ? answer : throw new SecureMessagingException("The server's answer is incomplete.");
     }
 
-    /// <summary>Calls a method without an answer once there is a connection.</summary>
+    /// <summary>Calls a method without an answer when there is a connection.</summary>
     public Task<object?> InvokeAsync(string method, object?[] arguments, CancellationToken cancellationToken) =>
         CallAsync(method, typeof(object), arguments, cancellationToken);
 
@@ -117,36 +119,36 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         }
     }
 
-    /// <summary>Whether a call would go out at once.</summary>
+    /// <summary>Whether a call can be sent now.</summary>
     public bool IsConnected
     {
         get
         {
-            lock (_gate)
-                return _live is not null;
+            lock (gate)
+                return live is not null;
         }
     }
 
-    /// <summary>Whoever waits for a connection waits in vain from now on.</summary>
+    /// <summary>All calls that wait for a connection fail from now on.</summary>
     public void GiveUp()
     {
-        lock (_gate)
+        lock (gate)
         {
-            if (!_ready.TrySetException(SecureMessagingException.SignedOut()))
+            if (!ready.TrySetException(SecureMessagingException.SignedOut()))
             {
-                _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-                _ready.SetException(SecureMessagingException.SignedOut());
+                ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                ready.SetException(SecureMessagingException.SignedOut());
             }
-            _ = _ready.Task.Exception;
+            _ = ready.Task.Exception;
         }
     }
 
     private async Task<object?> CallAsync(string method, Type answer, object?[] arguments, CancellationToken cancellationToken)
     {
-        Task<Connection> ready;
-        lock (_gate)
-            ready = _ready.Task;
-        var connection = await ready.WaitAsync(cancellationToken);
+        Task<Connection> connecting;
+        lock (gate)
+            connecting = ready.Task;
+        var connection = await connecting.WaitAsync(cancellationToken);
         using var timeout = new CancellationTokenSource(options.CallTimeout, options.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
@@ -159,7 +161,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         }
         catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            // A hub that keeps the connection alive but answers nothing would hold everything up.
+            // A hub that keeps the connection alive without answering would block all sends.
             connection.MarkClosed();
             throw SecureMessagingException.Unreachable(e);
         }
@@ -171,7 +173,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
 
     private async Task<Connection> ConnectAsync(CancellationToken cancellationToken)
     {
-        var token = await session.AccessTokenAsync(_rejectedToken, cancellationToken);
+        var token = await session.AccessTokenAsync(rejectedToken, cancellationToken);
         var connection = new Connection(Build(token), session.RenewAt);
         try
         {
@@ -186,7 +188,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         }
     }
 
-    /// <summary>Returns when this connection has closed, is about to expire, or its node wants it gone.</summary>
+    /// <summary>Returns when this connection has closed, will expire soon, or its node drains.</summary>
     private async Task NextNeededAsync(Connection connection, CancellationToken cancellationToken)
     {
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -206,27 +208,27 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
 
     private void Publish(Connection next)
     {
-        lock (_gate)
+        lock (gate)
         {
             if (next.IsClosed)
                 return;
-            _live = next;
-            if (_ready.Task.IsCompletedSuccessfully)
-                _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            _ready.TrySetResult(next);
+            live = next;
+            if (ready.Task.IsCompletedSuccessfully)
+                ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            ready.TrySetResult(next);
         }
         Connected?.Invoke();
     }
 
     private void OnClosed(Connection connection)
     {
-        lock (_gate)
+        lock (gate)
         {
-            if (_live != connection)
+            if (live != connection)
                 return;
-            _live = null;
-            if (_ready.Task.IsCompletedSuccessfully)
-                _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            live = null;
+            if (ready.Task.IsCompletedSuccessfully)
+                ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
         Lost?.Invoke();
     }
@@ -252,7 +254,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
 
     private HubConnection Build(string token)
     {
-        var builder = new HubConnectionBuilder().WithUrl(_address, connection =>
+        var builder = new HubConnectionBuilder().WithUrl(address, connection =>
         {
             connection.Transports = HttpTransportType.WebSockets;
             connection.SkipNegotiation = true;
@@ -271,7 +273,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
         return hub;
     }
 
-    /// <summary>Upgrades by hand, so that the token stands in a header and never in the URL, and so that a 401 can be told from a failure.</summary>
+    /// <summary>Our own upgrade: the token is in a header and never in the URL, and a 401 differs from a failure.</summary>
     private async ValueTask<WebSocket> UpgradeAsync(Uri uri, string token, CancellationToken cancellationToken)
     {
         var socket = new ClientWebSocket();
@@ -288,7 +290,7 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
             var status = socket.HttpStatusCode;
             socket.Dispose();
             if (status == HttpStatusCode.Unauthorized)
-                _rejectedToken = token;
+                rejectedToken = token;
             if (Http.IsRedirect(status))
                 throw Http.Redirected(uri, null, e);
             throw;
@@ -298,32 +300,32 @@ internal sealed partial class HubLink(Uri server, Session session, Http http, IH
     [LoggerMessage(7003, LogLevel.Debug, "Connecting failed with {ExceptionType}")]
     private static partial void ConnectFailed(ILogger logger, string exceptionType);
 
-    [LoggerMessage(7004, LogLevel.Debug, "The node drains; connecting anew within {Milliseconds} ms")]
+    [LoggerMessage(7004, LogLevel.Debug, "The node drains; reconnecting within {Milliseconds} ms")]
     private static partial void Draining(ILogger logger, int milliseconds);
 
-    /// <summary>One connection and what is known of its end.</summary>
+    /// <summary>One connection and its end.</summary>
     private sealed class Connection(HubConnection hub, DateTimeOffset renewAt) : IAsyncDisposable
     {
-        private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly TaskCompletionSource<int> _draining = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<int> draining = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public HubConnection Hub => hub;
 
         public DateTimeOffset RenewAt => renewAt;
 
-        public Task Closed => _closed.Task;
+        public Task Closed => closed.Task;
 
-        public Task<int> Draining => _draining.Task;
+        public Task<int> Draining => draining.Task;
 
-        public bool IsClosed => _closed.Task.IsCompleted;
+        public bool IsClosed => closed.Task.IsCompleted;
 
         public Action? OnClosed { get; set; }
 
-        public void Drain(int milliseconds) => _draining.TrySetResult(Math.Clamp(milliseconds, 0, 60_000));
+        public void Drain(int milliseconds) => draining.TrySetResult(Math.Clamp(milliseconds, 0, 60_000));
 
         public void MarkClosed()
         {
-            if (_closed.TrySetResult())
+            if (closed.TrySetResult())
                 OnClosed?.Invoke();
         }
 

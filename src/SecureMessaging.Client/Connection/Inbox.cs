@@ -5,59 +5,59 @@ using SecureMessaging.Protocol;
 namespace SecureMessaging.Client;
 
 /// <summary>
-/// Brings every room's log to the application once, in order and without holes, through a bounded queue.
-/// A push that continues the log goes straight into the queue. Anything else (a hole, a full queue, a hint that something was left out) only marks the room,
-/// and one pump reads marked rooms page by page, as fast as the application takes them. So the receive loop never waits and memory stays bounded.
+/// Delivers the log of each room to the application once, in order and without gaps, through a bounded queue.
+/// A push that continues the log goes directly into the queue. Everything else (a gap, a full queue, a resync) marks the room, and one loop reads marked
+/// rooms page by page, as fast as the application takes events. So the receive loop never waits, and memory is bounded.
 /// </summary>
 internal sealed partial class Inbox : IHubPushes
 {
-    private readonly ClientStore _store;
-    private readonly ClientOptions _options;
-    private readonly Warnings _warnings;
-    private readonly ILogger _logger;
-    private readonly Channel<Arrival> _queue;
-    private readonly Wakeup _work;
-    private readonly Lock _gate = new();
-    private readonly Dictionary<Guid, RoomPosition> _rooms = [];
-    private readonly Queue<Guid> _dirty = [];
-    private bool _headsDue;
+    private readonly ClientStore store;
+    private readonly ClientOptions options;
+    private readonly Warnings warnings;
+    private readonly ILogger logger;
+    private readonly Channel<Arrival> queue;
+    private readonly Wakeup work;
+    private readonly Lock gate = new();
+    private readonly Dictionary<Guid, RoomPosition> rooms = [];
+    private readonly Queue<Guid> dirty = [];
+    private bool headsDue;
 
     public Inbox(ClientStore store, ClientOptions options, Warnings warnings, ILogger logger)
     {
-        (_store, _options, _warnings, _logger) = (store, options, warnings, logger);
-        _queue = Channel.CreateBounded<Arrival>(new BoundedChannelOptions(options.EventBuffer) { SingleReader = true });
-        _work = new(options.TimeProvider);
+        (this.store, this.options, this.warnings, this.logger) = (store, options, warnings, logger);
+        queue = Channel.CreateBounded<Arrival>(new BoundedChannelOptions(options.EventBuffer) { SingleReader = true });
+        work = new(options.TimeProvider);
         foreach (var cursor in store.ReadCursors())
-            _rooms[Guid.Parse(cursor.RoomId)] = new() { Cursor = cursor.Seq };
+            rooms[Guid.Parse(cursor.RoomId)] = new() { Cursor = cursor.Seq };
     }
 
-    /// <summary>An ephemeral signal came in.</summary>
+    /// <summary>An ephemeral signal was received.</summary>
     public event Action<RoomSignal>? Signaled;
 
-    public ChannelReader<Arrival> Arrivals => _queue.Reader;
+    public ChannelReader<Arrival> Arrivals => queue.Reader;
 
-    /// <summary>After a connect, and whenever a push may have been lost: compare the heads.</summary>
+    /// <summary>Compares the heads: after a connect, and when a push may be lost.</summary>
     public void CompareHeads()
     {
-        lock (_gate)
-            _headsDue = true;
-        _work.Set();
+        lock (gate)
+            headsDue = true;
+        work.Set();
     }
 
-    /// <summary>The application is done with an arrival. A disk that is full now is no reason to stop reading: the next cursor makes up for this one.</summary>
+    /// <summary>The application has taken an event. A full disk does not stop reading: the next stored cursor replaces this one.</summary>
     public void Taken(Arrival arrival)
     {
         try
         {
             if (arrival.End is not null)
-                _store.ForgetCursor(arrival.RoomId);
+                store.ForgetCursor(arrival.RoomId);
             else
-                _store.WriteCursor(arrival.RoomId, arrival.Entry?.Seq ?? arrival.GapTo);
+                store.WriteCursor(arrival.RoomId, arrival.Entry?.Seq ?? arrival.GapTo);
         }
         catch (IOException e)
         {
-            StoreFailed(_logger, e.Message);
-            _warnings.Raise(ClientWarningKind.Store, $"A cursor cannot be written: {e.Message}", e, arrival.RoomId);
+            StoreFailed(logger, e.Message);
+            warnings.Raise(ClientWarningKind.Store, $"A cursor cannot be written: {e.Message}", e, arrival.RoomId);
         }
     }
 
@@ -66,11 +66,11 @@ internal sealed partial class Inbox : IHubPushes
         link.InvokeAsync<LogPage>(
             nameof(IChatHub.Sync), [roomId, afterSeq, limit], page => page.Entries is not null && !page.Entries.Contains(null!), cancellationToken);
 
-    public void Close(Exception? reason) => _queue.Writer.TryComplete(reason);
+    public void Close(Exception? reason) => queue.Writer.TryComplete(reason);
 
     public void OnReceived(Guid roomId, LogEntry[] entries)
     {
-        lock (_gate)
+        lock (gate)
         {
             var room = Room(roomId);
             foreach (var entry in entries ?? [null!])
@@ -87,13 +87,13 @@ internal sealed partial class Inbox : IHubPushes
 
     public void OnResync(Guid roomId)
     {
-        lock (_gate)
+        lock (gate)
             Mark(roomId, Room(roomId));
     }
 
     public void OnRoomChanged(Guid roomId, RoomChange change)
     {
-        lock (_gate)
+        lock (gate)
         {
             switch (change)
             {
@@ -104,7 +104,7 @@ internal sealed partial class Inbox : IHubPushes
                     End(roomId, change);
                     break;
                 default:
-                    // A change of a later version: the heads say which rooms there are.
+                    // A change of a later version: the heads list the rooms.
                     CompareHeads();
                     break;
             }
@@ -113,26 +113,26 @@ internal sealed partial class Inbox : IHubPushes
 
     public void OnSignaled(Guid roomId, byte[] signal) => Signaled?.Invoke(new(roomId, signal));
 
-    /// <summary>The pump.</summary>
+    /// <summary>The loop that reads marked rooms.</summary>
     public async Task RunAsync(HubLink link, CancellationToken cancellationToken)
     {
-        var backoff = new Backoff(_options);
-        var lastCheck = _options.TimeProvider.GetTimestamp();
+        var backoff = new Backoff(options);
+        var lastCheck = options.TimeProvider.GetTimestamp();
         while (true)
         {
             try
             {
                 if (TakeEnded() is { } ended)
                 {
-                    await _queue.Writer.WriteAsync(ended, cancellationToken);
+                    await queue.Writer.WriteAsync(ended, cancellationToken);
                     continue;
                 }
-                if (_options.TimeProvider.GetElapsedTime(lastCheck) >= _options.HeadCheckInterval)
+                if (options.TimeProvider.GetElapsedTime(lastCheck) >= options.HeadCheckInterval)
                     CompareHeads();
                 if (TakeHeadsDue())
                 {
                     await ReadHeadsAsync(link, cancellationToken);
-                    lastCheck = _options.TimeProvider.GetTimestamp();
+                    lastCheck = options.TimeProvider.GetTimestamp();
                 }
                 else if (TakeDirty() is { } dirty)
                 {
@@ -140,20 +140,20 @@ internal sealed partial class Inbox : IHubPushes
                 }
                 else
                 {
-                    await _work.WaitAsync(_options.HeadCheckInterval, cancellationToken);
+                    await work.WaitAsync(options.HeadCheckInterval, cancellationToken);
                 }
                 backoff.Reset();
             }
             catch (SecureMessagingException e)
             {
-                ReadingFailed(_logger, e.ErrorCode);
-                _warnings.Raise(ClientWarningKind.Reading, $"A log cannot be read yet: {e.Message}", e);
+                ReadingFailed(logger, e.ErrorCode);
+                warnings.Raise(ClientWarningKind.Reading, $"A log cannot be read yet: {e.Message}", e);
                 await backoff.DelayAsync(e.RetryAfter, cancellationToken);
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                ReadingBroke(_logger, e);
-                _warnings.Raise(ClientWarningKind.Reading, $"Reading broke off; it is tried again: {e.Message}", e);
+                ReadingBroke(logger, e);
+                warnings.Raise(ClientWarningKind.Reading, $"Reading failed and is retried: {e.Message}", e);
                 await backoff.DelayAsync(null, cancellationToken);
             }
         }
@@ -162,8 +162,8 @@ internal sealed partial class Inbox : IHubPushes
     private async Task ReadHeadsAsync(HubLink link, CancellationToken cancellationToken)
     {
         Dictionary<Guid, RoomPosition> before;
-        lock (_gate)
-            before = new(_rooms);
+        lock (gate)
+            before = new(rooms);
         RoomHead[] heads;
         try
         {
@@ -174,7 +174,7 @@ internal sealed partial class Inbox : IHubPushes
             CompareHeads();
             throw;
         }
-        lock (_gate)
+        lock (gate)
         {
             foreach (var head in heads)
             {
@@ -183,16 +183,16 @@ internal sealed partial class Inbox : IHubPushes
                     Mark(head.RoomId, room);
                 before.Remove(head.RoomId);
             }
-            // Rooms that were known before the question and are not in the answer: left while nobody listened.
+            // Rooms that were known before the call and are not in the answer: left while there was no connection.
             foreach (var (id, room) in before)
             {
-                if (_rooms.GetValueOrDefault(id) == room && !room.Ended)
+                if (rooms.GetValueOrDefault(id) == room && !room.Ended)
                     End(id, RoomChange.Left);
             }
         }
     }
 
-    /// <summary>Reads a marked room; whatever comes in between, it stays marked until it is read.</summary>
+    /// <summary>Reads a marked room. It stays marked until it is read.</summary>
     private async Task ReadDirtyAsync(HubLink link, Guid roomId, RoomPosition room, CancellationToken cancellationToken)
     {
         try
@@ -201,7 +201,7 @@ internal sealed partial class Inbox : IHubPushes
         }
         catch
         {
-            lock (_gate)
+            lock (gate)
             {
                 if (!room.Ended)
                     Mark(roomId, room);
@@ -210,7 +210,7 @@ internal sealed partial class Inbox : IHubPushes
         }
     }
 
-    /// <summary>Reads a room's log from its cursor to its head, waiting for the application where it must.</summary>
+    /// <summary>Reads a room's log from its cursor to its head, waiting for the application when the queue is full.</summary>
     private async Task ReadLogAsync(HubLink link, Guid roomId, RoomPosition room, CancellationToken cancellationToken)
     {
         while (!room.Ended)
@@ -222,9 +222,9 @@ internal sealed partial class Inbox : IHubPushes
             }
             catch (SecureMessagingException e) when (e.ErrorCode == ErrorCode.NotFound)
             {
-                lock (_gate)
+                lock (gate)
                 {
-                    if (_rooms.GetValueOrDefault(roomId) == room)
+                    if (rooms.GetValueOrDefault(roomId) == room)
                         End(roomId, RoomChange.Left);
                 }
                 return;
@@ -235,7 +235,7 @@ internal sealed partial class Inbox : IHubPushes
                 if (await PutAsync(roomId, room, entry, cancellationToken))
                     continue;
                 if (!room.Ended && !cancellationToken.IsCancellationRequested)
-                    _warnings.Raise(ClientWarningKind.Reading, $"The server's page leaves out entries before {entry.Seq}; it is read again.", roomId: roomId);
+                    warnings.Raise(ClientWarningKind.Reading, $"The server's page omits entries before {entry.Seq}. It is read again.", roomId: roomId);
                 return;
             }
             if (page.Entries.Length == 0 || page.Entries[^1].Seq >= page.HeadSeq)
@@ -243,12 +243,12 @@ internal sealed partial class Inbox : IHubPushes
         }
     }
 
-    /// <summary>Places the cursor before the first entry that can be read, and says so when something known was skipped.</summary>
+    /// <summary>Moves the cursor before the first readable entry, and reports skipped entries.</summary>
     private async Task SkipToAsync(Guid roomId, RoomPosition room, long firstSeq, CancellationToken cancellationToken)
     {
         while (true)
         {
-            lock (_gate)
+            lock (gate)
             {
                 if (room.Cursor is not { } cursor)
                 {
@@ -257,16 +257,16 @@ internal sealed partial class Inbox : IHubPushes
                 }
                 if (cursor >= firstSeq - 1 || room.Ended)
                     return;
-                if (_queue.Writer.TryWrite(new(roomId, null, cursor + 1, firstSeq - 1, null)))
+                if (queue.Writer.TryWrite(new(roomId, null, cursor + 1, firstSeq - 1, null)))
                 {
                     room.Cursor = firstSeq - 1;
                     return;
                 }
             }
-            if (!await _queue.Writer.WaitToWriteAsync(cancellationToken))
+            if (!await queue.Writer.WaitToWriteAsync(cancellationToken))
                 return;
         }
-        // From here on the application is owed every entry, or word of its expiry.
+        // From here on the application gets every entry, or a report that it has expired.
         Taken(new(roomId, null, 0, firstSeq - 1, null));
     }
 
@@ -274,72 +274,72 @@ internal sealed partial class Inbox : IHubPushes
     {
         while (true)
         {
-            lock (_gate)
+            lock (gate)
             {
                 switch (Accept(roomId, room, entry))
                 {
                     case Acceptance.Full:
                         break;
                     case Acceptance.Hole:
-                        // A page is contiguous, so the room ended, or the server is at fault; the next comparison of heads tries again.
+                        // A page is contiguous, so the room ended or the server is wrong. The next comparison of heads retries.
                         return false;
                     default:
                         return true;
                 }
             }
-            if (!await _queue.Writer.WaitToWriteAsync(cancellationToken))
+            if (!await queue.Writer.WaitToWriteAsync(cancellationToken))
                 return false;
         }
     }
 
-    /// <summary>The one place where entries enter the queue. Called under the lock.</summary>
+    /// <summary>The only place where entries enter the queue. Called under the lock.</summary>
     private Acceptance Accept(Guid roomId, RoomPosition room, LogEntry entry)
     {
         if (room.Ended || room.Cursor is not { } cursor || entry.Seq > cursor + 1)
             return Acceptance.Hole;
         if (entry.Seq <= cursor)
             return Acceptance.Old;
-        if (!_queue.Writer.TryWrite(new(roomId, entry, 0, 0, null)))
+        if (!queue.Writer.TryWrite(new(roomId, entry, 0, 0, null)))
             return Acceptance.Full;
         room.Cursor = entry.Seq;
         return Acceptance.Taken;
     }
 
-    /// <summary>Called under the lock. The position stays until the pump has announced the end; a later joining starts a new one.</summary>
+    /// <summary>Called under the lock. The position stays until the end was reported. A later joining starts a new one.</summary>
     private void End(Guid roomId, RoomChange change)
     {
         var room = Room(roomId);
         room.End = change;
         room.Dirty = false;
-        _work.Set();
+        work.Set();
     }
 
     /// <summary>Called under the lock. Rooms are read in the order in which they were marked.</summary>
     private void Mark(Guid roomId, RoomPosition room)
     {
         if (!room.Dirty)
-            _dirty.Enqueue(roomId);
+            dirty.Enqueue(roomId);
         room.Dirty = true;
-        _work.Set();
+        work.Set();
     }
 
     private RoomPosition Room(Guid roomId)
     {
-        if (!_rooms.TryGetValue(roomId, out var room))
-            _rooms[roomId] = room = new();
+        if (!rooms.TryGetValue(roomId, out var room))
+            rooms[roomId] = room = new();
         return room;
     }
 
     private Arrival? TakeEnded()
     {
-        lock (_gate)
+        lock (gate)
         {
-            foreach (var (id, room) in _rooms)
+            foreach (var (id, room) in rooms)
             {
                 if (room.End is not { } change)
                     continue;
-                _rooms.Remove(id);
-                // Joined again before the end was announced: read it as the new room that it is.
+                rooms.Remove(id);
+                // Joined again before the end was reported: read it as a new room.
                 if (room.Dirty)
                     Mark(id, Room(id));
                 return new(id, null, 0, 0, change);
@@ -350,11 +350,11 @@ internal sealed partial class Inbox : IHubPushes
 
     private KeyValuePair<Guid, RoomPosition>? TakeDirty()
     {
-        lock (_gate)
+        lock (gate)
         {
-            while (_dirty.TryDequeue(out var id))
+            while (dirty.TryDequeue(out var id))
             {
-                if (!_rooms.TryGetValue(id, out var room) || !room.Dirty || room.Ended)
+                if (!rooms.TryGetValue(id, out var room) || !room.Dirty || room.Ended)
                     continue;
                 room.Dirty = false;
                 return new(id, room);
@@ -365,8 +365,8 @@ internal sealed partial class Inbox : IHubPushes
 
     private bool TakeHeadsDue()
     {
-        lock (_gate)
-            return _headsDue && !(_headsDue = false);
+        lock (gate)
+            return headsDue && !(headsDue = false);
     }
 
     [LoggerMessage(7006, LogLevel.Debug, "Reading the log failed: {Code}")]
@@ -375,7 +375,7 @@ internal sealed partial class Inbox : IHubPushes
     [LoggerMessage(7009, LogLevel.Warning, "A cursor cannot be written: {Reason}")]
     private static partial void StoreFailed(ILogger logger, string reason);
 
-    [LoggerMessage(7013, LogLevel.Error, "Reading the log broke off; it is tried again")]
+    [LoggerMessage(7013, LogLevel.Error, "Reading the log failed and is retried")]
     private static partial void ReadingBroke(ILogger logger, Exception exception);
 
     private enum Acceptance

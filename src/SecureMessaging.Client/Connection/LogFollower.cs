@@ -9,13 +9,15 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Client;
 
-/// <summary>The connection to the hub of the administrators, made again whenever it breaks. Its queue is bounded: a slow reader misses the oldest lines.</summary>
+/// <summary>
+/// The connection to the administrators' hub. It reconnects without end. Its queue is bounded: a slow reader misses the oldest lines.
+/// </summary>
 internal sealed class LogFollower(Uri server, Session session, Http http, ClientOptions options, Warnings warnings)
 {
     private const int Capacity = 10_000;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    private readonly Uri _address = new(server, Wire.AdminHubPath.TrimStart('/'));
+    private readonly Uri address = new(server, Wire.AdminHubPath.TrimStart('/'));
 
     public async IAsyncEnumerable<LogLine> FollowAsync(LogFilter filter, Action<bool> connected, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -49,7 +51,7 @@ internal sealed class LogFollower(Uri server, Session session, Http http, Client
                 backoff.Reset();
                 connected(true);
                 if (lostAt is { } since)
-                    yield return Mark("LinesMissed", $"The connection was away since {since.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC; lines of that time are missing");
+                    yield return Mark("LinesMissed", $"No connection since {since.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC; the lines of that time are missing");
                 await foreach (var line in lines.Reader.ReadAllAsync(cancellationToken))
                 {
                     if (Interlocked.Exchange(ref dropped, 0) is > 0 and var count)
@@ -63,13 +65,13 @@ internal sealed class LogFollower(Uri server, Session session, Http http, Client
         }
     }
 
-    /// <summary>A line of the SDK's own where others are missing.</summary>
+    /// <summary>A line of the SDK in the place of missing lines.</summary>
     private LogLine Mark(string eventName, string message) => new(
         "", options.TimeProvider.GetUtcNow().UtcDateTime, LogSeverity.Warning, 0, eventName, "SecureMessaging.Client", message, []);
 
     private async Task<bool> TryStartAsync(HubConnection hub, LogFilter filter, CancellationToken cancellationToken)
     {
-        // A node that is stopping may take the connection and then say nothing.
+        // A stopping node can accept the connection and then send nothing.
         using var timeout = new CancellationTokenSource(Patience, options.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
@@ -92,7 +94,7 @@ internal sealed class LogFollower(Uri server, Session session, Http http, Client
     private HubConnection Build(string token, Refusal refusal)
     {
         var builder = new HubConnectionBuilder()
-            .WithUrl(_address, connection =>
+            .WithUrl(address, connection =>
             {
                 connection.Transports = HttpTransportType.WebSockets;
                 connection.SkipNegotiation = true;
@@ -107,7 +109,7 @@ internal sealed class LogFollower(Uri server, Session session, Http http, Client
         return hub;
     }
 
-    /// <summary>By hand, so that the token stands in a header and never in the URL, and so that a refusal can be told from a failure.</summary>
+    /// <summary>Our own upgrade: the token is in a header and never in the URL, and a rejection differs from a failure.</summary>
     private async ValueTask<WebSocket> UpgradeAsync(Uri uri, string token, Refusal refusal, CancellationToken cancellationToken)
     {
         var socket = new ClientWebSocket();

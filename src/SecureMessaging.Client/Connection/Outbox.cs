@@ -5,32 +5,32 @@ using SecureMessaging.Protocol;
 namespace SecureMessaging.Client;
 
 /// <summary>
-/// Sends what the application queued, until each send has ended as an ack or a definite failure. Whatever happens in between, the same id and bytes are
-/// sent again, and the server answers a repetition with the first ack.
+/// Sends queued messages until each one has ended with an ack or a definite failure. A retry has the same id and bytes, and the server answers it with
+/// the first ack.
 /// </summary>
 /// <remarks>
-/// Order: one batch is in flight at a time, and it holds the oldest pending sends. This relies on the contract of <see cref="IChatHub.SendBatch"/>: after
-/// an item that failed and may be repeated, every later one of the same room failed so too. So that item and all after it stay, and are sent again in their order (what was
-/// stored for another room is answered as a duplicate); with a server that stored a later one of the same room all the same, the two would have changed places for good.
+/// Order: one batch is in flight at a time, with the oldest pending sends. This relies on the contract of <see cref="IChatHub.SendBatch"/>: after a
+/// retryable failure of an item, all later items of the same room have failed too. So this item and all after it stay and are sent again in order.
+/// Items of other rooms that were stored are answered as duplicates. A server that stored a later item of the same room would swap the two for good.
 /// </remarks>
 internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOptions options, Warnings warnings, ILogger logger)
 {
-    private readonly ConcurrentDictionary<string, TaskCompletionSource<SendReceipt>> _waiters = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, (Backoff Backoff, DateTimeOffset Until)> _resting = new(StringComparer.Ordinal);
-    private readonly Wakeup _work = new(options.TimeProvider);
-    private readonly Lock _order = new();
-    private int _alone;
+    private readonly ConcurrentDictionary<string, TaskCompletionSource<SendReceipt>> waiters = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (Backoff Backoff, DateTimeOffset Until)> resting = new(StringComparer.Ordinal);
+    private readonly Wakeup work = new(options.TimeProvider);
+    private readonly Lock order = new();
+    private int alone;
 
-    /// <summary>The server refused a send for good.</summary>
+    /// <summary>The server rejected a send for good.</summary>
     public event Action<SendFailure>? Failed;
 
     public int Count => store.CountOutbox();
 
-    /// <summary>Puts a message on disk. Two calls one after the other are sent in that order.</summary>
+    /// <summary>Writes a message to disk. Messages are sent in the order of the calls.</summary>
     public Guid Enqueue(Guid roomId, Func<Guid, byte[]> seal, TimeSpan? timeToLive, TaskCompletionSource<SendReceipt>? waiter)
     {
         var id = Guid.NewGuid();
-        lock (_order)
+        lock (order)
         {
             var item = new OutboxItem
             {
@@ -42,7 +42,7 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
             if (item.Ciphertext.Length > Limits.Default.CiphertextBytes)
                 throw new SecureMessagingException(new ErrorBody(ErrorCode.TooLarge, "The sealed message is too large.", false));
             if (waiter is not null)
-                _waiters[item.ClientMessageId] = waiter;
+                waiters[item.ClientMessageId] = waiter;
             try
             {
                 if (!store.TryEnqueue(item, options.OutboxCapacity))
@@ -50,11 +50,11 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
             }
             catch
             {
-                _waiters.TryRemove(item.ClientMessageId, out _);
+                waiters.TryRemove(item.ClientMessageId, out _);
                 throw;
             }
         }
-        _work.Set();
+        work.Set();
         return id;
     }
 
@@ -69,7 +69,7 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
                 var batch = TakeBatch(out var restUntil);
                 if (batch.Count == 0)
                 {
-                    await _work.WaitAsync(restUntil, cancellationToken);
+                    await work.WaitAsync(restUntil, cancellationToken);
                     continue;
                 }
                 wait = await SendAsync(batch, cancellationToken);
@@ -81,37 +81,37 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
             }
             catch (SecureMessagingException e)
             {
-                warnings.Raise(ClientWarningKind.Sending, $"Sending is tried again: {e.Message}", e);
+                warnings.Raise(ClientWarningKind.Sending, $"Sending failed and is retried: {e.Message}", e);
                 wait = e.RetryAfter;
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                // The disk is full, say. What was acked and could not be removed is sent again and acked again.
+                // For example a full disk. An acked message that could not be removed is sent and acked again.
                 SendingBroke(logger, e);
-                warnings.Raise(ClientWarningKind.Sending, $"Sending broke off; it is tried again: {e.Message}", e);
+                warnings.Raise(ClientWarningKind.Sending, $"Sending failed and is retried: {e.Message}", e);
                 wait = null;
             }
             await backoff.DelayAsync(wait, cancellationToken);
         }
     }
 
-    /// <summary>Nobody sends any more: who waits is told. What is queued stays on disk.</summary>
+    /// <summary>Ends sending: all waiting calls fail, and queued messages stay on disk.</summary>
     public void GiveUp(Exception reason)
     {
-        foreach (var id in _waiters.Keys)
+        foreach (var id in waiters.Keys)
         {
-            if (_waiters.TryRemove(id, out var waiter))
+            if (waiters.TryRemove(id, out var waiter))
                 waiter.TrySetException(reason);
         }
     }
 
-    /// <summary>A send that met the end of its session is not refused: the same account's next session sends it.</summary>
+    /// <summary>The end of the session does not reject a send: the next session of the account sends it.</summary>
     private static bool IsDefinite(ErrorBody? error) => error is { Retryable: false, Code: not ErrorCode.Unauthenticated };
 
     private static SendRequest ToRequest(OutboxItem item) =>
         new(Guid.Parse(item.RoomId), Guid.Parse(item.ClientMessageId), item.Ciphertext, (int?)item.Ttl);
 
-    /// <summary>An answer that fits the batch; any other leaves the outcome of every send unknown.</summary>
+    /// <summary>Whether the answer belongs to the batch. Otherwise the outcome of each send is unknown.</summary>
     private static bool Fits(List<OutboxItem> batch, SendResult[] results)
     {
         if (results.Length != batch.Count)
@@ -124,16 +124,16 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
         return true;
     }
 
-    /// <summary>The oldest sends of the rooms that do not rest after a failure.</summary>
+    /// <summary>The oldest sends, without those of rooms that wait after a failure.</summary>
     private List<OutboxItem> TakeBatch(out TimeSpan restUntil)
     {
         var now = options.TimeProvider.GetUtcNow();
-        var resting = _resting.Where(room => room.Value.Until > now).ToDictionary(room => room.Key, room => room.Value.Until - now, StringComparer.Ordinal);
-        restUntil = resting.Values.Append(options.HeadCheckInterval).Min();
-        return store.ReadOldest(resting.Keys, _alone > 0 ? 1 : Limits.Default.BatchSends, Limits.Default.BatchBytes);
+        var waits = resting.Where(room => room.Value.Until > now).ToDictionary(room => room.Key, room => room.Value.Until - now, StringComparer.Ordinal);
+        restUntil = waits.Values.Append(options.HeadCheckInterval).Min();
+        return store.ReadOldest(waits.Keys, alone > 0 ? 1 : Limits.Default.BatchSends, Limits.Default.BatchBytes);
     }
 
-    /// <summary>Sends a batch and deals with what becomes of it. Returns how long the whole outbox should wait, if it should.</summary>
+    /// <summary>Sends a batch and handles the results. Returns how long the whole outbox must wait, if it must.</summary>
     private async Task<TimeSpan?> SendAsync(List<OutboxItem> batch, CancellationToken cancellationToken)
     {
         SendResult[] results;
@@ -144,45 +144,47 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
         }
         catch (SecureMessagingException e) when (IsDefinite(e.Error) || e.ErrorCode == ErrorCode.Internal)
         {
-            // The batch as a whole was refused, or made the server fail: find out which send is to blame. One that the server fails of holds up its own room alone.
+            // The server rejected the whole batch or failed: send one by one, to find the cause. A send that makes the server fail then blocks only its
+            // own room.
             if (batch.Count > 1)
             {
-                _alone = batch.Count;
+                alone = batch.Count;
                 return null;
             }
             results = [new(null, e.Error)];
         }
-        _alone = Math.Max(0, _alone - 1);
+        alone = Math.Max(0, alone - 1);
         return Settle(batch, results);
     }
 
-    /// <summary>Deals with the results up to the first send that must be repeated; see the remarks on order for the rest.</summary>
+    /// <summary>Handles the results up to the first send that must be repeated. The remarks on order explain the rest.</summary>
     private TimeSpan? Settle(List<OutboxItem> batch, SendResult[] results)
     {
         var kept = Array.FindIndex(results, result => result.Ack is null && !IsDefinite(result.Error));
         var over = kept < 0 ? batch.Count : kept;
         if (over > 0)
             store.RemoveFromOutbox(batch.Take(over).Select(item => item.Position));
-        // Only now: who is told of an ack may count on it that the send is over.
+        // After the removal: a caller that gets an ack can rely on the end of the send.
         for (var i = 0; i < over; i++)
             Tell(batch[i], results[i]);
         return kept < 0 ? null : Rest(batch[kept].RoomId, results[kept].Error);
     }
 
-    /// <summary>Lets a room rest; overload and quotas are everyone's, so then the whole outbox does.</summary>
+    /// <summary>Makes a room wait. Overload and rate limits concern all rooms, so then the whole outbox waits.</summary>
     private TimeSpan? Rest(string roomId, ErrorBody? error)
     {
-        var backoff = _resting.TryGetValue(roomId, out var earlier) ? earlier.Backoff : new Backoff(options);
+        var backoff = resting.TryGetValue(roomId, out var earlier) ? earlier.Backoff : new Backoff(options);
         TimeSpan? asked = error?.RetryAfterMs is { } delay ? TimeSpan.FromMilliseconds(delay) : null;
-        warnings.Raise(ClientWarningKind.Sending, $"The room's messages wait: {error?.Message ?? "the server's answer is incomplete"}", roomId: Guid.Parse(roomId));
-        _resting[roomId] = (backoff, options.TimeProvider.GetUtcNow() + backoff.Next(asked));
+        warnings.Raise(ClientWarningKind.Sending, $"The room's messages wait: {error?.Message ?? "the server's answer is incomplete"}",
+            roomId: Guid.Parse(roomId));
+        resting[roomId] = (backoff, options.TimeProvider.GetUtcNow() + backoff.Next(asked));
         return error?.Code is ErrorCode.Overloaded or ErrorCode.RateLimited or ErrorCode.Unavailable ? asked ?? TimeSpan.Zero : null;
     }
 
     private void Tell(OutboxItem item, SendResult result)
     {
-        _resting.Remove(item.RoomId);
-        _waiters.TryRemove(item.ClientMessageId, out var waiter);
+        resting.Remove(item.RoomId);
+        waiters.TryRemove(item.ClientMessageId, out var waiter);
         if (result.Ack is { } ack)
         {
             waiter?.TrySetResult(new(ack.RoomId, ack.ClientMessageId, ack.Seq, ack.CreatedAt));
@@ -194,7 +196,7 @@ internal sealed partial class Outbox(ClientStore store, HubLink link, ClientOpti
         Failed?.Invoke(new(Guid.Parse(item.RoomId), Guid.Parse(item.ClientMessageId), error));
     }
 
-    [LoggerMessage(7008, LogLevel.Error, "Sending broke off; it is tried again")]
+    [LoggerMessage(7008, LogLevel.Error, "Sending failed and is retried")]
     private static partial void SendingBroke(ILogger logger, Exception exception);
 
     [LoggerMessage(7005, LogLevel.Information, "Send {ClientMessageId} was refused: {Code}")]

@@ -4,10 +4,10 @@ using Microsoft.Data.Sqlite;
 namespace SecureMessaging.Client;
 
 /// <summary>
-/// What must outlive the process: the session, the sends that have no ack yet, and how far the application has read each room.
-/// One SQLite file, or memory. Writes are durable when a method returns; only the cursor skips the wait for the disk,
-/// so a crash of the process loses nothing and a loss of power at most shows some events again. Every failure is an <see cref="IOException"/>
-/// or, of files that may not be opened, an <see cref="UnauthorizedAccessException"/>.
+/// The data that outlives the process: the session, the sends without an ack, and how far the application has read each room.
+/// One SQLite file, or memory. Writes are durable when a method returns. Only the cursor does not wait for the disk: a crash of the process loses
+/// nothing, and a power failure can repeat some events. Each failure is an <see cref="IOException"/>
+/// or, for files without permission, an <see cref="UnauthorizedAccessException"/>.
 /// </summary>
 internal sealed class ClientStore : IDisposable
 {
@@ -22,18 +22,18 @@ internal sealed class ClientStore : IDisposable
         create table if not exists cursors (room_id text primary key, seq integer not null) without rowid;
         """;
 
-    private readonly Lock _gate = new();
-    private readonly SqliteConnection _connection;
-    private readonly string? _path;
-    private bool _disposed;
+    private readonly Lock gate = new();
+    private readonly SqliteConnection connection;
+    private readonly string? path;
+    private bool disposed;
 
     public ClientStore(string? path)
     {
-        _path = path is null ? null : Path.GetFullPath(path);
-        if (_path is not null)
-            CreatePrivately(_path);
-        var source = new SqliteConnectionStringBuilder { DataSource = _path ?? ":memory:", Pooling = false, DefaultTimeout = 10 };
-        _connection = new SqliteConnection(source.ToString());
+        this.path = path is null ? null : Path.GetFullPath(path);
+        if (this.path is not null)
+            CreatePrivately(this.path);
+        var source = new SqliteConnectionStringBuilder { DataSource = this.path ?? ":memory:", Pooling = false, DefaultTimeout = 10 };
+        connection = new SqliteConnection(source.ToString());
         try
         {
             Use(connection =>
@@ -45,7 +45,7 @@ internal sealed class ClientStore : IDisposable
         }
         catch
         {
-            _connection.Dispose();
+            connection.Dispose();
             throw;
         }
     }
@@ -63,7 +63,7 @@ internal sealed class ClientStore : IDisposable
             refresh_token = @RefreshToken, access_token = @AccessToken, access_issued_at = @AccessIssuedAt, access_expires_at = @AccessExpiresAt
         """, session));
 
-    /// <summary>Forgets everything, as after logging out.</summary>
+    /// <summary>Deletes everything, as after a logout.</summary>
     public void Clear() => Use(connection =>
     {
         using var transaction = connection.BeginTransaction();
@@ -78,11 +78,13 @@ internal sealed class ClientStore : IDisposable
         select @RoomId, @ClientMessageId, @Ciphertext, @Ttl where (select count(*) from outbox) < @capacity
         """, new { item.RoomId, item.ClientMessageId, item.Ciphertext, item.Ttl, capacity })) == 1;
 
-    /// <summary>The oldest pending sends outside some rooms, oldest first: at most so many, and so many bytes of ciphertext unless the first has more.</summary>
+    /// <summary>
+    /// The oldest pending sends, without those of some rooms. The first one is returned even when it is larger than the limit of bytes.
+    /// </summary>
     public List<OutboxItem> ReadOldest(IEnumerable<string> exceptRooms, int limit, int bytes) => Use(connection =>
     {
         var items = new List<OutboxItem>();
-        // Not buffered: what the batch has no room for is not read.
+        // Not buffered: rows that do not fit into the batch are not read.
         foreach (var item in connection.Query<OutboxItem>("""
             select position, room_id RoomId, client_message_id ClientMessageId, ciphertext, ttl
             from outbox where room_id not in @exceptRooms order by position limit @limit
@@ -124,16 +126,16 @@ internal sealed class ClientStore : IDisposable
         Use(connection => connection.Execute("delete from cursors where room_id = @roomId", new { roomId = roomId.ToString("D") }));
 
     /// <summary>
-    /// Keeps other processes on the same file from renewing the session at the same time: a refresh token used twice ends its session.
+    /// Prevents other processes on the same file from renewing the session at the same time: a refresh token that is used twice ends its session.
     /// Null when another process holds it.
     /// </summary>
     public IDisposable? TryLockRenewal()
     {
-        if (_path is null)
+        if (path is null)
             return new MemoryStream();
         try
         {
-            return new FileStream(_path + ".renewal", Private(FileMode.OpenOrCreate, FileShare.None));
+            return new FileStream(path + ".renewal", Private(FileMode.OpenOrCreate, FileShare.None));
         }
         catch (IOException)
         {
@@ -143,27 +145,27 @@ internal sealed class ClientStore : IDisposable
 
     public void Dispose()
     {
-        lock (_gate)
+        lock (gate)
         {
-            _disposed = true;
-            _connection.Dispose();
+            disposed = true;
+            connection.Dispose();
         }
     }
 
-    /// <summary>One statement at a time. What SQLite reports becomes an exception that names the file.</summary>
+    /// <summary>One statement at a time. A failure of SQLite becomes an exception that names the file.</summary>
     private T Use<T>(Func<SqliteConnection, T> work)
     {
-        lock (_gate)
+        lock (gate)
         {
             try
             {
-                return work(_connection);
+                return work(connection);
             }
             catch (SqliteException e)
             {
-                throw new IOException($"The store {_path ?? "in memory"} cannot be used: {e.Message}", e);
+                throw new IOException($"The store {path ?? "in memory"} cannot be used: {e.Message}", e);
             }
-            catch (InvalidOperationException e) when (_disposed)
+            catch (InvalidOperationException e) when (disposed)
             {
                 throw new IOException("The store is closed.", e);
             }
@@ -221,7 +223,7 @@ internal sealed record StoredSession
     public override string ToString() => "StoredSession [REDACTED]";
 }
 
-/// <summary>A sealed message on its way out.</summary>
+/// <summary>An encrypted message that waits to be sent.</summary>
 internal sealed record OutboxItem
 {
     public long Position { get; init; }

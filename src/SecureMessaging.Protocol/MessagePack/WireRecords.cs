@@ -130,11 +130,13 @@ internal sealed class SendResultFormatter : IMessagePackFormatter<SendResult>
 
 internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
 {
-    private static readonly WireKeys Keys = new("code", "message", "retryable", "retryAfterMs", "currentEpoch", "errors");
+    private static readonly WireKeys Keys = new("code", "message", "retryable", "retryAfterMs", "currentEpoch", "errors", "currentNumber");
 
     public void Serialize(ref MessagePackWriter writer, ErrorBody value, MessagePackSerializerOptions options)
     {
-        writer.WriteMapHeader(3 + (value.RetryAfterMs is null ? 0 : 1) + (value.CurrentEpoch is null ? 0 : 1) + (value.Errors is null ? 0 : 1));
+        writer.WriteMapHeader(
+            3 + (value.RetryAfterMs is null ? 0 : 1) + (value.CurrentEpoch is null ? 0 : 1) + (value.Errors is null ? 0 : 1)
+            + (value.CurrentNumber is null ? 0 : 1));
         Keys.Write(ref writer, 0);
         writer.Write(value.Code, options);
         Keys.Write(ref writer, 1);
@@ -156,6 +158,11 @@ internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
             Keys.Write(ref writer, 5);
             writer.Write(errors, options);
         }
+        if (value.CurrentNumber is { } number)
+        {
+            Keys.Write(ref writer, 6);
+            writer.Write(number);
+        }
     }
 
     public ErrorBody Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
@@ -166,6 +173,7 @@ internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
         int? delay = null;
         long? epoch = null;
         FieldError[]? errors = null;
+        long? number = null;
         var map = new WireMap(ref reader, options, Keys);
         while (map.Next(ref reader, out var key))
         {
@@ -176,11 +184,12 @@ internal sealed class ErrorBodyFormatter : IMessagePackFormatter<ErrorBody>
                 case 2: retryable = reader.ReadBoolean(); break;
                 case 3: delay = reader.TryReadNil() ? null : reader.ReadInt32(); break;
                 case 4: epoch = reader.TryReadNil() ? null : reader.ReadInt64(); break;
-                default: errors = reader.TryReadNil() ? null : reader.Read<FieldError[]>(options); break;
+                case 5: errors = reader.TryReadNil() ? null : reader.Read<FieldError[]>(options); break;
+                default: number = reader.TryReadNil() ? null : reader.ReadInt64(); break;
             }
         }
         map.Close(ref reader, required: 3);
-        return new(code, message, retryable, delay, epoch, errors);
+        return new(code, message, retryable, delay, epoch, errors, number);
     }
 }
 

@@ -6,7 +6,7 @@ using MessagePack.Formatters;
 
 namespace SecureMessaging.Protocol;
 
-/// <summary>Reads the values that fields are made of, each more strictly than the library would.</summary>
+/// <summary>Reads single values, more strictly than the library.</summary>
 internal static class WireValues
 {
     public static Guid ReadId(this ref MessagePackReader reader)
@@ -36,7 +36,7 @@ internal static class WireValues
         }
     }
 
-    /// <summary>The library would take a string for bytes as well.</summary>
+    /// <summary>The library also accepts a string as bytes.</summary>
     public static byte[] ReadBin(this ref MessagePackReader reader) =>
         reader.NextMessagePackType == MessagePackType.Binary && reader.ReadBytes() is { } bytes
             ? bytes.ToArray()
@@ -51,7 +51,7 @@ internal static class WireValues
     public static void Write<T>(this ref MessagePackWriter writer, T value, MessagePackSerializerOptions options) =>
         options.Resolver.GetFormatterWithVerify<T>().Serialize(ref writer, value, options);
 
-    /// <summary>Copies a short string and returns its length; one that does not fit is read over and counts as empty.</summary>
+    /// <summary>Copies a short string and returns its length; a longer one is skipped and counts as empty.</summary>
     internal static int CopyText(ref MessagePackReader reader, scoped Span<byte> buffer)
     {
         var text = reader.ReadStringSequence() ?? throw new MessagePackSerializationException("A string was expected.");
@@ -90,7 +90,7 @@ internal sealed class TextFormatter : IMessagePackFormatter<string>
     public string Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) => reader.ReadText();
 }
 
-/// <summary>A hub method without a result answers nil, which SignalR's client reads as an object. Nothing else passes here.</summary>
+/// <summary>A hub method without a result answers nil, which SignalR's client reads as an object. Everything else is rejected.</summary>
 internal sealed class NothingFormatter : IMessagePackFormatter<object?>
 {
     public void Serialize(ref MessagePackWriter writer, object? value, MessagePackSerializerOptions options)
@@ -104,35 +104,37 @@ internal sealed class NothingFormatter : IMessagePackFormatter<object?>
         reader.TryReadNil() ? null : throw new MessagePackSerializationException("The contract has no untyped values.");
 }
 
-/// <summary>Enum values by the names that the JSON uses; never numbers. An unknown name reads as <c>Unknown</c>, or is refused where the reader is strict.</summary>
+/// <summary>
+/// Enum values by the names that the JSON uses; never numbers. An unknown name reads as <c>Unknown</c>; a strict reader rejects it.
+/// </summary>
 internal sealed class NameFormatter<T>(bool camelCase, bool strict) : IMessagePackFormatter<T>
     where T : struct, Enum
 {
-    private readonly T _unknown = Enum.Parse<T>("Unknown");
-    private readonly T[] _values = Enum.GetValues<T>();
-    private readonly byte[][] _names = [.. Enum.GetNames<T>()
+    private readonly T unknown = Enum.Parse<T>("Unknown");
+    private readonly T[] values = Enum.GetValues<T>();
+    private readonly byte[][] names = [.. Enum.GetNames<T>()
         .Select(name => System.Text.Encoding.UTF8.GetBytes(camelCase ? JsonNamingPolicy.CamelCase.ConvertName(name) : name))];
 
     public void Serialize(ref MessagePackWriter writer, T value, MessagePackSerializerOptions options)
     {
-        var i = Array.IndexOf(_values, value);
-        writer.WriteString(i >= 0 ? _names[i] : throw new MessagePackSerializationException("The contract does not know this value."));
+        var i = Array.IndexOf(values, value);
+        writer.WriteString(i >= 0 ? names[i] : throw new MessagePackSerializationException("The contract does not know this value."));
     }
 
     public T Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
     {
         Span<byte> buffer = stackalloc byte[32];
         var name = buffer[..WireValues.CopyText(ref reader, buffer)];
-        for (var i = 0; i < _names.Length; i++)
+        for (var i = 0; i < names.Length; i++)
         {
-            if (name.SequenceEqual(_names[i]) && !(strict && _values[i].Equals(_unknown)))
-                return _values[i];
+            if (name.SequenceEqual(names[i]) && !(strict && values[i].Equals(unknown)))
+                return values[i];
         }
-        return strict ? throw new MessagePackSerializationException("The contract does not know this name.") : _unknown;
+        return strict ? throw new MessagePackSerializationException("The contract does not know this name.") : unknown;
     }
 }
 
-/// <summary>Arrays grow as elements are read: a header that promises millions allocates nothing.</summary>
+/// <summary>Arrays grow while elements are read, so a header with a large number allocates nothing.</summary>
 internal sealed class ListFormatter<T> : IMessagePackFormatter<T[]>
     where T : class
 {

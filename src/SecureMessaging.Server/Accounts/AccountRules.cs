@@ -1,31 +1,37 @@
 using System.Buffers;
 using System.Globalization;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Accounts;
 
-/// <summary>What a username, an e-mail address and a password may look like. Each method returns the value to use or refuses.</summary>
+/// <summary>Checks usernames, e-mail addresses and passwords. Each method returns the value to use or throws <see cref="ErrorCode.Invalid"/>.</summary>
 internal sealed class AccountRules(Limits limits)
 {
-    private const int UsernameMinCharacters = 3;
+    public const int UsernameMinCharacters = 3;
 
-    // Before folding: some letters outside ASCII fold into it, such as the Kelvin sign.
+    /// <summary>The shortest that has a mailbox, an at sign and a domain.</summary>
+    public const int EmailMinCharacters = 3;
+
+    public const string UsernamePattern = "^[A-Za-z0-9._-]+$";
+
+    // The characters of UsernamePattern. A regular expression would let a line break at the end pass.
+    // Checked before folding: some letters outside ASCII fold into it, such as the Kelvin sign.
     private static readonly SearchValues<char> UsernameCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
     private static readonly SearchValues<char> NotInMailbox = SearchValues.Create("\"(),:;<>@[\\]");
 
     public string Username(string given) =>
-        FoldUsername(given) ?? throw ApiException.Invalid($"username must have {UsernameMinCharacters} to {limits.UsernameCharacters} characters of a-z, 0-9, dot, underscore and hyphen.", "username");
+        FoldUsername(given) ?? throw ApiException.Invalid(
+            $"username must have {UsernameMinCharacters} to {limits.UsernameCharacters} characters of a-z, 0-9, dot, underscore and hyphen.", "username");
 
-    /// <summary>The username as it is stored, or null when nobody can have it.</summary>
+    /// <summary>The username in its stored form. Null: not a valid username.</summary>
     public string? FoldUsername(string given) =>
         given.Length >= UsernameMinCharacters && given.Length <= limits.UsernameCharacters && !given.AsSpan().ContainsAnyExcept(UsernameCharacters)
             ? given.ToLowerInvariant()
             : null;
 
-    /// <summary>Deliberately coarse: only a mail that arrives proves an address. What could break a header or a log is refused.</summary>
+    /// <summary>Deliberately coarse: only a delivered mail proves an address. Characters that could break a header or a log are rejected.</summary>
     public string Email(string given)
     {
         var text = UnicodeText.ToNfc(given) ?? "";
@@ -36,7 +42,7 @@ internal sealed class AccountRules(Limits limits)
             : throw ApiException.Invalid("email must be an e-mail address, such as anna@example.org.", "email");
     }
 
-    /// <summary>What was given to sign in with. Whether it is anybody's name is not told here.</summary>
+    /// <summary>The name of a sign-in, in lower case. The check reveals nothing about existing accounts.</summary>
     public string Login(string given) =>
         given.Length > 0 && given.Length <= limits.EmailCharacters && !HasControl(given)
             ? given.ToLowerInvariant()

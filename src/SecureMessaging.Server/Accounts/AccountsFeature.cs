@@ -1,6 +1,6 @@
 namespace SecureMessaging.Server.Accounts;
 
-/// <summary>People's accounts: what they see and change of their own, and how others find them.</summary>
+/// <summary>Accounts: reading and changing the own one, finding others.</summary>
 internal static class AccountsFeature
 {
     public static void AddAccounts(this WebApplicationBuilder builder)
@@ -8,7 +8,10 @@ internal static class AccountsFeature
         var services = builder.Services;
         services.AddSingleton<AccountRules>();
         services.AddSingleton<EmailCipher>();
+        services.AddSingleton<PushEndpointCipher>();
+        services.AddSingleton<ReleasedNames>();
         services.AddSingleton<UserStore>();
+        services.AddSingleton<AccountOperations>();
     }
 
     public static void MapAccounts(this IEndpointRouteBuilder app) => AccountEndpoints.Map(app);

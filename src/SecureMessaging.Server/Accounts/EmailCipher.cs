@@ -2,12 +2,13 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Keys;
 
 namespace SecureMessaging.Server.Accounts;
 
 /// <summary>
-/// Keeps addresses unreadable to whoever has the database but not the server's secret: encrypted for showing them to their owner,
-/// and hashed with a key for finding them.
+/// Protects e-mail addresses from a reader of the database without the server's secret: encrypted, to show them to their owner, and hashed with a key, to find
+/// them.
 /// </summary>
 internal sealed class EmailCipher(ServerSecret secret)
 {
@@ -15,7 +16,7 @@ internal sealed class EmailCipher(ServerSecret secret)
     private readonly RowCipher cipher = new(secret.DeriveKey("email"));
     private readonly byte[] hashKey = secret.DeriveKey("email-hash");
 
-    /// <summary>The same for an address in any letter case and Unicode normal form, with its domain in letters or in Punycode.</summary>
+    /// <summary>Equal for all letter cases and Unicode normal forms of an address, and for its domain in letters or Punycode.</summary>
     public byte[] Hash(string email)
     {
         var at = email.LastIndexOf('@');
@@ -23,14 +24,14 @@ internal sealed class EmailCipher(ServerSecret secret)
         return Mac($"{mailbox}@{ToAscii(email[(at + 1)..]) ?? email[(at + 1)..]}");
     }
 
-    /// <summary>As addresses were hashed before they were normalised.</summary>
+    /// <summary>The hash of earlier versions, which did not normalise addresses.</summary>
     public byte[] OldHash(string email) => Mac(email);
 
     public byte[] Encrypt(string email, Guid userId) => cipher.Encrypt(email, userId);
 
     public string Decrypt(byte[] sealedBytes, Guid userId) => cipher.Decrypt(sealedBytes, userId);
 
-    /// <summary>A domain as DNS has it (IDNA, RFC 5891); null when it cannot be one.</summary>
+    /// <summary>A domain in ASCII (IDNA, RFC 5891). Null: not a valid domain.</summary>
     public static string? ToAscii(string domain)
     {
         try

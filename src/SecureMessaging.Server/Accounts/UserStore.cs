@@ -1,7 +1,10 @@
 using System.Data.Common;
 using System.Text;
+using Dapper;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Server.Accounts;
 
@@ -30,6 +33,13 @@ internal sealed record UserRow
 
     public bool IsAdmin => Role == UserRole.Admin;
 
+    /// <summary>The password was checked before the transaction. Throws if another request has changed it since.</summary>
+    public void RequireUnchanged(UserRow? locked)
+    {
+        if (locked?.PasswordHash != PasswordHash)
+            throw new ApiException(ErrorCode.Conflict, "The password was changed by a concurrent request.");
+    }
+
     private bool PrintMembers(StringBuilder builder)
     {
         builder.Append("Id = ").Append(Id);
@@ -46,55 +56,61 @@ internal sealed record UserCounts
     public long Admins { get; init; }
 }
 
-internal sealed class UserStore(Database database, EmailCipher cipher, AccountRules rules, TimeProvider time)
+internal sealed class UserStore(Database database, EmailCipher cipher, AccountRules rules, ReleasedNames released, TimeProvider time)
 {
     private const string Columns = "id, username, email, password_hash, role, disabled, created_on";
 
-    private const string Insert = """
+    private const string InsertSql = """
         insert into users (id, username, email, email_hash, password_hash, role, created_on, updated_on)
         select @id, @username, @email, @emailHash, @passwordHash, @role, @today, @today
         where not exists (select 1 from users where email_hash = @oldHash)
         on conflict do nothing
         """;
 
-    private const string SelectById = $"select {Columns} from users where id = @id";
+    private const string SelectByIdSql = $"select {Columns} from users where id = @id";
 
     // SQLite has one writer, so its transaction is the lock.
     private const string PostgresRowLock = " for no key update";
 
-    private const string SelectByUsername = $"select {Columns} from users where username = @username";
+    private const string SelectByUsernameSql = $"select {Columns} from users where username = @username";
 
-    private const string SelectByEmail =
-        $"select {Columns} from users where email_hash = @emailHash or email_hash = @oldHash order by case when email_hash = @emailHash then 0 else 1 end limit 1";
+    private const string SelectByEmailSql = $"""
+        select {Columns} from users where email_hash = @emailHash or email_hash = @oldHash
+        order by case when email_hash = @emailHash then 0 else 1 end limit 1
+        """;
 
-    private const string SelectSummaries = "select id, username from users where disabled = false and username in @usernames";
+    private const string SelectSummariesSql = "select id, username from users where disabled = false and username in @usernames";
 
     // Npgsql sends a list as one array, Microsoft.Data.Sqlite has none.
-    private const string SelectSummariesOnPostgres = "select id, username from users where disabled = false and username = any(@usernames)";
+    private const string SelectSummariesOnPostgresSql = "select id, username from users where disabled = false and username = any(@usernames)";
 
-    private const string UpdateEmail = """
+    private string SummariesByIdSql => $"select id, username from users where disabled = false and id {database.AnyOf("Ids")}";
+
+    private const string UpdateEmailSql = """
         update users set email = @email, email_hash = @emailHash, updated_on = @today
         where id = @id and not exists (select 1 from users where email_hash = @oldHash and id <> @id)
         """;
 
-    private const string UpdatePassword = "update users set password_hash = @passwordHash, updated_on = @today where id = @id";
+    private const string UpdatePasswordSql = "update users set password_hash = @passwordHash, updated_on = @today where id = @id";
 
-    private const string UpdateDisabled = "update users set disabled = @disabled, updated_on = @today where id = @id";
+    private const string UpdateDisabledSql = "update users set disabled = @disabled, updated_on = @today where id = @id";
 
-    private const string SelectCounts = """
-        select count(*) as users, coalesce(sum(case when disabled then 1 else 0 end), 0) as disabled, coalesce(sum(case when role = @admin then 1 else 0 end), 0) as admins
+    private const string SelectCountsSql = """
+        select count(*) as users,
+            coalesce(sum(case when disabled then 1 else 0 end), 0) as disabled,
+            coalesce(sum(case when role = @admin then 1 else 0 end), 0) as admins
         from users
         """;
 
-    private const string Delete = "delete from users where id = @id";
+    private const string DeleteSql = "delete from users where id = @id";
 
-    /// <summary>Makes an account from values that passed <see cref="AccountRules"/>.</summary>
+    /// <summary>Creates an account from values that passed <see cref="AccountRules"/>.</summary>
     public async Task<Guid> CreateAsync(
         DbTransaction transaction, string username, string email, string passwordHash, UserRole role, CancellationToken cancellationToken)
     {
         var id = Guid.NewGuid();
         var inserted = await transaction.ExecuteAsync(
-            Insert,
+            InsertSql,
             new
             {
                 id,
@@ -107,44 +123,60 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
                 today = time.Now().ToDay(),
             },
             cancellationToken);
-        return inserted == 1 ? id : throw Taken();
+        return inserted == 1 && !await released.IsReservedAsync(transaction, username, cancellationToken) ? id : throw Taken();
     }
 
-    public Task<UserRow?> FindAsync(Guid id, CancellationToken cancellationToken) =>
-        database.ReadAsync(connection => connection.QuerySingleAsync<UserRow>(SelectById, new { id }, cancellationToken), cancellationToken);
+    public async Task<UserRow> RequireAsync(Caller caller, CancellationToken cancellationToken) =>
+        await FindAsync(caller.UserId, cancellationToken) ?? throw new ApiException(ErrorCode.Unauthenticated, "The account has been deleted.");
 
-    /// <summary>Reads the account and keeps it as it is until the transaction ends.</summary>
+    public Task<UserRow?> FindAsync(Guid id, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => connection.QuerySingleAsync<UserRow>(SelectByIdSql, new { id }, cancellationToken), cancellationToken);
+
+    /// <summary>Reads the account and locks it until the transaction ends.</summary>
     public Task<UserRow?> LockAsync(DbTransaction transaction, Guid id, CancellationToken cancellationToken) =>
-        transaction.QuerySingleAsync<UserRow>(database.IsPostgres ? SelectById + PostgresRowLock : SelectById, new { id }, cancellationToken);
+        transaction.QuerySingleAsync<UserRow>(database.IsPostgres ? SelectByIdSql + PostgresRowLock : SelectByIdSql, new { id }, cancellationToken);
 
     /// <summary>Finds by username or e-mail address, given in lower case.</summary>
     public Task<UserRow?> FindByLoginAsync(string login, CancellationToken cancellationToken) =>
         database.ReadAsync(
             connection => login.Contains('@', StringComparison.Ordinal)
-                ? connection.QuerySingleAsync<UserRow>(SelectByEmail, new { emailHash = cipher.Hash(login), oldHash = cipher.OldHash(login) }, cancellationToken)
-                : connection.QuerySingleAsync<UserRow>(SelectByUsername, new { username = login }, cancellationToken),
+                ? connection.QuerySingleAsync<UserRow>(
+                    SelectByEmailSql, new { emailHash = cipher.Hash(login), oldHash = cipher.OldHash(login) }, cancellationToken)
+                : connection.QuerySingleAsync<UserRow>(SelectByUsernameSql, new { username = login }, cancellationToken),
             cancellationToken);
 
     public async Task<UserSummary?> FindByUsernameAsync(string username, CancellationToken cancellationToken) =>
         (await FindByUsernamesAsync([username], cancellationToken)).SingleOrDefault();
 
-    /// <summary>The accounts of those names that exist; names may be given in any letter case.</summary>
+    /// <summary>The existing accounts of these names, given in any letter case.</summary>
     public async Task<IReadOnlyList<UserSummary>> FindByUsernamesAsync(IReadOnlyCollection<string> usernames, CancellationToken cancellationToken)
     {
         string[] names = [.. usernames.Select(rules.FoldUsername).OfType<string>().Distinct(StringComparer.Ordinal)];
         if (names.Length == 0)
             return [];
-        var sql = database.IsPostgres ? SelectSummariesOnPostgres : SelectSummaries;
+        var sql = database.IsPostgres ? SelectSummariesOnPostgresSql : SelectSummariesSql;
         var rows = await database.ReadAsync(connection => connection.QueryAsync<UserRow>(sql, new { usernames = names }, cancellationToken), cancellationToken);
+        return [.. rows.Select(row => new UserSummary(row.Id, row.Username))];
+    }
+
+    /// <summary>The existing accounts of these ids.</summary>
+    public async Task<IReadOnlyList<UserSummary>> FindByIdsAsync(IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
+    {
+        if (ids.Count == 0)
+            return [];
+        var parameters = new DynamicParameters();
+        parameters.Add("Ids", database.ListOf(ids));
+        var rows = await database.ReadAsync(connection => connection.QueryAsync<UserRow>(SummariesByIdSql, parameters, cancellationToken), cancellationToken);
         return [.. rows.Select(row => new UserSummary(row.Id, row.Username))];
     }
 
     public async Task SetEmailAsync(DbTransaction transaction, Guid id, string email, CancellationToken cancellationToken)
     {
-        var parameters = new { id, email = cipher.Encrypt(email, id), emailHash = cipher.Hash(email), oldHash = cipher.OldHash(email), today = time.Now().ToDay() };
+        var (emailHash, oldHash) = (cipher.Hash(email), cipher.OldHash(email));
+        var parameters = new { id, email = cipher.Encrypt(email, id), emailHash, oldHash, today = time.Now().ToDay() };
         try
         {
-            if (await transaction.ExecuteAsync(UpdateEmail, parameters, cancellationToken) == 0)
+            if (await transaction.ExecuteAsync(UpdateEmailSql, parameters, cancellationToken) == 0)
                 throw Taken();
         }
         catch (Exception exception) when (database.IsUniqueViolation(exception))
@@ -154,18 +186,22 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
     }
 
     public Task SetPasswordAsync(DbTransaction transaction, Guid id, string passwordHash, CancellationToken cancellationToken) =>
-        transaction.ExecuteAsync(UpdatePassword, new { id, passwordHash, today = time.Now().ToDay() }, cancellationToken);
+        transaction.ExecuteAsync(UpdatePasswordSql, new { id, passwordHash, today = time.Now().ToDay() }, cancellationToken);
 
     public Task SetDisabledAsync(DbTransaction transaction, Guid id, bool disabled, CancellationToken cancellationToken) =>
-        transaction.ExecuteAsync(UpdateDisabled, new { id, disabled, today = time.Now().ToDay() }, cancellationToken);
+        transaction.ExecuteAsync(UpdateDisabledSql, new { id, disabled, today = time.Now().ToDay() }, cancellationToken);
 
     public async Task<UserCounts> CountAsync(CancellationToken cancellationToken) =>
         await database.ReadAsync(
-            connection => connection.QuerySingleAsync<UserCounts>(SelectCounts, new { admin = (int)UserRole.Admin }, cancellationToken), cancellationToken)
+            connection => connection.QuerySingleAsync<UserCounts>(SelectCountsSql, new { admin = (int)UserRole.Admin }, cancellationToken), cancellationToken)
         ?? new UserCounts();
 
-    public static Task DeleteAsync(DbTransaction transaction, Guid id, CancellationToken cancellationToken) =>
-        transaction.ExecuteAsync(Delete, new { id }, cancellationToken);
+    /// <summary>Deletes the account, and keeps its name from others for a year.</summary>
+    public async Task DeleteAsync(DbTransaction transaction, UserRow user, CancellationToken cancellationToken)
+    {
+        await transaction.ExecuteAsync(DeleteSql, new { id = user.Id }, cancellationToken);
+        await released.ReleaseAsync(transaction, user.Username, cancellationToken);
+    }
 
     public Profile Describe(UserRow user) =>
         new(user.Id, user.Username, cipher.Decrypt(user.Email, user.Id), user.CreatedOn, user.IsAdmin ? "admin" : "user");

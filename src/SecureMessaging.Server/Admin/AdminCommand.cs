@@ -1,26 +1,29 @@
 using System.Text;
 using SecureMessaging.Server.Accounts;
-using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Server.Admin;
 
-/// <summary><c>admin create USERNAME EMAIL</c>: the way to become an administrator, for whoever has the machine.</summary>
+/// <summary><c>admin create USERNAME EMAIL</c>: creates an administrator. It requires access to the machine.</summary>
 internal static partial class AdminCommand
 {
     public const string PasswordVariable = "SECUREMESSAGING_ADMIN_PASSWORD";
 
-    public static async Task<int> CreateAsync(string[] args)
+    /// <param name="args">Command line after the verb.</param>
+    /// <param name="build">Puts the server together.</param>
+    public static async Task<int> CreateAsync(string[] args, Func<string[], WebApplication> build)
     {
         if (args is not [[not '-', ..] username, [not '-', ..] email, .. var settings])
             throw new StartException("Usage: admin create USERNAME EMAIL [--Section:Name=value ...]");
-        await using var app = ServerApp.Build(["--Logs:Console=false", "--Management:Url=", .. settings]);
+        await using var app = build(settings);
         var services = app.Services;
         var rules = services.GetRequiredService<AccountRules>();
         (username, email) = (rules.Username(username), rules.Email(email));
         var users = services.GetRequiredService<UserStore>();
         if (await users.FindByLoginAsync(username, CancellationToken.None) is not null)
-            throw new StartException($"There is a user {username} already. An administrator's account is a new one: choose another name.");
+            throw new StartException($"The user {username} already exists. An administrator needs a new account: choose another name.");
         var hash = await services.GetRequiredService<PasswordHasher>().HashAsync(Requester.Operator, rules.NewPassword(ReadPassword()), CancellationToken.None);
         var id = await services.GetRequiredService<Database>().WriteAsync(
             transaction => users.CreateAsync(transaction, username, email, hash, UserRole.Admin, CancellationToken.None), CancellationToken.None);
@@ -29,7 +32,7 @@ internal static partial class AdminCommand
         return 0;
     }
 
-    /// <summary>From the environment, else from a pipe, else from the terminal without showing it. Never from the command line, which others can list.</summary>
+    /// <summary>From the environment, else from a pipe, else from the terminal without echo. Never from the command line, which other users can list.</summary>
     private static string ReadPassword()
     {
         if (Environment.GetEnvironmentVariable(PasswordVariable) is { Length: > 0 } given)
@@ -56,6 +59,6 @@ internal static partial class AdminCommand
         return typed.ToString();
     }
 
-    [LoggerMessage(6002, LogLevel.Warning, "Account {Account} was made as an administrator on the command line")]
+    [LoggerMessage(6002, LogLevel.Warning, "Administrator account {Account} was created on the command line")]
     private static partial void Created(ILogger logger, Guid account);
 }

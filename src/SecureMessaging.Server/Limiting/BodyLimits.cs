@@ -2,15 +2,15 @@ using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Http;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Server.Limiting;
 
-/// <summary>
-/// Bounds the bytes of request bodies under way, for each account (or address, before anyone has signed in) and for each address in all. A body is in memory until it has
-/// arrived as a whole, and a client that sends most of it at once may take hours for the rest. Kept in memory while such requests last.
-/// </summary>
+/// <summary>Bounds the bytes of request bodies in flight per account (per address before authentication), and per address in total.</summary>
+/// <remarks>
+/// A body is in memory until all of it has arrived, and a slow client may take hours for the rest. Counters exist only while such requests run.
+/// </remarks>
 internal static class BodyLimits
 {
     private const long OfOne = 64 * 1024 * 1024;
@@ -57,10 +57,10 @@ internal static class BodyLimits
         }
     }
 
-    /// <summary>What the body may have, when its length is not known before.</summary>
+    /// <summary>The most bytes that the body may have, if its length is unknown.</summary>
     private static long Size(HttpContext context)
     {
-        // What a socket carries is no body, also over HTTP/2.
+        // A WebSocket has no body, also over HTTP/2.
         if (context.AsksForWebSocket() || context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true })
             return 0;
         var most = context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize ?? OfOne;
@@ -68,7 +68,9 @@ internal static class BodyLimits
     }
 
     private static Task RefuseAsync(HttpContext context) => ProblemMapper.WriteAsync(
-        context, new ErrorBody(ErrorCode.RateLimited, "Too many bytes of requests are under way at once.", Retryable: true, RetryAfterMs: 1000), context.RequestAborted);
+        context,
+        new ErrorBody(ErrorCode.RateLimited, "Too many bytes of requests are in flight at once.", Retryable: true, RetryAfterMs: 1000),
+        context.RequestAborted);
 
     private sealed class Held(long most)
     {

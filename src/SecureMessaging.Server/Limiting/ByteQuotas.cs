@@ -2,19 +2,20 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
 
 namespace SecureMessaging.Server.Limiting;
 
 /// <summary>
-/// The one service for quotas of stored bytes, for every door. An account and a room have a bucket of a day's bytes each, which fills up again within a day. It is in
-/// memory alone: a stored count would tell how much a person writes, which sealed entries do not tell.
+/// The quotas of stored bytes, for every door. An account and a room each have a bucket of one day's bytes, which refills within a day. Buckets are
+/// only in memory: a stored count would reveal how much a person writes, which sealed entries do not.
 /// </summary>
 /// <remarks>
-/// 1. The account pays before anything is done, for what it sends and uploads.
-/// 2. The room pays for what has been stored, and refuses further envelopes to its members once its day or its whole is used up. A stranger to the room learns nothing.
-///    Handshakes are counted for the room and never refused by it: a full room must be able to remove a member.
-/// 3. What a room holds in all is counted in the database, off the path of the sends, whenever a twentieth of the quota was stored by this node since the last count,
-///    and once a minute while the room is full, because retracted and expired entries make room.
+/// 1. The account pays for sends and uploads before they are processed.
+/// 2. The room pays for stored envelopes. When its daily or total quota is used up, it rejects further envelopes. Only members learn this. Handshakes
+/// are counted and never rejected: a full room must be able to remove a member.
+/// 3. The database counts a room's total outside the path of a send: after this node stored a twentieth of the quota since the last count, and once a
+/// minute while the room is full, because redacted and expired entries free space.
 /// </remarks>
 internal sealed partial class ByteQuotas : BackgroundService
 {
@@ -22,7 +23,7 @@ internal sealed partial class ByteQuotas : BackgroundService
     private const int StepsOfRoom = 20;
     private const double MinutesOfDay = 24 * 60;
 
-    // Reads no content: both engines keep the length beside it.
+    // Reads no content: both engines store its length beside it.
     private const string CountSql = "select coalesce(sum(length(ciphertext)), 0) from entries where room_id = @RoomId";
 
     private static readonly TimeSpan CountAgainAfter = TimeSpan.FromMinutes(1);
@@ -46,7 +47,6 @@ internal sealed partial class ByteQuotas : BackgroundService
         sweep = time.CreateTimer(_ => Sweep(), null, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1));
     }
 
-    /// <summary>The limits as the operator has set them, with the quotas that are in force.</summary>
     public static Limits Report(Limits limits, QuotaOptions quotas, bool rates) => limits with
     {
         AccountBytesPerDay = rates ? quotas.AccountBytesPerDay : null,
@@ -54,14 +54,14 @@ internal sealed partial class ByteQuotas : BackgroundService
         RoomBytes = quotas.RoomBytes,
     };
 
-    /// <summary>Takes from the account's day, or refuses and takes nothing.</summary>
+    /// <summary>Takes from the account's daily bytes, or throws and takes nothing.</summary>
     public void Spend(Guid userId, long bytes)
     {
         if (!accounts.TrySpend(userId, (int)bytes, out var wait))
             throw Refuse("accountBytesPerDay", limits.AccountBytesPerDay, wait);
     }
 
-    /// <summary>Null: the room takes this much. Else the refusal, for members.</summary>
+    /// <summary>Null: the room accepts this many bytes. Otherwise the error for members.</summary>
     public ApiException? Check(Guid roomId, long bytes)
     {
         if (!rooms.Allows(roomId, (int)bytes, out var wait))
@@ -73,7 +73,6 @@ internal sealed partial class ByteQuotas : BackgroundService
         return Refuse("roomBytes", limits.RoomBytes, TimeSpan.Zero);
     }
 
-    /// <summary>Notes what the room's log has gained.</summary>
     public void Stored(Guid roomId, long bytes)
     {
         rooms.Drain(roomId, (int)bytes);
@@ -92,15 +91,8 @@ internal sealed partial class ByteQuotas : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        try
-        {
-            await foreach (var roomId in toCount.Reader.ReadAllAsync(stoppingToken))
-                await CountAsync(roomId, stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The node stops.
-        }
+        await foreach (var roomId in toCount.Reader.ReadAllAsync(stoppingToken))
+            await CountAsync(roomId, stoppingToken);
     }
 
     private async Task CountAsync(Guid roomId, CancellationToken cancellationToken)
@@ -114,7 +106,7 @@ internal sealed partial class ByteQuotas : BackgroundService
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
-            // As it was; the next step or minute asks again.
+            // The old value stays. The next step or minute counts again.
             NotCounted(logger, exception.GetType().Name);
         }
         finally
@@ -145,17 +137,19 @@ internal sealed partial class ByteQuotas : BackgroundService
     {
         accounts.Sweep();
         rooms.Sweep();
-        // Rooms to which little was sent are far from another count.
+        // Rooms with few bytes since the last count are far from the next one.
         if (totals.Count <= MaxRooms)
             return;
-        foreach (var (roomId, _) in totals.Where(pair => !pair.Value.IsFull).OrderBy(pair => Volatile.Read(ref pair.Value.Since)).Take(totals.Count - (MaxRooms * 9 / 10)).ToList())
+        var surplus = totals.Count - (MaxRooms * 9 / 10);
+        var least = totals.Where(pair => !pair.Value.IsFull).OrderBy(pair => Volatile.Read(ref pair.Value.Since)).Take(surplus).ToList();
+        foreach (var (roomId, _) in least)
             totals.TryRemove(roomId, out _);
     }
 
     private static RateLimiter<Guid> Bucket(string name, long? bytes, TimeProvider time) =>
         new(name, bytes is { } day ? new RateRule { Burst = (int)day, PerMinute = day / MinutesOfDay } : null, time, "");
 
-    [LoggerMessage(2200, LogLevel.Warning, "What a room holds could not be counted ({ExceptionType})")]
+    [LoggerMessage(2200, LogLevel.Warning, "The bytes of a room could not be counted ({ExceptionType})")]
     private static partial void NotCounted(ILogger logger, string exceptionType);
 
     private sealed class RoomTotal

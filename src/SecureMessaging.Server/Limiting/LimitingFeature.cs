@@ -2,31 +2,30 @@ using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Http;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Server.Limiting;
 
-/// <summary>A limit of an endpoint beside the general ones.</summary>
-/// <param name="Limiter">Which.</param>
-/// <param name="OfAddress">Whether the address is counted, or the account.</param>
-/// <param name="Spends">Whether the request is counted before the endpoint runs; else the feature counts what it does, and only the headers come from here.</param>
+/// <summary>A limit of one endpoint, in addition to the general ones.</summary>
+/// <param name="Limiter">The limiter.</param>
+/// <param name="OfAddress">Whether it counts per address or per account.</param>
+/// <param name="Spends">Whether the request is counted before the endpoint runs. Otherwise the feature counts, and only the headers come from here.</param>
 internal sealed record EndpointLimit(Func<RateLimits, RateLimiter<Guid>> Limiter, bool OfAddress, bool Spends);
 
 /// <summary>
-/// Limits on HTTP. First the address is counted, before anything costs a statement; once it is known who asks, the account. Refusals cost neither an exception nor
-/// the database. Replies carry <c>RateLimit-Policy</c> and <c>RateLimit</c> (draft-ietf-httpapi-ratelimit-headers-09), and refusals <c>Retry-After</c>.
+/// Rate limits of HTTP: per address before any database statement, then per account after authentication. A rejection needs no exception and no database.
+/// Responses carry <c>RateLimit-Policy</c> and <c>RateLimit</c> (draft-ietf-httpapi-ratelimit-headers-09), and rejections <c>Retry-After</c>.
 /// </summary>
 internal static class LimitingFeature
 {
-    private static readonly object NeverLimited = new NeverLimitedNote();
-
     public static void AddLimiting(this WebApplicationBuilder builder)
     {
         builder.Services.AddOptions<RateLimitOptions>().BindConfiguration(RateLimitOptions.Section)
             .Validate(
                 options => options.All.All(rule => rule.IsValid),
-                "A rule of RateLimits has a Burst from 1 to 1000000000 and PerMinute from 0.001 to 1000000000. For practically no limit set both high.")
+                "A rule of RateLimits has a Burst from 1 to 1000000000 and PerMinute from 0.001 to 1000000000. "
+                + "For practically no limit, set both to the maximum.")
             .ValidateOnStart();
         builder.Services.AddOptions<QuotaOptions>().BindConfiguration(QuotaOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddOptions<Limits>().BindConfiguration(TightenedLimits.Section)
@@ -45,7 +44,7 @@ internal static class LimitingFeature
         var limits = app.Services.GetRequiredService<RateLimits>();
         app.Use((context, next) =>
         {
-            if (context.GetEndpoint()?.Metadata.GetMetadata<NeverLimitedNote>() is not null)
+            if (context.GetEndpoint()?.Metadata.GetMetadata<NeverLimited>() is not null)
                 return next(context);
             var charge = new Charge(context);
             context.Features.Set(charge);
@@ -80,33 +79,24 @@ internal static class LimitingFeature
         });
     }
 
-    /// <summary>Counts requests of this endpoint for the address that they come from.</summary>
     public static TBuilder LimitAddress<TBuilder>(this TBuilder endpoint, Func<RateLimits, RateLimiter<Guid>> limiter)
         where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(new EndpointLimit(limiter, OfAddress: true, Spends: true));
 
-    /// <summary>Counts requests of this endpoint for the account.</summary>
     public static TBuilder LimitAccount<TBuilder>(this TBuilder endpoint, Func<RateLimits, RateLimiter<Guid>> limiter)
         where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(new EndpointLimit(limiter, OfAddress: false, Spends: true));
 
-    /// <summary>Shows a limit of the account that the feature itself counts.</summary>
     public static TBuilder ShowLimit<TBuilder>(this TBuilder endpoint, Func<RateLimits, RateLimiter<Guid>> limiter)
         where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(new EndpointLimit(limiter, OfAddress: false, Spends: false));
 
-    /// <summary>For probes: a node must not be taken out because somebody else asks too much.</summary>
-    public static TBuilder NeverLimit<TBuilder>(this TBuilder endpoint)
-        where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(NeverLimited);
-
-    private sealed class NeverLimitedNote;
-
-    /// <summary>What one request was counted for.</summary>
+    /// <summary>The limits that one request was counted against.</summary>
     private sealed class Charge(HttpContext context)
     {
         private readonly List<(RateLimiter<Guid> Limiter, Guid Key)> shown = [];
         private (RateLimiter<Guid> Limiter, TimeSpan Wait) refused;
 
-        /// <param name="limiter">From which.</param>
-        /// <param name="key">For whom.</param>
-        /// <param name="shown">False for what others at the same address share: a reply does not tell how busy they are, unless it is why it refuses.</param>
+        /// <summary>
+        /// Counts the request. Unless <paramref name="shown"/>, headers reveal the limit only when it rejects: several clients share the address.
+        /// </summary>
         public bool Take(RateLimiter<Guid> limiter, Guid key, bool shown = true)
         {
             var passes = limiter.TrySpend(key, 1, out var wait);
@@ -127,7 +117,7 @@ internal static class LimitingFeature
 
         public Task WriteAsync()
         {
-            // It would be kept as long as a connection to the hub.
+            // Otherwise the object lives as long as a hub connection.
             context.Features.Set<Charge>(null);
             if (shown.Count == 0)
                 return Task.CompletedTask;
@@ -136,7 +126,8 @@ internal static class LimitingFeature
             {
                 var separator = policies.Length == 0 ? "" : ", ";
                 var (rule, state) = (limiter.Rule!, limiter.State(key));
-                policies.Append(CultureInfo.InvariantCulture, $"{separator}\"{limiter.Name}\";q={rule.Burst};w={Math.Ceiling(rule.Burst / rule.PerMinute * 60)}");
+                var seconds = Math.Ceiling(rule.Burst / rule.PerMinute * 60);
+                policies.Append(CultureInfo.InvariantCulture, $"{separator}\"{limiter.Name}\";q={rule.Burst};w={seconds}");
                 states.Append(CultureInfo.InvariantCulture, $"{separator}\"{limiter.Name}\";r={state.Remaining};t={state.ResetSeconds}");
             }
 

@@ -4,26 +4,17 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Limiting;
 
-/// <summary>What is left of a bucket, and in how many seconds it is full again.</summary>
+/// <summary>The remaining units of a bucket, and the seconds until it is full.</summary>
 internal readonly record struct RateState(int Remaining, int ResetSeconds);
 
-/// <summary>What a limiter can say about itself and its keys without being spent.</summary>
-internal interface IRateLimiter
-{
-    string Name { get; }
-
-    /// <summary>Null: there is no limit.</summary>
-    RateRule? Rule { get; }
-}
-
 /// <summary>
-/// Token buckets, one for each key, as the generic cell rate algorithm (ITU-T I.371): of a bucket only the moment is kept at which it is full again, so that taking
-/// from it is one compare-and-swap, without allocation, lock or timer, and a full bucket is forgotten.
+/// Token buckets, one per key, as the generic cell rate algorithm (ITU-T I.371). A bucket stores only the time at which it is full again, so that
+/// taking from it is one compare-and-swap without allocation, lock or timer; a full bucket is removed.
 /// </summary>
 /// <remarks>
-/// System.Threading.RateLimiting reads its own clock, which no test can move, and its partitions replenish each bucket by a timer.
+/// Instead of System.Threading.RateLimiting, which reads its own clock (tests cannot move it) and refills each bucket by a timer.
 /// </remarks>
-internal sealed class RateLimiter<TKey> : IRateLimiter
+internal sealed class RateLimiter<TKey>
     where TKey : notnull
 {
     private const int Capacity = 100_000;
@@ -36,10 +27,6 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
     private readonly long depth;
     private int count;
 
-    /// <param name="name">What the limit is called in headers.</param>
-    /// <param name="rule">Null for no limit.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="refusal">A sentence for who is over the limit.</param>
     public RateLimiter(string name, RateRule? rule, TimeProvider time, string refusal)
     {
         (Name, Rule, this.time, this.refusal) = (name, rule is { Burst: > 0 } ? rule : null, time, refusal);
@@ -51,19 +38,17 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
 
     public string Name { get; }
 
+    /// <summary>Null: no limit.</summary>
     public RateRule? Rule { get; }
 
-    /// <summary>Keys that are not full.</summary>
     public int Count => Volatile.Read(ref count);
 
-    /// <summary>Takes, or refuses with <see cref="ErrorCode.RateLimited"/> and takes nothing.</summary>
     public void Spend(TKey key, int amount = 1)
     {
         if (!TrySpend(key, amount, out var wait))
             throw Refuse(wait);
     }
 
-    /// <summary>Takes, or says how long to wait and takes nothing.</summary>
     public bool TrySpend(TKey key, int amount, out TimeSpan wait)
     {
         wait = TimeSpan.Zero;
@@ -88,7 +73,7 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
         }
     }
 
-    /// <summary>Takes so much, or all there is: for what has been done already.</summary>
+    /// <summary>Takes this amount, or the rest of the bucket: for work that is already done.</summary>
     public void Drain(TKey key, int amount)
     {
         if (Rule is null)
@@ -105,7 +90,7 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
         }
     }
 
-    /// <summary>Whether <see cref="TrySpend"/> would take so much now, and if not, how long to wait.</summary>
+    /// <summary>Whether <see cref="TrySpend"/> would succeed now; if not, the time to wait.</summary>
     public bool Allows(TKey key, int amount, out TimeSpan wait)
     {
         wait = TimeSpan.Zero;
@@ -118,7 +103,8 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
         return over <= 0;
     }
 
-    public ApiException Refuse(TimeSpan wait) => new(ErrorCode.RateLimited, refusal) { RetryAfterMs = (int)Math.Min(int.MaxValue, Math.Ceiling(wait.TotalMilliseconds)) };
+    public ApiException Refuse(TimeSpan wait) =>
+        new(ErrorCode.RateLimited, refusal) { RetryAfterMs = (int)Math.Min(int.MaxValue, Math.Ceiling(wait.TotalMilliseconds)) };
 
     public RateState State(TKey key)
     {
@@ -129,7 +115,6 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
         return new RateState((int)Math.Max(0, (depth - missing) / interval), (int)Math.Ceiling(time.GetElapsedTime(now, now + missing).TotalSeconds));
     }
 
-    /// <summary>Forgets the buckets that are full: they say nothing.</summary>
     public void Sweep()
     {
         var now = time.GetTimestamp();
@@ -151,7 +136,7 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
         return bucket;
     }
 
-    /// <summary>If none is full, the fullest go: filling the table must not buy anybody a fresh start.</summary>
+    /// <summary>Without a full bucket it removes the fullest ones, so that an attacker who fills the table does not reset its own bucket.</summary>
     private void MakeRoom()
     {
         lock (sweeping)
@@ -161,7 +146,9 @@ internal sealed class RateLimiter<TKey> : IRateLimiter
             Sweep();
             if (Volatile.Read(ref count) < Capacity)
                 return;
-            foreach (var (key, _) in buckets.Select(pair => (pair.Key, FullAt: Volatile.Read(ref pair.Value.FullAt))).OrderBy(pair => pair.FullAt).Take(Capacity / 10).ToList())
+            var fullest = buckets.Select(pair => (pair.Key, FullAt: Volatile.Read(ref pair.Value.FullAt)))
+                .OrderBy(pair => pair.FullAt).Take(Capacity / 10).ToList();
+            foreach (var (key, _) in fullest)
             {
                 if (buckets.TryRemove(key, out _))
                     Interlocked.Decrement(ref count);

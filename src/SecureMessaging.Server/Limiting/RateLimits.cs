@@ -1,8 +1,11 @@
 using Microsoft.Extensions.Options;
+using SecureMessaging.Server.Platform.Http;
 
 namespace SecureMessaging.Server.Limiting;
 
-/// <summary>Every limit of how much somebody may ask for. Keys are account ids, or addresses as <see cref="ClientAddress"/> has them; nothing of it is stored or logged.</summary>
+/// <summary>
+/// All rate limits. Keys are account ids, or addresses as <see cref="ClientAddress"/> returns them; they are neither stored nor logged.
+/// </summary>
 internal sealed class RateLimits : IDisposable
 {
     private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(30);
@@ -17,13 +20,13 @@ internal sealed class RateLimits : IDisposable
         ConnectsOfAddress = Create("address-connects", rules.ConnectsOfAddress, "Too many connections from this address.");
         SignUps = Create("sign-ups", rules.SignUps, "Too many new accounts from this address.");
         SignIns = Create("sign-ins", rules.SignIns, "Too many sign-ins from this address.");
-        Hashes = Create("hashes", rules.Hashes, "Too many passwords of this account.");
-        HashesOfAddress = Create("address-hashes", rules.HashesOfAddress, "Too many passwords from this address.");
+        Hashes = Create("hashes", rules.Hashes, "Too many password checks of this account.");
+        HashesOfAddress = Create("address-hashes", rules.HashesOfAddress, "Too many password checks from this address.");
         EmailChanges = Create("email-changes", rules.EmailChanges, "Too many new e-mail addresses of this account.");
         Renewals = Create("renewals", rules.Renewals, "Too many renewals.");
         Sends = Create("sends", rules.Sends, "Too many sends of this account; nothing was stored.");
-        GraphQL = Create("graphql", rules.GraphQL, "Too much was asked for.");
-        // These protect devices, not the server.
+        GraphQL = Create("graphql", rules.GraphQL, "Too many GraphQL operations, or too complex ones.");
+        DeviceLists = Create("device-lists", rules.DeviceLists, "Too many device lists of this account.");
         Claims = new("claims", rules.Claims, time, "Too many KeyPackages were claimed.");
         ClaimsOfDevice = new("device-claims", rules.ClaimsOfDevice, time, "Too many KeyPackages of one device were claimed.");
         sweep = time.CreateTimer(_ => Sweep(), null, SweepPeriod, SweepPeriod);
@@ -55,6 +58,8 @@ internal sealed class RateLimits : IDisposable
 
     public RateLimiter<Guid> GraphQL { get; }
 
+    public RateLimiter<Guid> DeviceLists { get; }
+
     public RateLimiter<Guid> Claims { get; }
 
     public RateLimiter<(Guid Requester, Guid Device)> ClaimsOfDevice { get; }
@@ -63,8 +68,15 @@ internal sealed class RateLimits : IDisposable
 
     private void Sweep()
     {
-        foreach (var limiter in new[] { Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Hashes, HashesOfAddress, EmailChanges, Renewals, Sends, GraphQL, Claims })
+        foreach (var limiter in new[]
+        {
+            Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Hashes, HashesOfAddress, EmailChanges, Renewals, Sends, GraphQL,
+            DeviceLists, Claims,
+        })
+        {
             limiter.Sweep();
+        }
+
         ClaimsOfDevice.Sweep();
     }
 }

@@ -4,21 +4,23 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Limiting;
 
-/// <summary>The section <c>Limits</c>: an operator may tighten each limit of the contract. Clients are built for the contract, so nothing is looser than it.</summary>
+/// <summary>
+/// The section <c>Limits</c>: an operator may tighten each limit of the contract. None can be loosened, because clients rely on the contract.
+/// </summary>
 internal sealed class TightenedLimits : IValidateOptions<Limits>
 {
     public const string Section = "Limits";
 
-    /// <summary>Of these the contract has the least value, and tightening raises them.</summary>
     private static readonly string[] LeastValues = [nameof(Limits.PasswordMinCharacters), nameof(Limits.TimeToLiveMinSeconds)];
 
     public ValidateOptionsResult Validate(string? name, Limits options)
     {
-        var problems = typeof(Limits).GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(limit => Problem(limit, options)).OfType<string>().ToList();
+        var problems = typeof(Limits).GetProperties(BindingFlags.Public | BindingFlags.Instance)
+            .Select(limit => Problem(limit, options)).OfType<string>().ToList();
         Require(options.BatchBytes >= options.CiphertextBytes, "Limits:BatchBytes must not be below Limits:CiphertextBytes.");
         Require(options.CommitBytes >= options.HandshakeBytes, "Limits:CommitBytes must not be below Limits:HandshakeBytes.");
-        Require(options.UsernameCharacters >= 3, "Limits:UsernameCharacters must be 3 at least.");
-        Require(options.PasswordMaxCharacters >= 64, "Limits:PasswordMaxCharacters must be 64 at least (NIST SP 800-63B).");
+        Require(options.UsernameCharacters >= 3, "Limits:UsernameCharacters must be at least 3.");
+        Require(options.PasswordMaxCharacters >= 64, "Limits:PasswordMaxCharacters must be at least 64 (NIST SP 800-63B).");
         Require(options.PasswordMinCharacters <= options.PasswordMaxCharacters, "Limits:PasswordMinCharacters must not be above Limits:PasswordMaxCharacters.");
         Require(options.TimeToLiveMinSeconds <= options.TimeToLiveMaxSeconds, "Limits:TimeToLiveMinSeconds must not be above Limits:TimeToLiveMaxSeconds.");
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
@@ -37,6 +39,6 @@ internal sealed class TightenedLimits : IValidateOptions<Limits>
         var (value, contract) = ((int)limit.GetValue(options)!, (int)limit.GetValue(Limits.Default)!);
         var raises = LeastValues.Contains(limit.Name, StringComparer.Ordinal);
         return (raises ? value >= contract : value >= 1 && value <= contract) ? null
-            : $"{Section}:{limit.Name} must be {(raises ? $"{contract} at least" : $"1 to {contract}")}: limits can be tightened, not loosened.";
+            : $"{Section}:{limit.Name} must be {(raises ? $"at least {contract}" : $"1 to {contract}")}: limits can be tightened, not loosened.";
     }
 }

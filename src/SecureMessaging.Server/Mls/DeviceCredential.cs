@@ -2,7 +2,7 @@ using NSec.Cryptography;
 
 namespace SecureMessaging.Server.Mls;
 
-/// <summary>A user's signature over one of its devices, and the MLS credential made of it.</summary>
+/// <summary>A user's signature over one of its devices, and the MLS credential that contains it.</summary>
 internal static class DeviceCredential
 {
     public const int KeyLength = 32;
@@ -12,7 +12,6 @@ internal static class DeviceCredential
 
     private static ReadOnlySpan<byte> Label => "SecureMessaging 1.0 DeviceCredential"u8;
 
-    /// <summary>Whether the identity key has signed that the device is this user's and has this signature key.</summary>
     public static bool Verify(ReadOnlySpan<byte> identityKey, Guid userId, Guid deviceId, ReadOnlySpan<byte> signatureKey, ReadOnlySpan<byte> signature) =>
         Verify(identityKey, [.. Label, .. userId.ToByteArray(bigEndian: true), .. deviceId.ToByteArray(bigEndian: true), .. signatureKey], signature);
 
@@ -36,7 +35,6 @@ internal static class DeviceCredential
         return Verify(publicKey, signed.Written, signature);
     }
 
-    /// <summary>Whether these bytes are an Ed25519 public key at all.</summary>
     public static bool IsPublicKey(ReadOnlySpan<byte> key) =>
         PublicKey.TryImport(SignatureAlgorithm.Ed25519, key, KeyBlobFormat.RawPublicKey, out _);
 

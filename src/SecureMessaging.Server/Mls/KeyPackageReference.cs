@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 
 namespace SecureMessaging.Server.Mls;
 
-/// <summary>The name of a KeyPackage (RFC 9420 section 5.2), by value.</summary>
+/// <summary>The reference of a KeyPackage (RFC 9420 section 5.2), compared by value.</summary>
 internal readonly record struct KeyPackageReference(ulong A, ulong B, ulong C, ulong D)
 {
     public const int Length = SHA256.HashSizeInBytes;
@@ -14,7 +14,7 @@ internal readonly record struct KeyPackageReference(ulong A, ulong B, ulong C, u
         BinaryPrimitives.ReadUInt64BigEndian(reference), BinaryPrimitives.ReadUInt64BigEndian(reference[8..]),
         BinaryPrimitives.ReadUInt64BigEndian(reference[16..]), BinaryPrimitives.ReadUInt64BigEndian(reference[24..]));
 
-    /// <summary><c>RefHash</c> of an encoded KeyPackage, without the header of a message.</summary>
+    /// <summary><c>RefHash</c> of an encoded KeyPackage, without the message header.</summary>
     public static byte[] Compute(ReadOnlySpan<byte> keyPackage)
     {
         var input = new MlsWriter();

@@ -1,12 +1,12 @@
 namespace SecureMessaging.Server.Mls;
 
-/// <summary>A KeyPackage (RFC 9420 section 10) taken apart, with the leaf that it brings (section 7.2). Nothing in it is believed yet.</summary>
+/// <summary>A parsed, unverified KeyPackage (RFC 9420 section 10) with its leaf (section 7.2).</summary>
 internal readonly ref struct MlsKeyPackage
 {
     private const ushort BasicCredential = 1;
     private const byte LeafOfKeyPackage = 1;
 
-    /// <summary>The encoded KeyPackage without the header of the message: what its reference is computed from.</summary>
+    /// <summary>The encoded KeyPackage without the message header: the input of its reference.</summary>
     public ReadOnlySpan<byte> Encoded { get; private init; }
 
     /// <summary>KeyPackageTBS.</summary>
@@ -20,7 +20,6 @@ internal readonly ref struct MlsKeyPackage
 
     public ReadOnlySpan<byte> SignatureKey { get; private init; }
 
-    /// <summary>The identity of the basic credential.</summary>
     public ReadOnlySpan<byte> Identity { get; private init; }
 
     /// <summary>Seconds since 1970.</summary>
@@ -35,8 +34,8 @@ internal readonly ref struct MlsKeyPackage
     public ReadOnlySpan<byte> LeafSignature { get; private init; }
 
     /// <summary>
-    /// Reads a whole message. False when it is not a KeyPackage of the one version and suite with a leaf meant for a KeyPackage and a basic credential, which supports
-    /// them and its own extensions, or when anything follows it.
+    /// Reads a whole message. False unless it is a KeyPackage of the supported version and suite, whose leaf is meant for a KeyPackage, has a basic
+    /// credential, and supports these and its own extensions; also false when bytes follow it.
     /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> message, out MlsKeyPackage result)
     {
@@ -107,7 +106,7 @@ internal readonly ref struct MlsKeyPackage
             && proposals.Length % sizeof(ushort) == 0;
     }
 
-    /// <summary>Extensions that the leaf says it supports, each once (RFC 9420 section 13). The default ones (1 to 5) go without saying.</summary>
+    /// <summary>Whether the leaf supports each extension and has each once (RFC 9420 section 13). Default ones (1 to 5) need no entry.</summary>
     private static bool TryReadExtensions(ref MlsReader reader, scoped ReadOnlySpan<byte> supported)
     {
         if (!reader.TryReadVector(out var extensions))
@@ -123,7 +122,6 @@ internal readonly ref struct MlsKeyPackage
         return true;
     }
 
-    /// <summary>Whether a list of 16-bit numbers is whole and has this one.</summary>
     private static bool Holds(ReadOnlySpan<byte> numbers, ushort wanted)
     {
         var list = new MlsReader(numbers);

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace SecureMessaging.Server.Mls;
 
-/// <summary>What a server can read of a PrivateMessage (RFC 9420 section 6.3): which group, which epoch, which kind. The rest is encrypted.</summary>
+/// <summary>The readable part of a PrivateMessage (RFC 9420 section 6.3): group, epoch and kind. The rest is encrypted.</summary>
 internal readonly ref struct MlsPrivateMessage
 {
     private const int RoomIdLength = 16;
@@ -11,9 +11,9 @@ internal readonly ref struct MlsPrivateMessage
 
     public ulong Epoch { get; private init; }
 
-    public ContentType Type { get; private init; }
+    public MlsContentType Type { get; private init; }
 
-    /// <summary>Reads a whole message; false when it is anything else, or anything follows it.</summary>
+    /// <summary>Reads a whole message; false for any other bytes, also when bytes follow it.</summary>
     public static bool TryRead(ReadOnlySpan<byte> message, out MlsPrivateMessage result)
     {
         result = default;
@@ -21,7 +21,7 @@ internal readonly ref struct MlsPrivateMessage
             || !reader.TryReadVector(out var groupId)
             || !reader.TryReadUInt64(out var epoch)
             || !reader.TryReadByte(out var type)
-            || !Enum.IsDefined((ContentType)type)
+            || !Enum.IsDefined((MlsContentType)type)
             || !reader.TrySkipVector()
             || !reader.TryReadVector(out var senderData)
             || !reader.TryReadVector(out var ciphertext)
@@ -32,11 +32,13 @@ internal readonly ref struct MlsPrivateMessage
             return false;
         }
 
-        result = new MlsPrivateMessage { GroupId = groupId, Epoch = epoch, Type = (ContentType)type };
+        result = new MlsPrivateMessage { GroupId = groupId, Epoch = epoch, Type = (MlsContentType)type };
         return true;
     }
 
-    /// <summary>The generation of the room's group that the message belongs to; false when it belongs to another room. A group's id is the room's and the generation.</summary>
+    /// <summary>
+    /// The generation of the room's group. False: the message belongs to another room. A group id is the room's id and the generation.
+    /// </summary>
     public bool TryGetGeneration(Guid roomId, out int generation)
     {
         generation = 0;

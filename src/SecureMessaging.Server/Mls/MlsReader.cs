@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace SecureMessaging.Server.Mls;
 
 /// <summary>
-/// Reads the TLS presentation language as MLS uses it (RFC 9420 section 2.1) from bytes that anybody may have sent: every read is checked against what is left,
-/// and none throws. After a failed read the reader's position means nothing.
+/// Reads the TLS presentation language as used by MLS (RFC 9420 section 2.1) from untrusted bytes: every read is bounds-checked, none throws. After a
+/// failed read the position is undefined.
 /// </summary>
 internal ref struct MlsReader(ReadOnlySpan<byte> message)
 {
@@ -14,7 +14,6 @@ internal ref struct MlsReader(ReadOnlySpan<byte> message)
 
     public readonly bool IsAtEnd => Position == whole.Length;
 
-    /// <summary>What has been read since a position.</summary>
     public readonly ReadOnlySpan<byte> Since(int start) => whole[start..Position];
 
     public bool TryReadByte(out byte value)
@@ -38,6 +37,9 @@ internal ref struct MlsReader(ReadOnlySpan<byte> message)
         return ok;
     }
 
+    /// <summary>Bytes of a fixed length, <c>opaque x[count]</c>.</summary>
+    public bool TryReadBytes(int count, out ReadOnlySpan<byte> bytes) => TryTake(count, out bytes);
+
     /// <summary>A vector with its length before it, <c>opaque x&lt;V&gt;</c> (RFC 9420 section 2.1.2).</summary>
     public bool TryReadVector(out ReadOnlySpan<byte> content)
     {
@@ -47,7 +49,9 @@ internal ref struct MlsReader(ReadOnlySpan<byte> message)
 
     public bool TrySkipVector() => TryReadVector(out _);
 
-    /// <summary>One, two or four bytes, of which the first two bits tell how many. Only the shortest form is allowed, so that a message has one encoding.</summary>
+    /// <summary>
+    /// A length of one, two or four bytes; its first two bits encode the size. Only the shortest form is valid, so a message has one encoding.
+    /// </summary>
     private bool TryReadLength(out int length)
     {
         length = 0;

@@ -1,11 +1,11 @@
 namespace SecureMessaging.Server.Mls;
 
-/// <summary>Reads for whom a Welcome is (RFC 9420 section 12.4.3.1).</summary>
+/// <summary>Reads the recipients of a Welcome (RFC 9420 section 12.4.3.1).</summary>
 internal static class MlsWelcome
 {
     /// <summary>
-    /// The KeyPackage references of its recipients, in its order. False when the message is not a Welcome of the one suite, names nobody, names anybody twice or more than
-    /// <paramref name="most"/>, or anything follows it.
+    /// The recipients' KeyPackage references, in order. False unless the message is a Welcome of the supported suite with 1 to
+    /// <paramref name="most"/> distinct recipients; also false when bytes follow it.
     /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> message, int most, out List<byte[]> references)
     {

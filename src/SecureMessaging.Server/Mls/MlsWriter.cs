@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 
 namespace SecureMessaging.Server.Mls;
 
-/// <summary>Writes what is hashed and signed (RFC 9420 section 2.1).</summary>
+/// <summary>Writes the input of hashes and signatures (RFC 9420 section 2.1).</summary>
 internal sealed class MlsWriter
 {
     private readonly ArrayBufferWriter<byte> buffer = new();
@@ -26,7 +26,7 @@ internal sealed class MlsWriter
 
     public void WriteBytes(ReadOnlySpan<byte> bytes) => buffer.Write(bytes);
 
-    /// <summary>A vector behind the shortest form of its length (RFC 9420 section 2.1.2).</summary>
+    /// <summary>A vector with its length in the shortest form before it (RFC 9420 section 2.1.2).</summary>
     public void WriteVector(ReadOnlySpan<byte> content)
     {
         var span = buffer.GetSpan(sizeof(uint));

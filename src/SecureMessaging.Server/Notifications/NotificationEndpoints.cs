@@ -1,8 +1,8 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.OpenApi;
+using SecureMessaging.Server.Platform.Http;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Server.Notifications;
 
@@ -15,59 +15,39 @@ internal static class NotificationEndpoints
     {
         var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("Me").WithMetadata(new RequestSizeLimitAttribute(BodyBytes)).NeverStored();
         me.MapGet("settings", GetAsync);
-        me.MapPut("settings", SetAsync);
-        me.MapPut("settings/rooms/{roomId:guid}", SetRoomAsync);
+        me.MapPut("settings", ChangeAsync);
+        me.MapPut("settings/rooms/{roomId:guid}", ChangeRoomAsync);
         me.MapDelete("settings/rooms/{roomId:guid}", ResetRoomAsync);
-        me.MapPut("push", RegisterAsync);
-        me.MapDelete("push", UnregisterAsync);
+        me.MapPut("push", RegisterPushAsync);
+        me.MapDelete("push", UnregisterPushAsync);
     }
 
-    [EndpointName("getSettings"), EndpointSummary("When messages may wake the caller's devices, and what Web Push needs.")]
-    internal static async Task<Ok<AccountSettings>> GetAsync(
-        Caller caller, SettingsStore settings, PushStore endpoints, PushSender sender, CancellationToken cancellationToken)
-    {
-        var (everywhere, rooms) = await settings.ReadAsync(caller.UserId, cancellationToken);
-        var registered = await endpoints.IsRegisteredAsync(caller, cancellationToken);
-        return TypedResults.Ok(new AccountSettings(everywhere, rooms, new PushStatus(sender.PublicKey, registered)));
-    }
+    [EndpointName("getSettings"), EndpointSummary("When messages may wake the caller's devices, and the server's Web Push key.")]
+    private static async Task<Ok<AccountSettings>> GetAsync(Caller caller, NotificationOperations operations, CancellationToken cancellationToken) =>
+        TypedResults.Ok(await operations.GetAsync(caller, cancellationToken));
 
-    [EndpointName("changeSettings"), EndpointSummary("Sets when messages may wake the caller's devices, in every room that has no settings of its own.")]
-    internal static async Task<NoContent> SetAsync(Caller caller, NotificationSettings request, SettingsStore settings, CancellationToken cancellationToken)
-    {
-        NotificationRules.Require(request);
-        await settings.SetAsync(caller, request, cancellationToken);
-        return TypedResults.NoContent();
-    }
+    [EndpointName("changeSettings"), EndpointSummary("Sets when messages may wake the caller's devices, in every room without settings of its own.")]
+    private static Task<NoContent> ChangeAsync(
+        Caller caller, NotificationSettings request, NotificationOperations operations, CancellationToken cancellationToken) =>
+        operations.ChangeAsync(caller, request, cancellationToken).NoContentAsync();
 
-    [EndpointName("changeSettingsOfRoom"), EndpointSummary("Sets it for one room, in place of the settings of everywhere.")]
-    internal static async Task<NoContent> SetRoomAsync(
-        Caller caller, Guid roomId, NotificationSettings request, SettingsStore settings, CancellationToken cancellationToken)
-    {
-        NotificationRules.Require(request);
-        await settings.SetRoomAsync(caller, roomId, request, cancellationToken);
-        return TypedResults.NoContent();
-    }
+    [EndpointName("changeSettingsOfRoom")]
+    [EndpointSummary("Sets when messages of one room may wake the caller's devices. Replaces the account's settings in that room.")]
+    private static Task<NoContent> ChangeRoomAsync(
+        Caller caller, Guid roomId, NotificationSettings request, NotificationOperations operations, CancellationToken cancellationToken) =>
+        operations.ChangeRoomAsync(caller, roomId, request, cancellationToken).NoContentAsync();
 
-    [EndpointName("resetSettingsOfRoom"), EndpointSummary("Lets the settings of everywhere hold in the room again.")]
-    internal static async Task<NoContent> ResetRoomAsync(Caller caller, Guid roomId, SettingsStore settings, CancellationToken cancellationToken)
-    {
-        await settings.ResetRoomAsync(caller, roomId, cancellationToken);
-        return TypedResults.NoContent();
-    }
+    [EndpointName("resetSettingsOfRoom"), EndpointSummary("Removes the settings of one room, so that the account's settings apply.")]
+    private static Task<NoContent> ResetRoomAsync(Caller caller, Guid roomId, NotificationOperations operations, CancellationToken cancellationToken) =>
+        operations.ResetRoomAsync(caller, roomId, cancellationToken).NoContentAsync();
 
-    [EndpointName("registerPush"), EndpointSummary("Names where this session's browser is woken, by pushes without content.")]
+    [EndpointName("registerPush"), EndpointSummary("Registers the push endpoint of this session's browser. Pushes have no content.")]
     [Refuses(ErrorCode.Forbidden)]
-    internal static async Task<NoContent> RegisterAsync(
-        Caller caller, RegisterPushRequest request, PushAddress addresses, PushStore endpoints, CancellationToken cancellationToken)
-    {
-        await endpoints.RegisterAsync(caller, addresses.Require(request.Endpoint), cancellationToken);
-        return TypedResults.NoContent();
-    }
+    private static Task<NoContent> RegisterPushAsync(
+        Caller caller, RegisterPushRequest request, NotificationOperations operations, CancellationToken cancellationToken) =>
+        operations.RegisterPushAsync(caller, request, cancellationToken).NoContentAsync();
 
-    [EndpointName("unregisterPush"), EndpointSummary("Wakes this session's browser no more.")]
-    internal static async Task<NoContent> UnregisterAsync(Caller caller, PushStore endpoints, CancellationToken cancellationToken)
-    {
-        await endpoints.RemoveAsync(caller, cancellationToken);
-        return TypedResults.NoContent();
-    }
+    [EndpointName("unregisterPush"), EndpointSummary("Removes the push endpoint of this session's browser.")]
+    private static Task<NoContent> UnregisterPushAsync(Caller caller, NotificationOperations operations, CancellationToken cancellationToken) =>
+        operations.UnregisterPushAsync(caller, cancellationToken).NoContentAsync();
 }

@@ -3,7 +3,7 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Notifications;
 
-/// <summary>What notification settings may look like, and what they mean at a moment.</summary>
+/// <summary>Checks notification settings, and applies them to a point in time.</summary>
 internal static class NotificationRules
 {
     public const int MinutesOfDay = 24 * 60;
@@ -17,18 +17,17 @@ internal static class NotificationRules
             case { QuietFrom: null, QuietUntil: null, TimeZone: null }:
                 return;
             case not { QuietFrom: not null, QuietUntil: not null, TimeZone: not null }:
-                throw ApiException.Invalid("quietFrom, quietUntil and timeZone are given together or not at all.", [.. Lacking(settings)]);
+                throw ApiException.Invalid("quietFrom, quietUntil and timeZone must be given together or not at all.", [.. Lacking(settings)]);
             case not { QuietFrom: >= 0 and < MinutesOfDay, QuietUntil: >= 0 and < MinutesOfDay }:
                 throw ApiException.Invalid($"quietFrom and quietUntil must be 0 to {MinutesOfDay - 1}.", [.. OutOfDay(settings)]);
         }
 
         if (settings.QuietFrom == settings.QuietUntil)
-            throw ApiException.Invalid("Quiet hours must not end when they begin. Mute instead.", "quietUntil");
+            throw ApiException.Invalid("quietUntil must differ from quietFrom. To silence the whole day, set muted.", "quietUntil");
         if (TimeZones.Find(settings.TimeZone) is null)
             throw ApiException.Invalid("timeZone must be a name of the IANA time zone database, such as Europe/Vienna.", "timeZone");
     }
 
-    /// <summary>Whether a message may wake a device at this moment (UTC).</summary>
     public static bool MayWake(NotificationSettings settings, DateTime now) =>
         !settings.Muted && (settings.Priority == NotificationPriority.High || !IsQuiet(settings, now));
 
@@ -52,7 +51,7 @@ internal static class NotificationRules
 
     private static bool IsQuiet(NotificationSettings settings, DateTime now)
     {
-        // A zone that this machine does not know any more has no quiet hours: better disturbed once than never told.
+        // A time zone that this machine no longer knows means no quiet hours: an extra push is better than a missing one.
         if (settings is not { QuietFrom: { } from, QuietUntil: { } until } || TimeZones.Find(settings.TimeZone) is not { } zone)
             return false;
         var minute = (int)TimeZoneInfo.ConvertTimeFromUtc(now, zone).TimeOfDay.TotalMinutes;

@@ -8,8 +8,8 @@ using SecureMessaging.Server.Platform;
 namespace SecureMessaging.Server.Notifications;
 
 /// <summary>
-/// Where this server may be sent to by an endpoint that a client made up: public hosts, by TLS, on port 443. What a name resolves to is looked at where the
-/// connection is made, and nothing else is connected to, so a name that changes its mind gains nothing. The operator's own origins are exempt.
+/// Restricts the addresses to which a client's endpoint can make this server connect: public hosts, with TLS, on port 443. The resolved addresses are checked
+/// when the connection is opened, and only they are used, so DNS rebinding has no effect. The operator's own origins are exempt.
 /// </summary>
 internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
 {
@@ -19,7 +19,8 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
         {
             // IANA IPv4 Special-Purpose Address Registry (RFC 6890), multicast and reserved.
             "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24",
-            "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+            "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24",
+            "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
             // Of global unicast (2000::/3): protocol assignments with Teredo, documentation, 6to4, which hides an IPv4 address.
             "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
         }.Select(IPNetwork.Parse),
@@ -31,9 +32,13 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
 
     private readonly HashSet<string> allowedOrigins = options.Value.AllowedOrigins.ToHashSet(StringComparer.Ordinal);
 
-    private readonly HashSet<(string Host, int Port)> allowedHosts = [.. options.Value.AllowedOrigins.Select(origin => new Uri(origin)).Select(origin => (origin.IdnHost, origin.Port))];
+    private readonly HashSet<(string Host, int Port)> allowedHosts =
+        [.. options.Value.AllowedOrigins.Select(origin => new Uri(origin)).Select(origin => (origin.IdnHost, origin.Port))];
 
-    /// <summary>The endpoint as it is kept, or a refusal. A name is not resolved here: that would let a client ask for the names of the server's network.</summary>
+    /// <summary>
+    /// The endpoint in its stored form. Throws for an invalid one. A name is not resolved here: otherwise a client could probe the names of the server's
+    /// network.
+    /// </summary>
     public string Require(string endpoint)
     {
         if (!options.Value.Enabled)
@@ -43,11 +48,12 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
         return Read(endpoint)?.AbsoluteUri ?? throw ApiException.Invalid("endpoint must be an https URL of a public host.", "endpoint");
     }
 
-    /// <summary>The URL to push to. Null: it may not be pushed to (any more).</summary>
+    /// <summary>The URL to push to. Null: pushes to it are not allowed, or no longer allowed.</summary>
     public Uri? Read(string endpoint)
     {
-        // A URI is of ASCII (RFC 3986 section 1.2.1), and so is what a browser's subscription says. Other characters could become digits and dots further on.
-        if (!options.Value.Enabled || !Ascii.IsValid(endpoint) || !Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
+        // A URI is ASCII (RFC 3986 section 1.2.1), and so are the endpoints of browsers. Other characters could later become digits and dots.
+        if (!options.Value.Enabled || !Ascii.IsValid(endpoint) || !Uri.TryCreate(endpoint, UriKind.Absolute, out var uri)
+            || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
             return null;
         if (allowedOrigins.Contains(uri.GetLeftPart(UriPartial.Authority)))
             return uri;
@@ -61,8 +67,8 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
         };
     }
 
-    /// <summary>Connects to what the name resolves to now, if that is public.</summary>
-    /// <exception cref="PushRefusedException">It is not.</exception>
+    /// <summary>Connects to the name's current addresses, if all are public.</summary>
+    /// <exception cref="PushRefusedException">An address is not public.</exception>
     public async ValueTask<Stream> ConnectAsync(DnsEndPoint target, CancellationToken cancellationToken)
     {
         var addresses = await LookUpAsync(target.Host, cancellationToken);
@@ -81,7 +87,7 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
         }
     }
 
-    /// <summary>A look-up may hold a thread of the pool for as long as somebody's name server says nothing, even when nobody waits for it any more: few at a time.</summary>
+    /// <summary>At most 4 at a time: a look-up can block a pool thread until the name server replies, even after its caller has given up.</summary>
     private static async Task<IPAddress[]> LookUpAsync(string host, CancellationToken cancellationToken)
     {
         await LookUps.WaitAsync(cancellationToken);
@@ -104,10 +110,13 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
     {
         if (address.IsIPv4MappedToIPv6)
             address = address.MapToIPv4();
-        return (address.AddressFamily == AddressFamily.InterNetwork || GlobalUnicast.Contains(address)) && !Array.Exists(NotPublic, network => network.Contains(address));
+        return (address.AddressFamily == AddressFamily.InterNetwork || GlobalUnicast.Contains(address))
+            && !Array.Exists(NotPublic, network => network.Contains(address));
     }
 
-    /// <summary>A name without a dot is one of the local network's, and so are those that end so. With a dot at its end an address is none to the parser, but to the resolver.</summary>
+    /// <summary>
+    /// Names without a dot, and those with these suffixes, are local. The parser does not see an address with a final dot as one, but the resolver does.
+    /// </summary>
     private static bool IsPublicName(string host)
     {
         var name = host.TrimEnd('.');
@@ -116,5 +125,5 @@ internal sealed class PushAddress(IOptions<PushOptions> options, Limits limits)
     }
 }
 
-/// <summary>A name of the Internet that leads to where no push service is.</summary>
+/// <summary>The name of an endpoint resolves to an address that is not public.</summary>
 internal sealed class PushRefusedException() : IOException("The endpoint leads to an address that is not public.");

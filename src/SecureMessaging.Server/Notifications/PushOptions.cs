@@ -1,5 +1,5 @@
 using System.ComponentModel.DataAnnotations;
-using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Platform.Http;
 
 namespace SecureMessaging.Server.Notifications;
 
@@ -8,28 +8,30 @@ internal sealed class PushOptions
 {
     public const string Section = "Push";
 
-    /// <summary>Off: no key is made, no endpoint is taken, nothing leaves the server.</summary>
+    /// <summary>Off: the server creates no key, accepts no endpoint and sends nothing.</summary>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Where push services reach the operator (RFC 8292 section 2.1): a <c>mailto:</c> or <c>https:</c> URI. Some refuse pushes without it, so its absence is warned about at start.</summary>
+    /// <summary>
+    /// The operator's address for push services (RFC 8292 section 2.1): a <c>mailto:</c> or <c>https:</c> URI. Some services reject pushes without it, so the
+    /// server warns at start.
+    /// </summary>
     public string? Contact { get; set; }
 
-    /// <summary>Origins that may be pushed to although they are not public, not on port 443, or without TLS: a push service of one's own.</summary>
+    /// <summary>Origins that are allowed although they are not public, not on port 443, or without TLS, such as an own push service.</summary>
     public IList<string> AllowedOrigins { get; } = [];
 
-    /// <summary>A session is woken once in this time at most, unless it has connected meanwhile.</summary>
+    /// <summary>At most one push to a session in this time, unless it has connected meanwhile.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan Interval { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a push service keeps a push for a device that is off (RFC 8030 section 5.2).</summary>
+    /// <summary>A push service keeps a push for an offline device for this time (RFC 8030 section 5.2).</summary>
     [Range(typeof(TimeSpan), "00:00:00", "28.00:00:00")]
     public TimeSpan TimeToLive { get; set; } = TimeSpan.FromDays(1);
 
-    /// <summary>How long one push may take, from the look-up of the name to the answer.</summary>
+    /// <summary>Time limit of one push, from the DNS look-up to the response.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Pushes under way at one time.</summary>
     [Range(1, 1024)]
     public int Concurrency { get; set; } = 16;
 

@@ -1,32 +1,32 @@
 using System.Net;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Startup;
 
 namespace SecureMessaging.Server.Notifications;
 
-/// <summary>What a push service made of a push.</summary>
 internal enum PushOutcome
 {
-    /// <summary>It takes care of it.</summary>
     Taken,
 
-    /// <summary>The endpoint is none (any more).</summary>
+    /// <summary>The endpoint is not valid, or no longer valid.</summary>
     Gone,
 
-    /// <summary>It refuses this push for good: the same one would be refused again.</summary>
+    /// <summary>The push service rejects it permanently.</summary>
     Refused,
 
-    /// <summary>It may be tried again.</summary>
+    /// <summary>It may be retried.</summary>
     Failed,
 }
 
-/// <param name="Outcome">What became of the push.</param>
-/// <param name="RetryAfter">How long to wait, where the service says so.</param>
+/// <param name="Outcome">The result.</param>
+/// <param name="RetryAfter">The wait that the push service requests.</param>
 /// <param name="Status">With <see cref="PushOutcome.Refused"/>: the HTTP status.</param>
 internal readonly record struct PushAnswer(PushOutcome Outcome, TimeSpan? RetryAfter = null, int Status = 0);
 
-/// <summary>Speaks to push services (RFC 8030 section 5). What leaves the server is who it is, for how long to try, and how urgent it is: no body, no topic, no trace.</summary>
+/// <summary>
+/// Sends pushes (RFC 8030 section 5). A push has the server's identity, a time to live and an urgency. It has no body, no topic and no trace id.
+/// </summary>
 internal sealed class PushSender : IDisposable
 {
     private const int ConnectionsPerService = 8;
@@ -51,13 +51,13 @@ internal sealed class PushSender : IDisposable
             AllowAutoRedirect = false,
             UseCookies = false,
             UseProxy = false,
-            // Else a request would carry a trace id from here to there.
+            // Otherwise requests would carry a trace id.
             ActivityHeadersPropagator = null,
             AutomaticDecompression = DecompressionMethods.None,
             MaxResponseDrainSize = 0,
             MaxConnectionsPerServer = ConnectionsPerService,
             MaxResponseHeadersLength = MaxHeaderKiB,
-            // Names are looked up anew every time that nobody was woken for a while.
+            // Names are resolved again after an idle minute.
             PooledConnectionIdleTimeout = IdleTimeout,
             PooledConnectionLifetime = IdleTimeout,
             ConnectCallback = (context, cancellationToken) => addresses.ConnectAsync(context.DnsEndPoint, cancellationToken),
@@ -69,7 +69,7 @@ internal sealed class PushSender : IDisposable
         };
     }
 
-    /// <summary>Null: this server pushes nothing.</summary>
+    /// <summary>Null: this server sends no pushes.</summary>
     public string? PublicKey => key?.PublicKey;
 
     public async Task<PushAnswer> PushAsync(string endpoint, NotificationPriority priority, CancellationToken cancellationToken)
@@ -82,7 +82,7 @@ internal sealed class PushSender : IDisposable
         request.Headers.Add("Urgency", priority switch { NotificationPriority.Low => "low", NotificationPriority.High => "high", _ => "normal" });
         try
         {
-            // Not a byte of the body is read.
+            // The response body is not read.
             using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             return response.StatusCode switch
             {
@@ -97,7 +97,8 @@ internal sealed class PushSender : IDisposable
         {
             return new(PushOutcome.Gone);
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception exception) when (
+            exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return new(PushOutcome.Failed);
         }

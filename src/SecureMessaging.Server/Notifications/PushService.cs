@@ -2,23 +2,23 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Chat;
-using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Delivery;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Diagnostics;
 
 namespace SecureMessaging.Server.Notifications;
 
 /// <summary>
-/// Wakes the sessions of a room's members that are not connected when a message was committed on this node. A push is a hurry-up, never a promise: whatever does
-/// not fit is dropped, and clients read the log whenever they are awake.
+/// Sends a push to the offline sessions of a room's members after a message was committed on this node. Pushes are an optimisation: they lower latency and may
+/// be dropped. Clients read the log whenever they run.
 /// </summary>
 /// <remarks>
-/// 1. The writer notes the room and the sender, which takes a lock that nobody holds for long, and nothing else.
-/// 2. At most a few times a second the rooms noted meanwhile are looked up together; when no session has an endpoint, that is all. Looking up takes a tenth of
-///    the time at most, however busy the rooms are.
-/// 3. Who is connected to this node, has sent the messages, has muted the room or has quiet hours is left out. Which sessions are connected to other nodes is not
-///    known here: they are woken as well, once in <see cref="PushOptions.Interval"/> at most, and have nothing to show for it.
-/// 4. A bounded number of pushes is under way; see <see cref="WakeStates"/> for how often a session is woken.
+/// 1. The writer notes the room and the sender. This takes only a short lock.
+/// 2. At most 4 times a second, all noted rooms are looked up together. If no session has an endpoint, the work ends there. Look-ups use at most a tenth of the
+///    time.
+/// 3. Sessions that are connected to this node, or whose account sent the messages, muted the room or has quiet hours, are skipped. Sessions that are connected
+///    to other nodes are not known here: they get an unneeded push, at most one in <see cref="PushOptions.Interval"/>.
+/// 4. The number of concurrent pushes is bounded. <see cref="WakeStates"/> limits the pushes of a session.
 /// </remarks>
 internal sealed partial class PushService : BackgroundService
 {
@@ -26,7 +26,7 @@ internal sealed partial class PushService : BackgroundService
     private const int RoomsPerLookup = 500;
     private const int QueueLength = 10_000;
 
-    /// <summary>How much longer than it took to look up one waits before doing so again.</summary>
+    /// <summary>The pause after a look-up, as a multiple of its duration.</summary>
     private const int LookupShare = 9;
 
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(250);
@@ -34,30 +34,31 @@ internal sealed partial class PushService : BackgroundService
 
     private readonly PushStore store;
     private readonly PushSender sender;
-    private readonly ChatConnections connections;
+    private readonly Subscribers connections;
     private readonly TimeProvider time;
     private readonly PushOptions options;
     private readonly ServerMetrics metrics;
     private readonly ILogger<PushService> logger;
     private readonly WakeStates states;
     private readonly SemaphoreSlim wake = new(0, 1);
-    private readonly ConcurrentDictionary<int, bool> told = [];
+    private readonly ConcurrentDictionary<int, bool> reported = [];
     private readonly Lock gate = new();
     private readonly Channel<(PushTarget Target, NotificationPriority Priority)> queue =
         Channel.CreateBounded<(PushTarget, NotificationPriority)>(new BoundedChannelOptions(QueueLength));
 
-    // Rooms with new messages, and who sent them; null: several.
+    // Rooms with new messages, and their sender. Null: several senders.
     private Dictionary<Guid, Guid?> noted = [];
 
     public PushService(
-        CommitFeed feed, PushStore store, PushSender sender, ChatConnections connections, TimeProvider time, IOptions<PushOptions> options, ServerMetrics metrics,
+        PushStore store, PushSender sender, Subscribers connections, TimeProvider time, IOptions<PushOptions> options, ServerMetrics metrics,
         ILogger<PushService> logger)
     {
-        (this.store, this.sender, this.connections, this.time, this.options, this.metrics, this.logger) = (store, sender, connections, time, options.Value, metrics, logger);
+        (this.store, this.sender, this.connections, this.time, this.options, this.metrics, this.logger) = (
+            store, sender, connections, time, options.Value, metrics, logger);
         states = new WakeStates(options.Value.Interval);
-        if (options.Value.Enabled)
-            feed.Sent += Note;
     }
+
+    public bool IsEnabled => options.Enabled;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -70,7 +71,8 @@ internal sealed partial class PushService : BackgroundService
         ? Task.WhenAll([LookUpAsync(stoppingToken), .. Enumerable.Range(0, options.Concurrency).Select(_ => PushAsync(stoppingToken))])
         : Task.CompletedTask;
 
-    private void Note(Guid roomId, Guid senderId)
+    /// <summary>A message of this room was committed on this node. Returns at once, because it runs on the writer's thread.</summary>
+    public void Note(Guid roomId, Guid senderId)
     {
         lock (gate)
         {
@@ -82,7 +84,11 @@ internal sealed partial class PushService : BackgroundService
             }
 
             if (noted.Count >= MaxRooms)
+            {
+                metrics.Pushed("dropped");
                 return;
+            }
+
             noted.Add(roomId, senderId);
             if (noted.Count == 1 && wake.CurrentCount == 0)
                 wake.Release();
@@ -96,8 +102,8 @@ internal sealed partial class PushService : BackgroundService
         {
             try
             {
-                await wake.WaitAsync(states.IsEmpty ? Timeout.InfiniteTimeSpan : Period, stoppingToken);
-                await Task.Delay(rest, stoppingToken);
+                await wake.WaitAsync(states.IsEmpty ? Timeout.InfiniteTimeSpan : Period, time, stoppingToken);
+                await Task.Delay(rest, time, stoppingToken);
                 var started = time.GetTimestamp();
                 await LookUpOnceAsync(stoppingToken);
                 var took = time.GetElapsedTime(started) * LookupShare;
@@ -152,15 +158,8 @@ internal sealed partial class PushService : BackgroundService
 
     private async Task PushAsync(CancellationToken stoppingToken)
     {
-        try
-        {
-            await foreach (var (target, priority) in queue.Reader.ReadAllAsync(stoppingToken))
-                await PushAsync(target, priority, stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // What waits is dropped.
-        }
+        await foreach (var (target, priority) in queue.Reader.ReadAllAsync(stoppingToken))
+            await PushAsync(target, priority, stoppingToken);
     }
 
     private async Task PushAsync(PushTarget target, NotificationPriority priority, CancellationToken stoppingToken)
@@ -168,10 +167,10 @@ internal sealed partial class PushService : BackgroundService
         var answer = new PushAnswer(PushOutcome.Failed);
         try
         {
-            answer = await sender.PushAsync(store.Reveal(target.PushEndpoint, target.SessionId), priority, stoppingToken);
+            answer = await sender.PushAsync(store.Decrypt(target.PushEndpoint, target.SessionId), priority, stoppingToken);
             metrics.Pushed(answer.Outcome switch { PushOutcome.Taken => "taken", PushOutcome.Gone => "gone", PushOutcome.Refused => "refused", _ => "failed" });
             if (answer.Outcome == PushOutcome.Refused)
-                Tell(answer.Status);
+                Report(answer.Status);
             if (answer.Outcome is PushOutcome.Gone or PushOutcome.Refused)
                 await store.ForgetAsync(target, stoppingToken);
         }
@@ -185,10 +184,10 @@ internal sealed partial class PushService : BackgroundService
         }
     }
 
-    /// <summary>Once for each status until the server restarts; the metric counts all of them.</summary>
-    private void Tell(int status)
+    /// <summary>Logs each status once until the server restarts. The metric counts all rejections.</summary>
+    private void Report(int status)
     {
-        if (!told.TryAdd(status, true))
+        if (!reported.TryAdd(status, true))
             return;
         if (status is StatusCodes.Status401Unauthorized or StatusCodes.Status403Forbidden && !options.HasContact)
             RefusedWithoutContact(logger, status);
@@ -223,15 +222,22 @@ internal sealed partial class PushService : BackgroundService
         base.Dispose();
     }
 
-    [LoggerMessage(4501, LogLevel.Warning, "A push service refused a push with status {Status}; its endpoint was removed. Further refusals with this status are only counted, as securemessaging.pushes")]
+    [LoggerMessage(
+        4501, LogLevel.Warning,
+        "A push service rejected a push with status {Status}; the endpoint was removed. "
+        + "Further rejections with this status are only counted (securemessaging.pushes)")]
     private static partial void Refused(ILogger logger, int status);
 
     [LoggerMessage(
         4502, LogLevel.Warning,
-        "A push service refused a push with status {Status}; its endpoint was removed. Set Push:Contact, which some push services ask for. Further refusals with this status are only counted, as securemessaging.pushes")]
+        "A push service rejected a push with status {Status}; the endpoint was removed. Set Push:Contact, which some push services require. "
+        + "Further rejections with this status are only counted (securemessaging.pushes)")]
     private static partial void RefusedWithoutContact(ILogger logger, int status);
 
-    [LoggerMessage(4503, LogLevel.Warning, "Push:Contact is not set. Some push services, Apple's among them, refuse pushes of a server that does not say how to reach its operator: set it to a mailto: or https: address, or turn pushing off with Push:Enabled=false")]
+    [LoggerMessage(
+        4503, LogLevel.Warning,
+        "Push:Contact is not set. Some push services, such as Apple's, reject pushes from a server that does not say how to reach its operator. "
+        + "Set it to a mailto: or https: address, or turn pushes off with Push:Enabled=false")]
     private static partial void NoContact(ILogger logger);
 
     [LoggerMessage(4500, LogLevel.Warning, "Waking sessions failed ({ExceptionType})")]

@@ -1,10 +1,12 @@
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Server.Notifications;
 
-/// <summary>A live session that has an endpoint, and the settings of its account: those of everywhere, and those of a room. Null: there are none.</summary>
+/// <summary>A live session with an endpoint, the settings of its account, and those for a room. Null members: there are no such settings.</summary>
 internal sealed record PushTarget
 {
     public Guid SessionId { get; init; }
@@ -22,7 +24,6 @@ internal sealed record PushTarget
     public string? RoomTimeZone { get; init; }
     public NotificationPriority? RoomPriority { get; init; }
 
-    /// <summary>What holds in the room.</summary>
     public NotificationSettings Settings => this switch
     {
         { RoomMuted: { } muted, RoomPriority: { } priority } => new(muted, RoomQuietFrom, RoomQuietUntil, RoomTimeZone, priority),
@@ -33,14 +34,14 @@ internal sealed record PushTarget
     public override string ToString() => "[REDACTED]";
 }
 
-/// <summary>Where to push for sessions. An endpoint lives in its session's row, so that whatever ends the session takes it along.</summary>
-internal sealed class PushStore(Database database, ServerSecret secret, TimeProvider time)
+/// <summary>The push endpoints of sessions. An endpoint is a column of its session's row, so that it ends with the session.</summary>
+internal sealed class PushStore(Database database, PushEndpointCipher cipher, TimeProvider time)
 {
     private const string SetSql = "update sessions set push_endpoint = @Endpoint where id = @SessionId and ended_at is null and expires_at > @Now";
 
     private const string RemoveSql = "update sessions set push_endpoint = null where id = @SessionId";
 
-    // Not one that took its place meanwhile.
+    // Does not remove a newer endpoint.
     private const string ForgetSql = "update sessions set push_endpoint = null where id = @SessionId and push_endpoint = @Endpoint";
 
     private const string IsSetSql = "select count(*) from sessions where id = @SessionId and push_endpoint is not null";
@@ -50,7 +51,8 @@ internal sealed class PushStore(Database database, ServerSecret secret, TimeProv
     private const string TargetsSql = """
         select s.id as session_id, s.user_id, s.push_endpoint, m.room_id,
             e.muted, e.quiet_from, e.quiet_until, e.time_zone, e.priority,
-            r.muted as room_muted, r.quiet_from as room_quiet_from, r.quiet_until as room_quiet_until, r.time_zone as room_time_zone, r.priority as room_priority
+            r.muted as room_muted, r.quiet_from as room_quiet_from, r.quiet_until as room_quiet_until, r.time_zone as room_time_zone,
+            r.priority as room_priority
         from room_members m
         join sessions s on s.user_id = m.user_id and s.push_endpoint is not null and s.ended_at is null and s.expires_at > @Now
         left join notification_settings e on e.user_id = m.user_id
@@ -58,35 +60,33 @@ internal sealed class PushStore(Database database, ServerSecret secret, TimeProv
         where m.room_id
         """;
 
-    private readonly RowCipher cipher = new(secret.DeriveKey("push-endpoint"));
-
     public async Task RegisterAsync(Caller caller, string endpoint, CancellationToken cancellationToken)
     {
         var parameters = new { caller.SessionId, Endpoint = cipher.Encrypt(endpoint, caller.SessionId), Now = time.Now() };
         if (await database.ExecuteAsync(SetSql, parameters, cancellationToken) == 0)
-            throw new ApiException(ErrorCode.Unauthenticated, "The session is over. Sign in again.");
+            throw new ApiException(ErrorCode.Unauthenticated, "The session has ended. Sign in again.");
     }
 
-    public Task RemoveAsync(Caller caller, CancellationToken cancellationToken) => database.ExecuteAsync(RemoveSql, new { caller.SessionId }, cancellationToken);
+    public Task RemoveAsync(Caller caller, CancellationToken cancellationToken) =>
+        database.ExecuteAsync(RemoveSql, new { caller.SessionId }, cancellationToken);
 
-    /// <summary>Removes what turned out to be no endpoint (any more).</summary>
     public Task ForgetAsync(PushTarget target, CancellationToken cancellationToken) =>
         database.ExecuteAsync(ForgetSql, new { target.SessionId, Endpoint = target.PushEndpoint }, cancellationToken);
 
     public async Task<bool> IsRegisteredAsync(Caller caller, CancellationToken cancellationToken) =>
         await database.ReadAsync(connection => connection.QuerySingleAsync<int>(IsSetSql, new { caller.SessionId }, cancellationToken), cancellationToken) > 0;
 
-    /// <summary>Whether any session has an endpoint: cheap, for servers where none does.</summary>
+    /// <summary>Whether any session has an endpoint. A cheap check for servers without endpoints.</summary>
     public async Task<bool> AnyAsync(CancellationToken cancellationToken) =>
         await database.ReadAsync(connection => connection.QuerySingleAsync<int>(AnySql, null, cancellationToken), cancellationToken) > 0;
 
-    /// <summary>The sessions with an endpoint of the members of these rooms, once for each room.</summary>
     public Task<List<PushTarget>> FindAsync(IReadOnlyCollection<Guid> rooms, CancellationToken cancellationToken)
     {
         var parameters = new Dapper.DynamicParameters(new { Now = time.Now() });
         parameters.Add("Rooms", database.ListOf(rooms));
-        return database.ReadAsync(connection => connection.QueryAsync<PushTarget>($"{TargetsSql} {database.AnyOf("Rooms")}", parameters, cancellationToken), cancellationToken);
+        return database.ReadAsync(
+            connection => connection.QueryAsync<PushTarget>($"{TargetsSql} {database.AnyOf("Rooms")}", parameters, cancellationToken), cancellationToken);
     }
 
-    public string Reveal(byte[] endpoint, Guid sessionId) => cipher.Decrypt(endpoint, sessionId);
+    public string Decrypt(byte[] endpoint, Guid sessionId) => cipher.Decrypt(endpoint, sessionId);
 }

@@ -1,8 +1,9 @@
 using System.Data.Common;
 using Dapper;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Server.Notifications;
 
@@ -19,7 +20,7 @@ internal record SettingsRow
     public NotificationSettings ToSettings() => new(Muted, QuietFrom, QuietUntil, TimeZone, Priority);
 }
 
-/// <summary>When messages may wake the devices of an account. An account that never said so has no row.</summary>
+/// <summary>Notification settings. An account with default settings has no row.</summary>
 internal sealed class SettingsStore(Database database)
 {
     private const string Columns = "muted, quiet_from, quiet_until, time_zone, priority";
@@ -36,7 +37,7 @@ internal sealed class SettingsStore(Database database)
 
     private const string UpsertSql = $"insert into notification_settings (user_id, {Columns}) values (@UserId, {Values}) on conflict (user_id) {OnConflict}";
 
-    // One statement: who is not a member sets nothing.
+    // One statement: it changes nothing for a caller that is not a member.
     private const string InsertRoomSql = $"""
         insert into room_notification_settings (room_id, user_id, {Columns})
         select room_id, user_id, {Values} from room_members where room_id = @RoomId and user_id = @UserId
@@ -44,7 +45,7 @@ internal sealed class SettingsStore(Database database)
 
     private const string OnRoomConflict = $" on conflict (room_id, user_id) {OnConflict}";
 
-    // A member who is removed at this moment is either not found, or removed together with the settings.
+    // A concurrently removed member is either not found, or removed together with the settings.
     private const string PostgresRowLock = " for key share";
 
     private const string DeleteRoomSql = "delete from room_notification_settings where room_id = @RoomId and user_id = @UserId";
@@ -71,7 +72,6 @@ internal sealed class SettingsStore(Database database)
             throw ApiException.NotFound();
     }
 
-    /// <summary>Lets the settings of everywhere hold in the room again.</summary>
     public Task ResetRoomAsync(Caller caller, Guid roomId, CancellationToken cancellationToken) => database.WriteAsync(
         async (DbTransaction transaction) =>
         {

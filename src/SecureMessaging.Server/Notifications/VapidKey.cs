@@ -1,29 +1,29 @@
 using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Startup;
 
 namespace SecureMessaging.Server.Notifications;
 
 /// <summary>
-/// The one key by which push services know this server (VAPID, RFC 8292). Made at first run in the key directory, which nodes share; never rotated, because
-/// browsers bind their subscriptions to it.
+/// The key that identifies this server to push services (VAPID, RFC 8292). The first start creates it in the key directory, which all nodes share. It is never
+/// rotated, because browsers bind their subscriptions to it.
 /// </summary>
 internal sealed class VapidKey
 {
     private const int MaxTokens = 1000;
 
-    // RFC 8292 section 2: no later than 24 hours from the request.
+    // RFC 8292 section 2: at most 24 hours.
     private static readonly TimeSpan TokenLifetime = TimeSpan.FromHours(12);
     private static readonly TimeSpan TokenReuse = TimeSpan.FromHours(6);
-    private static readonly string Header = Base64Url.EncodeToString("""{"typ":"JWT","alg":"ES256"}"""u8);
 
     private readonly ConcurrentDictionary<string, (string Value, DateTime RenewAt)> tokens = new(StringComparer.Ordinal);
-    private readonly ECDsa key = ECDsa.Create();
-    private readonly Lock gate = new();
+    private readonly JsonWebTokenHandler writer = new() { SetDefaultTimesOnTokenCreation = false };
+    private readonly SigningCredentials credentials;
     private readonly TimeProvider time;
     private readonly string? contact;
 
@@ -40,18 +40,20 @@ internal sealed class VapidKey
             Directories.TryCreatePrivateFile(path, made.ExportPkcs8PrivateKey());
         }
 
+        var key = ECDsa.Create();
         try
         {
             key.ImportPkcs8PrivateKey(File.ReadAllBytes(path), out _);
         }
         catch (CryptographicException exception)
         {
-            throw new StartException($"{path} does not hold a key.", exception);
+            throw new StartException($"{path} does not contain a private key.", exception);
         }
 
         var point = key.ExportParameters(includePrivateParameters: false).Q;
         if (point is not { X.Length: 32, Y.Length: 32 })
-            throw new StartException($"{path} does not hold a P-256 key.");
+            throw new StartException($"{path} does not contain a P-256 key.");
+        credentials = new SigningCredentials(new ECDsaSecurityKey(key), SecurityAlgorithms.EcdsaSha256);
         PublicKey = Base64Url.EncodeToString([0x04, .. point.X, .. point.Y]);
     }
 
@@ -64,7 +66,7 @@ internal sealed class VapidKey
         var now = time.Now();
         if (tokens.TryGetValue(origin, out var known) && now < known.RenewAt && known.RenewAt <= now + TokenReuse)
             return known.Value;
-        // Whoever registers endpoints of many hosts must not make this grow.
+        // A client can register endpoints of many hosts, so the cache is bounded.
         if (tokens.Count >= MaxTokens)
             tokens.Clear();
         var value = $"vapid t={Sign(origin, now + TokenLifetime)}, k={PublicKey}";
@@ -72,17 +74,13 @@ internal sealed class VapidKey
         return value;
     }
 
-    private string Sign(string origin, DateTime expires)
+    private string Sign(string origin, DateTime expires) => writer.CreateToken(new SecurityTokenDescriptor
     {
-        var claims = new Dictionary<string, object>(StringComparer.Ordinal) { ["aud"] = origin, ["exp"] = new DateTimeOffset(expires).ToUnixTimeSeconds() };
-        if (contact is not null)
-            claims.Add("sub", contact);
-        var signed = $"{Header}.{Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(claims))}";
-        byte[] signature;
-        lock (gate)
-            signature = key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
-        return $"{signed}.{Base64Url.EncodeToString(signature)}";
-    }
+        Audience = origin,
+        Expires = expires,
+        Claims = contact is null ? null : new Dictionary<string, object>(StringComparer.Ordinal) { [JwtRegisteredClaimNames.Sub] = contact },
+        SigningCredentials = credentials,
+    });
 
     public override string ToString() => "[REDACTED]";
 }

@@ -1,8 +1,8 @@
 namespace SecureMessaging.Server.Notifications;
 
 /// <summary>
-/// Which sessions were woken, and which have yet to be: one push for each session at a time and in an interval. What comes in between is made up for by
-/// one more push when the interval is over, unless the session has connected by then. Kept in memory, bounded.
+/// Limits pushes to one for each session at a time and in an interval. Messages during the interval cause one more push at its end, unless the session has
+/// connected by then. The state is in memory and bounded.
 /// </summary>
 internal sealed class WakeStates(TimeSpan interval)
 {
@@ -24,7 +24,9 @@ internal sealed class WakeStates(TimeSpan interval)
         }
     }
 
-    /// <summary>True: push now, and say by <see cref="Settle"/> what became of it. Otherwise it is remembered, or there is no room for it.</summary>
+    /// <summary>
+    /// True: the caller pushes now and reports the result to <see cref="Settle"/>. False: the push is delayed, or dropped because the table is full.
+    /// </summary>
     public bool TryBegin(PushTarget target, DateTime now)
     {
         lock (gate)
@@ -47,7 +49,6 @@ internal sealed class WakeStates(TimeSpan interval)
         }
     }
 
-    /// <summary>Notes how a push went.</summary>
     public void Settle(PushTarget target, PushAnswer answer, DateTime now)
     {
         lock (gate)
@@ -65,11 +66,11 @@ internal sealed class WakeStates(TimeSpan interval)
             }
             else
             {
-                // Doubled no further than it counts: whoever is sent to all the time can fail for ever.
+                // The exponent is bounded, because a session can fail without end.
                 var delay = FirstDelay * (1 << Math.Min(state.Failures, MaxDoublings));
                 delay = answer.RetryAfter > delay ? answer.RetryAfter.Value : delay;
                 state.NotBefore = now + (delay < LongestDelay ? delay : LongestDelay);
-                // Then the next message begins anew.
+                // After that only the next message causes a push.
                 if (++state.Failures < MaxFailures)
                     state.Missed ??= target.RoomId;
                 else
@@ -79,7 +80,7 @@ internal sealed class WakeStates(TimeSpan interval)
     }
 
     /// <summary>
-    /// Forgets who is connected or has been quiet for an interval. Returns who missed something and may be woken now, with the room where it was.
+    /// Removes sessions that are connected, or had no message for an interval. Returns sessions with a delayed push that is now due, and its room.
     /// </summary>
     public Dictionary<Guid, Guid> Sweep(DateTime now, Func<Guid, Guid, bool> isConnected)
     {
@@ -90,7 +91,7 @@ internal sealed class WakeStates(TimeSpan interval)
             {
                 if (state.UnderWay)
                     continue;
-                // Taken out while it is enumerated, which Dictionary allows.
+                // Dictionary allows removal during enumeration.
                 if (isConnected(state.UserId, sessionId) || (state.Missed is null && now >= state.NotBefore))
                     states.Remove(sessionId);
                 else if (state.Missed is { } roomId && now >= state.NotBefore)
@@ -101,7 +102,6 @@ internal sealed class WakeStates(TimeSpan interval)
         return due;
     }
 
-    /// <summary>Forgets what a session missed that may not be woken for it any more.</summary>
     public void Drop(IEnumerable<Guid> sessionIds)
     {
         lock (gate)

@@ -2,7 +2,7 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Server.Platform;
 
-/// <summary>The one exception that features throw. Mappers turn it into what each door speaks; its message is meant for clients.</summary>
+/// <summary>The only exception that features throw on purpose. Each door maps it to its protocol; the message is for clients.</summary>
 internal sealed class ApiException(ErrorCode code, string message, Exception? inner = null) : Exception(message, inner)
 {
     public ErrorCode Code { get; } = code;
@@ -11,51 +11,63 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
 
     public long? CurrentEpoch { get; init; }
 
-    /// <summary>The parts of the request that are wrong.</summary>
+    public long? CurrentNumber { get; init; }
+
     public FieldError[]? Errors { get; init; }
 
-    public ErrorBody ToBody() => new(Code, Message, Code.IsRetryable(), RetryAfterMs, CurrentEpoch, Errors);
+    public ErrorBody ToBody() => new(Code, Message, Code.IsRetryable(), RetryAfterMs, CurrentEpoch, Errors, CurrentNumber);
 
-    /// <summary>What a client is told about any exception. Text that is not ours never leaves the process.</summary>
+    /// <summary>The error that a client gets for any exception. Messages of other exceptions never leave the process.</summary>
     public static ErrorBody Describe(Exception exception) => exception is ApiException known
         ? known.ToBody()
         : new ErrorBody(ErrorCode.Internal, "The server failed. Sends are safe to repeat.", Retryable: true);
 
     public static ApiException NotFound() => new(ErrorCode.NotFound, "Not found, or you do not have access.");
 
-    /// <summary>One sentence for every door. Which part is wrong is not told to a caller who has not proved anything.</summary>
+    /// <summary>The field names an account that does not exist, or that is disabled.</summary>
+    public static ApiException UnknownAccount(string field) => NotFound("There is no such account.", field);
+
+    /// <summary>The field names an account that is not a member of the room.</summary>
+    public static ApiException UnknownMember(string field) => NotFound("This account is not a member of the room.", field);
+
+    /// <summary>The same sentence through every door. A caller without a valid credential does not learn which part is wrong.</summary>
     public static ApiException Unauthenticated() => new(
         ErrorCode.Unauthenticated,
-        "This request has no valid access token or ticket. Send the access token as Authorization: Bearer; sign in or refresh to get a new one. A ticket works once.");
+        "This request has no valid access token or ticket. Send the access token as Authorization: Bearer; sign in or refresh to get a new one. "
+        + "A ticket works once.");
 
     public static ApiException Forbidden() => new(ErrorCode.Forbidden, "Your role does not allow this.");
 
-    /// <summary>Definite: a sender that repeated it without end would hold up everything behind it.</summary>
+    /// <summary>Not retryable: a sender that retries without end would block everything behind it.</summary>
     public static ApiException Unstorable()
     {
-        const string Sentence = "The server can never store this send; repeating it changes nothing.";
-        // Which member the database refuses is not known: "#" is the whole of the body (RFC 6901).
-        return new(ErrorCode.Invalid, Sentence) { Errors = [new FieldError(Sentence, "#")] };
+        const string sentence = "The server can never store this send; a retry fails in the same way.";
+        // It is unknown which member the database rejects: "#" is the whole body (RFC 6901).
+        return new(ErrorCode.Invalid, sentence) { Errors = [new FieldError(sentence, "#")] };
     }
 
-    /// <summary>For a request that has no single wrong field, such as a call by the wrong transport.</summary>
+    /// <summary>For a request without a single wrong field, such as a call through the wrong transport.</summary>
     public static ApiException Invalid(string message) => new(ErrorCode.Invalid, message);
 
-    /// <param name="message">A sentence for a developer.</param>
-    /// <param name="fields">The members that are wrong, as paths such as <c>members/0</c>.</param>
+    /// <summary>The fields are the wrong members, as paths such as <c>members/0</c>.</summary>
     public static ApiException Invalid(string message, params ReadOnlySpan<string> fields) => new(ErrorCode.Invalid, message) { Errors = At(message, fields) };
+
+    public static ApiException Invalid(FieldError[] errors) =>
+        new(ErrorCode.Invalid, string.Join(' ', errors.Select(error => error.Detail))) { Errors = errors };
 
     public static ApiException TooLarge(string field, int limit) => TooMany($"{field} may have {limit} bytes at most.", field);
 
     public static ApiException TooMany(string message, params ReadOnlySpan<string> fields) => new(ErrorCode.TooLarge, message) { Errors = At(message, fields) };
 
-    /// <summary>The same refusal of what stands at this place in a larger request.</summary>
     public ApiException Within(string path) => new(Code, Message, InnerException)
     {
         RetryAfterMs = RetryAfterMs,
         CurrentEpoch = CurrentEpoch,
+        CurrentNumber = CurrentNumber,
         Errors = Errors is { } errors ? Array.ConvertAll(errors, error => error with { Pointer = $"#/{path}{error.Pointer?[1..]}" }) : null,
     };
+
+    private static ApiException NotFound(string sentence, string field) => new(ErrorCode.NotFound, sentence) { Errors = At(sentence, [field]) };
 
     private static FieldError[] At(string message, ReadOnlySpan<string> fields)
     {

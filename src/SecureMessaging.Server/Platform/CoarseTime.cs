@@ -1,9 +1,11 @@
 namespace SecureMessaging.Server.Platform;
 
-/// <summary>Times only as precise as their purpose needs (UTC).</summary>
+/// <summary>UTC times, only as precise as their purpose needs.</summary>
 internal static class CoarseTime
 {
     public static DateTime Now(this TimeProvider time) => time.GetUtcNow().UtcDateTime;
+
+    public static DateTime ToSecond(this DateTime time) => Truncate(time, TimeSpan.TicksPerSecond);
 
     public static DateTime ToMinute(this DateTime time) => Truncate(time, TimeSpan.TicksPerMinute);
 

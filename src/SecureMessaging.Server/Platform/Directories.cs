@@ -2,13 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace SecureMessaging.Server.Platform;
 
-/// <summary>Files that only the server's own account may read.</summary>
+/// <summary>Directories and files that only the server's account can read.</summary>
 internal static class Directories
 {
     private const UnixFileMode OwnerOnlyDirectory = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode OwnerOnlyFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    /// <summary>EEXIST.</summary>
     private const int FileExists = 17;
 
     public static void CreatePrivate(string path)
@@ -19,7 +18,7 @@ internal static class Directories
             Directory.CreateDirectory(path, OwnerOnlyDirectory);
     }
 
-    /// <summary>Writes a new file whole or not at all. Returns false when another process was first.</summary>
+    /// <summary>Writes a new file completely or not at all. False: another process created it first.</summary>
     public static bool TryCreatePrivateFile(string path, ReadOnlySpan<byte> content)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
@@ -32,7 +31,8 @@ internal static class Directories
             stream.Flush(flushToDisk: true);
         }
 
-        // On Unix File.Move looks whether the target exists and then renames over it, so two processes could both be first. A hard link cannot be made twice.
+        // On Unix, File.Move checks for the target and then renames over it, so two processes could both succeed. A hard link fails if the target
+        // exists.
         if (!OperatingSystem.IsWindows())
         {
             var linked = Link(temporary, path) == 0;

@@ -2,14 +2,14 @@ using System.Collections.Concurrent;
 
 namespace SecureMessaging.Server.Platform;
 
-/// <summary>Bounds log lines that requests set off: one line for each cause in a minute, with the number of those that were kept back.</summary>
+/// <summary>Bounds log lines that requests cause: one line per cause and minute, with the number of suppressed lines.</summary>
 /// <remarks>Causes are a few constants of the code, never values of a request.</remarks>
 internal sealed class OncePerMinute(TimeProvider time)
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
     private readonly ConcurrentDictionary<string, Cause> causes = new(StringComparer.Ordinal);
 
-    /// <summary>Whether a line of this cause is due. Then <paramref name="others"/> says how many were kept back.</summary>
+    /// <summary>Whether to write a line of this cause now; <paramref name="others"/> is then the number of suppressed lines.</summary>
     public bool Allows(string cause, out int others)
     {
         var known = causes.GetOrAdd(cause, _ => new Cause());

@@ -1,48 +1,41 @@
 namespace SecureMessaging.Server.Platform;
 
-/// <summary>What the log of security events counts. Causes say what happened, never to whom or from where.</summary>
+/// <summary>The counted security events. A cause names the event, never an account or an address.</summary>
 internal enum SecurityCause
 {
-    /// <summary>A wrong name or password at sign-in.</summary>
     SignInFailed,
 
-    /// <summary>A wrong password at sign-in, for the account of an administrator.</summary>
+    /// <summary>A wrong password at sign-in to an administrator's account.</summary>
     SignInAsAdministratorFailed,
 
-    /// <summary>A sign-in or confirmation was refused unread, after too many failures.</summary>
     SignInSlowed,
 
-    /// <summary>The same for the account of an administrator.</summary>
+    /// <summary>The same for an administrator's account.</summary>
     SignInAsAdministratorSlowed,
 
-    /// <summary>A wrong password where a signed-in person had to confirm an act.</summary>
     ConfirmationFailed,
 
-    /// <summary>More passwords to check or hash than an account or an address may ask for, or than the server can take.</summary>
+    /// <summary>More password checks or hashes than an account or address may request, or than the server can compute.</summary>
     PasswordWorkRefused,
 
-    /// <summary>An access token that is not ours, has expired, or whose session is over.</summary>
     TokenRefused,
 
-    /// <summary>A connection ticket that is unknown, used or expired.</summary>
     TicketRefused,
 
-    /// <summary>A refresh token was used again after its successor: its session was ended, because there is a copy of it.</summary>
+    /// <summary>A refresh token was used after its successor. A copy exists, so the session was ended.</summary>
     RefreshTokenReused,
 
-    /// <summary>A socket of a page of another origin.</summary>
     OriginRefused,
 
-    /// <summary>An account that does not administer the server asked for what administrators may.</summary>
+    /// <summary>An account without the administrator role called an administrators' operation.</summary>
     AdministrationRefused,
 
-    /// <summary>A send or upload was refused because a quota of bytes is used up.</summary>
     QuotaExceeded,
 }
 
 /// <summary>
-/// The log of security events: each cause is counted and written once a minute with its count, so that a flood of failures is seen and does not flood the log.
-/// What administrators do is written at once, by the features.
+/// The log of security events. Each cause is counted and written once a minute with its count: a flood of failures is visible and does not flood the
+/// log. Features log administrators' actions at once.
 /// </summary>
 internal sealed partial class SecurityEvents : IHostedService, IDisposable
 {
@@ -59,7 +52,6 @@ internal sealed partial class SecurityEvents : IHostedService, IDisposable
 
     public void Count(SecurityCause cause) => Interlocked.Increment(ref counts[(int)cause]);
 
-    /// <summary>Writes what was counted since the last time.</summary>
     public void Write()
     {
         for (var cause = 0; cause < counts.Length; cause++)

@@ -3,14 +3,13 @@ using System.Text;
 
 namespace SecureMessaging.Server.Platform;
 
-/// <summary>Normalisation by ICU. In the runtime's invariant mode it silently does nothing, so the server refuses to start in it.</summary>
+/// <summary>Normalisation by ICU. In the runtime's invariant mode normalisation silently does nothing, so the server does not start in it.</summary>
 internal static class UnicodeText
 {
-    /// <summary>The versions of ICU among which the runtime searches on Linux.</summary>
     private const int OldestIcu = 50;
     private const int NewestIcu = 255;
 
-    /// <summary>The text in NFC; null when it is not valid Unicode.</summary>
+    /// <summary>The text in NFC; null if it is not valid Unicode.</summary>
     public static string? ToNfc(string text)
     {
         try
@@ -24,8 +23,8 @@ internal static class UnicodeText
     }
 
     /// <summary>
-    /// Without the libraries of ICU the runtime ends the process at the first text that it compares by a language, with a stack. In its invariant mode it goes on, as far
-    /// as to <see cref="RequireIcu"/>. To be called before all else: the runtime reads the mode once.
+    /// Must run first, because the runtime reads the mode once. Without ICU the runtime ends the process with a stack trace at the first
+    /// culture-sensitive comparison; in invariant mode the process reaches <see cref="RequireIcu"/>.
     /// </summary>
     public static void ExpectIcu()
     {
@@ -38,12 +37,13 @@ internal static class UnicodeText
         if (ToNfc("e\u0301") != "\u00e9")
         {
             throw new StartException(
-                "The server needs ICU to compare passwords, and .NET runs here without it. Install libicu (Debian: libicu72 or later, Alpine: icu-libs and icu-data-full) "
+                "The server needs ICU to compare passwords, and .NET runs here without it. "
+                + "Install libicu (Debian: libicu72 or later, Alpine: icu-libs and icu-data-full) "
                 + "and unset DOTNET_SYSTEM_GLOBALIZATION_INVARIANT.");
         }
     }
 
-    // Nothing here may need a culture, or it would be the first text.
+    // Must not use a culture: that would be the first comparison.
     private static bool HasLibrary()
     {
         for (var version = OldestIcu; version <= NewestIcu; version++)

@@ -5,25 +5,25 @@ using SecureMessaging.Server.Platform;
 
 namespace SecureMessaging.Server.Privacy;
 
-/// <summary>Bounds how much is disclosed at one time, for whoever asks makes the server read whole rooms.</summary>
+/// <summary>Discloses an account's data to it, for all doors. The number of concurrent disclosures is bounded, because each reads whole rooms.</summary>
 internal sealed class Disclosures(PersonalDataStore data)
 {
     private const int AtOneTime = 4;
     private const int RetryAfterMs = 2000;
 
-    /// <summary>Of what is answered as one piece.</summary>
+    /// <summary>The greatest size of a disclosure that is returned as one text.</summary>
     private const int TextBytes = 8 * 1024 * 1024;
 
     private readonly ConcurrentDictionary<Guid, bool> accounts = new();
 
-    /// <summary>Refuses, before anything is written, while the account's data is being read or too many others' is.</summary>
+    /// <summary>Throws before it writes, if a disclosure of the account or too many others are running.</summary>
     public Task WriteAsync(Guid userId, Stream output, CancellationToken cancellationToken) =>
         InTurnAsync(userId, () => data.WriteAsync(userId, output, indented: false, cancellationToken));
 
     public async Task<string> ReadAsync(Guid userId, CancellationToken cancellationToken)
     {
         var text = "";
-        // Whoever is refused costs no memory.
+        // The buffer is allocated only for an accepted request.
         await InTurnAsync(userId, async () => text = await ReadTextAsync(userId, cancellationToken));
         return text;
     }
@@ -38,7 +38,7 @@ internal sealed class Disclosures(PersonalDataStore data)
         }
         catch (NotSupportedException exception)
         {
-            throw new ApiException(ErrorCode.TooLarge, "The answer is too large for one piece; GET /v1/me/data streams it.", exception);
+            throw new ApiException(ErrorCode.TooLarge, "The data is too large for one field. GET /v1/me/data streams it.", exception);
         }
 
         return Encoding.UTF8.GetString(text, 0, (int)output.Position);
@@ -47,11 +47,11 @@ internal sealed class Disclosures(PersonalDataStore data)
     private async Task InTurnAsync(Guid userId, Func<Task> read)
     {
         if (!accounts.TryAdd(userId, true))
-            throw new ApiException(ErrorCode.RateLimited, "The data of this account is being read already.") { RetryAfterMs = RetryAfterMs };
+            throw new ApiException(ErrorCode.RateLimited, "A disclosure of this account is already running.") { RetryAfterMs = RetryAfterMs };
         try
         {
             if (accounts.Count > AtOneTime)
-                throw new ApiException(ErrorCode.Overloaded, "The server is busy; ask again later.") { RetryAfterMs = RetryAfterMs };
+                throw new ApiException(ErrorCode.Overloaded, "The server is busy. Try again later.") { RetryAfterMs = RetryAfterMs };
             await read();
         }
         finally

@@ -3,10 +3,9 @@ using System.Text.Json;
 
 namespace SecureMessaging.Server.Privacy;
 
-/// <summary>One column as it is shown to whom it is about.</summary>
-/// <param name="Name">In the database and in the inventory.</param>
-/// <param name="Write">Writes a value that is not null, as either engine returns it, of this row.</param>
-/// <param name="Sql">What is selected.</param>
+/// <param name="Name">The name in the database and in the inventory.</param>
+/// <param name="Write">Writes a value of either engine that is not null, of this row.</param>
+/// <param name="Sql">The selected expression.</param>
 internal sealed record HeldColumn(string Name, Action<Utf8JsonWriter, object, DbDataReader> Write, string Sql)
 {
     private const string NotShown = "held, not shown";
@@ -23,12 +22,15 @@ internal sealed record HeldColumn(string Name, Action<Utf8JsonWriter, object, Db
 
     public static HeldColumn Bytes(string name) => new(name, (json, value, _) => json.WriteBase64StringValue((byte[])value), name);
 
-    /// <summary>What one of a few numbers is called on the wire.</summary>
+    /// <summary>An enum, by its name on the wire.</summary>
     public static HeldColumn OneOf<T>(string name)
         where T : struct, Enum =>
-        new(name, (json, value, _) => json.WriteStringValue(JsonNamingPolicy.CamelCase.ConvertName(Enum.ToObject(typeof(T), ToNumber(value)).ToString()!)), name);
+        new(
+            name,
+            (json, value, _) => json.WriteStringValue(JsonNamingPolicy.CamelCase.ConvertName(Enum.ToObject(typeof(T), ToNumber(value)).ToString()!)),
+            name);
 
-    /// <summary>What is large, and can be fetched elsewhere: only its size.</summary>
+    /// <summary>Only the size of a large value, which other endpoints return.</summary>
     public static HeldColumn Size(string name) => new(
         name,
         (json, value, _) =>
@@ -39,10 +41,10 @@ internal sealed record HeldColumn(string Name, Action<Utf8JsonWriter, object, Db
         },
         $"length({name})");
 
-    /// <summary>What proves who somebody is: only that it is there.</summary>
+    /// <summary>Only the presence of a credential.</summary>
     public static HeldColumn Secret(string name) => new(name, (json, _, _) => json.WriteStringValue(NotShown), $"case when {name} is not null then 1 end");
 
-    /// <summary>What is encrypted under a key of the server and bound to the id of its row, as it was given.</summary>
+    /// <summary>The plain text of a value that is encrypted with a server key and bound to the id of its row.</summary>
     public static HeldColumn Sealed(string name, Func<byte[], Guid, string> reveal) =>
         new(name, (json, value, row) => json.WriteStringValue(reveal((byte[])value, ToId(row["id"]))), name);
 

@@ -1,24 +1,15 @@
-using Microsoft.AspNetCore.Http.HttpResults;
-using SecureMessaging.Server.Auth;
-
 namespace SecureMessaging.Server.Privacy;
 
-/// <summary>What the server holds on whom it is asked by.</summary>
+/// <summary>What the server stores about an account: shown to it, and erased with it.</summary>
 internal static class PrivacyFeature
 {
     public static void AddPrivacy(this WebApplicationBuilder builder)
     {
+        builder.Services.AddSingleton<MemberErasure>();
+        builder.Services.AddSingleton<AccountErasure>();
         builder.Services.AddSingleton<PersonalDataStore>();
         builder.Services.AddSingleton<Disclosures>();
     }
 
-    public static void MapPrivacy(this IEndpointRouteBuilder app)
-    {
-        var me = app.MapGroup("/v1/me").RequireAuthorization().WithTags("Me").NeverStored();
-        me.MapGet("data", Disclose).Produces<PersonalData>();
-    }
-
-    [EndpointName("getPersonalData"), EndpointSummary("Everything the server holds on the caller's account. One answer at a time.")]
-    private static PushStreamHttpResult Disclose(Caller caller, Disclosures disclosures, CancellationToken cancellationToken) =>
-        TypedResults.Stream(output => disclosures.WriteAsync(caller.UserId, output, cancellationToken), "application/json");
+    public static void MapPrivacy(this IEndpointRouteBuilder app) => PrivacyEndpoints.Map(app);
 }

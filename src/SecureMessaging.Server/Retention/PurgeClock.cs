@@ -1,22 +1,21 @@
 using System.Globalization;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
 
 namespace SecureMessaging.Server.Retention;
 
-/// <summary>
-/// Decides until when the job may purge. What is purged is gone for good, so a wrong clock must not decide alone:
-/// </summary>
+/// <summary>Decides up to which time the retention job may purge. Purging cannot be undone, so no single clock decides.</summary>
 /// <remarks>
-/// 1. The wall clock must run as the monotonic one does. After a jump it must have been steady for an hour.
-/// 2. On Postgres it must agree with the database's.
-/// 3. How far the job has come is stored. A start far beyond that is taken for a jump, and one run goes on by a day at most.
+/// 1. The wall clock must advance as the monotonic clock does. After a jump it must be steady for an hour.
+/// 2. On Postgres it must agree with the database's clock.
+/// 3. The last purge time is stored. A start more than a day later counts as a jump, and one run advances by at most a day.
 /// </remarks>
 internal sealed class PurgeClock(Database database, TimeProvider time)
 {
     private const string DatabaseTimeSql = "select clock_timestamp()";
     private const string ReadSql = "select purged_until from installation where id = 1";
 
-    /// <summary>Once an hour is exact enough to notice a day.</summary>
+    /// <summary>Storing it once an hour is precise enough to detect a day.</summary>
     private const string StoreSql = "update installation set purged_until = @Until where id = 1 and (purged_until is null or purged_until < @Before)";
 
     private static readonly TimeSpan Tolerance = TimeSpan.FromMinutes(5);
@@ -28,12 +27,12 @@ internal sealed class PurgeClock(Database database, TimeProvider time)
     private long? jumpedAt;
     private DateTime? until;
 
-    /// <summary>Until when may be purged now, or why nothing may be.</summary>
+    /// <summary>The time up to which the job may purge now, or the reason why it may not.</summary>
     public async Task<(DateTime? Until, string? Refusal)> LookAsync(CancellationToken cancellationToken)
     {
         var (now, monotonic) = (time.Now(), time.GetTimestamp());
         until ??= (await QueryAsync<Row>(ReadSql))?.PurgedUntil ?? now;
-        // At the first look the stored time stands in for the last one.
+        // At the first look, the stored time replaces the previous look.
         var jump = last is { } before ? now - before.Wall - time.GetElapsedTime(before.Monotonic, monotonic)
             : now - until.Value > Step ? now - until.Value
             : TimeSpan.Zero;
@@ -48,9 +47,9 @@ internal sealed class PurgeClock(Database database, TimeProvider time)
             var theirs = await QueryAsync<DateTime>(DatabaseTimeSql);
             if ((now - theirs).Duration() > Tolerance)
             {
+                var (minutes, side) = ((now - theirs).Duration().TotalMinutes, now > theirs ? "ahead of" : "behind");
                 return (null, string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"The clock is {(now - theirs).Duration().TotalMinutes:F0} minutes {(now > theirs ? "ahead of" : "behind")} the database's: nothing is purged until both agree"));
+                    CultureInfo.InvariantCulture, $"The clock is {minutes:F0} minutes {side} the database's: nothing is purged until both agree"));
             }
         }
 
@@ -60,11 +59,10 @@ internal sealed class PurgeClock(Database database, TimeProvider time)
             database.ReadAsync(connection => connection.QuerySingleAsync<T>(sql, null, cancellationToken), cancellationToken);
     }
 
-    /// <summary>Everything that had expired by then is gone.</summary>
     public async Task NoteAsync(DateTime purgedUntil, CancellationToken cancellationToken)
     {
         until = purgedUntil;
-        await database.ExecuteAsync(StoreSql, new { Until = purgedUntil, Before = purgedUntil - StorePeriod }, cancellationToken);
+        await database.ExecuteAsync(StoreSql, new { Until = purgedUntil.ToSecond(), Before = purgedUntil - StorePeriod }, cancellationToken);
     }
 
     private sealed record Row

@@ -1,6 +1,11 @@
+using System.Data.Common;
+
 namespace SecureMessaging.Server.Rooms;
 
-/// <summary>Tells whoever delivers a room's log that the room is no more. Everything else about rooms is in their logs.</summary>
+/// <summary>Deletes another feature's data of a member that leaves a room. Runs under the room's lock, in the transaction of the leaving.</summary>
+internal delegate Task MemberLeaving(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken);
+
+/// <summary>Reports the deletion of a room to room delivery. Every other change of a room is an entry of its log.</summary>
 internal sealed class RoomEvents
 {
     public event Action<Guid>? Deleted;

@@ -1,23 +1,23 @@
-// GraphiQL on this server alone: queries by HTTP, subscriptions by graphql-transport-ws. Nothing typed here is kept in the browser: it may hold a password.
-// Introspection is closed to strangers, so the explorer gets the public schema document.
-(async () => {
-  const root = document.getElementById('graphiql');
+// GraphiQL for this server: queries by HTTP, subscriptions by graphql-transport-ws. The browser stores no input, because it may contain a password.
+// Introspection needs a session, so the explorer reads the public schema document.
+void (async () => {
+  const root = document.getElementById("graphiql");
   const { api } = root.dataset;
   const forgetful = { length: 0, getItem: () => null, setItem: () => {}, removeItem: () => {}, clear: () => {} };
 
   const isSubscription = (params, document) =>
     document?.definitions.some(
-      (definition) => definition.operation === 'subscription' && (!params.operationName || definition.name?.value === params.operationName),
+      (definition) => definition.operation === "subscription" && (!params.operationName || definition.name?.value === params.operationName),
     );
 
   const fetcher = async (params, { headers = {}, documentAST } = {}) => {
     if (isSubscription(params, documentAST)) {
-      const socket = graphqlWs.createClient({ url: `${api.replace(/^http/, 'ws')}/graphql`, connectionParams: headers });
+      const socket = graphqlWs.createClient({ url: `${api.replace(/^http/, "ws")}/graphql`, connectionParams: headers });
       return socket.iterate(params);
     }
     const response = await fetch(`${api}/graphql`, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json', accept: 'application/graphql-response+json, application/json' },
+      method: "POST",
+      headers: { ...headers, "content-type": "application/json", accept: "application/graphql-response+json, application/json" },
       body: JSON.stringify(params),
     });
     return response.json();

@@ -5,7 +5,7 @@ namespace SecureMessaging.Faults.Checking;
 
 /// <summary>Judges a recorded history by the invariants of DESIGN 3.</summary>
 /// <remarks>
-/// 1. Each room's final log: contiguous, each content once, each sender in order, nothing that failed or that nobody sent.
+/// 1. Each room's final log: contiguous, each content once, each sender in order, no entry that failed, and none without a sender.
 /// 2. Each send: what was acknowledged stands in the log where the ack said.
 /// 3. Each client: what it saw is the log, all of it that it may see and nothing else; pushes came in order, without gap and repeat, on each connection.
 /// </remarks>
@@ -48,9 +48,9 @@ internal static class Checker
             if (row.Kind != EntryKind.Message)
                 continue;
             if (!sends.TryGetValue(row.Id, out var sent))
-                verdict.Add(Violation.Phantom, $"room {room} seq {row.Seq}: nobody sent {row.Id}");
+                verdict.Add(Violation.Phantom, $"room {room} seq {row.Seq}: no client sent {row.Id}");
             else if (sent.Send.Outcome == Outcome.Failed)
-                verdict.Add(Violation.Phantom, $"room {room} seq {row.Seq}: the sender was told that it failed");
+                verdict.Add(Violation.Phantom, $"room {room} seq {row.Seq}: its sender got a failure");
             else if (sent.Send.Hash != row.Hash)
                 verdict.Add(Violation.Mismatch, $"room {room} seq {row.Seq}: not the bytes that were sent");
             if (row.Sender < 0)

@@ -137,7 +137,7 @@ internal sealed class ClientChecker
         else if ((row.Id, row.Hash, row.Kind) != entry)
             verdict.Add(Violation.Mismatch, $"{where}: saw {entry.Kind} {entry.Id}, the log holds {row.Kind} {row.Id}");
         if (entry.Kind == EntryKind.Message && sends.TryGetValue(entry.Id, out var sent) && sent.Send.Outcome == Outcome.Failed)
-            verdict.Add(Violation.Phantom, $"{where}: the sender was told that it failed");
+            verdict.Add(Violation.Phantom, $"{where}: its sender got a failure");
     }
 
     /// <summary>Everything a member was entitled to in the end must have been seen; while it was in earlier, it may have been away.</summary>

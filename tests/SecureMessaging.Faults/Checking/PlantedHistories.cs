@@ -26,7 +26,7 @@ internal static class PlantedHistories
             h.Logs[0][3] = h.Logs[0][3] with { Counter = 1 };
         });
         yield return Judge("a failed send appears", Violation.Phantom, h => h.Clients[0].Sends[2] = h.Clients[0].Sends[2] with { Outcome = Outcome.Failed });
-        yield return Judge("an entry that nobody sent", Violation.Phantom, h => Append(h, new LogRow(6, EntryKind.Message, Ids[8], 99, -1, -1, -1)));
+        yield return Judge("an entry that no client sent", Violation.Phantom, h => Append(h, new LogRow(6, EntryKind.Message, Ids[8], 99, -1, -1, -1)));
         yield return Judge("a hole in the log", Violation.SeqGap, h =>
         {
             Append(h, h.Logs[0][^1] with { Seq = 7, Id = Ids[8], Counter = 4 });

@@ -3,34 +3,34 @@ namespace SecureMessaging.Faults.Checking;
 /// <summary>What can be wrong with a history.</summary>
 internal enum Violation
 {
-    /// <summary>Acknowledged, but not in the log, or not seen by a member (I1).</summary>
+    /// <summary>Acknowledged, but not in the log, or not seen by a member.</summary>
     Lost,
 
-    /// <summary>The same content twice in a log, or acknowledged at two places (I2).</summary>
+    /// <summary>The same content twice in a log, or one id acknowledged with two seqs.</summary>
     Duplicated,
 
-    /// <summary>A sender's entries stand in the log in another order than they were sent (I5).</summary>
+    /// <summary>A sender's entries have another order in the log than they were sent.</summary>
     Reordered,
 
-    /// <summary>In a log or before a member's eyes, though it failed or was never sent (I4).</summary>
+    /// <summary>In a log, or seen by a member, although it failed or was never sent.</summary>
     Phantom,
 
-    /// <summary>A log's seq is not contiguous (I3).</summary>
+    /// <summary>A log's seq is not contiguous.</summary>
     SeqGap,
 
-    /// <summary>Two observers, or one observer and the log, differ on what stands at a seq (I3).</summary>
+    /// <summary>Two observers, or one observer and the log, disagree about the entry at a seq.</summary>
     Mismatch,
 
-    /// <summary>A client without SDK did not receive an ordered log without gap and repeat while it was connected.</summary>
+    /// <summary>A connected client without SDK got an entry out of order, twice or not at all.</summary>
     Wire,
 
-    /// <summary>A page leaves out entries without announcing it (I6).</summary>
+    /// <summary>A page leaves out entries without announcing it.</summary>
     CursorSkip,
 
-    /// <summary>Seen by one who was not a member there (I7).</summary>
+    /// <summary>An entry that a non-member saw.</summary>
     Leaked,
 
-    /// <summary>A send ended neither as ack nor as definite failure, although it was repeated until the end (I8).</summary>
+    /// <summary>A send ended neither as ack nor as definite failure, although it was repeated until the end.</summary>
     Unconverged,
 }
 

@@ -34,7 +34,8 @@ internal sealed class Account(Func<Uri> node) : IDisposable
     public Task AddMemberAsync(Guid room, Account other) =>
         CallAsync<RoomMember>(HttpMethod.Post, $"/v1/rooms/{room}/members", new AddMemberRequest(other.Username));
 
-    public async Task RemoveMemberAsync(Guid room, Account other) => await CallAsync<object>(HttpMethod.Delete, $"/v1/rooms/{room}/members/{other.UserId}", null);
+    public async Task RemoveMemberAsync(Guid room, Account other) =>
+        await CallAsync<object>(HttpMethod.Delete, $"/v1/rooms/{room}/members/{other.UserId}", null);
 
     /// <summary>The whole log from the first entry on.</summary>
     public async Task<List<LogEntry>> ReadLogAsync(Guid room)
@@ -65,19 +66,26 @@ internal sealed class Account(Func<Uri> node) : IDisposable
         {
             try
             {
-                using var request = new HttpRequestMessage(method, new Uri(node(), path)) { Content = body is null ? null : JsonContent.Create(body, body.GetType(), options: Wire.Json) };
+                using var request = new HttpRequestMessage(method, new Uri(node(), path))
+                {
+                    Content = body is null ? null
+                    : JsonContent.Create(body, body.GetType(), options: Wire.Json)
+                };
                 using var response = await http.SendAsync(request, patience.Token);
                 if (response.IsSuccessStatusCode)
-                    return response.Content.Headers.ContentLength is 0 or null && typeof(T) == typeof(object) ? default! : (await response.Content.ReadFromJsonAsync<T>(Wire.Json, patience.Token))!;
-                // A removal whose first answer was lost finds nobody to remove.
+                    return response.Content.Headers.ContentLength is 0 or null && typeof(T) == typeof(object) ? default!
+                        : (await response.Content.ReadFromJsonAsync<T>(Wire.Json, patience.Token))!;
+                // A removal whose first answer was lost finds no member to remove.
                 if (method == HttpMethod.Delete && (int)response.StatusCode == 404)
                     return default!;
                 if ((int)response.StatusCode == 401 && AccessToken.Length > 0 && !path.StartsWith("/v1/auth", StringComparison.Ordinal))
                     await SignInAsync();
                 else if ((int)response.StatusCode < 500 && (int)response.StatusCode != 429)
-                    throw new InvalidOperationException($"{method} {path}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(patience.Token)}");
+                    throw new InvalidOperationException(
+                        $"{method} {path}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(patience.Token)}");
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException && !patience.IsCancellationRequested)
+            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException
+                && !patience.IsCancellationRequested)
             {
                 // The node is away, or this one never answered: again.
             }

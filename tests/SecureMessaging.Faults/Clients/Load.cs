@@ -63,7 +63,8 @@ internal sealed class Load : IAsyncDisposable
     }
 
     /// <summary>The clients whose connections go to this node.</summary>
-    public List<RawClient> On(Node node) => [.. clients.Where(client => client.Address?.Port == node.Clients.Port || client.Address?.Port == node.Victims.Port)];
+    public List<RawClient> On(Node node) => [.. clients.Where(client => client.Address?.Port == node.Clients.Port
+        || client.Address?.Port == node.Victims.Port)];
 
     /// <summary>Waits until each of these clients has connected and caught up after this moment.</summary>
     public static async Task ResumedAsync(IReadOnlyCollection<RawClient> clients, long since, TimeSpan patience)
@@ -122,7 +123,8 @@ internal sealed class Load : IAsyncDisposable
         }
 
         if (marks.Count > 0)
-            recoveries.AddRange(clients.Skip(senders.Count).Where(client => client.CaughtUpAt > marks[^1]).Select(client => Stopwatch.GetElapsedTime(marks[^1], client.CaughtUpAt)));
+            recoveries.AddRange(clients.Skip(senders.Count).Where(client => client.CaughtUpAt > marks[^1])
+                .Select(client => Stopwatch.GetElapsedTime(marks[^1], client.CaughtUpAt)));
         return recoveries;
     }
 
@@ -135,7 +137,8 @@ internal sealed class Load : IAsyncDisposable
     public List<TimeSpan> DeliveryTimesToOthers(long from, long to)
     {
         var others = clients.Where((_, index) => index < Senders && !IsVictim(index)).Select(client => client.History).ToList();
-        var sent = others.SelectMany(history => history.Sends).Where(send => send.Start >= from && send.Start < to).ToDictionary(send => send.Id, send => send.Start);
+        var sent = others.SelectMany(history => history.Sends).Where(send => send.Start >= from && send.Start < to)
+            .ToDictionary(send => send.Id, send => send.Start);
         var times = new List<TimeSpan>();
         foreach (var seen in others.SelectMany(history => history.Seen))
         {
@@ -163,7 +166,8 @@ internal sealed class Load : IAsyncDisposable
     {
         for (var room = 0; room < logs.Length; room++)
         {
-            var last = Array.FindLast(logs[room], row => row.About == client.History.Member && row.Kind is EntryKind.MemberJoined or EntryKind.MemberLeft && row.About == client.History.Member);
+            var last = Array.FindLast(logs[room], row => row.About == client.History.Member
+                && row.Kind is EntryKind.MemberJoined or EntryKind.MemberLeft && row.About == client.History.Member);
             if (last.Kind == EntryKind.MemberJoined && client.CursorOf(room) < logs[room][^1].Seq)
                 return true;
         }
@@ -182,7 +186,8 @@ internal sealed class Load : IAsyncDisposable
     private void AddClient(int index, int watchers, int seed)
     {
         var member = index < Senders ? index : index == Senders ? 0 : Senders + (index % WatcherAccounts);
-        var client = new RawClient(accounts[member], new ClientHistory(member), [.. rooms], attempt => NodeFor(attempt, IsVictim(index)), seed, index > Senders ? ClientKind.Thin : tickets && IsVictim(index) ? ClientKind.WithTicket : ClientKind.Full);
+        var client = new RawClient(accounts[member], new ClientHistory(member), [.. rooms], attempt => NodeFor(attempt, IsVictim(index)), seed,
+            index > Senders ? ClientKind.Thin : tickets && IsVictim(index) ? ClientKind.WithTicket : ClientKind.Full);
         clients.Add(client);
         // Watchers are there to be many; the load that makes every one of them an ack a second would measure this machine.
         var pause = watchers > 0 ? TimeSpan.FromMilliseconds(300) : TimeSpan.FromMilliseconds(3);

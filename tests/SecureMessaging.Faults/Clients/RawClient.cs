@@ -19,10 +19,12 @@ internal enum ClientKind
 }
 
 /// <summary>
-/// A bare SignalR client without any SDK of ours. It reconnects by itself; after each connect it asks for Heads and syncs from its cursors, as the contract says.
+/// A bare SignalR client without any SDK of ours. It reconnects by itself; after each connect it asks for Heads and syncs from its cursors, as the
+/// contract says.
 /// Everything that the server tells it goes into its history.
 /// </summary>
-internal sealed class RawClient(Account account, ClientHistory history, Guid[] rooms, Func<int, Uri> node, int seed, ClientKind kind = ClientKind.Full) : IAsyncDisposable
+internal sealed class RawClient(Account account, ClientHistory history, Guid[] rooms, Func<int, Uri> node, int seed,
+    ClientKind kind = ClientKind.Full) : IAsyncDisposable
 {
     private readonly Random random = new(seed);
     private readonly Cursor[] cursors = [.. rooms.Select(_ => new Cursor())];
@@ -103,7 +105,7 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             }
             catch (OperationCanceledException)
             {
-                // Told to stop.
+                // The round stops the client.
             }
 
             lock (history)
@@ -142,7 +144,8 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
         return connection = kind switch
         {
             ClientKind.Thin => new ThinHubClient(hubUrl, account.AccessToken, events),
-            ClientKind.WithTicket => new FullHubClient(new Uri($"{hubUrl}?{Wire.TicketParameter}={Uri.EscapeDataString(await account.IssueTicketAsync())}"), null, events),
+            ClientKind.WithTicket => new FullHubClient(new Uri(
+                $"{hubUrl}?{Wire.TicketParameter}={Uri.EscapeDataString(await account.IssueTicketAsync())}"), null, events),
             _ => new FullHubClient(hubUrl, account.AccessToken, events),
         };
     }
@@ -251,7 +254,8 @@ internal sealed class RawClient(Account account, ClientHistory history, Guid[] r
             cursors[room].SyncDue = false;
         }
 
-        var page = await connection.InvokeAsync<LogPage>(nameof(IChatHub.Sync), [rooms[room], after, 500], stop.Token).WaitAsync(TimeSpan.FromSeconds(8), stop.Token);
+        var page = await connection.InvokeAsync<LogPage>(nameof(IChatHub.Sync), [rooms[room], after, 500], stop.Token)
+            .WaitAsync(TimeSpan.FromSeconds(8), stop.Token);
         lock (history)
         {
             history.Seen.Add(new Observation(

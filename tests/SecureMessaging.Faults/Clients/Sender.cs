@@ -111,7 +111,7 @@ internal sealed class Sender(int index, RawClient client, Guid[] rooms, int maxB
         }
         catch (Exception)
         {
-            // Whatever the connection died of: nobody knows.
+            // The cause of the failed connection does not matter: the outcome is unknown.
             batch.ForEach(attempted => attempted.NoAnswer());
         }
     }

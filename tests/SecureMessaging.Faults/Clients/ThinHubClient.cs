@@ -80,7 +80,7 @@ internal sealed class ThinHubClient(Uri hub, string? accessToken, HubEvents even
         nameof(IChatClient.Received) => [typeof(Guid), typeof(LogEntry[])],
         nameof(IChatClient.Resync) => [typeof(Guid)],
         nameof(IChatClient.Draining) => [typeof(int)],
-        // Nobody here listens to the rest: reading it as a call without arguments fails, and that is ignored.
+        // This client ignores all other calls: reading one as a call without arguments fails, and the failure is ignored.
         _ => [],
     };
 

@@ -4,7 +4,7 @@ namespace SecureMessaging.Faults.History;
 
 internal enum Outcome : byte
 {
-    /// <summary>No answer told what became of it.</summary>
+    /// <summary>No answer arrived.</summary>
     Unknown = 0,
 
     /// <summary>The server says that it is stored.</summary>
@@ -47,7 +47,7 @@ internal enum Seen : byte
     Resync,
 }
 
-/// <summary>Something a client was told by the server.</summary>
+/// <summary>A message of the server to a client.</summary>
 internal readonly record struct Observation(Seen What, short Room, long Seq, long Extra, Guid Id, ulong Hash, EntryKind Kind, long At);
 
 /// <summary>An entry of a room's log as it was read in the end.</summary>

@@ -2,7 +2,7 @@ using SecureMessaging.Faults.Processes;
 
 namespace SecureMessaging.Faults.Injectors;
 
-/// <summary>Every fault there is.</summary>
+/// <summary>All faults.</summary>
 internal static class Catalogue
 {
     private static readonly string[] Both = ["sqlite", "postgres"];
@@ -11,14 +11,15 @@ internal static class Catalogue
 
     public static IReadOnlyList<Fault> All { get; } =
     [
-        new("calm", "nothing happens; what the others are compared with", Both, 1, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
+        new("calm", "no fault: the other rows are compared with it", Both, 1, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
         new("node-kill", "SIGKILL of the node, restart: a process crash", Both, 1, NodeFaults.KillAsync),
         new("node-pause", "SIGSTOP of the node for 3 s, SIGCONT", Both, 1, NodeFaults.PauseAsync),
         new("node-stop", "SIGTERM of the node, restart", Both, 1, NodeFaults.StopAsync),
         new("client-cut", "all client connections are reset, again and again", Both, 1, NetworkFaults.CutClientsAsync),
-        new("client-duplicate", "all that clients send arrives again on a second connection, while the first lives", Both, 1, DuplicateFaults.DuplicateAsync) { Tickets = true },
+        new("client-duplicate", "all bytes of clients are sent again on a second connection, while the first is open", Both, 1,
+            DuplicateFaults.DuplicateAsync) { Tickets = true },
         new("client-partition", "bytes between clients and node vanish for 4 s", Both, 1, NetworkFaults.PartitionClientsAsync),
-        new("client-delay", "30 ms on every stretch of bytes between clients and node", Both, 1, NetworkFaults.DelayClientsAsync),
+        new("client-delay", "30 ms for all bytes between clients and node", Both, 1, NetworkFaults.DelayClientsAsync),
         new("slow-reader", "two of eight clients stop reading for a while", Both, 1, SlowReaders.StallAsync) { OthersOnly = true },
         new("roster", "a member is removed and added under load, with pauses of a node", Both, 1, RosterFaults.ChurnAsync),
         new("reconnect-storm", "200 connections (2,000 in a long run) are reset at once", Both, 1, NetworkFaults.StormAsync)
@@ -31,14 +32,16 @@ internal static class Catalogue
             { AtLeast = ForAPause, Promises = PostgresFaults.PausePromises },
         new("postgres-restart", "fast shutdown of Postgres, restart", OnPostgres, 1, PostgresFaults.RestartAsync),
         new("postgres-partition", "Postgres refuses the node for 2 s; then bytes between them vanish for 6 s", OnPostgres, 1, PostgresFaults.PartitionAsync),
-        new("postgres-delay", "10 ms on every stretch of bytes between node and Postgres", OnPostgres, 1, PostgresFaults.DelayAsync),
+        new("postgres-delay", "10 ms for all bytes between node and Postgres", OnPostgres, 1, PostgresFaults.DelayAsync),
         new("commit-cut", "Postgres's replies are cut after a random number of bytes, around COMMIT", OnPostgres, 1, PostgresFaults.CutRepliesAsync),
-        new("disk-full", "no byte is free on Postgres's disk for 4 s", OnPostgres, 1, DiskFaults.FillAsync) { NeedsDisk = true },
-        new("power-cut", "Postgres goes on from what had reached its disk at one instant: a power loss", OnPostgres, 1, DiskFaults.CutPowerAsync) { NeedsDisk = true },
+        new("disk-full", "Postgres's disk is full for 4 s", OnPostgres, 1, DiskFaults.FillAsync) { NeedsDisk = true },
+        new("power-cut", "Postgres restarts with the data that was on its disk at one instant: a power loss", OnPostgres, 1,
+            DiskFaults.CutPowerAsync) { NeedsDisk = true },
         new("two-at-once", "two of the above together, chosen by the seed", OnPostgres, 1, TwoAtOnceAsync),
-        new("calm-two-nodes", "nothing happens to two nodes", OnPostgres, 2, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
+        new("calm-two-nodes", "no fault, on two nodes", OnPostgres, 2, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
         new("one-of-two-killed", "SIGKILL of one of two nodes, restart", OnPostgres, 2, NodeFaults.KillAsync),
-        new("one-of-two-crowd", "SIGKILL of one of two nodes under 200 connections (2,000 in a long run), which move to the other", OnPostgres, 2, CrowdFaults.KillOneOfTwoAsync)
+        new("one-of-two-crowd", "SIGKILL of one of two nodes under 200 connections (2,000 in a long run), which move to the other", OnPostgres, 2,
+            CrowdFaults.KillOneOfTwoAsync)
             { Watchers = on => on.IsLong ? 2000 : 200 },
         new("redis-kill", "SIGKILL of Redis, restart after 3 s", OnPostgres, 2, RedisFaults.KillAsync),
         new("redis-pause", "SIGSTOP of Redis for 5 s, SIGCONT", OnPostgres, 2, RedisFaults.PauseAsync),
@@ -47,11 +50,11 @@ internal static class Catalogue
         new("redis-partition", "bytes between one node and Redis vanish for 5 s", OnPostgres, 2, RedisFaults.PartitionAsync),
         new("roster-two-nodes", "members come and go under load while one of two nodes pauses", OnPostgres, 2, RosterFaults.ChurnAsync),
         new("two-at-once-two-nodes", "two of the above together, those of Redis among them, chosen by the seed", OnPostgres, 2, TwoAtOnceAsync),
-        new("calm-three-nodes", "nothing happens to three nodes", OnPostgres, 3, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
+        new("calm-three-nodes", "no fault, on three nodes", OnPostgres, 3, on => Injection.WaitAsync(on.Duration.TotalSeconds)),
         new("rolling-restart", "three nodes get SIGTERM and come back, one after the other", OnPostgres, 3, NodeFaults.RollAsync),
     ];
 
-    /// <summary>Those that the built server can be tried with: several nodes need its backplane.</summary>
+    /// <summary>The faults that can run: several nodes need a server with a backplane.</summary>
     public static IEnumerable<Fault> Runnable => All.Where(fault => fault.Nodes == 1 || Cluster.ServerHasBackplane);
 
     private static async Task TwoAtOnceAsync(Injection on)
@@ -73,7 +76,7 @@ internal static class Catalogue
 
         var first = on.Random.Next(candidates.Count);
         var second = (first + 1 + on.Random.Next(candidates.Count - 1)) % candidates.Count;
-        // Two that both restart the same process would wait for each other's corpse.
+        // Two faults that restart the same process would wait for each other.
         if (candidates[first].Name[..4] == candidates[second].Name[..4])
             second = candidates.FindIndex(candidate => candidate.Name[..4] != candidates[first].Name[..4]);
         on.Say($"{candidates[first].Name} and {candidates[second].Name}");

@@ -27,7 +27,9 @@ internal static class CrowdFaults
         return answering;
     });
 
-    /// <summary>One of two nodes dies. It stays away until its clients have moved: in earnest it would not take the survivor's processor to start again.</summary>
+    /// <summary>
+    /// One of two nodes dies. It stays away until its clients have moved: in earnest it would not take the survivor's processor to start again.
+    /// </summary>
     public static Task KillOneOfTwoAsync(Injection on) => RepeatAsync(on, async (node, crowd, killed) =>
     {
         await Injection.WaitAsync(0.1);

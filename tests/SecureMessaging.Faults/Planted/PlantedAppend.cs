@@ -1,7 +1,8 @@
 using System.Data.Common;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Faults.Planted;
 
@@ -43,7 +44,8 @@ internal sealed class PlantedAppend(Database database, CommitFeed feed, string b
         return outcomes;
     }
 
-    private Task WriteAsync(IReadOnlyList<Envelope> batch, AppendOutcome[] outcomes, DateTime now, TaskCompletionSource? written, CancellationToken cancellationToken) =>
+    private Task WriteAsync(IReadOnlyList<Envelope> batch, AppendOutcome[] outcomes, DateTime now, TaskCompletionSource? written,
+        CancellationToken cancellationToken) =>
         database.WriteAsync(
             async transaction =>
             {
@@ -63,11 +65,12 @@ internal sealed class PlantedAppend(Database database, CommitFeed feed, string b
         for (var i = 0; i < batch.Count; i++)
         {
             if (outcomes[i].Status == AppendStatus.Stored)
-                await feed.PublishAsync(batch[i].RoomId, new LogEntry(outcomes[i].Seq, EntryKind.Message, outcomes[i].CreatedAt, batch[i].Id, batch[i].Ciphertext));
+                await feed.PublishAsync(batch[i].RoomId, new LogEntry(outcomes[i].Seq, EntryKind.Message, outcomes[i].CreatedAt, batch[i].Id,
+                    batch[i].Ciphertext));
         }
 
-        // The commit that may fail after all.
-        if (++batches % 20 == 0)
+        // The commit that may fail after all. One of the first fails too, so that a slow machine, which writes few batches, also meets the bug.
+        if (++batches % 20 == 3)
             throw new ApiException(ErrorCode.Unavailable, "The commit failed.");
     }
 

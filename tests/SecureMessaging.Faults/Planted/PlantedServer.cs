@@ -1,21 +1,21 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Server;
-using SecureMessaging.Server.Messages;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Faults.Planted;
 
 /// <summary>
-/// The server's code in a process of the harness, with one service replaced through the seam that tests use too. The shipped binary has no way to ask for this.
+/// The server's code in a process of the harness, with one service replaced through the parameter that tests use too. The shipped program has no option for it.
 /// </summary>
 internal static class PlantedServer
 {
     public static async Task<int> RunAsync(string change, string[] settings)
     {
         await using var app = ServerApp.Build(settings, builder => Change(builder, change));
-        if (change is "tail-ignores-roster" or "tail-skips-gaps")
-            PlantedTail.Replace(app.Services, change);
+        if (change is "delivery-ignores-roster" or "delivery-skips-gaps")
+            PlantedDelivery.Replace(app.Services, change);
         await app.RunAsync();
         return 0;
     }
@@ -33,13 +33,13 @@ internal static class PlantedServer
             builder.Services.AddSingleton<IEnvelopeAppend>(provider =>
                 new PlantedAppend(provider.GetRequiredService<Database>(), provider.GetRequiredService<CommitFeed>(), change));
         }
-        else if (change is not ("tail-ignores-roster" or "tail-skips-gaps"))
+        else if (change is not ("delivery-ignores-roster" or "delivery-skips-gaps"))
         {
             throw new InvalidOperationException($"There is no change called {change}.");
         }
     }
 
-    /// <summary>The system's clock plus what was last told on standard input, in seconds.</summary>
+    /// <summary>The system's clock plus the last number of seconds on standard input.</summary>
     private sealed class ShiftedTime : TimeProvider
     {
         private long offsetSeconds;

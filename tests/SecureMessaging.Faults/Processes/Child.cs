@@ -24,7 +24,7 @@ internal sealed class Child : IAsyncDisposable
 
     private static volatile bool ending;
 
-    // Since .NET 10 a signal ends a process without ProcessExit, unless somebody asks for it.
+    // Since .NET 10 a signal ends a process without ProcessExit, unless a handler is registered.
     private static readonly PosixSignalRegistration[] Registrations =
         [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }.Select(signal => PosixSignalRegistration.Create(signal, Exit))];
 

@@ -46,7 +46,7 @@ internal sealed class Link : IAsyncDisposable
             pair.Reset();
     }
 
-    /// <summary>Bytes vanish into buffers in both directions, and nobody is told. New connections open and stay silent.</summary>
+    /// <summary>Bytes vanish into buffers in both directions, without an error. New connections open and stay silent.</summary>
     public void Blackhole()
     {
         if (passable.Task.IsCompleted)

@@ -32,7 +32,7 @@ internal sealed class LoopDisk : IAsyncDisposable
         }
     }
 
-    /// <summary>Leaves no byte free for anybody but root.</summary>
+    /// <summary>Leaves no byte free, except for root.</summary>
     public async Task FillAsync()
     {
         await using var file = File.Create(Ballast);

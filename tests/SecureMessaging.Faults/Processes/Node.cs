@@ -115,7 +115,8 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
 
         double Sum(string metric)
         {
-            var values = lines.Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Select(line => double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture)).ToList();
+            var values = lines.Where(line => line.StartsWith(metric, StringComparison.Ordinal))
+                .Select(line => double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture)).ToList();
             return values.Count > 0 ? values.Sum() / (1024 * 1024) : throw new InvalidOperationException($"The node's metrics lack {metric}.");
         }
     }

@@ -21,7 +21,8 @@ internal sealed class PostgresInstance(string directory) : IAsyncDisposable
     private static bool IsRoot { get; } = Environment.UserName == "root";
 
     private static string Bin { get; } = Directory.GetDirectories("/usr/lib/postgresql")
-        .OrderByDescending(path => double.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture)).Select(path => Path.Combine(path, "bin")).FirstOrDefault()
+        .OrderByDescending(path => double.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture)).Select(path => Path.Combine(path, "bin"))
+        .FirstOrDefault()
         ?? throw new InvalidOperationException("Postgres is missing: /usr/lib/postgresql/*/bin.");
 
     private string Data => Path.Combine(directory, "data");

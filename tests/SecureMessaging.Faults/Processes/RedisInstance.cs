@@ -18,7 +18,8 @@ internal sealed class RedisInstance(string directory) : IAsyncDisposable
         if (process is not null)
             await process.DisposeAsync();
         process = new Child(
-            "redis-server", ["--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--appendonly", "no"]);
+            "redis-server", ["--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", directory, "--save", "",
+                "--appendonly", "no"]);
         for (var i = 0; i < 400; i++)
         {
             try

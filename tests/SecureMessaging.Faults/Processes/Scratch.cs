@@ -13,7 +13,8 @@ internal static class Scratch
     {
         var path = Directory.CreateTempSubdirectory(prefix).FullName;
         Directories[path] = 0;
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+            | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         return path;
     }
 
@@ -36,7 +37,7 @@ internal static class Scratch
             }
             catch (IOException)
             {
-                // A killed process still wrote. What is left is small and lies in /tmp.
+                // A killed process still wrote. The remaining files are small and in /tmp.
             }
         }
     }

@@ -49,7 +49,7 @@ internal sealed class Tape
     }
 }
 
-/// <summary>A second connection on which the same bytes arrive. Nobody reads its replies; they are counted.</summary>
+/// <summary>A second connection on which the same bytes arrive. Its replies are counted, not read.</summary>
 internal sealed class Twin : IAsyncDisposable
 {
     private readonly Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -98,7 +98,8 @@ internal sealed class Twin : IAsyncDisposable
         {
             if (Status is not null)
                 MoreBytes += count;
-            else if (Encoding.ASCII.GetString(buffer, 0, Math.Min(count, 12)) is ['H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', .. var status] && int.TryParse(status, out var code))
+            else if (Encoding.ASCII.GetString(buffer, 0, Math.Min(count, 12)) is ['H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', .. var status]
+                && int.TryParse(status, out var code))
                 Status = code;
         }
     }

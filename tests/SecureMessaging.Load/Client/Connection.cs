@@ -54,7 +54,8 @@ internal sealed class Connection : IDisposable
         var authorization = seat.Token is null ? "" : $"Authorization: Bearer {seat.Token}\r\n";
         await SendAllAsync(
             Encoding.ASCII.GetBytes(
-                $"GET {seat.Url.PathAndQuery} HTTP/1.1\r\nHost: {seat.Url.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                $"GET {seat.Url.PathAndQuery} HTTP/1.1\r\nHost: {seat.Url.Authority}\r\nConnection: Upgrade\r\n"
+                + $"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                 + $"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{authorization}\r\n"),
             cancellationToken);
         var got = 0;

@@ -10,7 +10,8 @@ namespace SecureMessaging.Load.Client;
 /// answers that are looked at no further than needed.
 /// </summary>
 /// <remarks>
-/// A payload begins with a mark of 12 digits and the microsecond of its sending in 12 more, which is how a delivery is found without decoding what is around it.
+/// A payload begins with a mark of 12 digits and the microsecond of its sending in 12 more, which is how a delivery is found without decoding what is
+/// around it.
 /// Digits, because their base64 has no character that a JSON writer would escape, and 12 of them because that is a whole number of base64 quanta.
 /// </remarks>
 internal sealed class Dialect
@@ -58,7 +59,8 @@ internal sealed class Dialect
     {
         if (json)
         {
-            var list = string.Join(',', arguments.Select(argument => argument is long number ? number.ToString(CultureInfo.InvariantCulture) : $"\"{argument}\""));
+            var list = string.Join(',', arguments.Select(argument => argument is long number ? number.ToString(CultureInfo.InvariantCulture)
+                : $"\"{argument}\""));
             return Frame(Encoding.ASCII.GetBytes($"{{\"type\":1,\"invocationId\":\"{id:D8}\",\"target\":\"{method}\",\"arguments\":[{list}]}}\u001e"));
         }
 
@@ -138,7 +140,8 @@ internal sealed class Dialect
     {
         byte[] bytes = [0xC5, (byte)(payload.Length >> 8), (byte)payload.Length, .. payload];
         byte[] argument = room is null ? bytes :
-            [0x83, .. Text("roomId"), .. Text(room.Value.ToString()), .. Text("clientMessageId"), .. Text(Guid.Empty.ToString()), .. Text("ciphertext"), .. bytes];
+            [0x83, .. Text("roomId"), .. Text(room.Value.ToString()), .. Text("clientMessageId"), .. Text(Guid.Empty.ToString()),
+                .. Text("ciphertext"), .. bytes];
         return [0x96, 1, 0x80, .. Text("00000000"), .. Text("Send"), 0x91, .. argument, 0x90];
     }
 

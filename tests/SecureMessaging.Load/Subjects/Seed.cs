@@ -3,9 +3,11 @@ using System.Security.Cryptography;
 using Dapper;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Server;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.Platform.Identity;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Load.Subjects;
 
@@ -15,13 +17,13 @@ namespace SecureMessaging.Load.Subjects;
 /// <param name="History">Entries in the room with the long history.</param>
 internal sealed record Population(int Clients, int[] RoomSizes, int History)
 {
-    /// <summary>Rooms of three that nobody is connected to.</summary>
+    /// <summary>Rooms of three without connected members.</summary>
     public int OtherRooms { get; init; }
 }
 
 /// <summary>
 /// Accounts, sessions and rooms straight in the database, and tokens from the server's own key ring: signing thousands of people up would measure Argon2id.
-/// Each room size has people and rooms of its own, so that nobody is in a room that is not measured.
+/// Each room size has people and rooms of its own, so that no person is in a room that is not measured.
 /// </summary>
 internal sealed class Seed
 {
@@ -92,9 +94,17 @@ internal sealed class Seed
                     var connection = transaction.Connection!;
                     await connection.ExecuteAsync(
                         """
-                        insert into users (id, username, email, email_hash, password_hash, created_on, updated_on) values (@Id, @Username, @Email, @Hash, '', @Now, @Now)
+                        insert into users (id, username, email, email_hash, password_hash, created_on, updated_on)
+                        values (@Id, @Username, @Email, @Hash, '', @Now, @Now)
                         """,
-                        chunk.Select(i => new { Id = UserOf(roomSize, i), Username = $"load-{roomSize}-{i}", Email = UserOf(roomSize, i).ToByteArray(), Hash = UserOf(roomSize, i).ToByteArray(), Now = now }),
+                        chunk.Select(i => new
+                        {
+                            Id = UserOf(roomSize, i),
+                            Username = $"load-{roomSize}-{i}",
+                            Email = UserOf(roomSize, i).ToByteArray(),
+                            Hash = UserOf(roomSize, i).ToByteArray(),
+                            Now = now
+                        }),
                         transaction);
                     await connection.ExecuteAsync(
                         "insert into sessions (id, user_id, started_at, expires_at) values (@Id, @UserId, @Now, @Expires)",

@@ -7,7 +7,10 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Load.Subjects;
 
-/// <summary>The shipped server: one node, or several with Redis, on its embedded database or on Postgres, fsync on, limits of rate raised and everything else as it comes.</summary>
+/// <summary>
+/// The shipped server: one node, or several with Redis, on its embedded database or on Postgres, fsync on, limits of rate raised and everything else
+/// without settings.
+/// </summary>
 internal sealed partial class ServerSubject(string name, string directory, PostgresInstance? postgres, RedisInstance? redis, int nodes)
     : Subject(name)
 {
@@ -25,9 +28,12 @@ internal sealed partial class ServerSubject(string name, string directory, Postg
 
     public required Population Population { get; init; }
 
+    /// <summary>The assembly that the nodes run. Its schema must be that of this tree, because this tree's code fills the database.</summary>
+    public string Assembly { get; init; } = Repository.BuiltAssembly("src/SecureMessaging.Server");
+
     private Seed Seeded => seed ?? throw new InvalidOperationException("Not started.");
 
-    /// <summary>Of somebody in <see cref="Seed.HistoryRoom"/>.</summary>
+    /// <summary>Of a member of <see cref="Seed.HistoryRoom"/>.</summary>
     public Seat HistorySeat() => new(new Uri($"http://127.0.0.1:{ports[0]}{Wire.HubPath}"), Seeded.HistoryToken, Seed.HistoryRoom);
 
     protected override Child? Database => postgres?.Process;
@@ -52,7 +58,7 @@ internal sealed partial class ServerSubject(string name, string directory, Postg
             Servers.Add(new Child(
                 "dotnet",
                 [
-                    Repository.BuiltAssembly("src/SecureMessaging.Server"), .. settings, $"--Server:DataDirectory={Path.Combine(directory, $"node{i}")}",
+                    Assembly, .. settings, $"--Server:DataDirectory={Path.Combine(directory, $"node{i}")}",
                     $"--urls=http://127.0.0.1:{ports[i]}", $"--Management:Url=http://127.0.0.1:{managementPorts[i]}",
                 ],
                 Environment));

@@ -4,12 +4,16 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Faults.Processes;
 using SecureMessaging.Server;
-using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Load.Subjects;
 
-/// <summary>How fast envelopes can be appended when there is no network, no hub and nobody to deliver to: batches straight into the store, one after the other.</summary>
+/// <summary>
+/// How fast envelopes can be appended when there is no network, no hub and no receiver: batches straight into the store, one after the
+/// other.
+/// </summary>
 internal sealed class StoreLimit : IAsyncDisposable
 {
     /// <summary>What gathers while a busy node commits.</summary>
@@ -66,7 +70,12 @@ internal sealed class StoreLimit : IAsyncDisposable
         MeasureAsync(subject, $"plain insert by {Batch}", Batch, duration, batch => database.WriteAsync(
             transaction => transaction.Connection!.ExecuteAsync(
                 InsertSql,
-                new { RoomIds = batch.Select(e => e.RoomId).ToArray(), Ids = batch.Select(e => e.Id).ToArray(), Ciphertexts = batch.Select(e => e.Ciphertext).ToArray() },
+                new
+                {
+                    RoomIds = batch.Select(e => e.RoomId).ToArray(),
+                    Ids = batch.Select(e => e.Id).ToArray(),
+                    Ciphertexts = batch.Select(e => e.Ciphertext).ToArray()
+                },
                 transaction),
             CancellationToken.None));
 

@@ -5,6 +5,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
 
+[Trait("Ring", "Full")]
 public sealed class AdminCommandTests
 {
     private const string Password = "a long enough password";
@@ -12,7 +13,7 @@ public sealed class AdminCommandTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task An_administrator_is_made_on_the_machine(bool postgres)
+    public async Task The_command_line_creates_an_administrator(bool postgres)
     {
         using var directory = new TestDirectory();
         var database = postgres ? await TestPostgres.CreateDatabaseAsync() : "";
@@ -26,7 +27,7 @@ public sealed class AdminCommandTests
             foreach (var password in new[] { Password, "another long password" })
             {
                 (code, _, error) = await RunAsync(["admin", "create", "root", "other@example.org"], directory.Path, database, password);
-                Assert.Equal((1, "There is a user root already."), (code, error[..29]));
+                Assert.Equal((1, "The user root already exists."), (code, error[..29]));
             }
 
             (code, _, error) = await RunAsync(["admin", "create", "second", "second@example.org"], directory.Path, database, "", input: Password + "\n");
@@ -58,7 +59,7 @@ public sealed class AdminCommandTests
     [InlineData("username must have", "admin", "create", "r", "root@example.org")]
     [InlineData("email must be an e-mail address", "admin", "create", "root", "nothing")]
     [InlineData("The password is missing", "admin", "create", "root", "root@example.org")]
-    public async Task What_cannot_be_done_is_said_in_a_sentence(string sentence, params string[] arguments)
+    public async Task A_failed_command_prints_one_sentence(string sentence, params string[] arguments)
     {
         using var directory = new TestDirectory();
         var (code, _, error) = await RunAsync(arguments, directory.Path, "", "");
@@ -67,7 +68,7 @@ public sealed class AdminCommandTests
     }
 
     [Fact]
-    public async Task Migrate_ends_when_the_database_is_up_to_date()
+    public async Task Migrate_exits_after_the_migration()
     {
         using var directory = new TestDirectory();
         var (code, output, error) = await RunAsync(["migrate"], directory.Path, "", "");
@@ -75,7 +76,8 @@ public sealed class AdminCommandTests
         Assert.EndsWith("The database is up to date.\n", output, StringComparison.Ordinal);
     }
 
-    private static Task<(int ExitCode, string Output, string Error)> RunAsync(string[] arguments, string directory, string database, string password, string input = "") =>
+    private static Task<(int ExitCode, string Output, string Error)> RunAsync(
+        string[] arguments, string directory, string database, string password, string input = "") =>
         Programs.RunAsync(
             Repository.BuiltAssembly("src/SecureMessaging.Server"),
             arguments,

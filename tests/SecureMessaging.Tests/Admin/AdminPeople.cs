@@ -4,7 +4,7 @@ namespace SecureMessaging.Tests.Admin;
 
 internal static class AdminPeople
 {
-    /// <summary>An administrator; where no command can be run beside the server, the database is told.</summary>
+    /// <summary>Signs up an administrator. Where no command can run beside the server, it changes the database.</summary>
     public static async Task<TestUser> SignUpAdminAsync(this TestServer server)
     {
         var user = await server.SignUpAsync();

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.SignalR.Client;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Diagnostics;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
@@ -11,7 +11,7 @@ namespace SecureMessaging.Tests.Admin;
 public abstract class LiveLogTests(TestServer server)
 {
     [Fact]
-    public async Task An_administrator_sees_what_is_logged_from_then_on_and_nothing_but_what_the_filter_lets_through()
+    public async Task An_administrator_sees_only_new_lines_that_pass_the_filter()
     {
         await using var dedicated = await server.DedicatedAsync("--Server:NodeName=alpha");
         await using var admin = await dedicated.SignUpAdminAsync();
@@ -69,7 +69,7 @@ public abstract class LiveLogTests(TestServer server)
     }
 
     [Fact]
-    public async Task Whose_session_ends_sees_no_more()
+    public async Task A_viewer_whose_session_ends_sees_no_more_lines()
     {
         await using var admin = await server.SignUpAdminAsync();
         await using var watch = await LogWatch.StartAsync(admin, new LogFilter());
@@ -84,18 +84,21 @@ public abstract class LiveLogTests(TestServer server)
     }
 
     [Fact]
-    public async Task Bad_calls_are_refused_in_the_catalogue_s_terms()
+    public async Task Bad_calls_get_an_error_of_the_catalogue()
     {
         await using var admin = await server.SignUpAdminAsync();
         await using var watch = await LogWatch.StartAsync(admin, new LogFilter());
         var refusal = await Assert.ThrowsAsync<HubException>(() => watch.Hub.InvokeAsync(nameof(IAdminHub.Follow), new LogFilter(Event: new string('x', 200))));
         Assert.Contains(nameof(ErrorCode.Invalid), refusal.Message, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<HubException>(() => watch.Hub.InvokeAsync("NoSuchMethod"));
+        var unknown = await Assert.ThrowsAsync<HubException>(() => watch.Hub.InvokeAsync("NoSuchMethod"));
+        Assert.Contains(nameof(ErrorCode.Invalid), unknown.Message, StringComparison.Ordinal);
+        var mistyped = await Assert.ThrowsAsync<HubException>(() => watch.Hub.InvokeAsync(nameof(IAdminHub.Follow), new { @event = 5 }));
+        Assert.Contains("#/event", mistyped.Message, StringComparison.Ordinal);
         await watch.Hub.InvokeAsync(nameof(IAdminHub.Follow), new LogFilter());
     }
 
     [Fact]
-    public async Task The_tap_is_shut_while_nobody_watches()
+    public async Task Without_viewers_no_lines_are_copied()
     {
         await using var dedicated = await server.DedicatedAsync();
         var log = dedicated.Services.GetRequiredService<LiveLog>();
@@ -108,7 +111,7 @@ public abstract class LiveLogTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_flood_is_cut_and_counted_and_slows_nobody()
+    public async Task A_flood_of_lines_is_truncated_and_counted_and_slows_no_request()
     {
         await using var dedicated = await server.DedicatedAsync("--Server:NodeName=alpha");
         await using var admin = await dedicated.SignUpAdminAsync();

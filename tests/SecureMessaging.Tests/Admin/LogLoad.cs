@@ -1,12 +1,12 @@
 using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using SecureMessaging.Server.Admin;
+using SecureMessaging.Server.Admin.LiveLogs;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
 
-/// <summary>What goes on while administrators watch: lines in numbers, and somebody who sends.</summary>
+/// <summary>The load beside watching administrators: numbered log lines, and a client that sends.</summary>
 internal static class LogLoad
 {
     public const int Event = 88;
@@ -15,11 +15,11 @@ internal static class LogLoad
 
     public static LogWatchers Watchers(this TestServer node) => node.Services.GetRequiredService<LogWatchers>();
 
-    /// <summary>Logs one line that names the node.</summary>
+    /// <summary>Logs one line with the node's name.</summary>
     public static void Log(this TestServer node, string text) =>
         node.Logger().LogInformation(Event, "{Text} {Node}", text, node.Services.GetRequiredService<LogLines>().Node);
 
-    /// <summary>Logs long numbered lines, about 4,000 a second, until told to stop. Returns how many there were.</summary>
+    /// <summary>Logs long numbered lines, about 4,000 per second, until the token is cancelled. Returns their number.</summary>
     public static async Task<int> FloodAsync(this TestServer node, CancellationToken stop)
     {
         var (logger, padding) = (node.Logger(), new string('x', 150));
@@ -34,7 +34,7 @@ internal static class LogLoad
         return count;
     }
 
-    /// <summary>The time that 99 of 100 acknowledgements take at most, in milliseconds.</summary>
+    /// <summary>The 99th percentile of the acknowledgement times, in milliseconds.</summary>
     public static async Task<double> MeasureSendsAsync(this TestConnection hub, Guid roomId)
     {
         var times = new List<double>();

@@ -6,7 +6,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
 
-/// <summary>A bare connection to the hub of the administrators, which keeps what it is sent.</summary>
+/// <summary>A bare connection to the administrators' hub that keeps what it receives.</summary>
 internal sealed class LogWatch : IAsyncDisposable
 {
     private readonly List<LogLine> lines = [];

@@ -1,83 +1,93 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.SignalR;
+using Microsoft.AspNetCore.SignalR.StackExchangeRedis;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Admin;
-using SecureMessaging.Server.Chat;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Admin.LiveLogs;
+using SecureMessaging.Server.Doors.Hub;
+using SecureMessaging.Server.Platform.Diagnostics;
 using SecureMessaging.Tests.Harness;
-using StackExchange.Redis;
 
 namespace SecureMessaging.Tests.Admin;
 
-/// <summary>One stream for all nodes, while there is a Redis; the own node's, while there is none.</summary>
+/// <summary>With Redis one stream has the logs of all nodes; without Redis it has those of its own node.</summary>
+[Trait("Ring", "Full")]
 public sealed class ManyNodesLogTests(PostgresServer shared)
 {
     [Fact]
-    public async Task Logs_of_all_nodes_come_in_one_stream_whenever_Redis_is_there()
+    public async Task With_Redis_the_logs_of_all_nodes_come_in_one_stream()
     {
-        await using var redis = new RedisProcess();
-        var setting = $"--ConnectionStrings:Redis={redis.ConnectionString}";
-        await using var alpha = await shared.DedicatedAsync(setting, "--Server:NodeName=alpha");
-        await using var beta = await alpha.AnotherNodeAsync(setting, "--Server:NodeName=beta");
+        await using var nodes = await TwoNodes.StartAsync(shared, "alpha", "beta", withRedis: false);
+        var (alpha, beta) = nodes;
         await using var admin = await alpha.SignUpAdminAsync();
 
-        // No Redis yet: connecting does not wait for it, and this node's lines are there.
+        // Without Redis, connecting does not wait, and this node's lines arrive.
         var clock = Stopwatch.StartNew();
         await using var watch = await LogWatch.StartAsync(admin, new LogFilter(Event: "88"));
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(3));
         await watch.WaitAsync(line => line.Message == "early alpha", Log(alpha, "early"));
         Assert.False(beta.Services.GetRequiredService<LiveLog>().IsWatched);
 
-        await redis.StartAsync();
+        await nodes.Redis.StartAsync();
         await using var onlyBeta = await LogWatch.StartAsync(admin, new LogFilter(Node: "beta"));
         await watch.WaitAsync(line => line.Message == "middle beta", Log(beta, "middle"));
         await onlyBeta.WaitAsync(line => line.Message == "middle beta", Log(beta, "middle"));
-        await using (var stranger = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString))
-        {
-            foreach (var nonsense in new[] { "", "{", "[]", "{}", """{"node":"11111111-1111-4111-8111-111111111111","watchers":[null]}""" })
-                await stranger.GetSubscriber().PublishAsync(RedisChannel.Literal("secure-messaging:log-watchers"), nonsense);
-        }
-
-        await watch.WaitAsync(line => line.Message == "undisturbed beta", Log(beta, "undisturbed"));
         await Log(alpha, "once")();
         await Log(beta, "once")();
         await watch.WaitAsync(line => line.Message == "once beta");
         await Task.Delay(500);
-        Assert.Equal(["once alpha", "once beta"], watch.Lines.Select(line => line.Message).Where(text => text.StartsWith("once", StringComparison.Ordinal)).Order());
+        Assert.Equal(
+            ["once alpha", "once beta"], watch.Lines.Select(line => line.Message).Where(text => text.StartsWith("once", StringComparison.Ordinal)).Order());
 
-        // Gone: what is here still comes. Back: the others are back too.
-        await redis.KillAsync();
+        // Without Redis, this node's lines still arrive. With Redis again, those of the other nodes do too.
+        await nodes.Redis.KillAsync();
         await watch.WaitAsync(line => line.Message == "late alpha", Log(alpha, "late"));
         clock.Restart();
         await using var meanwhile = await LogWatch.StartAsync(admin, new LogFilter(Event: "88"));
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(3));
         await meanwhile.WaitAsync(line => line.Message == "meanwhile alpha", Log(alpha, "meanwhile"));
-        await redis.StartAsync();
+        await nodes.Redis.StartAsync();
         await watch.WaitAsync(line => line.Message == "last beta", Log(beta, "last"));
         await meanwhile.WaitAsync(line => line.Message == "last beta", Log(beta, "last"));
         Assert.All(onlyBeta.Lines, line => Assert.Equal("beta", line.Node));
     }
 
     [Fact]
-    public async Task The_backplane_leaves_the_chat_its_own_lifetime_manager()
+    public async Task Lines_that_get_lost_between_nodes_are_counted()
     {
-        await using var node = await shared.DedicatedAsync("--ConnectionStrings:Redis=127.0.0.1:1");
-        Assert.IsType<ChatLifetime>(node.Services.GetRequiredService<HubLifetimeManager<ChatHub>>());
-        Assert.IsType<AdminLifetime>(node.Services.GetRequiredService<HubLifetimeManager<AdminHub>>());
+        await using var nodes = await TwoNodes.StartAsync(shared, "alpha", "beta");
+        var (alpha, beta) = nodes;
+        await using var admin = await alpha.SignUpAdminAsync();
+        await using var watch = await LogWatch.StartAsync(admin, new LogFilter(Event: "88"));
+        await watch.WaitAsync(line => line.Message == "begin beta", Log(beta, "begin"));
+
+        await nodes.Redis.KillAsync();
+        for (var i = 0; i < 10; i++)
+            beta.Log("lost");
+        await Task.Delay(500);
+        await nodes.Redis.StartAsync();
+        var marked = await watch.WaitAsync(line => line is { EventName: "LinesDropped", Node: "beta" }, Log(beta, "again"));
+        Assert.True(int.Parse(marked.Properties[0].Value) >= 10, marked.Message);
+        Assert.DoesNotContain(watch.Lines, line => line.Message == "lost beta");
     }
 
-    /// <summary>Shorter than what Redis's client waits for an answer, and longer than that and than announcements hold.</summary>
+    [Fact]
+    public async Task The_chat_hub_keeps_its_own_lifetime_manager_beside_the_backplane()
+    {
+        await using var node = await shared.DedicatedAsync("--ConnectionStrings:Redis=127.0.0.1:1");
+        Assert.IsType<HubLifetime>(node.Services.GetRequiredService<HubLifetimeManager<ChatHub>>());
+        Assert.IsType<AdminLifetime>(node.Services.GetRequiredService<HubLifetimeManager<AdminHub>>());
+        Assert.IsType<RedisHubLifetimeManager<LogNodes>>(node.Services.GetRequiredService<HubLifetimeManager<LogNodes>>());
+    }
+
+    /// <summary>Shorter than the timeout of the Redis client, and longer than it and than the validity of announcements.</summary>
     [Theory]
     [InlineData(3)]
     [InlineData(9)]
-    public async Task While_Redis_is_paused_nothing_waits_for_it_and_afterwards_each_line_comes_once(int seconds)
+    public async Task A_paused_Redis_blocks_nothing_and_afterwards_each_line_comes_once(int seconds)
     {
-        await using var redis = new RedisProcess();
-        await redis.StartAsync();
-        var setting = $"--ConnectionStrings:Redis={redis.ConnectionString}";
-        await using var alpha = await shared.DedicatedAsync(setting, "--Server:NodeName=alpha");
-        await using var beta = await alpha.AnotherNodeAsync(setting, "--Server:NodeName=beta");
+        await using var nodes = await TwoNodes.StartAsync(shared, "alpha", "beta");
+        var (alpha, beta) = nodes;
         await using var admin = await alpha.SignUpAdminAsync();
         var room = await admin.CreateRoomAsync([]);
         var hub = await admin.ConnectAsync();
@@ -87,7 +97,7 @@ public sealed class ManyNodesLogTests(PostgresServer shared)
         await onBeta.WaitAsync(line => line.Message == "begin alpha", Log(alpha, "begin"));
         var calm = await hub.MeasureSendsAsync(room.Id);
 
-        redis.Pause();
+        nodes.Redis.Pause();
         var clock = Stopwatch.StartNew();
         for (var i = 0; i < 1000; i++)
             alpha.Log($"burst {i}");
@@ -101,14 +111,15 @@ public sealed class ManyNodesLogTests(PostgresServer shared)
         var paused = await hub.MeasureSendsAsync(room.Id);
         await Task.Delay(TimeSpan.FromSeconds(Math.Max(0, seconds - clock.Elapsed.TotalSeconds)));
 
-        redis.Resume();
+        nodes.Redis.Resume();
         clock.Restart();
         await onAlpha.WaitAsync(line => line.Message == "back beta", Log(beta, "back"));
         await onBeta.WaitAsync(line => line.Message == "back alpha", Log(alpha, "back"));
         await late.WaitAsync(line => line.Message == "back alpha", Log(alpha, "back"));
         var back = clock.Elapsed;
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"Redis paused for {seconds} s: 1000 lines of the own node in {burst.TotalMilliseconds:F0} ms; ack p99: calm {calm:F1} ms, paused {paused:F1} ms; both nodes again after {back.TotalMilliseconds:F0} ms");
+            $"Redis paused for {seconds} s: 1000 lines of the own node in {burst.TotalMilliseconds:F0} ms; ack p99: "
+            + $"calm {calm:F1} ms, paused {paused:F1} ms; both nodes again after {back.TotalMilliseconds:F0} ms");
         Assert.True(burst < TimeSpan.FromSeconds(2), $"{burst}");
         Assert.True(paused < 1000, $"{paused} ms");
         Assert.True(back < TimeSpan.FromSeconds(5), $"{back}");

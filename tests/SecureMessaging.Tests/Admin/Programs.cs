@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace SecureMessaging.Tests.Admin;
 
-/// <summary>One of our programs, run to its end or for a while.</summary>
+/// <summary>Runs one of the project's programs to its end or for a while.</summary>
 internal static class Programs
 {
     public static Process Start(string assembly, string[] arguments, Dictionary<string, string?> environment)

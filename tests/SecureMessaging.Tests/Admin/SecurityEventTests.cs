@@ -10,11 +10,11 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
 
-/// <summary>What attackers do is counted and written once a minute and cause; what administrators do is written with who did what.</summary>
+/// <summary>Attacks are counted and logged once a minute per cause; administrators' actions are logged with actor and target.</summary>
 public abstract class SecurityEventTests(TestServer server)
 {
     [Fact]
-    public async Task A_flood_of_refusals_is_one_line_a_cause()
+    public async Task A_flood_of_rejections_writes_one_line_per_cause()
     {
         await using var node = await server.DedicatedAsync("--Auth:FailuresBeforeBackoff=3");
         await using var admin = await node.SignUpAdminAsync();
@@ -35,7 +35,7 @@ public abstract class SecurityEventTests(TestServer server)
         {
             if (i is >= 3 and < 10)
                 node.Time.Advance(TimeSpan.FromSeconds(1 << (i - 3)));
-            await node.Http.SignInAsync("canary-nobody", "canary-password");
+            await node.Http.SignInAsync("canary-unknown", "canary-password");
             await node.Http.SignInAsync(admin.Username, "canary-password");
             await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest("canary@example.org", "canary-password"), Wire.Json);
         }
@@ -59,7 +59,7 @@ public abstract class SecurityEventTests(TestServer server)
             [SecurityCause.OriginRefused] = 1,
             [SecurityCause.RefreshTokenReused] = 1,
         };
-        // On a slow machine a minute may pass on the way, and then a cause has two lines or three.
+        // On a slow machine a minute may pass meanwhile; a cause then has two or three lines.
         Assert.InRange(node.Logs.Count, expected.Count, 3 * expected.Count);
         var counted = node.Logs.Select(line => Message(line).Split(' ')).ToList();
         Assert.All(counted, words => Assert.Equal(("Security event", "within a minute"), (string.Join(' ', words[..2]), string.Join(' ', words[^3..]))));
@@ -73,14 +73,14 @@ public abstract class SecurityEventTests(TestServer server)
                 Assert.DoesNotContain(secret, line, StringComparison.Ordinal);
         }
 
-        // Nothing happened since.
+        // No event since then.
         node.Logs.Clear();
         node.Services.GetRequiredService<SecurityEvents>().Write();
         Assert.Empty(node.Logs);
     }
 
     [Fact]
-    public async Task What_an_administrator_does_is_logged_with_who_did_it_to_whom()
+    public async Task Administrators_actions_are_logged_with_actor_and_target()
     {
         await using var node = await server.DedicatedAsync();
         await using var admin = await node.SignUpAdminAsync();
@@ -89,7 +89,8 @@ public abstract class SecurityEventTests(TestServer server)
         (await admin.Http.PostAsync($"/v1/admin/users/{user.Username}/disable", null)).EnsureSuccessStatusCode();
         await admin.Http.AskAsync("mutation($u: String!) { enableUser(username: $u) }", new { u = user.Username });
         Assert.Equal(
-            [$"Administrator {admin.Id} disabled account {user.Id}; 1 sessions ended", $"Administrator {admin.Id} enabled account {user.Id}"], node.Logs.Select(Message));
+            [$"Administrator {admin.Id} disabled account {user.Id}; 1 sessions ended", $"Administrator {admin.Id} enabled account {user.Id}"],
+            node.Logs.Select(Message));
         Assert.DoesNotContain(node.Logs, line => line.Contains(user.Username, StringComparison.Ordinal));
     }
 
@@ -101,7 +102,8 @@ public abstract class SecurityEventTests(TestServer server)
         await socket.ConnectAsync(new Uri($"ws://127.0.0.1:{node.Url.Port}{Wire.HubPath}{query}"), CancellationToken.None);
     }
 
-    private static string Message(string line) => System.Text.Json.JsonDocument.Parse(line).RootElement.GetProperty("@m").GetString()!.Replace("\"", "", StringComparison.Ordinal);
+    private static string Message(string line) => System.Text.Json.JsonDocument.Parse(line).RootElement.GetProperty("@m")
+        .GetString()!.Replace("\"", "", StringComparison.Ordinal);
 }
 
 public sealed class SecurityEventTestsOnSqlite(SqliteServer server) : SecurityEventTests(server);

@@ -5,12 +5,13 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
 
-/// <summary>Runs alone: what the process holds is measured.</summary>
+/// <summary>Runs alone, because it measures the memory of the process.</summary>
 [CollectionDefinition(nameof(StalledWatcherTests), DisableParallelization = true)]
 public sealed class StalledWatcherCollection;
 
-/// <summary>Administrators who ask for lines and then stop reading: nobody else notices, nothing grows, and they are cut off.</summary>
+/// <summary>Administrators that watch logs and stop reading are disconnected; other clients are not affected, and memory stays bounded.</summary>
 [Collection(nameof(StalledWatcherTests))]
+[Trait("Ring", "Full")]
 public sealed class StalledWatcherTests(SqliteServer sqlite, PostgresServer postgres)
 {
     private const string Follow = """{"type":1,"invocationId":"1","target":"Follow","arguments":[{}]}""";
@@ -21,12 +22,13 @@ public sealed class StalledWatcherTests(SqliteServer sqlite, PostgresServer post
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Watchers_that_stop_reading_slow_nobody_and_are_cut_off(bool throughRedis)
+    public async Task Viewers_that_stop_reading_slow_no_request_and_are_disconnected(bool throughRedis)
     {
         await using var redis = new RedisProcess();
         await redis.StartAsync();
         string[] settings = throughRedis ? [$"--ConnectionStrings:Redis={redis.ConnectionString}"] : [];
-        await using var logging = throughRedis ? await postgres.DedicatedAsync([.. settings, "--Server:NodeName=alpha"]) : await sqlite.DedicatedAsync("--Server:NodeName=alpha");
+        await using var logging = throughRedis ? await postgres.DedicatedAsync([.. settings, "--Server:NodeName=alpha"])
+            : await sqlite.DedicatedAsync("--Server:NodeName=alpha");
         await using var other = throughRedis ? await logging.AnotherNodeAsync([.. settings, "--Server:NodeName=beta"]) : null;
         var watched = other ?? logging;
         await using var admin = await logging.SignUpAdminAsync();
@@ -47,7 +49,7 @@ public sealed class StalledWatcherTests(SqliteServer sqlite, PostgresServer post
         while (watched.Watchers().All.Count() > 1)
         {
             worst = Math.Max(worst, await hub.MeasureSendsAsync(room.Id));
-            // What the test itself keeps is not the server's.
+            // Memory of the test itself must not count.
             reading.Clear();
             logging.Logs.Clear();
             largest = Math.Max(largest, GC.GetTotalMemory(forceFullCollection: true) - before);
@@ -58,7 +60,8 @@ public sealed class StalledWatcherTests(SqliteServer sqlite, PostgresServer post
         await stop.CancelAsync();
         var lines = await flood;
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{Stalled} stalled watchers were cut off after {cut.TotalSeconds:F1} s and {lines} lines; ack p99: calm {calm:F1} ms, meanwhile {worst:F1} ms; memory grew by {largest >> 20} MiB");
+            $"{Stalled} stalled watchers were cut off after {cut.TotalSeconds:F1} s and {lines} lines; "
+            + $"ack p99: calm {calm:F1} ms, meanwhile {worst:F1} ms; memory grew by {largest >> 20} MiB");
         Assert.True(worst < 1000, $"{worst} ms");
         Assert.True(largest >> 20 < MostMegabytes, $"{largest >> 20} MiB");
         await reading.WaitAsync(line => line.Message == "end alpha", () => Task.Run(() => logging.Log("end")));

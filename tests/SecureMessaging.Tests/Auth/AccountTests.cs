@@ -8,7 +8,7 @@ namespace SecureMessaging.Tests.Auth;
 public abstract class AccountTests(TestServer server)
 {
     [Fact]
-    public async Task One_reads_and_changes_ones_own_profile()
+    public async Task A_user_reads_and_changes_its_own_profile()
     {
         await using var user = await server.SignUpAsync();
         await using var other = await server.SignUpAsync();
@@ -16,32 +16,38 @@ public abstract class AccountTests(TestServer server)
         Assert.Equal((user.Id, user.Username, user.Email, "user"), (profile!.Id, profile.Username, profile.Email, profile.Role));
         Assert.Equal(TimeSpan.Zero, profile.CreatedOn.TimeOfDay);
 
-        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest($"New.{user.Email}", "a wrong password"), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest($"New.{user.Email}", "a wrong password"), Wire.Json))
+            .ReadErrorAsync(403, ErrorCode.Forbidden);
         var changed = await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest($"New.{user.Email}", user.Password), Wire.Json);
         Assert.Equal($"New.{user.Email}", (await changed.ReadAsync<Profile>()).Email);
         using var signedIn = await server.Http.SignInAsync($"new.{user.Email}", user.Password);
         Assert.Equal(200, (int)signedIn.StatusCode);
         await (await server.Http.SignInAsync(user.Email, user.Password)).ReadErrorAsync(401, ErrorCode.Unauthenticated);
-        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest(other.Email, user.Password), Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
-        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest("nothing", user.Password), Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest(other.Email, user.Password), Wire.Json))
+            .ReadErrorAsync(409, ErrorCode.Conflict);
+        await (await user.Http.PatchAsJsonAsync("/v1/me", new UpdateProfileRequest("nothing", user.Password), Wire.Json))
+            .ReadErrorAsync(400, ErrorCode.Invalid);
     }
 
     [Fact]
-    public async Task The_address_is_unreadable_in_the_database()
+    public async Task The_email_address_is_encrypted_in_the_database()
     {
         await using var user = await server.SignUpAsync();
         var stored = await server.ScalarAsync<byte[]>("select email from users where id = @Id", new { user.Id });
         Assert.DoesNotContain(user.Username, Encoding.Latin1.GetString(stored!), StringComparison.Ordinal);
-        Assert.Equal(12 + 16 + user.Email.Length, stored!.Length);
+        // Padded, so that its length tells nothing.
+        Assert.Equal(12 + 16 + 512, stored!.Length);
     }
 
     [Fact]
-    public async Task Others_are_found_by_their_exact_name_alone()
+    public async Task Other_users_are_found_only_by_their_exact_name()
     {
         await using var user = await server.SignUpAsync();
         await using var other = await server.SignUpAsync();
-        Assert.Equal(new UserSummary(other.Id, other.Username), await user.Http.GetFromJsonAsync<UserSummary>($"/v1/users/{other.Username.ToUpperInvariant()}", Wire.Json));
-        foreach (var name in new[] { other.Username[..^1], other.Username + "x", "%25", "_" + other.Username[1..], "ab", "a%20b", other.Id.ToString(), Uri.EscapeDataString(other.Email) })
+        Assert.Equal(new UserSummary(other.Id, other.Username), await user.Http.GetFromJsonAsync<UserSummary>(
+            $"/v1/users/{other.Username.ToUpperInvariant()}", Wire.Json));
+        foreach (var name in new[] { other.Username[..^1], other.Username + "x", "%25", "_"
+            + other.Username[1..], "ab", "a%20b", other.Id.ToString(), Uri.EscapeDataString(other.Email) })
             await (await user.Http.GetAsync($"/v1/users/{name}")).ReadErrorAsync(404, ErrorCode.NotFound);
         await (await server.Http.GetAsync($"/v1/users/{other.Username}")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
     }
@@ -67,13 +73,14 @@ public abstract class AccountTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_deleted_account_leaves_no_row_and_frees_its_name()
+    public async Task A_deleted_account_leaves_no_row()
     {
         await using var user = await server.SignUpAsync();
         var other = await user.SignInAsync();
         using var ticket = await user.Http.PostAsync("/v1/auth/ticket", null);
         Assert.Equal(200, (int)ticket.StatusCode);
-        await (await user.Http.PostAsJsonAsync("/v1/me/delete", new DeleteAccountRequest("a wrong password"), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await user.Http.PostAsJsonAsync("/v1/me/delete", new DeleteAccountRequest("a wrong password"), Wire.Json))
+            .ReadErrorAsync(403, ErrorCode.Forbidden);
         using var deleted = await user.Http.PostAsJsonAsync("/v1/me/delete", new DeleteAccountRequest(user.Password), Wire.Json);
         Assert.Equal(204, (int)deleted.StatusCode);
 
@@ -87,8 +94,6 @@ public abstract class AccountTests(TestServer server)
             "select count(*) from refresh_tokens where session_id in (@First, @Second)", "select count(*) from tickets where session_id in (@First, @Second)",
         })
             Assert.Equal(0, await server.ScalarAsync<long>(sql, new { user.Id, First = user.Tokens.SessionId, Second = other.SessionId }));
-        await using var successor = await server.SignUpAsync(user.Username);
-        Assert.NotEqual(user.Id, successor.Id);
     }
 
     [Theory]
@@ -102,7 +107,7 @@ public abstract class AccountTests(TestServer server)
     [InlineData("POST", "/v1/auth/logout")]
     [InlineData("POST", "/v1/auth/logout-everywhere")]
     [InlineData("POST", "/v1/auth/ticket")]
-    public async Task Without_a_token_every_door_is_shut(string method, string path)
+    public async Task Without_a_token_every_door_rejects_the_call(string method, string path)
     {
         using var response = await server.Http.SendAsync(new HttpMethod(method), path, accessToken: null);
         await response.ReadErrorAsync(401, ErrorCode.Unauthenticated);

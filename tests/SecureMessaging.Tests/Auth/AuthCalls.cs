@@ -21,7 +21,7 @@ internal static class AuthCalls
         return await http.SendAsync(request);
     }
 
-    /// <summary>The status of <c>GET /v1/me</c> with this token: 200 while its session lives.</summary>
+    /// <summary>The status of <c>GET /v1/me</c> with this token: 200 while its session is valid.</summary>
     public static async Task<int> ProbeAsync(this HttpClient http, string? accessToken)
     {
         using var response = await http.SendAsync(HttpMethod.Get, "/v1/me", accessToken);

@@ -5,7 +5,9 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Auth;
 
-/// <summary>Where SignalR's own clients put what their <c>accessTokenFactory</c> returns, a ticket opens the hub once. A token never stands in a URL.</summary>
+/// <summary>
+/// A ticket in the place where SignalR's clients put the result of <c>accessTokenFactory</c> opens the hub once. A token in a URL never does.
+/// </summary>
 public abstract class FactoryTicketTests(TestServer server)
 {
     [Theory]
@@ -16,9 +18,11 @@ public abstract class FactoryTicketTests(TestServer server)
     public async Task A_ticket_of_the_factory_opens_the_hub_once(string query, string? header)
     {
         await using var anna = await server.SignUpAsync();
-        var ticket = await TicketAsync(anna);
-        Assert.Equal(HttpStatusCode.SwitchingProtocols, await OpenAsync(string.Format(null, query, ticket), header is null ? null : string.Format(null, header, ticket)));
-        Assert.Equal(HttpStatusCode.Unauthorized, await OpenAsync(string.Format(null, query, ticket), header is null ? null : string.Format(null, header, ticket)));
+        var ticket = await anna.TicketAsync();
+        Assert.Equal(HttpStatusCode.SwitchingProtocols, await OpenAsync(
+            string.Format(null, query, ticket), header is null ? null : string.Format(null, header, ticket)));
+        Assert.Equal(
+            HttpStatusCode.Unauthorized, await OpenAsync(string.Format(null, query, ticket), header is null ? null : string.Format(null, header, ticket)));
     }
 
     [Fact]
@@ -27,24 +31,18 @@ public abstract class FactoryTicketTests(TestServer server)
         await using var anna = await server.SignUpAsync();
         Assert.Equal(HttpStatusCode.Unauthorized, await OpenAsync($"?access_token={anna.Tokens.AccessToken}", null));
         Assert.Equal(HttpStatusCode.Unauthorized, await OpenAsync($"?access_token={anna.Tokens.RefreshToken}", null));
-        var ticket = await TicketAsync(anna);
+        var ticket = await anna.TicketAsync();
         Assert.Equal(HttpStatusCode.Unauthorized, await OpenAsync($"?access_token={ticket}&access_token={ticket}", null));
         Assert.Equal(HttpStatusCode.SwitchingProtocols, await OpenAsync("", $"Bearer {anna.Tokens.AccessToken}"));
     }
 
     [Fact]
-    public async Task Elsewhere_than_at_the_hub_it_is_nothing()
+    public async Task Outside_of_the_hub_the_ticket_grants_nothing()
     {
         await using var anna = await server.SignUpAsync();
-        var ticket = await TicketAsync(anna);
+        var ticket = await anna.TicketAsync();
         await (await server.Http.GetAsync($"/v1/me?access_token={ticket}")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         Assert.Equal(HttpStatusCode.SwitchingProtocols, await OpenAsync($"?access_token={ticket}", null));
-    }
-
-    private static async Task<string> TicketAsync(TestUser user)
-    {
-        using var issued = await user.Http.PostAsync("/v1/auth/ticket", null);
-        return (await issued.ReadAsync<TicketResponse>()).Ticket;
     }
 
     private async Task<HttpStatusCode> OpenAsync(string query, string? authorization)
@@ -59,7 +57,7 @@ public abstract class FactoryTicketTests(TestServer server)
         }
         catch (WebSocketException)
         {
-            // The status says why.
+            // The status has the reason.
         }
 
         return socket.HttpStatusCode;

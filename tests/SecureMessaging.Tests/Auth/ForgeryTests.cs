@@ -6,21 +6,21 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Auth;
 
-/// <summary>Tokens that must not be believed. Some are signed with the server's true key, so that what is refused is what they say.</summary>
+/// <summary>Forged tokens are rejected. Some are signed with the server's real key, so that only their content is wrong.</summary>
 public abstract class ForgeryTests(TestServer server)
 {
     [Fact]
-    public async Task No_forged_token_is_believed()
+    public async Task Forged_tokens_are_rejected()
     {
         await using var user = await server.SignUpAsync();
         await using var other = await server.SignUpAsync();
         var forge = new Forge(user.Tokens.AccessToken, server.Services.GetRequiredService<KeyRing>().Current.Key.ECDsa);
-        // The workshop works: what it makes without a flaw is believed.
+        // Control: a token without a defect is accepted.
         Assert.Equal(200, await server.Http.ProbeAsync(forge.Make()));
 
         var forgeries = Forgeries(forge, user, other).ToList();
@@ -38,7 +38,7 @@ public abstract class ForgeryTests(TestServer server)
     }
 
     [Fact]
-    public async Task The_reply_to_a_forgery_does_not_say_what_is_wrong()
+    public async Task The_reply_to_a_forged_token_does_not_reveal_the_reason()
     {
         await using var user = await server.SignUpAsync();
         using var response = await server.Http.SendAsync(HttpMethod.Get, "/v1/me", user.Tokens.AccessToken[..^4]);
@@ -47,7 +47,7 @@ public abstract class ForgeryTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_token_says_what_the_contract_promises_and_verifies_with_the_published_keys()
+    public async Task A_token_has_the_claims_of_the_contract_and_verifies_with_the_published_keys()
     {
         await using var user = await server.SignUpAsync();
         var parts = user.Tokens.AccessToken.Split('.');
@@ -80,11 +80,13 @@ public abstract class ForgeryTests(TestServer server)
 
         foreach (var algorithm in new JsonNode?[] { "none", "None", "NONE", "nOnE", "", null })
         {
-            foreach (var (kind, signature) in new[] { ("no", ""), ("the old", parts[2]), ("a zero", Base64Url.EncodeToString(new byte[64])), ("a random", Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(64))) })
+            foreach (var (kind, signature) in new[] { ("no", ""), ("the old", parts[2]), ("a zero", Base64Url.EncodeToString(new byte[64])),
+                ("a random", Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(64))) })
                 yield return ($"alg {algorithm} with {kind} signature", forge.Unsigned(Header("alg", algorithm)) + "." + signature);
         }
 
-        foreach (var (hash, mac) in new (string, Func<byte[], byte[], byte[]>)[] { ("HS256", HMACSHA256.HashData), ("HS384", HMACSHA384.HashData), ("HS512", HMACSHA512.HashData) })
+        foreach (var (hash, mac) in new (string, Func<byte[], byte[], byte[]>)[] { ("HS256", HMACSHA256.HashData), ("HS384", HMACSHA384.HashData),
+            ("HS512", HMACSHA512.HashData) })
         {
             foreach (var (kind, secret) in forge.PublicKeyAsSecret())
             {
@@ -97,7 +99,8 @@ public abstract class ForgeryTests(TestServer server)
             yield return ($"alg {algorithm} over a true signature", forge.Make(Header("alg", algorithm)));
         foreach (var type in new JsonNode?[] { "JWT", "jwt", "id+jwt", "rt+jwt", "at", "application/jwt", "", null, 5 })
             yield return ($"typ {type}", forge.Make(Header("typ", type)));
-        foreach (var audience in new JsonNode?[] { "other", "", "SECURE-MESSAGING", "secure-messaging ", "secure-messaging/", null, 5, new JsonArray(), new JsonArray("other") })
+        foreach (var audience in new JsonNode?[] { "other", "", "SECURE-MESSAGING", "secure-messaging ", "secure-messaging/", null, 5, new JsonArray(),
+            new JsonArray("other") })
             yield return ($"aud {audience}", forge.Make(payload: Claim("aud", audience)));
         foreach (var issuer in new JsonNode?[] { "other", "", "SECURE-MESSAGING", "secure-messaging/", "https://secure-messaging", null, 5 })
             yield return ($"iss {issuer}", forge.Make(payload: Claim("iss", issuer)));
@@ -152,7 +155,8 @@ public abstract class ForgeryTests(TestServer server)
         yield return ("a refresh token", user.Tokens.RefreshToken);
         foreach (var (kind, signature) in new[]
         {
-            ("zero", new byte[64]), ("ones", Enumerable.Repeat((byte)0xFF, 64).ToArray()), ("of r and s = 1", [.. One(), .. One()]), ("empty", []), ("32 zeros", new byte[32]), ("65 zeros", new byte[65]),
+            ("zero", new byte[64]), ("ones", Enumerable.Repeat((byte)0xFF, 64).ToArray()), ("of r and s = 1", [.. One(), .. One()]), ("empty", []),
+            ("32 zeros", new byte[32]), ("65 zeros", new byte[65]),
             ("in DER", forge.SignDer()),
         })
             yield return ($"a signature of {kind}", $"{parts[0]}.{parts[1]}.{Base64Url.EncodeToString(signature)}");
@@ -175,7 +179,7 @@ public abstract class ForgeryTests(TestServer server)
 
     private static Action<JsonObject> Claim(string name, JsonNode? value) => Set(name, value);
 
-    /// <summary>Null takes the member out.</summary>
+    /// <summary>Null removes the member.</summary>
     private static Action<JsonObject> Set(string name, JsonNode? value) => node =>
     {
         node.Remove(name);
@@ -193,7 +197,8 @@ public abstract class ForgeryTests(TestServer server)
     {
         private readonly string[] parts = genuine.Split('.');
 
-        public string Unsigned(Action<JsonObject>? header = null, Action<JsonObject>? payload = null) => $"{Change(parts[0], header)}.{Change(parts[1], payload)}";
+        public string Unsigned(Action<JsonObject>? header = null, Action<JsonObject>? payload = null) =>
+            $"{Change(parts[0], header)}.{Change(parts[1], payload)}";
 
         public string Make(Action<JsonObject>? header = null, Action<JsonObject>? payload = null, ECDsa? key = null)
         {
@@ -201,7 +206,8 @@ public abstract class ForgeryTests(TestServer server)
             return $"{unsigned}.{Base64Url.EncodeToString((key ?? trueKey).SignData(Encoding.ASCII.GetBytes(unsigned), HashAlgorithmName.SHA256))}";
         }
 
-        public byte[] SignDer() => trueKey.SignData(Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
+        public byte[] SignDer() =>
+            trueKey.SignData(Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
 
         public IEnumerable<(string Kind, byte[] Secret)> PublicKeyAsSecret()
         {

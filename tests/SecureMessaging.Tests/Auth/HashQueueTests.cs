@@ -1,16 +1,17 @@
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Identity;
 
 namespace SecureMessaging.Tests.Auth;
 
-/// <summary>The queue of password hashes: who waits, who is next, who gives way.</summary>
+/// <summary>The queue of password hashes: bounds, order and dropped work.</summary>
 public sealed class HashQueueTests
 {
     private readonly List<string> order = [];
 
     [Fact]
-    public async Task Requesters_take_turns_however_many_hashes_one_of_them_wants()
+    public async Task Requesters_take_turns_however_many_hashes_one_of_them_requests()
     {
         var queue = new HashQueue(slots: 1, capacity: 10);
         using var block = new ManualResetEventSlim();
@@ -24,7 +25,7 @@ public sealed class HashQueueTests
     }
 
     [Fact]
-    public async Task A_full_queue_pushes_out_the_requester_that_fills_it()
+    public async Task A_full_queue_drops_work_of_the_requester_that_fills_it()
     {
         var queue = new HashQueue(slots: 1, capacity: 4);
         using var block = new ManualResetEventSlim();
@@ -47,7 +48,7 @@ public sealed class HashQueueTests
     }
 
     [Fact]
-    public async Task Newcomers_that_give_way_to_a_full_queue_leave_nothing_behind()
+    public async Task Requesters_that_a_full_queue_drops_leave_no_state()
     {
         var queue = new HashQueue(slots: 1, capacity: 3);
         using var block = new ManualResetEventSlim();
@@ -62,7 +63,7 @@ public sealed class HashQueueTests
     }
 
     [Fact]
-    public async Task Confirmations_leave_half_of_the_slots_to_sign_ins()
+    public async Task Confirmations_use_at_most_half_of_the_slots()
     {
         var queue = new HashQueue(slots: 4, capacity: 100);
         using var block = new ManualResetEventSlim();
@@ -89,19 +90,20 @@ public sealed class HashQueueTests
     }
 
     [Fact]
-    public async Task Waits_that_are_cancelled_free_their_place_and_no_slot_is_lost()
+    public async Task Cancelled_waits_free_their_place_and_lose_no_slot()
     {
         var queue = new HashQueue(slots: 2, capacity: 3);
         for (var round = 0; round < 200; round++)
         {
             using var cancellation = new CancellationTokenSource();
-            var tasks = Enumerable.Range(0, 5).Select(i => RunAsync(queue, i % 2 == 0 ? Confirmation() : new Requester(Guid.NewGuid()), "x", cancellationToken: cancellation.Token)).ToList();
+            var tasks = Enumerable.Range(0, 5)
+                .Select(i => RunAsync(queue, i % 2 == 0 ? Confirmation() : new Requester(Guid.NewGuid()), "x", cancellationToken: cancellation.Token)).ToList();
             await cancellation.CancelAsync();
             foreach (var task in tasks)
                 await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
 
-        // The harder case: a wait is cancelled in the moment in which it gets its turn.
+        // The harder case: a wait is cancelled at the moment of its turn.
         var one = new HashQueue(slots: 1, capacity: 3);
         for (var round = 0; round < 300; round++)
         {
@@ -111,7 +113,8 @@ public sealed class HashQueueTests
             var waiting = RunAsync(one, new Requester(Guid.NewGuid()), "x", cancellationToken: cancellation.Token);
             Parallel.Invoke(held.Set, cancellation.Cancel);
             await running.WaitAsync(TimeSpan.FromSeconds(20));
-            await waiting.WaitAsync(TimeSpan.FromSeconds(20)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            await waiting.WaitAsync(TimeSpan.FromSeconds(20))
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
 
         await RunAsync(one, new Requester(Guid.NewGuid()), "x").WaitAsync(TimeSpan.FromSeconds(20));
@@ -123,7 +126,8 @@ public sealed class HashQueueTests
 
     private static Requester Confirmation() => new(Guid.NewGuid(), new Caller(Guid.NewGuid(), Guid.NewGuid()));
 
-    private Task RunAsync(HashQueue queue, Requester requester, string name, ManualResetEventSlim? block = null, CancellationToken cancellationToken = default) => queue.RunAsync(
+    private Task RunAsync(
+        HashQueue queue, Requester requester, string name, ManualResetEventSlim? block = null, CancellationToken cancellationToken = default) => queue.RunAsync(
         requester,
         () =>
         {

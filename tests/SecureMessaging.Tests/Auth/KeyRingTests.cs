@@ -2,8 +2,8 @@ using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Platform.Startup;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Auth;
@@ -11,7 +11,7 @@ namespace SecureMessaging.Tests.Auth;
 public sealed class KeyRingTests(SqliteServer server)
 {
     [Fact]
-    public async Task Keys_rotate_without_a_token_being_refused()
+    public async Task Key_rotation_rejects_no_valid_token()
     {
         await using var own = await server.DedicatedAsync();
         await using var user = await own.SignUpAsync();
@@ -32,7 +32,7 @@ public sealed class KeyRingTests(SqliteServer server)
         Assert.Equal(200, await own.Http.ProbeAsync(after.AccessToken));
         Assert.Equal(401, await own.Http.ProbeAsync(before.AccessToken));
 
-        // Ten minutes after its last token and five for clocks that differ, the old key is gone, from the disk as well.
+        // Ten minutes after its last token, plus five minutes of clock difference, the old key is gone, also from the disk.
         own.Time.Advance(TimeSpan.FromMinutes(8));
         ring.Turn();
         Assert.Equal(2, await PublishedAsync(own));
@@ -44,7 +44,7 @@ public sealed class KeyRingTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task A_token_of_the_old_key_outlives_the_change()
+    public async Task A_token_of_the_old_key_stays_valid_after_the_rotation()
     {
         await using var own = await server.DedicatedAsync();
         await using var user = await own.SignUpAsync();
@@ -60,7 +60,7 @@ public sealed class KeyRingTests(SqliteServer server)
     }
 
     [Fact]
-    public void Nodes_that_start_at_once_agree_on_one_key_and_learn_of_each_others()
+    public void Nodes_that_start_at_the_same_time_agree_on_one_key_and_load_each_others_keys()
     {
         using var directory = new TestDirectory();
         var time = new AdjustableTime(shared: false);
@@ -78,7 +78,21 @@ public sealed class KeyRingTests(SqliteServer server)
     }
 
     [Fact]
-    public void A_key_that_the_directory_lost_is_written_back_and_one_that_was_replaced_is_kept_beside_the_other()
+    public void A_node_whose_key_another_node_has_restored_under_a_later_number_learns_the_key_that_took_its_number()
+    {
+        using var directory = new TestDirectory();
+        var time = new AdjustableTime(shared: false);
+        KeyRing[] old = [Ring(directory.Path, time), Ring(directory.Path, time)];
+        var key = old[0].Current.Id;
+        File.Delete(SigningKey.PathOf(directory.Path, 1));
+        var other = Ring(directory.Path, time).Current.Id;
+        Assert.Equal(KeyTurn.Restored, old[0].Turn());
+        Assert.Equal(KeyTurn.Nothing, old[1].Turn());
+        Assert.All(old, ring => Assert.Equal((key, other, key), (ring.Find(key)?.Id, ring.Find(other)?.Id, ring.Current.Id)));
+    }
+
+    [Fact]
+    public void A_lost_key_file_is_restored_and_a_replaced_one_is_kept_beside_the_other()
     {
         using var directory = new TestDirectory();
         var time = new AdjustableTime(shared: false);
@@ -97,7 +111,7 @@ public sealed class KeyRingTests(SqliteServer server)
         started.Turn();
         Assert.All([.. old, started], ring => Assert.Equal((key, other, key), (ring.Find(key)?.Id, ring.Find(other)?.Id, ring.Current.Id)));
 
-        // The one that gave way goes when no token of its can be alive.
+        // The replaced key is deleted once no token of it can be valid.
         time.Advance(TimeSpan.FromMinutes(16));
         foreach (var ring in old.Append(started))
             ring.Turn();
@@ -105,7 +119,7 @@ public sealed class KeyRingTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task A_key_whose_file_is_a_link_to_nowhere_is_written_back_under_the_next_number()
+    public async Task A_key_file_that_is_a_dangling_link_is_restored_under_the_next_number()
     {
         using var directory = new TestDirectory();
         var time = new AdjustableTime(shared: false);
@@ -114,14 +128,14 @@ public sealed class KeyRingTests(SqliteServer server)
         var file = SigningKey.PathOf(directory.Path, 1);
         File.Delete(file);
         File.CreateSymbolicLink(file, directory.Combine("nowhere"));
-        // On a thread of its own: what never ends would hold up the other tests.
+        // On its own thread: an endless loop would block the other tests.
         Assert.Equal(KeyTurn.Restored, await Task.Factory.StartNew(ring.Turn, TaskCreationOptions.LongRunning).WaitAsync(TimeSpan.FromSeconds(30)));
         Assert.Equal(key, SigningKey.Load(directory.Path, 2)?.Id);
         Assert.Equal(key, ring.Current.Id);
     }
 
     [Fact]
-    public void Keys_are_private_files_and_a_broken_one_stops_the_start()
+    public void Key_files_are_private_and_a_broken_one_stops_the_start()
     {
         using var directory = new TestDirectory();
         var time = new AdjustableTime(shared: false);
@@ -134,13 +148,13 @@ public sealed class KeyRingTests(SqliteServer server)
     }
 
     [Fact]
-    public void Made_up_key_ids_do_not_read_the_disk_each_time()
+    public void Unknown_key_ids_do_not_read_the_disk_each_time()
     {
         using var directory = new TestDirectory();
         var time = new AdjustableTime(shared: false);
         var ring = Ring(directory.Path, time);
         Assert.Null(ring.Find("made up"));
-        // A key that appears now is not seen until the pause is over.
+        // A new key is not visible until the pause ends.
         Assert.True(SigningKey.TryCreate(directory.Path, 2, time.GetUtcNow().UtcDateTime.AddHours(1)));
         var id = SigningKey.Load(directory.Path, 2)!.Id;
         Assert.Null(ring.Find(id));

@@ -8,7 +8,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Auth;
 
-/// <summary>Every door that asks for a password: what it costs others, whom it locks out, and how passwords are compared.</summary>
+/// <summary>Every door that checks a password: its cost for others, lock-outs, and how passwords are compared.</summary>
 public abstract class PasswordDoorTests(TestServer server)
 {
     private const string On = "--RateLimits:Enabled=true";
@@ -19,8 +19,9 @@ public abstract class PasswordDoorTests(TestServer server)
         "PATCH /v1/me", "POST /v1/me/password", "POST /v1/me/delete", "updateProfile", "changePassword", "deleteAccount",
     ];
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task One_account_that_floods_with_confirmations_keeps_no_other_from_signing_in()
+    public async Task A_flood_of_confirmations_by_one_account_blocks_no_other_sign_in()
     {
         await using var node = await server.DedicatedAsync("--Auth:HashQueue=16", "--Auth:FailuresBeforeBackoff=1000");
         await using var flooder = await node.SignUpAsync();
@@ -43,40 +44,41 @@ public abstract class PasswordDoorTests(TestServer server)
     }
 
     [Fact]
-    public async Task Every_door_counts_passwords_for_the_account_and_for_the_address()
+    public async Task Every_door_counts_password_hashes_per_account_and_per_address()
     {
         await using var node = await server.DedicatedAsync(
-            [On, "--RateLimits:Hashes:Burst=6", "--RateLimits:Hashes:PerMinute=1", "--RateLimits:HashesOfAddress:Burst=14", "--RateLimits:HashesOfAddress:PerMinute=1"]);
+            [On, "--RateLimits:Hashes:Burst=6", "--RateLimits:Hashes:PerMinute=1", "--RateLimits:HashesOfAddress:Burst=14",
+                "--RateLimits:HashesOfAddress:PerMinute=1"]);
         await using var anna = await node.SignUpAsync();
         await using var ben = await node.SignUpAsync();
         foreach (var door in Doors)
             Assert.Equal(ErrorCode.Forbidden, await ConfirmAsync(anna, door, Wrong));
         foreach (var door in Doors)
             Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(anna, door, anna.Password));
-        // Another account has its own count, until those of the address are used up: two sign-ups, six for anna, six of ben.
+        // Another account has its own count, until that of the address is used up: two sign-ups, six checks of anna, six of ben.
         foreach (var door in Doors)
             Assert.Equal(ErrorCode.Forbidden, await ConfirmAsync(ben, door, Wrong));
         await (await node.Http.SignInAsync(ben.Username, ben.Password)).ReadErrorAsync(429, ErrorCode.RateLimited);
         using var signUp = await node.Http.PostAsJsonAsync("/v1/auth/sign-up", TestPeople.NewSignUp(), Wire.Json);
         await signUp.ReadErrorAsync(429, ErrorCode.RateLimited);
-        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation { signIn(username: \"nobody\", password: \"no password\") { userId } }"));
+        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation { signIn(username: \"unknown\", password: \"no password\") { userId } }"));
     }
 
     [Fact]
-    public async Task Guesses_of_strangers_at_the_name_do_not_lock_the_owner_out()
+    public async Task Guesses_by_others_do_not_lock_out_the_owner()
     {
         await using var node = await server.DedicatedAsync("--Server:KnownProxies:0=127.0.0.1", Soon);
         await using var owner = await node.SignUpAsync();
         using var stranger = new HttpClient { BaseAddress = node.Url };
         stranger.DefaultRequestHeaders.Add("X-Forwarded-For", "203.0.113.5");
         string[] names = [owner.Username, owner.Email];
-        // At both by turns, so that the next guess at either has to wait.
+        // Alternates between both names, so that the next guess at either must wait.
         await GuessAsync(node, async () =>
         {
             foreach (var name in names)
                 await (await stranger.SignInAsync(name, Wrong)).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         });
-        // Not even with the right password: a guesser must not learn that it is.
+        // Also with the right password: a guesser must not learn that it is right.
         foreach (var name in names)
             await (await stranger.SignInAsync(name, owner.Password)).ReadErrorAsync(429, ErrorCode.RateLimited);
 
@@ -91,7 +93,7 @@ public abstract class PasswordDoorTests(TestServer server)
     }
 
     [Fact]
-    public async Task Guesses_in_one_session_are_slowed_by_every_door_and_another_session_goes_on()
+    public async Task Every_door_slows_guesses_of_one_session_and_not_of_another()
     {
         await using var node = await server.DedicatedAsync(Soon);
         await using var owner = await node.SignUpAsync();
@@ -107,7 +109,7 @@ public abstract class PasswordDoorTests(TestServer server)
     }
 
     [Fact]
-    public async Task New_addresses_are_counted_for_the_account_and_as_sign_ups_of_the_address()
+    public async Task New_email_addresses_count_per_account_and_as_sign_ups_of_the_IP_address()
     {
         await using var node = await server.DedicatedAsync([On, "--RateLimits:SignUps:Burst=9", "--RateLimits:SignUps:PerMinute=1"]);
         await using var taken = await node.SignUpAsync();
@@ -123,7 +125,7 @@ public abstract class PasswordDoorTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_taken_address_is_answered_as_by_a_sign_up()
+    public async Task A_taken_email_address_gets_the_same_answer_as_a_sign_up()
     {
         await using var taken = await server.SignUpAsync();
         await using var anna = await server.SignUpAsync();
@@ -135,10 +137,11 @@ public abstract class PasswordDoorTests(TestServer server)
     [Theory]
     [InlineData("caf\u00e9 au lait", "cafe\u0301 au lait")]
     [InlineData("\u1e69 \u1e69 \u1e69 \u1e69 \u1e69 \u1e69", "s\u0307\u0323 s\u0323\u0307 \u1e61\u0323 \u1e63\u0307 \u1e69 \u1e69")]
-    [InlineData("\uac00\uac01\uac02\uac03\uac04\uac05\uac06\uac07\uac08\uac09", "\u1100\u1161\uac01\uac02\uac03\uac04\uac05\uac06\uac07\uac08\u1100\u1161\u11b0")]
+    [InlineData(
+        "\uac00\uac01\uac02\uac03\uac04\uac05\uac06\uac07\uac08\uac09", "\u1100\u1161\uac01\uac02\uac03\uac04\uac05\uac06\uac07\uac08\u1100\u1161\u11b0")]
     [InlineData("no break spaces", "no\u00a0break\u3000spaces")]
     [InlineData("\ud83d\udc4d\ud83c\udffd thumbs up", "\ud83d\udc4d\ud83c\udffd\u2003thumbs\u00a0up")]
-    public async Task A_password_is_the_same_however_its_letters_are_composed(string atSignUp, string atSignIn)
+    public async Task A_password_matches_in_every_Unicode_composition(string atSignUp, string atSignIn)
     {
         foreach (var (first, second) in new[] { (atSignUp, atSignIn), (atSignIn, atSignUp) })
         {
@@ -153,27 +156,29 @@ public abstract class PasswordDoorTests(TestServer server)
     }
 
     [Fact]
-    public async Task Characters_of_a_password_are_counted_as_they_are_compared()
+    public async Task Password_length_is_counted_in_the_normalised_form()
     {
         var good = TestPeople.NewSignUp();
-        // Nine letters, however they are typed; then ten.
-        foreach (var (password, status) in new[] { (string.Concat(Enumerable.Repeat("e\u0301", 9)), 400), (string.Concat(Enumerable.Repeat("e\u0301", 10)), 201) })
+        // Nine letters in either composition; then ten.
+        foreach (var (password, status) in new[] { (string.Concat(Enumerable.Repeat("e\u0301", 9)), 400),
+            (string.Concat(Enumerable.Repeat("e\u0301", 10)), 201) })
         {
             using var response = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", good with { Password = password }, Wire.Json);
             Assert.Equal(status, (int)response.StatusCode);
         }
 
         good = TestPeople.NewSignUp();
-        using var longest = await server.Http.PostAsJsonAsync("/v1/auth/sign-up", good with { Password = string.Concat(Enumerable.Repeat("e\u0301", 256)) }, Wire.Json);
+        using var longest = await server.Http.PostAsJsonAsync(
+            "/v1/auth/sign-up", good with { Password = string.Concat(Enumerable.Repeat("e\u0301", 256)) }, Wire.Json);
         Assert.Equal(201, (int)longest.StatusCode);
     }
 
     [Fact]
-    public async Task A_password_that_was_hashed_before_passwords_were_normalised_still_fits_and_is_renewed()
+    public async Task A_hash_from_before_normalisation_still_matches_and_is_renewed()
     {
         const string typed = "cafe\u0301 au lait, decomposed";
         await using var user = await server.SignUpAsync();
-        var old = typeof(Server.Auth.PasswordHasher).GetMethod("Derive", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!;
+        var old = typeof(Server.Accounts.PasswordHasher).GetMethod("Derive", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!;
         var cost = Activator.CreateInstance(old.GetParameters()[1].ParameterType, 19_456, 2)!;
         var salt = new byte[16];
         var hash = (byte[])old.Invoke(null, [typed, cost, salt, 32])!;
@@ -185,7 +190,7 @@ public abstract class PasswordDoorTests(TestServer server)
     }
 
     [Fact]
-    public async Task An_address_is_found_in_every_normal_form_and_with_its_domain_in_punycode()
+    public async Task An_email_address_is_found_in_every_normal_form_and_with_a_punycode_domain()
     {
         var request = TestPeople.NewSignUp();
         var name = request.Username;
@@ -209,7 +214,7 @@ public abstract class PasswordDoorTests(TestServer server)
     }
 
     [Fact]
-    public async Task An_address_that_was_hashed_before_addresses_were_normalised_stays_taken_and_signs_in()
+    public async Task An_email_address_hashed_before_normalisation_stays_taken_and_signs_in()
     {
         var cipher = server.Services.GetRequiredService<EmailCipher>();
         await using var owner = await server.SignUpAsync();
@@ -222,12 +227,12 @@ public abstract class PasswordDoorTests(TestServer server)
         await using var other = await server.SignUpAsync();
         Assert.Equal(ErrorCode.Conflict, await ConfirmAsync(other, "PATCH /v1/me", other.Password, email));
         Assert.Equal(200, (int)(await server.Http.SignInAsync(email, owner.Password)).StatusCode);
-        // The owner's own address takes the new form when it is set again.
+        // The owner's own address gets the new form when it is set again.
         Assert.Null(await ConfirmAsync(owner, "PATCH /v1/me", owner.Password, email));
         Assert.Equal(200, (int)(await server.Http.SignInAsync($"ren\u00e9.{owner.Username}@xn--bcher-kva.example", owner.Password)).StatusCode);
     }
 
-    /// <summary>Guesses until the next guess has to wait for 64 s, however slow this machine is.</summary>
+    /// <summary>Guesses until the next guess must wait for 64 s, independent of the machine's speed.</summary>
     private static async Task GuessAsync(TestServer node, Func<Task> guess)
     {
         for (var wait = 0.25; wait < 64; wait *= 2)
@@ -239,7 +244,7 @@ public abstract class PasswordDoorTests(TestServer server)
         await guess();
     }
 
-    /// <summary>Asks for a confirmed act by one of the doors. Null: it was done.</summary>
+    /// <summary>Calls a confirmed operation through one door. Null: it succeeded.</summary>
     private static async Task<ErrorCode?> ConfirmAsync(TestUser user, string door, string password, string? email = null)
     {
         email ??= $"x{Guid.NewGuid():N}@example.org";

@@ -7,32 +7,32 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Chat;
 
-/// <summary>Connections that are opened to be held: half-open, slow, or too many.</summary>
+/// <summary>Connections that hold resources: half-open, slow, or too many.</summary>
 public sealed class ConnectionTests(SqliteServer server)
 {
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task A_client_that_falls_silent_is_gone_within_35_seconds()
+    public async Task A_silent_client_is_disconnected_within_35_seconds()
     {
         await using var anna = await server.SignUpAsync();
-        using var socket = new ClientWebSocket();
-        socket.Options.SetRequestHeader("Authorization", "Bearer " + anna.Tokens.AccessToken);
-        await socket.ConnectAsync(new UriBuilder(server.Url) { Scheme = "ws", Path = Wire.HubPath }.Uri, CancellationToken.None);
-        await socket.SendAsync(Encoding.UTF8.GetBytes("{\"protocol\":\"json\",\"version\":1}\u001e{\"type\":6}\u001e"), WebSocketMessageType.Text, true, CancellationToken.None);
+        using var socket = await anna.OpenWebSocketAsync();
+        await socket.SendAsync(
+            Encoding.UTF8.GetBytes("{\"protocol\":\"json\",\"version\":1}\u001e{\"type\":6}\u001e"), WebSocketMessageType.Text, true, CancellationToken.None);
         Assert.InRange(await SecondsUntilClosedAsync(socket), 20, 36);
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task A_socket_without_a_handshake_is_kept_as_long_as_a_client_waits_for_it_and_then_closed()
+    public async Task A_WebSocket_without_a_SignalR_handshake_is_closed_after_the_handshake_timeout()
     {
         await using var anna = await server.SignUpAsync();
-        using var socket = new ClientWebSocket();
-        socket.Options.SetRequestHeader("Authorization", "Bearer " + anna.Tokens.AccessToken);
-        await socket.ConnectAsync(new UriBuilder(server.Url) { Scheme = "ws", Path = Wire.HubPath }.Uri, CancellationToken.None);
+        using var socket = await anna.OpenWebSocketAsync();
         Assert.InRange(await SecondsUntilClosedAsync(socket), 12, 25);
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Headers_that_trickle_are_cut_off()
+    public async Task Slow_request_headers_are_disconnected()
     {
         using var client = new TcpClient();
         await client.ConnectAsync(server.Url.Host, server.Url.Port);
@@ -57,7 +57,7 @@ public sealed class ConnectionTests(SqliteServer server)
     [Theory]
     [InlineData("--Server:MaxConnectionsPerAddress=20")]
     [InlineData("--Server:MaxConnections=20")]
-    public async Task One_address_and_all_together_hold_no_more_than_their_share(string limit)
+    public async Task Connections_are_bounded_per_address_and_in_total(string limit)
     {
         await using var own = await server.DedicatedAsync(limit);
         var clients = new List<TcpClient>();
@@ -85,7 +85,7 @@ public sealed class ConnectionTests(SqliteServer server)
             }
             catch (IOException)
             {
-                // Refused.
+                // Rejected.
             }
         }
 
@@ -96,7 +96,7 @@ public sealed class ConnectionTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task When_the_token_has_expired_the_client_is_told_to_come_back()
+    public async Task A_client_whose_token_expires_is_asked_to_reconnect()
     {
         await using var own = await server.DedicatedAsync();
         await using var anna = await own.SignUpAsync();
@@ -131,7 +131,7 @@ public sealed class ConnectionTests(SqliteServer server)
         }
         catch (WebSocketException)
         {
-            // Cut off, which is as good.
+            // Disconnected, which is equally good.
         }
 
         return watch.Elapsed.TotalSeconds;

@@ -6,7 +6,8 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Chat;
 
-/// <summary>The official JavaScript client reconnects by itself, because its <c>accessTokenFactory</c> may return a ticket.</summary>
+/// <summary>The official JavaScript client reconnects without extra code, because its <c>accessTokenFactory</c> may return a ticket.</summary>
+[Trait("Ring", "Full")]
 public abstract class StockReconnectTests(TestServer server)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -26,7 +27,8 @@ public abstract class StockReconnectTests(TestServer server)
         })!;
         try
         {
-            await client.StandardInput.WriteLineAsync(JsonSerializer.Serialize(new { server = node.Url.ToString().TrimEnd('/'), token = anna.Tokens.AccessToken, roomId = room.Id }));
+            await client.StandardInput.WriteLineAsync(
+                JsonSerializer.Serialize(new { server = node.Url.ToString().TrimEnd('/'), token = anna.Tokens.AccessToken, roomId = room.Id }));
             await client.StandardInput.FlushAsync();
             Assert.Equal("seq 1", await ReadAsync(client));
             Assert.Equal("connected", await ReadAsync(client));

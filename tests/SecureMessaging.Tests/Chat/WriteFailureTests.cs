@@ -2,17 +2,18 @@ using System.Diagnostics.Metrics;
 using System.IO.Pipelines;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Chat;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Delivery;
+using SecureMessaging.Server.Doors.Hub.Transport;
+using SecureMessaging.Server.Platform.Diagnostics;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Chat;
 
-/// <summary>What cannot be written to a client ends its connection, and a log line and a metric say so.</summary>
+/// <summary>A failed write to a client closes its connection, with a log line and a metric.</summary>
 public sealed class WriteFailureTests(SqliteServer shared)
 {
     [Fact]
-    public async Task A_message_that_cannot_be_serialised_is_logged_and_counted_and_ends_the_connection()
+    public async Task An_unserialisable_message_is_logged_and_counted_and_closes_the_connection()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -20,18 +21,18 @@ public sealed class WriteFailureTests(SqliteServer shared)
         var hub = await anna.ConnectAsync();
         await hub.SendAsync(room.Id, [1]);
         using var counter = new Counter("message");
-        foreach (var connection in server.Services.GetRequiredService<ChatConnections>().Of(anna.Id))
-            connection.SendRoomChanged(room.Id, (RoomChange)99);
-        await Eventually.TrueAsync(() => server.Logs.Any(line => line.Contains("cannot be written; the connection ends", StringComparison.Ordinal)));
+        foreach (var connection in server.Services.GetRequiredService<Subscribers>().Of(anna.Id))
+            connection.SendRoomChanged(room.Id, (RoomChange)99, 1);
+        await Eventually.TrueAsync(() => server.Logs.Any(line => line.Contains("cannot be encoded; its connection is closed", StringComparison.Ordinal)));
         Assert.True(counter.Count >= 1);
-        await Eventually.TrueAsync(() => server.Services.GetRequiredService<ChatConnections>().Of(anna.Id).IsEmpty);
+        await Eventually.TrueAsync(() => server.Services.GetRequiredService<Subscribers>().Of(anna.Id).IsEmpty);
     }
 
     [Fact]
     public async Task A_failure_of_the_writer_is_reported_with_its_exception()
     {
         var reported = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var writer = new HubSocketWriter(new HubTransport(new Pipe().Reader, new BrokenPipe(), null), exception => reported.TrySetResult(exception));
+        var writer = new HubFrameWriter(new HubTransport(new Pipe().Reader, new BrokenPipe(), null), exception => reported.TrySetResult(exception));
         writer.Send(new byte[] { 1, 2, 3 });
         var exception = await reported.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
         Assert.Equal("a framing bug", Assert.IsType<NotSupportedException>(exception).Message);
@@ -39,10 +40,10 @@ public sealed class WriteFailureTests(SqliteServer shared)
     }
 
     [Fact]
-    public async Task What_ends_the_writing_is_counted_and_a_defect_is_logged_with_its_exception_and_a_client_that_is_gone_is_not()
+    public async Task Write_failures_are_counted_and_only_server_defects_are_logged_as_errors()
     {
         await using var server = await shared.DedicatedAsync();
-        var sockets = server.Services.GetRequiredService<HubSockets>();
+        var sockets = server.Services.GetRequiredService<HubWebSockets>();
         using var counter = new Counter("write");
         sockets.WriteFailed(new IOException("The client is gone."));
         sockets.WriteFailed(new OperationCanceledException());
@@ -51,12 +52,12 @@ public sealed class WriteFailureTests(SqliteServer shared)
         var before = counter.Count;
         sockets.WriteFailed(new NotSupportedException("a framing bug"));
         Assert.True(counter.Count > before);
-        var logged = Assert.Single(server.Logs, line => line.Contains("Nothing more can be written to a connection of the hub", StringComparison.Ordinal));
+        var logged = Assert.Single(server.Logs, line => line.Contains("Writing to a hub connection failed; it is closed", StringComparison.Ordinal));
         Assert.Contains("\"@l\":\"Error\"", logged, StringComparison.Ordinal);
         Assert.Contains("a framing bug", logged, StringComparison.Ordinal);
     }
 
-    /// <summary>Counts failures of one kind. A meter is heard by its name, so those of the other servers of this process count in.</summary>
+    /// <summary>Counts failures of one kind. Meters are matched by name, so those of other servers in this process count too.</summary>
     private sealed class Counter : IDisposable
     {
         private readonly MeterListener listener = new();
@@ -64,10 +65,10 @@ public sealed class WriteFailureTests(SqliteServer shared)
 
         public Counter(string kind)
         {
-            listener.InstrumentPublished = (instrument, heard) =>
+            listener.InstrumentPublished = (instrument, subscribed) =>
             {
                 if (instrument.Meter.Name == ServerMetrics.MeterName && instrument.Name == "securemessaging.hub.failures")
-                    heard.EnableMeasurementEvents(instrument);
+                    subscribed.EnableMeasurementEvents(instrument);
             };
             listener.SetMeasurementEventCallback<long>((_, value, tags, _) =>
             {

@@ -4,15 +4,17 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Cli;
 
-/// <summary><c>secmsg</c> as a process: its exit status, its standard streams, and what it takes on a command line.</summary>
+/// <summary><c>secmsg</c> as a process: exit status, standard streams and command line.</summary>
+[Trait("Ring", "Full")]
 public sealed class SecmsgTests(SqliteServer server) : IDisposable
 {
     private readonly TestDirectory directory = new();
 
-    private static string Secmsg => Path.Combine(Path.GetDirectoryName(Repository.BuiltAssembly("src/SecureMessaging.Server"))!.Replace("SecureMessaging.Server", "SecureMessaging.Cli", StringComparison.Ordinal), "secmsg.dll");
+    private static string Secmsg => Path.Combine(Path.GetDirectoryName(Repository.BuiltAssembly("src/SecureMessaging.Server"))!.Replace(
+        "SecureMessaging.Server", "SecureMessaging.Cli", StringComparison.Ordinal), "secmsg.dll");
 
     [Fact]
-    public async Task An_invite_is_read_from_standard_input_and_refused_on_the_command_line()
+    public async Task An_invite_is_read_from_standard_input_and_rejected_on_the_command_line()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -23,14 +25,14 @@ public sealed class SecmsgTests(SqliteServer server) : IDisposable
 
         var (code, _, error) = await RunAsync(["join", invite.Trim()], bens, invite);
         Assert.Equal(1, code);
-        Assert.Contains("Run 'secmsg join' and paste it, or pipe it in.", error, StringComparison.Ordinal);
+        Assert.Contains("Run 'secmsg join' and paste the invite, or pipe it in.", error, StringComparison.Ordinal);
         Assert.DoesNotContain(invite.Trim(), error, StringComparison.Ordinal);
 
         (code, _, error) = await RunAsync(["join"], bens, "\n \n");
         Assert.Equal((1, "There is no invite on standard input."), (code, error.Trim()));
         (code, _, error) = await RunAsync(["join"], bens, "secmsg-nonsense\n");
         Assert.Equal(1, code);
-        Assert.StartsWith("That is not an invite.", error, StringComparison.Ordinal);
+        Assert.StartsWith("This is not an invite.", error, StringComparison.Ordinal);
 
         (code, var output, error) = await RunAsync(["join"], bens, $"\n{invite}\n");
         Assert.True(code == 0, error);
@@ -38,13 +40,14 @@ public sealed class SecmsgTests(SqliteServer server) : IDisposable
     }
 
     [Fact]
-    public async Task A_refused_line_is_named_and_the_exit_status_says_so()
+    public async Task A_rejected_line_is_named_and_sets_the_exit_status()
     {
         await using var anna = await server.SignUpAsync();
         var environment = Environment(anna, "anna");
         await SignInAsync(anna, environment);
         await RunAsync(["create", "Tea"], environment);
-        var (code, output, error) = await RunAsync(["chat", "Tea", "--exit-on-eof"], environment, "one\n\n" + new string('x', SharedKeyCipher.MaxContentBytes + 1) + "\nfour\n");
+        var (code, output, error) = await RunAsync(
+            ["chat", "Tea", "--exit-on-eof"], environment, "one\n\n" + new string('x', SharedKeyCipher.MaxContentBytes + 1) + "\nfour\n");
         Assert.Equal((1, "Not sent: line 3 of the input."), (code, error.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1]));
         Assert.Contains("Line 3 was not sent (\"xxxxx", output, StringComparison.Ordinal);
         Assert.Contains("four", output, StringComparison.Ordinal);
@@ -57,7 +60,7 @@ public sealed class SecmsgTests(SqliteServer server) : IDisposable
     [Theory]
     [InlineData("logs")]
     [InlineData("chat")]
-    public async Task A_command_without_an_end_ends_when_nobody_reads_its_output(string command)
+    public async Task An_endless_command_ends_when_its_output_pipe_closes(string command)
     {
         await using var own = await server.DedicatedAsync();
         await using var anna = await own.SignUpAdminAsync();
@@ -75,14 +78,14 @@ public sealed class SecmsgTests(SqliteServer server) : IDisposable
     }
 
     [Fact]
-    public async Task Http_to_another_machine_takes_an_option()
+    public async Task Plain_http_to_another_machine_needs_an_option()
     {
         await using var anna = await server.SignUpAsync();
         var environment = Environment(anna, "anna");
         var (code, _, error) = await RunAsync(["sign-in", anna.Username, "--server", "http://chat.example.org"], environment);
         Assert.Equal(1, code);
         Assert.Contains("--allow-unencrypted-http", error, StringComparison.Ordinal);
-        // Allowed, it is tried: this one has no address.
+        // With the option it connects; this host has no address.
         (code, _, error) = await RunAsync(["sign-in", anna.Username, "--server", "http://chat.invalid", "--allow-unencrypted-http"], environment);
         Assert.Equal(1, code);
         Assert.StartsWith("The server cannot be reached at http://chat.invalid/: ", error, StringComparison.Ordinal);

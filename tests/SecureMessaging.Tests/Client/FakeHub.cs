@@ -14,12 +14,12 @@ using SecureMessaging.Protocol;
 namespace SecureMessaging.Tests.Client;
 
 /// <summary>
-/// The hub's side of the contract over a list in memory, on real HTTP and WebSockets, misbehaving where the test says so:
-/// pushes left out, replies lost, sends refused for the moment. What the real server does only under faults, the SDK must survive always.
+/// The hub's side of the contract over a list in memory, on real HTTP and WebSockets. Tests make it drop pushes, lose replies and reject sends:
+/// faults that are rare with the real server.
 /// </summary>
 internal sealed class FakeHub : IAsyncDisposable
 {
-    private WebApplication? _app;
+    private WebApplication? app;
 
     public ConcurrentDictionary<Guid, List<LogEntry>> Rooms { get; } = new();
 
@@ -28,7 +28,7 @@ internal sealed class FakeHub : IAsyncDisposable
     /// <summary>Speaks a later version of the contract; see <see cref="Tomorrow"/>.</summary>
     public bool IsOfTomorrow { get; init; }
 
-    /// <summary>What other REST calls are answered with: a status and JSON.</summary>
+    /// <summary>The response to other REST calls: a status and JSON.</summary>
     public Func<string, (int Status, string Json)>? Rest { get; set; }
 
     public int TokenSeconds { get; set; } = 600;
@@ -39,13 +39,13 @@ internal sealed class FakeHub : IAsyncDisposable
 
     public ConcurrentBag<string> Urls { get; } = [];
 
-    /// <summary>Asked before each send is stored; an answer refuses it.</summary>
+    /// <summary>Called before each send is stored; a result rejects it.</summary>
     public Func<SendRequest, ErrorBody?> Refuse { get; set; } = _ => null;
 
-    /// <summary>Asked before each batch; an answer refuses it as a whole.</summary>
+    /// <summary>Called before each batch; a result rejects the whole batch.</summary>
     public Func<SendRequest[], ErrorBody?> RefuseBatch { get; set; } = _ => null;
 
-    /// <summary>Wrong answers, given in place of the right ones until there are none left.</summary>
+    /// <summary>Wrong responses, used instead of the right ones until the queue is empty.</summary>
     public Queue<SendResult[]?> WrongSends { get; } = new();
 
     public Queue<LogPage?> WrongPages { get; } = new();
@@ -56,17 +56,17 @@ internal sealed class FakeHub : IAsyncDisposable
 
     public int LargestBatchBytes;
 
-    /// <summary>Asked after a batch is stored; true cuts the connection in place of the reply.</summary>
+    /// <summary>Called after a batch is stored; true closes the connection instead of sending the reply.</summary>
     public Func<bool> LoseReply { get; set; } = () => false;
 
-    /// <summary>Whether that connection is cut without a closing handshake.</summary>
+    /// <summary>Whether that connection is closed without a closing handshake.</summary>
     public bool CutsSilently { get; set; }
 
     public Func<bool> LosePush { get; set; } = () => false;
 
     public bool RefuseRefresh { get; set; }
 
-    /// <summary>Where the hub is said to be instead.</summary>
+    /// <summary>The hub's location in a redirect.</summary>
     public string? RedirectHub { get; set; }
 
     public Uri Address { get; private set; } = new("http://127.0.0.1:1");
@@ -85,8 +85,8 @@ internal sealed class FakeHub : IAsyncDisposable
                     Tomorrow.Configure(json.PayloadSerializerOptions);
             })
             .AddMessagePackProtocol(pack => pack.SerializerOptions = IsOfTomorrow ? Tomorrow.MessagePack : WireMessagePack.Options);
-        _app = builder.Build();
-        _app.Use(async (context, next) =>
+        app = builder.Build();
+        app.Use(async (context, next) =>
         {
             Urls.Add(context.Request.Path + context.Request.QueryString.ToString());
             if (context.Request.Path == Wire.HubPath && context.Request.Headers.Authorization.ToString() != $"Bearer access-{Refreshes}")
@@ -96,8 +96,8 @@ internal sealed class FakeHub : IAsyncDisposable
             else
                 await next(context);
         });
-        _app.MapPost("/v1/auth/token", () => Tokens());
-        _app.MapPost("/v1/auth/refresh", () =>
+        app.MapPost("/v1/auth/token", () => Tokens());
+        app.MapPost("/v1/auth/refresh", () =>
         {
             if (RefuseRefresh)
             {
@@ -107,21 +107,21 @@ internal sealed class FakeHub : IAsyncDisposable
             Interlocked.Increment(ref Refreshes);
             return Tokens();
         });
-        _app.MapHub<Hub>(Wire.HubPath);
-        _app.MapFallback((HttpContext context) => Rest?.Invoke(context.Request.Path.ToString()) is { } reply
+        app.MapHub<Hub>(Wire.HubPath);
+        app.MapFallback((HttpContext context) => Rest?.Invoke(context.Request.Path.ToString()) is { } reply
             ? Results.Text(JsonText(JsonNode.Parse(reply.Json)), reply.Status < 400 ? "application/json" : "application/problem+json", statusCode: reply.Status)
             : Results.NotFound());
-        await _app.StartAsync();
-        Address = new Uri(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        await app.StartAsync();
+        Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
     }
 
     public async Task StopAsync()
     {
         using var now = new CancellationTokenSource();
         await now.CancelAsync();
-        await _app!.StopAsync(now.Token);
-        await _app.DisposeAsync();
-        _app = null;
+        await app!.StopAsync(now.Token);
+        await app.DisposeAsync();
+        app = null;
     }
 
     public List<LogEntry> Room(Guid id) => Rooms.GetOrAdd(id, _ => []);
@@ -137,21 +137,22 @@ internal sealed class FakeHub : IAsyncDisposable
     }
 
     public Task PushAsync(Guid room, params LogEntry[] entries) =>
-        _app!.Services.GetRequiredService<IHubContext<Hub, IChatClient>>().Clients.All.Received(room, entries);
+        app!.Services.GetRequiredService<IHubContext<Hub, IChatClient>>().Clients.All.Received(room, entries);
 
-    public Task ForAllAsync(Func<IChatClient, Task> call) => call(_app!.Services.GetRequiredService<IHubContext<Hub, IChatClient>>().Clients.All);
+    public Task ForAllAsync(Func<IChatClient, Task> call) => call(app!.Services.GetRequiredService<IHubContext<Hub, IChatClient>>().Clients.All);
 
     public Task CallAsync(string method, params object?[] arguments) =>
-        _app!.Services.GetRequiredService<IHubContext<Hub>>().Clients.All.SendCoreAsync(method, arguments);
+        app!.Services.GetRequiredService<IHubContext<Hub>>().Clients.All.SendCoreAsync(method, arguments);
 
     public async ValueTask DisposeAsync()
     {
-        if (_app is not null)
+        if (app is not null)
             await StopAsync();
     }
 
     private IResult Tokens() => Results.Text(JsonText(JsonSerializer.SerializeToNode(
-        new TokenResponse(Guid.Empty, "ada", Guid.Empty, $"access-{Refreshes}", TokenSeconds, $"refresh-{Refreshes}", DateTime.UnixEpoch), Wire.Json)), "application/json");
+        new TokenResponse(Guid.Empty, "ada", Guid.Empty, $"access-{Refreshes}", TokenSeconds, $"refresh-{Refreshes}", DateTime.UnixEpoch), Wire.Json)),
+            "application/json");
 
     private string JsonText(JsonNode? today) => (IsOfTomorrow ? Tomorrow.Of(today) : today)!.ToJsonString();
 

@@ -8,22 +8,20 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Tests.Client;
 
-/// <summary>
-/// What a later version of the server may send: names that today's enums lack, in the place of <c>Unknown</c>, and in each record a field that today's lacks.
-/// </summary>
+/// <summary>Messages of a later server version: unknown enum names instead of <c>Unknown</c>, and one unknown member in each record.</summary>
 internal static class Tomorrow
 {
     public const string Name = "somethingOfTomorrow";
 
     private const string Field = "fieldOfTomorrow";
 
-    /// <summary>Fields that hold an enum's name.</summary>
+    /// <summary>Members that hold an enum's name.</summary>
     private static readonly HashSet<string> EnumFields = [.. typeof(Wire).Assembly.GetExportedTypes().Where(type => type.GetMethod("<Clone>$") is not null)
         .SelectMany(type => type.GetProperties()).Where(property => (Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType).IsEnum)
         .Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name))];
 
-    /// <param name="node">JSON of today.</param>
-    /// <param name="every">Each enum's name becomes one of tomorrow, not only <c>Unknown</c>.</param>
+    /// <param name="node">JSON of this version.</param>
+    /// <param name="every">Replaces every enum name, not only <c>Unknown</c>.</param>
     public static JsonNode? Of(JsonNode? node, bool every = false, string? key = null)
     {
         switch (node)
@@ -32,7 +30,7 @@ internal static class Tomorrow
                 var later = new JsonObject();
                 foreach (var (name, value) in fields)
                     later[name] = Of(value?.DeepClone(), every, name);
-                // Not into what is no record but a table by ids.
+                // Not in tables by id, which are no records.
                 if (fields.Count == 0 || !Guid.TryParse(fields.First().Key, out _))
                     later[Field] = JsonNode.Parse("""{"deep":[1,{"deeper":null}]}""");
                 return later;
@@ -45,7 +43,7 @@ internal static class Tomorrow
         }
     }
 
-    /// <param name="today">MessagePack of today.</param>
+    /// <param name="today">MessagePack of this version.</param>
     /// <param name="every">As above.</param>
     public static byte[] Of(ReadOnlyMemory<byte> today, bool every = false)
     {
@@ -109,7 +107,8 @@ internal static class Tomorrow
 
     private sealed class Converter<T> : JsonConverter<T>
     {
-        public override T? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => JsonSerializer.Deserialize<T>(ref reader, Wire.Json);
+        public override T? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            JsonSerializer.Deserialize<T>(ref reader, Wire.Json);
 
         public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) =>
             Of(JsonSerializer.SerializeToNode(value, Wire.Json))!.WriteTo(writer);

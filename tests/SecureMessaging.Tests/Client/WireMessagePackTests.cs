@@ -9,6 +9,7 @@ public sealed class WireMessagePackTests
 {
     private static readonly DateTime Time = new(2026, 3, 4, 5, 6, 0, DateTimeKind.Utc);
     private static readonly Guid Id = Guid.NewGuid();
+    private static readonly RoomSettings NoSettings = new(null, null);
     private static readonly SendAck Ack = new(Id, Guid.NewGuid(), 7, Time, true);
     private static readonly ErrorBody Error = new(ErrorCode.WrongEpoch, "No.", false, 100, 4);
 
@@ -16,7 +17,7 @@ public sealed class WireMessagePackTests
     [
         new(1, EntryKind.MemberJoined, Time, UserId: Id, Role: RoomRole.Owner),
         new(2, EntryKind.Message, Time, Id, [1, 2, 3], 5, Id, ExpiresAt: Time.AddDays(1)),
-        new(3, EntryKind.SettingsChanged, Time, Settings: new RoomSettings([9], 60)),
+        new(3, EntryKind.SettingsChanged, Time, Settings: NoSettings with { Name = [9], TimeToLiveSeconds = 60 }),
         new(4, EntryKind.Retraction, Time, TargetSeq: 2),
     ];
 
@@ -33,7 +34,7 @@ public sealed class WireMessagePackTests
         ["entries"] = Entries,
         ["page"] = new LogPage(Id, Entries, 4, 1),
         ["heads"] = new[] { new RoomHead(Id, 4, 1, 2, 2) },
-        ["settings"] = new RoomSettings(null, null),
+        ["settings"] = NoSettings,
         ["change"] = RoomChange.Deleted,
         ["end"] = SessionEndReason.AccountClosed,
         ["id"] = Id,
@@ -43,7 +44,7 @@ public sealed class WireMessagePackTests
 
     [Theory]
     [MemberData(nameof(Samples))]
-    public void It_reads_what_it_wrote_and_says_the_same_as_the_JSON(string name)
+    public void MessagePack_round_trips_and_equals_the_JSON(string name)
     {
         var sample = All[name];
         var back = Read(sample.GetType(), Write(sample));
@@ -63,7 +64,7 @@ public sealed class WireMessagePackTests
 
     [Theory]
     [MemberData(nameof(Samples))]
-    public void Cut_bytes_are_refused(string name)
+    public void Truncated_bytes_are_rejected(string name)
     {
         var bytes = Write(All[name]);
         for (var length = 0; length < bytes.Length; length++)
@@ -72,7 +73,7 @@ public sealed class WireMessagePackTests
 
     [Theory]
     [MemberData(nameof(Samples))]
-    public void Flipped_bits_are_read_or_refused_and_nothing_else(string name)
+    public void Flipped_bits_are_read_or_rejected_and_never_fail_otherwise(string name)
     {
         var bytes = Write(All[name]);
         for (var bit = 0; bit < bytes.Length * 8; bit++)
@@ -85,7 +86,7 @@ public sealed class WireMessagePackTests
             }
             catch (MessagePackSerializationException)
             {
-                // Refused.
+                // Rejected.
             }
         }
     }
@@ -100,35 +101,35 @@ public sealed class WireMessagePackTests
     [InlineData("""{"roomId":"ID","roomId":"ID","clientMessageId":"ID"}""")]
     [InlineData("""{"roomId":"short"}""")]
     [InlineData("""{"roomId":5}""")]
-    public void A_send_that_breaks_the_contract_is_refused(string json)
+    public void A_send_that_violates_the_contract_is_rejected(string json)
     {
         var bytes = MessagePackSerializer.ConvertFromJson(json.Replace("ID", Id.ToString("D"), StringComparison.Ordinal));
         Assert.Throws<MessagePackSerializationException>(() => Read(typeof(SendRequest), bytes));
     }
 
     [Fact]
-    public void Unknown_keys_are_skipped_even_in_small_pieces()
+    public void Unknown_keys_are_skipped_also_in_small_pieces()
     {
         var bytes = MessagePackSerializer.ConvertFromJson("""{"future":{"a":[1,{"b":null}]},"name":null,"timeToLiveSeconds":9,"another":"x"}""");
-        Assert.Equal(new RoomSettings(null, 9), Read(typeof(RoomSettings), bytes));
+        Assert.Equal(NoSettings with { TimeToLiveSeconds = 9 }, Read(typeof(RoomSettings), bytes));
         var pieces = Pieces(bytes);
-        Assert.Equal(new RoomSettings(null, 9), MessagePackSerializer.Deserialize<RoomSettings>(pieces, WireMessagePack.Options));
+        Assert.Equal(NoSettings with { TimeToLiveSeconds = 9 }, MessagePackSerializer.Deserialize<RoomSettings>(pieces, WireMessagePack.Options));
     }
 
     [Fact]
-    public void Depth_and_promised_lengths_cannot_hurt()
+    public void Deep_nesting_and_false_lengths_are_harmless()
     {
-        // An unknown key with 200,000 nested arrays under it is skipped without recursion.
+        // An unknown key with 200,000 nested arrays is skipped without recursion.
         byte[] deep = [0x81, 0xa1, (byte)'x', .. Enumerable.Repeat((byte)0x91, 200_000), 0xc0];
-        Assert.Equal(new RoomSettings(null, null), Read(typeof(RoomSettings), deep));
-        // An array header that promises four billion elements.
+        Assert.Equal(NoSettings, Read(typeof(RoomSettings), deep));
+        // An array header that claims four thousand million elements.
         Assert.Throws<MessagePackSerializationException>(() => Read(typeof(LogEntry[]), new byte[] { 0xdd, 0xff, 0xff, 0xff, 0xff }));
         byte[] nils = [0xdd, 0x00, 0x0f, 0x42, 0x40, .. new byte[1_000_000].Select(_ => (byte)0xc0)];
         Assert.Throws<MessagePackSerializationException>(() => Read(typeof(LogEntry[]), nils));
     }
 
     [Fact]
-    public void Nothing_outside_the_contract_can_be_read()
+    public void Types_outside_of_the_contract_are_not_read()
     {
         Assert.Null(Read(typeof(object), new byte[] { 0xc0 }));
         Assert.Throws<MessagePackSerializationException>(() => Read(typeof(object), new byte[] { 0x01 }));

@@ -1,37 +1,17 @@
-using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Chat;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Cluster;
 
-/// <summary>What happens to devices on one node is heard of on the other.</summary>
-public sealed class DeviceClusterTests(PostgresServer shared) : IAsyncLifetime
+/// <summary>Events of devices on one node reach the other.</summary>
+[Trait("Ring", "Full")]
+public sealed class DeviceClusterTests(PostgresServer shared)
 {
-    private readonly RedisProcess redis = new();
-    private TestServer first = null!;
-    private TestServer second = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        await redis.StartAsync();
-        first = await shared.DedicatedAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
-        second = await first.AnotherNodeAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!first.Services.GetRequiredService<NodeBus>().IsHealthy || !second.Services.GetRequiredService<NodeBus>().IsHealthy)
-            await Task.Delay(50, patience.Token);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await second.DisposeAsync();
-        await first.DisposeAsync();
-        await redis.DisposeAsync();
-    }
-
     [Fact]
-    public async Task Nudges_commits_and_the_end_of_a_device_reach_the_other_node()
+    public async Task Hints_commits_and_device_revocations_reach_the_other_node()
     {
+        await using var nodes = await TwoNodes.StartAsync(shared);
+        var (first, second) = nodes;
         await using var anna = await first.SignUpAsync();
         await using var ben = await first.SignUpAsync();
         using var annas = await anna.AddDeviceAsync();
@@ -48,7 +28,8 @@ public sealed class DeviceClusterTests(PostgresServer shared) : IAsyncLifetime
         Assert.Equal(4, (await there.WaitAsync(nameof(IChatClient.KeyPackagesLow)))[1]);
         var room = await anna.CreateMlsRoomAsync();
         var commit = await anna.CommitAsync(
-            room.Id, 0, welcomes: [TestMls.Welcome([.. claimed.Select(package => package.KeyPackage)])], roster: new RosterChange([new AddMemberRequest(ben.Username)]));
+            room.Id, 0, welcomes: [TestMls.Welcome([.. claimed.Select(package => package.KeyPackage)])],
+            roster: new RosterChange([new AddMemberRequest(ben.Username)]));
         await there.WaitAsync(nameof(IChatClient.WelcomesWaiting));
         await there.WaitAsync(nameof(IChatClient.RoomChanged));
         Assert.Equal(commit.Seq, (await bens.WelcomesAsync()).Single().Seq);
@@ -56,8 +37,9 @@ public sealed class DeviceClusterTests(PostgresServer shared) : IAsyncLifetime
         await there.WaitAsync(room.Id, entries => entries.Length > 0 && entries[^1].Kind == EntryKind.Commit);
 
         (await ben.Http.DeleteAsync($"/v1/devices/{bensSecond.Id}")).EnsureSuccessStatusCode();
-        await doomed.Closed.Task.WaitAsync(TimeSpan.FromSeconds(2));
-        using var dead = new HttpClient { BaseAddress = second.Url, DefaultRequestHeaders = { Authorization = bensSecond.Http.DefaultRequestHeaders.Authorization } };
+        await doomed.Closed.Task.WaitAsync(TimeSpan.FromSeconds(8));
+        using var dead =
+            new HttpClient { BaseAddress = second.Url, DefaultRequestHeaders = { Authorization = bensSecond.Http.DefaultRequestHeaders.Authorization } };
         await (await dead.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         await there.WaitAsync(room.Id, entries => entries.Any(entry => entry.Kind == EntryKind.DevicesChanged));
     }

@@ -5,12 +5,12 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Cluster;
 
-/// <summary>Where a connection of the JavaScript program goes. Without a token the URL holds a ticket.</summary>
+/// <summary>The endpoint of a connection of the JavaScript program. Without a token the URL has a ticket.</summary>
 internal sealed record JavaScriptPlace(string Url, string? Token, bool MessagePack)
 {
     public static JavaScriptPlace ByToken(TestUser user, TestServer node, bool messagePack) => new(Hub(node), user.Tokens.AccessToken, messagePack);
 
-    /// <summary>As a browser does it, which cannot set headers.</summary>
+    /// <summary>As in a browser, which cannot set headers.</summary>
     public static async Task<JavaScriptPlace> ByTicketAsync(TestUser user, TestServer node, bool messagePack)
     {
         using var response = await user.Http.PostAsync("/v1/auth/ticket", null);
@@ -21,12 +21,12 @@ internal sealed record JavaScriptPlace(string Url, string? Token, bool MessagePa
     private static string Hub(TestServer node) => new Uri(node.Url, Wire.HubPath).ToString();
 }
 
-/// <summary>What the program counted. Anything but entries is a fault.</summary>
+/// <summary>The program's counts. Every count except entries is a fault.</summary>
 internal sealed record JavaScriptCounts(int Entries, int Missing, int Gaps, int Repeats, int Disordered, int Altered, int Resyncs, int Closes);
 
 internal sealed record JavaScriptReport(int Acknowledged, JavaScriptCounts[] Readers, string[] Errors);
 
-/// <summary>The program in <c>tests/web/plain-client</c>, which knows nothing but the contract and the official SignalR client.</summary>
+/// <summary>The program in <c>tests/web/plain-client</c>: the contract and the official SignalR client, without this project's SDK.</summary>
 internal sealed class JavaScriptClient : IAsyncDisposable
 {
     private const string Folder = "tests/web/plain-client";
@@ -36,7 +36,7 @@ internal sealed class JavaScriptClient : IAsyncDisposable
 
     private JavaScriptClient(Process process) => (this.process, complaints) = (process, process.StandardError.ReadToEndAsync());
 
-    /// <summary>Starts the program and returns when its connections are up and its writers write.</summary>
+    /// <summary>Starts the program and returns when its connections are up and its writers send.</summary>
     public static async Task<JavaScriptClient> StartAsync(Guid roomId, JavaScriptPlace[] writers, JavaScriptPlace[] readers)
     {
         if (!Directory.Exists(Repository.PathOf(Folder, "node_modules")))
@@ -58,7 +58,7 @@ internal sealed class JavaScriptClient : IAsyncDisposable
         throw new InvalidOperationException($"The JavaScript client did not connect: {complaint}");
     }
 
-    /// <summary>Ends the writing; returns what was counted when the readers have seen all, and the exit status.</summary>
+    /// <summary>Ends the writers; returns the counts when the readers have all entries, and the exit status.</summary>
     public async Task<(JavaScriptReport Report, int ExitCode)> FinishAsync()
     {
         await SayAsync("stop");

@@ -1,27 +1,29 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Cluster;
 
-/// <summary>Nodes on one Postgres that are set up differently: each says so, and nothing is lost between them.</summary>
+/// <summary>Differently configured nodes on one Postgres: each reports it, and no entry is lost between them.</summary>
+[Trait("Ring", "Full")]
 public sealed class NodeTableTests(PostgresServer shared)
 {
     [Theory]
     [InlineData(true, false, "secure-messaging")]
     [InlineData(false, false, "secure-messaging")]
     [InlineData(true, true, "another")]
-    public async Task Nodes_that_do_not_hear_each_other_say_so_and_follow_each_other_through_the_database(bool firstHasRedis, bool secondHasRedis, string prefix)
+    public async Task Nodes_without_a_common_Redis_report_it_and_follow_each_other_through_the_database(bool firstHasRedis, bool secondHasRedis, string prefix)
     {
         await using var redis = new RedisProcess();
         await redis.StartAsync();
         string[] connected = [$"--ConnectionStrings:Redis={redis.ConnectionString}"];
         await using var first = await shared.DedicatedAsync([.. firstHasRedis ? connected : [], "--Server:NodeName=anton"]);
-        await using var second = await first.AnotherNodeAsync([.. secondHasRedis ? connected : [], "--Server:NodeName=berta", $"--Redis:ChannelPrefix={prefix}"]);
+        await using var second = await first.AnotherNodeAsync(
+            [.. secondHasRedis ? connected : [], "--Server:NodeName=berta", $"--Redis:ChannelPrefix={prefix}"]);
         await Eventually.TrueAsync(async () => await StateAsync(first) == "degraded" && await StateAsync(second) == "degraded");
-        Assert.Single(first.Logs, line => line.Contains("berta and this node do not hear each other through Redis", StringComparison.Ordinal));
-        Assert.Single(second.Logs, line => line.Contains("anton and this node do not hear each other through Redis", StringComparison.Ordinal));
+        Assert.Single(first.Logs, line => line.Contains("berta and this node do not reach each other through Redis", StringComparison.Ordinal));
+        Assert.Single(second.Logs, line => line.Contains("anton and this node do not reach each other through Redis", StringComparison.Ordinal));
 
         var users = await first.SignUpAsync(2);
         var room = await users[0].CreateRoomAsync([users[1]]);
@@ -38,19 +40,19 @@ public sealed class NodeTableTests(PostgresServer shared)
     }
 
     [Fact]
-    public async Task Nodes_that_share_a_redis_are_healthy()
+    public async Task Nodes_that_share_a_Redis_are_healthy()
     {
-        await using var redis = new RedisProcess();
-        await redis.StartAsync();
-        await using var first = await shared.DedicatedAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
-        await using var second = await first.AnotherNodeAsync($"--ConnectionStrings:Redis={redis.ConnectionString}");
+        await using var nodes = await TwoNodes.StartAsync(shared);
+        var (first, second) = nodes;
         await Eventually.TrueAsync(async () => await first.ScalarAsync<long>("select count(*) from nodes where redis = 2") == 2);
-        await Task.Delay(TimeSpan.FromSeconds(6));
+        // Each node has compared once more since then.
+        var since = await first.ScalarAsync<DateTime>("select clock_timestamp()");
+        await Eventually.TrueAsync(async () => await first.ScalarAsync<long>("select count(*) from nodes where seen_at > @since", new { since }) == 2);
         Assert.Equal(("healthy", "healthy"), (await StateAsync(first), await StateAsync(second)));
     }
 
     [Fact]
-    public async Task A_lost_signing_key_comes_back_and_no_node_rejects_the_tokens_of_another_for_long()
+    public async Task A_lost_signing_key_is_restored_and_nodes_soon_accept_each_others_tokens()
     {
         await using var first = await shared.DedicatedAsync();
         await using var second = await first.AnotherNodeAsync();
@@ -61,11 +63,11 @@ public sealed class NodeTableTests(PostgresServer shared)
         await using var after = await TestPeople.SignUpAsync(second.Url);
         await Eventually.TrueAsync(async () => await AcceptsAsync(second, before) && await AcceptsAsync(first, after));
         await Eventually.TrueAsync(async () => await first.ScalarAsync<long>("select count(distinct signing_key) from nodes") == 1);
-        Assert.Contains(first.Logs, line => line.Contains("had lost or replaced a signing key", StringComparison.Ordinal));
+        Assert.Contains(first.Logs, line => line.Contains("was missing or replaced in the key directory", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task Nodes_with_keys_of_their_own_say_so()
+    public async Task Nodes_with_different_keys_report_it()
     {
         await using var first = await shared.DedicatedAsync("--Server:NodeName=anton");
         using var copy = new TestDirectory();
@@ -76,16 +78,17 @@ public sealed class NodeTableTests(PostgresServer shared)
         await Eventually.TrueAsync(async () => await StateAsync(second) == "degraded");
         Assert.Contains(second.Logs, line => line.Contains($"anton signs with a key that is not in {copy.Path}", StringComparison.Ordinal));
 
-        // Without its directory the node goes on with the keys that it has, and goes on comparing.
+        // Without its directory the node continues with its loaded keys, and keeps comparing.
         Directory.Delete(copy.Path, recursive: true);
-        await Eventually.TrueAsync(() => second.Logs.Any(line => line.Contains("The key directory could not be read to look for another node's key", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(
+            () => second.Logs.Any(line => line.Contains("The key directory could not be read to look for another node's key", StringComparison.Ordinal)));
         Assert.DoesNotContain(second.Logs, line => line.Contains("The row of this node could not be written", StringComparison.Ordinal));
         await first.StopAsync();
         await Eventually.TrueAsync(async () => await StateAsync(second) == "healthy");
     }
 
     [Fact]
-    public async Task A_clock_that_is_wrong_is_in_the_readiness()
+    public async Task A_wrong_clock_is_reported_by_readiness()
     {
         await using var node = await shared.DedicatedAsync();
         node.Time.Advance(TimeSpan.FromMinutes(10));
@@ -94,11 +97,11 @@ public sealed class NodeTableTests(PostgresServer shared)
     }
 
     [Fact]
-    public async Task Nodes_that_may_open_more_connections_together_than_postgres_allows_say_so()
+    public async Task Nodes_whose_pools_exceed_the_connections_of_Postgres_report_it()
     {
         var allowed = await shared.ScalarAsync<int>(PostgresDatabase.AllowedConnectionsSql);
         var pool = allowed / 2;
-        // Alone each is allowed. Two connections of the writer come to each pool.
+        // Alone each is allowed. The writer adds two connections to each pool.
         await using var first = await shared.DedicatedAsync($"--Postgres:PoolSize={pool}");
         await Eventually.TrueAsync(async () => await first.ScalarAsync<long>("select count(*) from nodes") == 1);
         Assert.Equal("healthy", await StateAsync(first));

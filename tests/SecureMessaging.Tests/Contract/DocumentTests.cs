@@ -8,16 +8,16 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Messages;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Server.Mls;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Diagnostics;
 using SecureMessaging.Server.Retention;
+using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract;
 
-/// <summary>The documents are made from what is really there; nothing is stored, logged or measured that the inventory does not declare.</summary>
+/// <summary>The documents are generated from reality: no column, log property or metric exists that the inventory does not declare.</summary>
 public sealed partial class DocumentTests(PostgresServer server)
 {
     private const string Mark = "<!-- From here on written by a test, from the migrated schema and inventory.json. -->\n";
@@ -35,28 +35,34 @@ public sealed partial class DocumentTests(PostgresServer server)
         where contype = 'f' and connamespace = 'public'::regnamespace order by 1, 2
         """;
 
-    private static readonly JsonSerializerOptions Printed = new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Printed =
+        new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     [Fact]
-    public async Task Every_column_is_declared_and_every_declared_column_is_there()
+    [Trait("Ring", "Full")]
+    public async Task Every_column_is_declared_and_every_declared_column_exists()
     {
         var columns = (await server.RowsAsync<ColumnRow>(ColumnsSql)).Select(column => $"{column.Table}.{column.Name}");
         Assert.Equal(columns.Order(StringComparer.Ordinal), Inventory.Declared.Columns.Keys.Order(StringComparer.Ordinal));
         Assert.All(
             new[] { Inventory.Declared.Columns, Inventory.Declared.LogProperties, Inventory.Declared.MetricLabels }.SelectMany(items => items),
-            item => Assert.All([item.Value.Purpose, item.Value.Precision, item.Value.TimeToLive], text => Assert.False(string.IsNullOrWhiteSpace(text), item.Key)));
+            item => Assert.All(
+                [item.Value.Purpose, item.Value.Precision, item.Value.TimeToLive], text => Assert.False(string.IsNullOrWhiteSpace(text), item.Key)));
     }
 
-    /// <summary>What holds for sessions, tokens and entries as well, other tests try out; here it is that no time is written down that the server does not keep.</summary>
+    /// <summary>
+    /// Other tests check retention of sessions, tokens and entries; this one checks that no documented duration differs from the server's.
+    /// </summary>
     [Fact]
-    public void Every_time_of_the_inventory_is_that_of_the_server()
+    public void Every_duration_of_the_inventory_is_the_servers()
     {
         var (auth, retention) = (new AuthOptions(), new RetentionOptions());
         string[] times =
         [
             $"{retention.EndedSessions.TotalHours} hours after the session's end",
             $"until used, {auth.TicketLifetime.TotalSeconds} seconds at most",
-            $"until revoked, or not seen for the time that the operator sets ({retention.UnseenDevices.TotalDays} days); while it waits for approval, until its session ends",
+            $"until revoked, or not seen for the time that the operator sets ({retention.UnseenDevices.TotalDays} days); "
+            + "while it waits for approval, until its session ends",
             $"until it expires ({KeyPackageCheck.LongestLife.TotalDays} days at most)",
             $"until all its devices have fetched it, or the time that the operator sets ({retention.Welcomes.TotalDays} days)",
             $"as the operator keeps logs (files written by the server: {LogOptions.FileDays} days)",
@@ -71,29 +77,35 @@ public sealed partial class DocumentTests(PostgresServer server)
     [Fact]
     public void Every_property_of_our_log_lines_is_declared_and_used()
     {
+        // LogPropertyTests finds those of libraries, and of every line, in real output.
         var used = LogLines()
-            .SelectMany(line => Placeholder().Matches(line.Message).Select(match => match.Groups["name"].Value)).Distinct(StringComparer.Ordinal);
+            .SelectMany(line => Placeholder().Matches(line.Message).Select(match => match.Groups["name"].Value)).Concat(LogPropertyTests.OfLibraries)
+            .Distinct(StringComparer.Ordinal);
         Assert.Equal(used.Order(StringComparer.Ordinal), Inventory.Declared.LogProperties.Keys.Order(StringComparer.Ordinal));
     }
 
     [Fact]
-    public void An_event_id_belongs_to_one_log_line() =>
-        Assert.Empty(LogLines().GroupBy(line => line.EventId).Where(lines => lines.Skip(1).Any()).Select(lines => string.Join(" and ", lines.Select(line => line.Message))));
+    public void Event_ids_are_unique() =>
+        Assert.Empty(LogLines().GroupBy(line => line.EventId).Where(lines => lines.Skip(1).Any())
+            .Select(lines => string.Join(" and ", lines.Select(line => line.Message))));
 
     [Fact]
-    public async Task The_database_document_is_what_the_schema_and_the_inventory_say()
+    [Trait("Ring", "Full")]
+    public async Task The_database_document_matches_schema_and_inventory()
     {
         var file = await File.ReadAllTextAsync(Repository.PathOf("db", "README.md"));
         var columns = await server.RowsAsync<ColumnRow>(ColumnsSql);
         var references = await server.RowsAsync<ReferenceRow>(ReferencesSql);
-        Snapshot.Matches(file[..(file.IndexOf(Mark, StringComparison.Ordinal) + Mark.Length)] + Diagram(columns, references) + Dictionary(columns), "db", "README.md");
+        Snapshot.Matches(
+            file[..(file.IndexOf(Mark, StringComparison.Ordinal) + Mark.Length)] + Diagram(columns, references) + Dictionary(columns), "db", "README.md");
     }
 
     [Fact]
-    public void The_schema_of_the_wire_is_what_the_records_say()
+    public void The_wire_schema_matches_the_records()
     {
         var options = new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true, TransformSchemaNode = Named };
-        var records = typeof(Wire).Assembly.GetExportedTypes().Where(type => type.GetMethod("<Clone>$") is not null).OrderBy(type => type.Name, StringComparer.Ordinal);
+        var records = typeof(Wire).Assembly.GetExportedTypes().Where(type => type.GetMethod("<Clone>$") is not null)
+            .OrderBy(type => type.Name, StringComparer.Ordinal);
         var schema = new JsonObject
         {
             ["$schema"] = "https://json-schema.org/draft/2020-12/schema",
@@ -104,7 +116,8 @@ public sealed partial class DocumentTests(PostgresServer server)
     }
 
     [Fact]
-    public async Task The_documents_are_served_to_anybody()
+    [Trait("Ring", "Full")]
+    public async Task The_documents_are_public()
     {
         Assert.Equal(Inventory.Declared.Columns.Keys, Inventory.Parse(await server.Http.GetStringAsync("/.well-known/data-inventory")).Columns.Keys);
         var index = await server.Http.GetStringAsync("/docs");
@@ -113,7 +126,7 @@ public sealed partial class DocumentTests(PostgresServer server)
         Assert.Contains("erDiagram", await server.Http.GetStringAsync("/docs/database.md"), StringComparison.Ordinal);
     }
 
-    /// <summary>Names the values of enums, which the exporter does not know from a converter of the contract's own.</summary>
+    /// <summary>Names the values of enums, which the exporter does not know from the contract's own converter.</summary>
     private static JsonNode Named(JsonSchemaExporterContext context, JsonNode schema)
     {
         foreach (var property in context.TypeInfo.Properties)
@@ -161,7 +174,8 @@ public sealed partial class DocumentTests(PostgresServer server)
             foreach (var column in table)
             {
                 var item = Inventory.Declared.Columns.GetValueOrDefault($"{column.Table}.{column.Name}") ?? new("", "", "");
-                text.Append(Invariant($"| `{column.Name}` | {column.Type}{(column.Nullable ? ", may be null" : "")} | {item.Purpose} | {item.Precision} | {item.TimeToLive} |\n"));
+                var type = column.Nullable ? $"{column.Type}, may be null" : column.Type;
+                text.Append(Invariant($"| `{column.Name}` | {type} | {item.Purpose} | {item.Precision} | {item.TimeToLive} |\n"));
             }
         }
 

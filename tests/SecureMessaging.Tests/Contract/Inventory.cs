@@ -3,7 +3,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract;
 
-/// <summary>What <c>db/inventory.json</c> declares.</summary>
+/// <summary>The declarations of <c>db/inventory.json</c>.</summary>
 internal sealed record Inventory(
     Dictionary<string, Inventory.Item> Columns, Dictionary<string, Inventory.Item> LogProperties, Dictionary<string, Inventory.Item> MetricLabels)
 {
@@ -13,8 +13,8 @@ internal sealed record Inventory(
 
     public static Inventory Parse(string json) => JsonSerializer.Deserialize<Inventory>(json, Json)!;
 
-    /// <param name="Purpose">Why it is there.</param>
-    /// <param name="Precision">How exact it is.</param>
-    /// <param name="TimeToLive">When it goes.</param>
+    /// <param name="Purpose">Why it exists.</param>
+    /// <param name="Precision">How precise it is.</param>
+    /// <param name="TimeToLive">When it is deleted.</param>
     internal sealed record Item(string Purpose, string Precision, string TimeToLive);
 }

@@ -12,13 +12,13 @@ using SecureMessaging.Tests.Rest;
 
 namespace SecureMessaging.Tests.Contract;
 
-/// <summary>Seqs and epochs out of range are refused at each door before anything calculates with them. Where they stand is found by reflection.</summary>
+/// <summary>Each door rejects seqs and epochs out of range before any arithmetic. Reflection finds the fields.</summary>
 public abstract class PositionTests(TestServer server)
 {
     private static readonly long[] OutOfRange = [-1, long.MinValue, 1L << 53, long.MaxValue];
 
     [Fact]
-    public async Task Over_rest_each_is_refused_by_name()
+    public async Task REST_rejects_each_position_by_name()
     {
         await using var anna = await server.SignUpAsync();
         var refused = 0;
@@ -63,7 +63,7 @@ public abstract class PositionTests(TestServer server)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task On_the_hub_each_is_refused_by_name(bool messagePack)
+    public async Task The_hub_rejects_each_position_by_name(bool messagePack)
     {
         await using var anna = await server.SignUpAsync();
         var hub = (await anna.ConnectAsync(messagePack)).Hub;
@@ -79,7 +79,8 @@ public abstract class PositionTests(TestServer server)
                     else if (parameter.ParameterType == typeof(SendRequest))
                         Assert.Equal("#/epoch", (await RefusalAsync(hub, method, parameter, NewSend() with { Epoch = value })).Errors!.Single().Pointer);
                     else if (parameter.ParameterType == typeof(SendRequest[]))
-                        Assert.Equal("#/epoch", (await hub.InvokeAsync<SendResult[]>(method.Name, new[] { NewSend() with { Epoch = value } }))[0].Error!.Errors!.Single().Pointer);
+                        Assert.Equal("#/epoch",
+                            (await hub.InvokeAsync<SendResult[]>(method.Name, new[] { NewSend() with { Epoch = value } }))[0].Error!.Errors!.Single().Pointer);
                     else
                         continue;
                     refused++;
@@ -91,19 +92,21 @@ public abstract class PositionTests(TestServer server)
     }
 
     [Fact]
-    public async Task In_graphql_each_has_the_type_that_refuses_it()
+    public async Task GraphQL_positions_have_the_type_that_rejects_it()
     {
         await using var anna = await server.SignUpAsync();
         var schema = server.Services.GetRequiredService<ISchema>();
         schema.Initialize();
-        var arguments = schema.AllTypes.OfType<IObjectGraphType>().SelectMany(type => type.Fields).SelectMany(field => field.Arguments ?? []).Select(argument => (argument.Name, argument.ResolvedType));
+        var arguments = schema.AllTypes.OfType<IObjectGraphType>().SelectMany(type => type.Fields).SelectMany(field => field.Arguments ?? [])
+            .Select(argument => (argument.Name, argument.ResolvedType));
         var inputs = schema.AllTypes.OfType<IInputObjectGraphType>().SelectMany(type => type.Fields).Select(field => (field.Name, field.ResolvedType));
         var positions = arguments.Concat(inputs).Where(given => IsPosition(given.Name)).ToList();
         Assert.True(positions.Count >= 8, $"{positions.Count}");
         Assert.All(positions, position => Assert.Equal("Long", position.ResolvedType!.GetNamedType().Name));
         foreach (var value in OutOfRange)
         {
-            var reply = await anna.Http.ReplyAsync("mutation($room: ID!, $seq: Long!) { markDelivered(roomId: $room, seq: $seq) }", new { room = Guid.NewGuid(), seq = value });
+            var reply = await anna.Http.ReplyAsync(
+                "mutation($room: ID!, $seq: Long!) { markDelivered(roomId: $room, seq: $seq) }", new { room = Guid.NewGuid(), seq = value });
             Assert.Equal(ErrorCode.Invalid, GraphQLCalls.CodeOf(reply));
             Assert.Equal("#/seq", reply.GetProperty("errors")[0].GetProperty("extensions").GetProperty("errors")[0].GetProperty("pointer").GetString());
             Assert.Equal(ErrorCode.Invalid, await anna.Http.RefusalAsync($"mutation {{ markDelivered(roomId: \"{Guid.NewGuid()}\", seq: {value}) }}"));
@@ -118,7 +121,8 @@ public abstract class PositionTests(TestServer server)
 
     private static SendRequest NewSend() => new(Guid.NewGuid(), Guid.NewGuid(), [1]);
 
-    private static bool IsPosition(string name) => name is "seq" or "epoch" || name.EndsWith("Seq", StringComparison.Ordinal) || name.EndsWith("Epoch", StringComparison.Ordinal);
+    private static bool IsPosition(string name) => name is "seq" or "epoch" || name.EndsWith("Seq", StringComparison.Ordinal)
+        || name.EndsWith("Epoch", StringComparison.Ordinal);
 
     private static async Task<ErrorBody> RefusalAsync(HubConnection hub, MethodInfo method, ParameterInfo broken, object value)
     {

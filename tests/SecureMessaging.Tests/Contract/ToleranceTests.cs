@@ -7,7 +7,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract;
 
-/// <summary>Readers tolerate what they do not know, writers are strict, and the contract only grows: what was once kept in <c>Kept/</c> holds for ever.</summary>
+/// <summary>Readers ignore unknown members, writers are strict, and the contract only grows: files in <c>Kept/</c> are never removed.</summary>
 public sealed class ToleranceTests
 {
     private static readonly JsonSerializerOptions Strict = Wire.Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web), strict: true);
@@ -27,7 +27,7 @@ public sealed class ToleranceTests
     }
 
     [Theory, MemberData(nameof(EnumNames))]
-    public void A_request_holds_only_names_that_the_contract_has(string name)
+    public void A_request_has_only_members_of_the_contract(string name)
     {
         var type = Enums.Single(candidate => candidate.Name == name);
         foreach (var json in new[] { "\"unknown\"", "\"Unknown\"", $"\"{Tomorrow.Name}\"", "-1", "0", "null", "\"0\"" })
@@ -37,7 +37,7 @@ public sealed class ToleranceTests
     }
 
     [Fact]
-    public void Every_enum_of_the_hub_reads_as_Unknown_in_MessagePack_and_strictly_not_at_all()
+    public void Every_hub_enum_reads_as_Unknown_in_MessagePack_and_is_rejected_in_strict_mode()
     {
         var hub = Reachable([typeof(IChatHub), typeof(IChatClient)]).Where(type => type.IsEnum).ToList();
         Assert.Contains(typeof(EntryKind), hub);
@@ -51,14 +51,15 @@ public sealed class ToleranceTests
                 Assert.Throws<MessagePackSerializationException>(() => MessagePackSerializer.Deserialize(type, bytes, WireMessagePack.Strict));
             }
             Assert.Throws<MessagePackSerializationException>(() =>
-                MessagePackSerializer.Deserialize(type, MessagePackSerializer.Serialize(type == typeof(ErrorCode) ? "Unknown" : "unknown"), WireMessagePack.Strict));
+                MessagePackSerializer.Deserialize(
+                    type, MessagePackSerializer.Serialize(type == typeof(ErrorCode) ? "Unknown" : "unknown"), WireMessagePack.Strict));
         }
     }
 
     public static TheoryData<string> RecordNames => WireTests.RecordNames;
 
     [Theory, MemberData(nameof(RecordNames))]
-    public void A_record_of_tomorrow_is_read_without_what_is_new(string name)
+    public void A_record_of_a_later_version_is_read_without_its_new_members(string name)
     {
         var type = typeof(Wire).Assembly.GetExportedTypes().Single(candidate => candidate.Name == name);
         var sample = WireTests.Sample(type, everything: true);
@@ -77,7 +78,7 @@ public sealed class ToleranceTests
         Assert.Equal(future!.ToJsonString(), JsonSerializer.SerializeToNode(back, type, Wire.Json)!.ToJsonString());
     }
 
-    /// <summary>A client that was built from the kept contract finds in today's everything that it knows, and its requests are still read.</summary>
+    /// <summary>A client of the kept contract finds everything that it knows in the current one, and its requests are still read.</summary>
     [Fact]
     public void The_contract_only_grows()
     {
@@ -97,9 +98,11 @@ public sealed class ToleranceTests
             {
                 var today = now["records"]![name];
                 Assert.True(today is not null, $"{name} is gone.");
-                Assert.True(Holds(today, sample), $"{name} lost a field, or a field changed its type: {sample!.ToJsonString()}");
+                // A request may need less than before: clients that send more are still read.
+                if (!name.EndsWith("Request, least", StringComparison.Ordinal))
+                    Assert.True(Holds(today, sample), $"{name} lost a field, or a field changed its type: {sample!.ToJsonString()}");
                 var type = typeof(Wire).Assembly.GetExportedTypes().Single(candidate => candidate.Name == name.Split(',')[0]);
-                Assert.NotNull(sample.Deserialize(type, Strict));
+                Assert.NotNull(sample!.Deserialize(type, Strict));
             }
         }
     }
@@ -117,7 +120,7 @@ public sealed class ToleranceTests
         _ => now is null && kept is null,
     };
 
-    /// <summary>Which fields there are, without their values.</summary>
+    /// <summary>The members without their values.</summary>
     private static string Shape(JsonNode? node) => node switch
     {
         JsonObject fields => $"{{{string.Join(",", fields.Select(field => $"{field.Key}:{Shape(field.Value)}"))}}}",
@@ -128,7 +131,8 @@ public sealed class ToleranceTests
     private static HashSet<Type> Reachable(Type[] roots)
     {
         var seen = new HashSet<Type>();
-        var left = new Stack<Type>(roots.SelectMany(root => root.GetMethods()).SelectMany(method => method.GetParameters().Select(p => p.ParameterType).Append(method.ReturnType)));
+        var left = new Stack<Type>(
+            roots.SelectMany(root => root.GetMethods()).SelectMany(method => method.GetParameters().Select(p => p.ParameterType).Append(method.ReturnType)));
         while (left.TryPop(out var type))
         {
             foreach (var inner in type.GetGenericArguments().Concat(type.IsArray ? [type.GetElementType()!] : []))
@@ -136,7 +140,7 @@ public sealed class ToleranceTests
             if (type.Assembly == typeof(Wire).Assembly && seen.Add(type) && !type.IsEnum)
                 Array.ForEach(type.GetProperties(), property => left.Push(property.PropertyType));
         }
-        // Errors of the hub travel as the text of an exception.
+        // The hub's errors travel as the text of an exception.
         seen.Add(typeof(ErrorCode));
         return seen;
     }

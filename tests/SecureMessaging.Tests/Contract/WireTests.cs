@@ -7,11 +7,12 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract;
 
-/// <summary>The wire contract as it stands in Snapshots/wire.json: what an installed client relies on changes only where the diff shows it.</summary>
+/// <summary>The wire contract is Snapshots/wire.json: a change that affects installed clients shows in the diff.</summary>
 public sealed class WireTests
 {
     private static readonly NullabilityInfoContext Nullability = new();
-    private static readonly JsonSerializerOptions Printed = new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Printed =
+        new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private static IEnumerable<Type> Contract => typeof(Wire).Assembly.GetExportedTypes().OrderBy(type => type.Name, StringComparer.Ordinal);
 
@@ -64,7 +65,7 @@ public sealed class WireTests
     [InlineData(typeof(ChangePasswordRequest))]
     [InlineData(typeof(DeleteAccountRequest))]
     [InlineData(typeof(RegisterPushRequest))]
-    public void A_record_with_secrets_prints_none(Type type)
+    public void A_record_with_secrets_does_not_print_them(Type type)
     {
         var sample = Sample(type, everything: true);
         var printed = sample.ToString()!;
@@ -77,14 +78,19 @@ public sealed class WireTests
     [InlineData("""{"roomId":"00000000-0000-4000-8000-000000000001","clientMessageId":"00000000-0000-4000-8000-000000000002"}""")]
     [InlineData("""{"roomId":null,"clientMessageId":"00000000-0000-4000-8000-000000000002","ciphertext":"AA=="}""")]
     [InlineData("""{"roomId":"00000000-0000-4000-8000-000000000001","clientMessageId":"00000000-0000-4000-8000-000000000002","ciphertext":null}""")]
-    [InlineData("""{"roomId":"00000000-0000-4000-8000-000000000001","clientMessageId":"00000000-0000-4000-8000-000000000002","ciphertext":"AA==","epoch":"1"}""")]
-    [InlineData("""{"roomId":"00000000-0000-4000-8000-000000000001","clientMessageId":"00000000-0000-4000-8000-000000000002","ciphertext":"AA==","epoch":1,"epoch":2}""")]
+    [InlineData(
+        """{"roomId":"00000000-0000-4000-8000-000000000001","clientMessageId":"00000000-0000-4000-8000-000000000002","ciphertext":"AA==","epoch":"1"}""")]
+    [InlineData(
+        """{"roomId":"00000000-0000-4000-8000-000000000001","clientMessageId":"00000000-0000-4000-8000-000000000002","ciphertext":"AA==","""
+        + "\"epoch\":1,\"epoch\":2}")]
     [InlineData("""{"roomId":"00000000-0000-4000-8000-000000000001","clientMessageId":"00000000-0000-4000-8000-000000000002","ciphertext":"not base64!"}""")]
-    public void What_breaks_the_contract_is_not_read(string json) =>
+    public void Values_that_violate_the_contract_are_not_read(string json) =>
         Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<SendRequest>(json, Wire.Json));
 
-    private static JsonArray Signatures(Type type) => new([.. type.GetMethods().OrderBy(method => method.Name, StringComparer.Ordinal).Select(method => (JsonNode?)
-        $"{method.Name}({string.Join(", ", method.GetParameters().Select(parameter => $"{Name(parameter.ParameterType)} {parameter.Name}"))}) → {Name(method.ReturnType)}")]);
+    private static JsonArray Signatures(Type type) =>
+        new([.. type.GetMethods().OrderBy(method => method.Name, StringComparer.Ordinal).Select(method => (JsonNode?)
+        $"{method.Name}({string.Join(", ", method.GetParameters().Select(parameter => $"{Name(parameter.ParameterType)} {parameter.Name}"))}) "
+            + $"→ {Name(method.ReturnType)}")]);
 
     private static JsonArray Values(Type type) => new([.. Enum.GetValuesAsUnderlyingType(type).Cast<object>().Select(value => (JsonNode?)
         $"{JsonSerializer.SerializeToNode(Enum.ToObject(type, value), type, Wire.Json)} = {value}")]);
@@ -93,7 +99,7 @@ public sealed class WireTests
         ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}<{string.Join(", ", type.GetGenericArguments().Select(Name))}>"
         : type.Name;
 
-    /// <summary>A record with every field set to a value that follows from the field's name, or only with those that must be there.</summary>
+    /// <summary>A record with every member set to a value derived from its name, or only with the required ones.</summary>
     internal static object Sample(Type type, bool everything)
     {
         var constructor = type.GetConstructors().OrderByDescending(candidate => candidate.GetParameters().Length).First();

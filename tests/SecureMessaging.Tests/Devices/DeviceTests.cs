@@ -12,7 +12,7 @@ namespace SecureMessaging.Tests.Devices;
 public abstract class DeviceTests(TestServer server)
 {
     [Fact]
-    public async Task The_first_device_brings_the_identity_and_others_are_seen_once_it_has_signed_them()
+    public async Task The_first_device_brings_the_identity_and_others_are_visible_once_it_signed_them()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -43,14 +43,14 @@ public abstract class DeviceTests(TestServer server)
             Assert.Equal(device.IdentitySignature, seen.IdentitySignature);
         }
 
-        // The seal is for the device alone.
+        // Only the device itself gets the seal.
         Assert.All(await ListAsync(first), device => Assert.Null(device.SealedIdentity));
         Assert.Equal(seal, (await ListAsync(second)).Single(device => device.Current).SealedIdentity);
-        await (await ben.Http.GetAsync("/v1/users/nobody-at-all/devices")).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.GetAsync("/v1/users/unknown-user/devices")).ReadErrorAsync(404, ErrorCode.NotFound);
     }
 
     [Fact]
-    public async Task What_is_not_signed_or_contradicts_is_refused()
+    public async Task Unsigned_and_contradictory_devices_are_rejected()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -80,12 +80,13 @@ public abstract class DeviceTests(TestServer server)
         await (await anna.Http.PostAsJsonAsync("/v1/devices", right with { Name = new byte[257] }, Wire.Json)).ReadErrorAsync(413, ErrorCode.TooLarge);
         await device.RegisterAsync();
         await (await anna.Http.PostAsJsonAsync("/v1/devices", right with { LinkKey = new byte[32] }, Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
-        // A session is one device, an id is one device, and the identity is fixed.
+        // A session has one device, an id names one device, and the identity is fixed.
         using var other = new TestDevice(anna, device.Identity, anna.Http);
         await (await anna.Http.PostAsJsonAsync("/v1/devices", other.Registration(first: false), Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
         using var taken = new TestDevice(ben, TestDevice.NewKey(), ben.Http);
         var signed = TestDevice.Sign(taken.Identity, ben.Id, device.Id, taken.PublicKey);
-        await (await ben.Http.PostAsJsonAsync("/v1/devices", taken.Registration() with { Id = device.Id, IdentitySignature = signed }, Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        await (await ben.Http.PostAsJsonAsync("/v1/devices", taken.Registration() with { Id = device.Id, IdentitySignature = signed }, Wire.Json))
+            .ReadErrorAsync(409, ErrorCode.Conflict);
         using var second = await device.AddDeviceAsync(register: false);
         second.Identity = TestDevice.NewKey();
         await (await second.Http.PostAsJsonAsync("/v1/devices", second.Registration(), Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
@@ -93,7 +94,7 @@ public abstract class DeviceTests(TestServer server)
     }
 
     [Fact]
-    public async Task Nobody_touches_the_devices_of_others()
+    public async Task A_user_cannot_change_devices_of_others()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -104,21 +105,24 @@ public abstract class DeviceTests(TestServer server)
         await (await ben.Http.DeleteAsync(path)).ReadErrorAsync(404, ErrorCode.NotFound);
         await (await ben.Http.PutAsync($"{path}/session", null)).ReadErrorAsync(404, ErrorCode.NotFound);
         await (await ben.Http.PutAsJsonAsync($"{path}/approval", approval, Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
-        await (await ben.Http.PutAsJsonAsync($"{path}/keys", new RotateDeviceRequest(bens.PublicKey, bens.LinkKey), Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await ben.Http.PutAsJsonAsync($"{path}/keys", new RotateDeviceRequest(bens.PublicKey, bens.LinkKey), Wire.Json))
+            .ReadErrorAsync(404, ErrorCode.NotFound);
         await (await ben.Http.GetAsync($"{path}/key-packages")).ReadErrorAsync(404, ErrorCode.NotFound);
         await (await ben.Http.GetAsync($"{path}/welcomes")).ReadErrorAsync(404, ErrorCode.NotFound);
         await (await ben.Http.DeleteAsync($"{path}/welcomes/{Guid.NewGuid()}/1")).ReadErrorAsync(404, ErrorCode.NotFound);
         await (await ben.Http.PostAsJsonAsync($"{path}/key-packages", new UploadKeyPackagesRequest([[1]]), Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
-        // What only the device itself may do, another session of the same user may not.
+        // Another session of the user cannot do what only the device may do.
         using var second = await device.AddDeviceAsync(register: false);
-        await (await second.Http.PutAsJsonAsync($"{path}/keys", new RotateDeviceRequest(second.PublicKey, second.LinkKey), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await second.Http.PutAsJsonAsync($"{path}/keys", new RotateDeviceRequest(second.PublicKey, second.LinkKey), Wire.Json))
+            .ReadErrorAsync(403, ErrorCode.Forbidden);
         await (await second.Http.GetAsync($"{path}/welcomes")).ReadErrorAsync(403, ErrorCode.Forbidden);
-        await (await second.Http.PostAsJsonAsync($"{path}/key-packages", new UploadKeyPackagesRequest([device.NewKeyPackage().Encode()]), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await second.Http.PostAsJsonAsync($"{path}/key-packages", new UploadKeyPackagesRequest([device.NewKeyPackage().Encode()]), Wire.Json))
+            .ReadErrorAsync(403, ErrorCode.Forbidden);
         await (await server.Http.GetAsync("/v1/devices")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
     }
 
     [Fact]
-    public async Task A_device_outlives_its_session_and_has_one_at_a_time()
+    public async Task A_device_outlives_its_session_and_has_one_session_at_a_time()
     {
         await using var anna = await server.SignUpAsync();
         using var device = await anna.AddDeviceAsync();
@@ -127,7 +131,7 @@ public abstract class DeviceTests(TestServer server)
         (await later.Http.PutAsync($"/v1/devices/{device.Id}/session", null)).EnsureSuccessStatusCode();
         await (await anna.Http.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         Assert.True((await later.Http.GetFromJsonAsync<Device[]>("/v1/devices", Wire.Json))!.Single().Current);
-        // A session that is a device already does not become another.
+        // A session that has a device does not get another.
         using var second = await device.AddDeviceAsync();
         await (await second.Http.PutAsync($"/v1/devices/{device.Id}/session", null)).ReadErrorAsync(409, ErrorCode.Conflict);
         (await later.Http.PostAsync("/v1/auth/logout", null)).EnsureSuccessStatusCode();
@@ -135,7 +139,7 @@ public abstract class DeviceTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_revoked_device_is_out_at_once_and_its_rooms_are_told()
+    public async Task A_revoked_device_loses_access_at_once_and_its_rooms_are_informed()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -153,7 +157,7 @@ public abstract class DeviceTests(TestServer server)
         var bens = await ben.ConnectAsync();
 
         (await anna.Http.DeleteAsync($"/v1/devices/{second.Id}")).EnsureSuccessStatusCode();
-        await socket.Closed.Task.WaitAsync(TimeSpan.FromSeconds(2));
+        await socket.Closed.Task.WaitAsync(TimeSpan.FromSeconds(20));
         await (await second.Http.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
         await bens.WaitAsync(room.Id, entries => entries.Any(entry => entry.Kind == EntryKind.DevicesChanged && entry.UserId == anna.Id));
         Assert.Equal([first.Id], (await KeysAsync(ben, anna)).Devices.Select(device => device.DeviceId));
@@ -165,7 +169,7 @@ public abstract class DeviceTests(TestServer server)
     }
 
     [Fact]
-    public async Task Rotating_and_replacing_the_identity_drop_what_the_old_keys_had_signed()
+    public async Task Rotating_or_replacing_the_identity_drops_signatures_of_the_old_keys()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -177,8 +181,10 @@ public abstract class DeviceTests(TestServer server)
 
         second.SignatureKey = TestDevice.NewKey();
         var rotation = new RotateDeviceRequest(second.PublicKey, second.LinkKey, second.IdentitySignature);
-        await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation with { IdentitySignature = first.IdentitySignature }, Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
-        await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation with { SignatureKey = first.PublicKey, IdentitySignature = null }, Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
+        await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation with { IdentitySignature = first.IdentitySignature }, Wire.Json))
+            .ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation with { SignatureKey = first.PublicKey, IdentitySignature = null },
+            Wire.Json)).ReadErrorAsync(409, ErrorCode.Conflict);
         for (var repeat = 0; repeat < 2; repeat++)
             Assert.True((await (await second.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/keys", rotation, Wire.Json)).ReadAsync<Device>()).Approved);
         Assert.Equal(0, (await second.StockAsync()).Available);
@@ -187,8 +193,10 @@ public abstract class DeviceTests(TestServer server)
         using var lost = first.Identity;
         first.Identity = TestDevice.NewKey();
         var replacement = new ReplaceIdentityRequest(first.Id, first.IdentityKey, first.IdentitySignature);
-        await (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement with { IdentitySignature = second.IdentitySignature }, Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
-        await (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement with { DeviceId = second.Id }, Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement with { IdentitySignature = second.IdentitySignature }, Wire.Json))
+            .ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement with { DeviceId = second.Id }, Wire.Json))
+            .ReadErrorAsync(403, ErrorCode.Forbidden);
         (await anna.Http.PutAsJsonAsync("/v1/me/identity", replacement, Wire.Json)).EnsureSuccessStatusCode();
         var keys = await KeysAsync(ben, anna);
         Assert.Equal(first.IdentityKey, keys.IdentityKey);
@@ -203,7 +211,7 @@ public abstract class DeviceTests(TestServer server)
     }
 
     [Fact]
-    public async Task Members_read_each_others_devices_and_nobody_else_does()
+    public async Task Only_members_read_each_others_devices()
     {
         var users = await server.SignUpAsync(3);
         var (anna, ben, carl) = (users[0], users[1], users[2]);
@@ -211,14 +219,15 @@ public abstract class DeviceTests(TestServer server)
         using var bens = await ben.AddDeviceAsync();
         var room = await anna.CreateMlsRoomAsync(ben);
         var keys = (await ben.Http.GetFromJsonAsync<UserKeys[]>($"/v1/rooms/{room.Id}/devices", Wire.Json))!;
-        Assert.Equal([(anna.Id, anna.Username, annas.Id), (ben.Id, ben.Username, bens.Id)], keys.Select(user => (user.UserId, user.Username, user.Devices.Single().DeviceId)));
+        Assert.Equal([(anna.Id, anna.Username, annas.Id), (ben.Id, ben.Username, bens.Id)], keys.Select(
+            user => (user.UserId, user.Username, user.Devices.Single().DeviceId)));
         await (await carl.Http.GetAsync($"/v1/rooms/{room.Id}/devices")).ReadErrorAsync(404, ErrorCode.NotFound);
         (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{ben.Id}")).EnsureSuccessStatusCode();
         await (await ben.Http.GetAsync($"/v1/rooms/{room.Id}/devices")).ReadErrorAsync(404, ErrorCode.NotFound);
     }
 
     [Fact]
-    public async Task An_account_has_so_many_devices_and_no_more_however_many_ask_at_once()
+    public async Task An_account_never_exceeds_its_device_limit_under_concurrency()
     {
         await using var node = await server.DedicatedAsync(builder => Limit(builder, devices: 3), []);
         await using var anna = await node.SignUpAsync();
@@ -234,13 +243,13 @@ public abstract class DeviceTests(TestServer server)
     }
 
     [Fact]
-    public async Task Waiting_devices_end_with_their_session_and_approved_ones_stay()
+    public async Task Waiting_devices_are_deleted_with_their_session_and_approved_ones_stay()
     {
         await using var node = await server.DedicatedAsync(builder => Limit(builder, devices: 3), []);
         await using var anna = await node.SignUpAsync();
         using var first = await anna.AddDeviceAsync();
         using var approved = await first.AddDeviceAsync();
-        // More private windows than an account has devices.
+        // More private windows than an account may have devices.
         for (var i = 0; i < 5; i++)
         {
             using var waiting = await first.AddDeviceAsync(approved: false);
@@ -251,7 +260,7 @@ public abstract class DeviceTests(TestServer server)
 
         (await approved.Http.PostAsync("/v1/auth/logout", null)).EnsureSuccessStatusCode();
         Assert.Equal(2, (await ListAsync(first)).Length);
-        // The last of them lies in the table until the retention job has run.
+        // The last of them stays in the table until the retention job runs.
         Assert.Equal(1, await node.ScalarAsync<long>("select count(*) from devices where identity_signature is null"));
         await node.Services.GetRequiredService<RetentionService>().RunOnceAsync(TestContext.Current.CancellationToken);
         Assert.Equal(0, await node.ScalarAsync<long>("select count(*) from devices where identity_signature is null"));
@@ -259,7 +268,7 @@ public abstract class DeviceTests(TestServer server)
     }
 
     [Fact]
-    public async Task The_oldest_waiting_device_gives_way_to_a_new_one_and_approved_ones_never_do()
+    public async Task A_new_device_replaces_the_oldest_waiting_one_and_never_an_approved_one()
     {
         await using var node = await server.DedicatedAsync(builder => Limit(builder, devices: 3), []);
         await using var anna = await node.SignUpAsync();
@@ -283,7 +292,7 @@ public abstract class DeviceTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_device_is_seen_to_the_day()
+    public async Task The_last_use_of_a_device_is_stored_as_a_day()
     {
         await using var node = await server.DedicatedAsync();
         await using var anna = await node.SignUpAsync();
@@ -302,12 +311,43 @@ public abstract class DeviceTests(TestServer server)
         Microsoft.Extensions.DependencyInjection.Extensions.ServiceCollectionDescriptorExtensions.Replace(
             builder.Services, Microsoft.Extensions.DependencyInjection.ServiceDescriptor.Singleton(Limits.Default with { Devices = devices }));
 
-    private static async Task<UserKeys> KeysAsync(TestUser by, TestUser of) => (await by.Http.GetFromJsonAsync<UserKeys>($"/v1/users/{of.Username}/devices", Wire.Json))!;
+    private static async Task<UserKeys> KeysAsync(TestUser by, TestUser of) =>
+        (await by.Http.GetFromJsonAsync<UserKeys>($"/v1/users/{of.Username}/devices", Wire.Json))!;
 
     private static async Task<Device[]> ListAsync(TestDevice device) => (await device.Http.GetFromJsonAsync<Device[]>("/v1/devices", Wire.Json))!;
 
+    [Fact]
+    public async Task A_large_transfer_waits_for_the_new_device_and_is_deleted_once_it_has_it()
+    {
+        await using var anna = await server.SignUpAsync();
+        using var first = await anna.AddDeviceAsync();
+        using var second = await first.AddDeviceAsync(approved: false);
+        var transfer = RandomNumberGenerator.GetBytes(512 * 1024);
+        var path = $"/v1/devices/{second.Id}/approval";
+        await (await first.Http.PutAsJsonAsync(path, new ApproveDeviceRequest(second.IdentitySignature, [.. transfer, 0]), Wire.Json))
+            .ReadErrorAsync(413, ErrorCode.TooLarge);
+        await (await first.Http.PutAsJsonAsync(path, new ApproveDeviceRequest(second.IdentitySignature, new byte[600 * 1024]), Wire.Json))
+            .ReadErrorAsync(413, ErrorCode.TooLarge);
+        await ApproveAsync(first, second, transfer);
+        var seal = $"/v1/devices/{second.Id}/sealed-identity";
+        await (await first.Http.DeleteAsync(seal)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        Assert.Equal(transfer, (await ListAsync(second)).Single(device => device.Current).SealedIdentity);
+        for (var repeat = 0; repeat < 2; repeat++)
+        {
+            using var confirmed = await second.Http.DeleteAsync(seal);
+            Assert.Equal(HttpStatusCode.NoContent, confirmed.StatusCode);
+        }
+
+        Assert.Null((await ListAsync(second)).Single(device => device.Current).SealedIdentity);
+        Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from devices where id = @Id and sealed_identity is not null", new { second.Id }));
+        await (await anna.Http.DeleteAsync($"/v1/devices/{Guid.NewGuid()}/sealed-identity")).ReadErrorAsync(404, ErrorCode.NotFound);
+        var data = await anna.Http.GetFromJsonAsync<System.Text.Json.JsonElement>("/v1/me/data");
+        Assert.Equal(2, data.GetProperty("tables").GetProperty("devices").GetArrayLength());
+    }
+
     private static async Task ApproveAsync(TestDevice by, TestDevice device, byte[]? seal = null) =>
-        (await by.Http.PutAsJsonAsync($"/v1/devices/{device.Id}/approval", new ApproveDeviceRequest(device.IdentitySignature, seal), Wire.Json)).EnsureSuccessStatusCode();
+        (await by.Http.PutAsJsonAsync($"/v1/devices/{device.Id}/approval", new ApproveDeviceRequest(device.IdentitySignature, seal), Wire.Json))
+            .EnsureSuccessStatusCode();
 }
 
 public sealed class DeviceTestsOnSqlite(SqliteServer server) : DeviceTests(server);

@@ -10,7 +10,7 @@ namespace SecureMessaging.Tests.Devices;
 public abstract class KeyPackageTests(TestServer server)
 {
     [Fact]
-    public async Task Each_is_handed_out_once_and_the_last_resort_again_and_again()
+    public async Task Each_KeyPackage_is_claimed_once_and_the_last_resort_repeatedly()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -28,7 +28,7 @@ public abstract class KeyPackageTests(TestServer server)
         Assert.All(claimed.Skip(2), package => Assert.Equal(lastResort, package.KeyPackage));
         Assert.Equal(new KeyPackageStock(0, true, true), await device.StockAsync());
 
-        // What has been handed out does not come back, and what is there is not there twice.
+        // A claimed KeyPackage does not return, and a stored one is not stored twice.
         await (await device.UploadAsync(packages, lastResort)).ReadAsync<KeyPackageStock>();
         Assert.Equal(new KeyPackageStock(0, true, true), await device.StockAsync());
         await (await device.UploadAsync([], packages[0])).ReadErrorAsync(400, ErrorCode.Invalid);
@@ -37,7 +37,7 @@ public abstract class KeyPackageTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_claim_is_for_all_devices_or_for_those_named_and_never_for_the_caller_or_who_waits()
+    public async Task A_claim_covers_all_or_the_named_devices_and_never_the_caller_or_waiting_ones()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -50,7 +50,8 @@ public abstract class KeyPackageTests(TestServer server)
         await (await waiting.UploadAsync([waiting.NewKeyPackage().Encode()])).ReadErrorAsync(409, ErrorCode.Conflict);
         Assert.Equal(new[] { first.Id, second.Id }.Order(), (await ben.ClaimAsync(anna, anna)).Select(package => package.DeviceId).Order());
         Assert.Equal(new[] { second.Id, bens.Id }.Order(), (await anna.ClaimAsync(anna, ben)).Select(package => package.DeviceId).Order());
-        var named = await ben.Http.PostAsJsonAsync("/v1/key-packages/claim", new ClaimKeyPackagesRequest([anna.Id, Guid.NewGuid()], [second.Id, bens.Id, Guid.NewGuid()]), Wire.Json);
+        var named = await ben.Http.PostAsJsonAsync(
+            "/v1/key-packages/claim", new ClaimKeyPackagesRequest([anna.Id, Guid.NewGuid()], [second.Id, bens.Id, Guid.NewGuid()]), Wire.Json);
         Assert.Equal([second.Id], (await named.ReadAsync<ClaimedKeyPackages>()).KeyPackages.Select(package => package.DeviceId));
         await (await ben.Http.PostAsJsonAsync("/v1/key-packages/claim", new ClaimKeyPackagesRequest([]), Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
         var many = new ClaimKeyPackagesRequest([.. Enumerable.Range(0, 101).Select(_ => Guid.NewGuid())]);
@@ -59,7 +60,7 @@ public abstract class KeyPackageTests(TestServer server)
     }
 
     [Fact]
-    public async Task No_check_can_be_passed_with_something_wrong()
+    public async Task Every_defect_of_a_KeyPackage_is_rejected()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -84,7 +85,8 @@ public abstract class KeyPackageTests(TestServer server)
             ("credential of another user", (right with { Identity = bens.Credential }).Encode()),
             ("credential cut", (right with { Identity = right.Identity[..127] }).Encode()),
             ("credential longer", (right with { Identity = [.. right.Identity, 0] }).Encode()),
-            ("credential with another identity key", (right with { Identity = DeviceCredential.Encode(anna.Id, device.Id, bens.IdentityKey, device.IdentitySignature) }).Encode()),
+            ("credential with another identity key",
+                (right with { Identity = DeviceCredential.Encode(anna.Id, device.Id, bens.IdentityKey, device.IdentitySignature) }).Encode()),
             ("signature key of another device, signed by it", (second.NewKeyPackage() with { Identity = right.Identity }).Encode()),
             ("leaf of another signature key", (right with { LeafSignatureKey = bens.PublicKey }).Encode()),
             ("leaf signed by another", (right with { LeafSigner = stranger }).Encode()),
@@ -114,14 +116,15 @@ public abstract class KeyPackageTests(TestServer server)
         ];
         foreach (var (what, message) in forgeries)
         {
-            foreach (var upload in new[] { new UploadKeyPackagesRequest([device.NewKeyPackage().Encode(), message]), new UploadKeyPackagesRequest([], message) })
+            foreach (var upload in new[] { new UploadKeyPackagesRequest([device.NewKeyPackage().Encode(), message]), new UploadKeyPackagesRequest(
+                [], message) })
             {
                 using var response = await device.Http.PostAsJsonAsync($"/v1/devices/{device.Id}/key-packages", upload, Wire.Json);
                 Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{what}: {response.StatusCode}");
             }
         }
 
-        // One that is wrong takes all along; and what the same workshop makes without a flaw is taken.
+        // A defective one rejects the whole upload. Control: an unusual valid one is accepted.
         Assert.Equal(new KeyPackageStock(0, false, false), await device.StockAsync());
         var unusual = right with { NotBefore = now.AddMinutes(50), NotAfter = now.AddDays(99), LeafExtensions = [0x0a0a], Extensions = [0x0a0a] };
         Assert.Equal(2, (await (await device.UploadAsync([whole, unusual.Encode()])).ReadAsync<KeyPackageStock>()).Available);
@@ -146,7 +149,7 @@ public abstract class KeyPackageTests(TestServer server)
     }
 
     [Fact]
-    public async Task Who_drains_a_device_gets_the_last_resort_and_leaves_the_others_theirs()
+    public async Task A_caller_that_drains_a_device_gets_the_last_resort_and_others_still_get_theirs()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -165,7 +168,7 @@ public abstract class KeyPackageTests(TestServer server)
     }
 
     [Fact]
-    public async Task Who_claims_too_much_in_all_has_to_wait()
+    public async Task Too_many_claims_of_one_account_are_rate_limited()
     {
         await using var node = await server.DedicatedAsync("--RateLimits:Claims:Burst=5", "--RateLimits:Claims:PerMinute=1");
         await using var anna = await node.SignUpAsync();
@@ -185,7 +188,7 @@ public abstract class KeyPackageTests(TestServer server)
     }
 
     [Fact]
-    public async Task No_key_package_is_handed_out_twice_however_many_claim_at_once()
+    public async Task Concurrent_claims_never_return_a_KeyPackage_twice()
     {
         await using var anna = await server.SignUpAsync();
         using var device = await anna.AddDeviceAsync();
@@ -202,7 +205,7 @@ public abstract class KeyPackageTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_device_is_told_when_few_are_left()
+    public async Task A_device_gets_a_hint_when_its_stock_is_low()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();

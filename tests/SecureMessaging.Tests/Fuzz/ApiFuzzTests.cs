@@ -3,29 +3,31 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Platform.Identity;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Fuzz;
 
 /// <summary>
-/// Requests made from what the server says of itself, and damaged: REST bodies, GraphQL documents and variables, tokens. Whatever comes, the answer is of the
-/// catalogue and tells nothing of the inside, nothing is logged as a failure, and a conversation beside it goes on.
+/// Requests generated from the server's own metadata, and damaged: REST bodies, GraphQL documents and variables, tokens. Every response is of the
+/// catalogue and reveals no internals, no failure is logged, and a conversation beside it continues.
 /// </summary>
 public abstract class ApiFuzzTests(TestServer server)
 {
-    /// <summary>Set to the number of requests for a long run.</summary>
+    /// <summary>The number of requests of a long run.</summary>
     private const string FuzzVariable = "SECUREMESSAGING_TEST_API_FUZZ";
 
     private const int Round = 100;
 
-    /// <summary>The smallest bound of a body.</summary>
+    /// <summary>The smallest limit of a body.</summary>
     private const int LargeBody = 1024;
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Whatever_comes_the_answer_is_of_the_catalogue_and_others_go_on()
+    public async Task Random_requests_get_answers_of_the_catalogue_and_do_not_disturb_others()
     {
-        var count = int.TryParse(Environment.GetEnvironmentVariable(FuzzVariable), out var given) ? given : 1500;
+        var count = HostileInput.Count(FuzzVariable, 1500);
         await using var node = await server.DedicatedAsync();
         var (anna, ben) = (await node.SignUpAsync(), await node.SignUpAsync());
         var canary = await anna.CreateRoomAsync([ben]);
@@ -34,11 +36,14 @@ public abstract class ApiFuzzTests(TestServer server)
         using var device = await mallory.AddDeviceAsync();
         var rooms = new[] { await mallory.CreateRoomAsync([ben]), await mallory.CreateMlsRoomAsync(ben), await mallory.CreateRoomAsync([], visible: true) };
         var values = new FuzzValues(
-            Seed.For($"api fuzz {server.Engine}"), [.. rooms.Select(room => room.Id), mallory.Id, ben.Id, device.Id, canary.Id, mallory.Tokens.SessionId], [mallory.Username, ben.Username, anna.Username, "nobody-is-called-this"]);
+            Seed.For($"api fuzz {server.Engine}"), [.. rooms.Select(room => room.Id), mallory.Id, ben.Id, device.Id, canary.Id, mallory.Tokens.SessionId],
+            [mallory.Username, ben.Username, anna.Username, "unknown-user"]);
         var requests = new FuzzRequests(node, values);
         var findings = new List<string>();
-        // A connection for each: after a body that nobody read the server closes its connection, and a request that comes to it just then is lost.
-        using var http = new HttpClient(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero }) { BaseAddress = node.Url, Timeout = TimeSpan.FromSeconds(30) };
+        // One connection per request: after an unread body the server closes its connection, and a request that is in flight on it is lost.
+        using var http = new HttpClient(
+            new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero })
+        { BaseAddress = node.Url, Timeout = TimeSpan.FromSeconds(30) };
 
         for (var done = 0; done < count && findings.Count < 5; done += Round)
         {
@@ -51,11 +56,12 @@ public abstract class ApiFuzzTests(TestServer server)
                 lock (findings)
                     findings.Add(finding);
             });
-            // The canary sings.
+            // Control: a message is still delivered.
             await speaker.SendAsync(canary.Id, [1]);
-            var heard = 1 + (done / Round);
-            await listener.WaitAsync(canary.Id, entries => entries.Count(entry => entry.Kind == EntryKind.Message) >= heard);
-            findings.AddRange(node.Logs.Where(line => line.Contains("\"Error\"", StringComparison.Ordinal) || line.Contains("\"Fatal\"", StringComparison.Ordinal)).Take(5));
+            var received = 1 + (done / Round);
+            await listener.WaitAsync(canary.Id, entries => entries.Count(entry => entry.Kind == EntryKind.Message) >= received);
+            findings.AddRange(
+                node.Logs.Where(line => line.Contains("\"Error\"", StringComparison.Ordinal) || line.Contains("\"Fatal\"", StringComparison.Ordinal)).Take(5));
         }
 
         Assert.True(findings.Count == 0, string.Join("\n\n", findings));
@@ -80,7 +86,7 @@ public abstract class ApiFuzzTests(TestServer server)
         return request;
     }
 
-    /// <summary>Each round has a session of its own, because the one before may have been ended by what came.</summary>
+    /// <summary>Each round has its own session, because requests of the previous round may have ended it.</summary>
     private static async Task<string> SignInAsync(TestServer node, TestUser user)
     {
         var grant = await node.Database.WriteAsync(
@@ -88,7 +94,7 @@ public abstract class ApiFuzzTests(TestServer server)
         return node.Services.GetRequiredService<AccessTokens>().Issue(new Caller(grant.UserId, grant.SessionId), admin: false, grant.ExpiresAt).Token;
     }
 
-    /// <summary>Null: the answer is as it should be.</summary>
+    /// <summary>Null: the response is correct.</summary>
     private static async Task<string?> JudgeAsync(HttpClient http, HttpRequestMessage request)
     {
         using (request)
@@ -103,7 +109,7 @@ public abstract class ApiFuzzTests(TestServer server)
             }
             catch (HttpRequestException) when (request.Content?.Headers.ContentLength > LargeBody)
             {
-                // Refused while it was still being sent, and the answer lost with the connection.
+                // Rejected during the upload; the response was lost with the connection.
                 return null;
             }
             catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException or UriFormatException)
@@ -115,24 +121,27 @@ public abstract class ApiFuzzTests(TestServer server)
 
     private static string? Judge(HttpRequestMessage request, HttpResponseMessage response, string text)
     {
-        // The documents that the server serves may say what they like.
+        // Documents served by the server may contain anything.
         if (response.IsSuccessStatusCode && request.RequestUri!.OriginalString.StartsWith("/graphql", StringComparison.Ordinal) is false)
             return null;
-        if (text.Contains("   at ", StringComparison.Ordinal) || text.Contains("Exception", StringComparison.Ordinal) || text.Contains("System.", StringComparison.Ordinal))
+        if (text.Contains("   at ", StringComparison.Ordinal) || text.Contains("Exception", StringComparison.Ordinal)
+            || text.Contains("System.", StringComparison.Ordinal))
             return "tells of the inside";
         if (response.IsSuccessStatusCode && response.Content.Headers.ContentType?.MediaType is "text/html" or "text/css" or "text/javascript")
             return null;
         if (request.Method == HttpMethod.Head)
             return (int)response.StatusCode >= 500 ? "failed" : null;
-        // What is no request, or no body that is awaited to its end, the web server refuses before anything of ours sees it.
-        if (text.Length == 0 && response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.RequestUriTooLong or HttpStatusCode.RequestHeaderFieldsTooLarge)
+        // The web server itself rejects requests that are not HTTP, and incomplete bodies.
+        if (text.Length == 0
+            && response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.RequestUriTooLong or HttpStatusCode.RequestHeaderFieldsTooLarge)
             return null;
         var codes = Codes(response, text);
         if (codes is null)
             return "is not of the catalogue";
         if (codes.Any(code => code == ErrorCode.Internal))
             return "failed";
-        return (int)response.StatusCode >= 500 && codes.All(code => code is not (ErrorCode.Overloaded or ErrorCode.Unavailable)) ? "has the wrong status" : null;
+        return (int)response.StatusCode >= 500 && codes.All(code => code is not (ErrorCode.Overloaded or ErrorCode.Unavailable)) ? "has the wrong status"
+            : null;
     }
 
     private static List<ErrorCode>? Codes(HttpResponseMessage response, string text)
@@ -153,7 +162,8 @@ public abstract class ApiFuzzTests(TestServer server)
             return null;
         }
 
-        static bool IsPreflight(HttpResponseMessage response) => response.RequestMessage?.Method == HttpMethod.Options && response.StatusCode == HttpStatusCode.NoContent;
+        static bool IsPreflight(HttpResponseMessage response) => response.RequestMessage?.Method == HttpMethod.Options
+            && response.StatusCode == HttpStatusCode.NoContent;
     }
 
     private static string Cut(string text) => text.Length <= 600 ? text : $"{text[..600]}… ({text.Length})";

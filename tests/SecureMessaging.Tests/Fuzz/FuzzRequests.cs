@@ -10,10 +10,11 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Fuzz;
 
-/// <summary>Makes requests to every endpoint and every field that the server has, as its own metadata describes them, and then damages some.</summary>
+/// <summary>Generates requests to every endpoint and field of the server from its metadata, and damages some.</summary>
 internal sealed class FuzzRequests
 {
-    private static readonly string[] Types = ["application/json", "application/json; charset=utf-8", "text/plain", "application/json; charset=utf-16", "application/xml", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"];
+    private static readonly string[] Types = ["application/json", "application/json; charset=utf-8", "text/plain", "application/json; charset=utf-16",
+        "application/xml", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"];
     private readonly FuzzValues values;
     private readonly List<(string Method, RouteEndpoint Endpoint, Type? Body)> endpoints;
     private readonly (string Name, IObjectGraphType Type)[] roots;
@@ -45,7 +46,8 @@ internal sealed class FuzzRequests
                 path.Append(part switch
                 {
                     Microsoft.AspNetCore.Routing.Patterns.RoutePatternParameterPart { Name: "seq" } => values.Number().ToString(),
-                    Microsoft.AspNetCore.Routing.Patterns.RoutePatternParameterPart { Name: var name } => Uri.EscapeDataString(Short(name.EndsWith("Id", StringComparison.Ordinal) || name == "id" ? values.Id() : values.Text())),
+                    Microsoft.AspNetCore.Routing.Patterns.RoutePatternParameterPart { Name: var name } =>
+                        Uri.EscapeDataString(Short(name.EndsWith("Id", StringComparison.Ordinal) || name == "id" ? values.Id() : values.Text())),
                     Microsoft.AspNetCore.Routing.Patterns.RoutePatternLiteralPart literal => literal.Content,
                     _ => "",
                 });
@@ -78,12 +80,16 @@ internal sealed class FuzzRequests
         if (values.Chance(0.3))
             text = values.Damage(text);
         if (values.Chance(0.1))
-            return Dress(new HttpRequestMessage(HttpMethod.Get, $"/graphql?query={Uri.EscapeDataString(Short(text, 6000))}&variables={Uri.EscapeDataString(Short(JsonSerializer.Serialize(variables), 6000))}"));
+        {
+            var (query, given) = (Uri.EscapeDataString(Short(text, 6000)), Uri.EscapeDataString(Short(JsonSerializer.Serialize(variables), 6000)));
+            return Dress(new HttpRequestMessage(HttpMethod.Get, $"/graphql?query={query}&variables={given}"));
+        }
+
         var json = JsonSerializer.Serialize(new { query = text, variables, operationName = values.Chance(0.05) ? values.Text() : null });
         return Dress(new HttpRequestMessage(HttpMethod.Post, "/graphql") { Content = Content(values.Chance(0.1) ? values.Damage(json) : json) });
     }
 
-    /// <summary>A token that was damaged: a bit, a character, a part of another.</summary>
+    /// <summary>A damaged token: a changed bit or character, or a part of another.</summary>
     public string Token(string genuine)
     {
         var parts = genuine.Split('.');
@@ -96,9 +102,10 @@ internal sealed class FuzzRequests
                 parts[part] = System.Buffers.Text.Base64Url.EncodeToString(bytes);
                 return string.Join('.', parts);
             case 1:
-                // One part damaged as text that is JSON, under the old signature.
+                // One part is damaged as JSON text, with the old signature.
                 part = values.Random.Next(2);
-                parts[part] = System.Buffers.Text.Base64Url.EncodeToString(Encoding.UTF8.GetBytes(values.Damage(Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(parts[part])))));
+                parts[part] = System.Buffers.Text.Base64Url.EncodeToString(
+                    Encoding.UTF8.GetBytes(values.Damage(Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(parts[part])))));
                 return string.Join('.', parts);
             case 2:
                 return string.Join('.', Enumerable.Range(0, values.Random.Next(7)).Select(_ => values.Pick(parts)));
@@ -110,7 +117,8 @@ internal sealed class FuzzRequests
     private HttpRequestMessage Dress(HttpRequestMessage request)
     {
         if (values.Chance(0.05))
-            request.Headers.TryAddWithoutValidation("Accept", values.Pick(["*/*", "application/graphql-response+json", "text/html", "application/xml;q=0", ";;;", "application/json; charset=\"utf-7\""]));
+            request.Headers.TryAddWithoutValidation("Accept", values.Pick(
+                ["*/*", "application/graphql-response+json", "text/html", "application/xml;q=0", ";;;", "application/json; charset=\"utf-7\""]));
         if (values.Chance(0.03))
             request.Headers.TryAddWithoutValidation("Origin", values.Pick(["null", "https://evil.example", "http://127.0.0.1", "x"]));
         if (values.Chance(0.02))
@@ -120,7 +128,7 @@ internal sealed class FuzzRequests
 
     private ByteArrayContent Content(string text)
     {
-        // Half of a surrogate pair is replaced, as any client would.
+        // Half a surrogate pair is replaced, as in any client.
         var content = new ByteArrayContent(Encoding.UTF8.GetBytes(text));
         content.Headers.ContentType = MediaTypeHeaderValue.Parse(values.Chance(0.95) ? Types[0] : values.Pick(Types));
         if (values.Chance(0.01))
@@ -166,7 +174,8 @@ internal sealed class FuzzRequests
             NonNullGraphType required => Value(required.ResolvedType!, depth),
             ListGraphType list => Enumerable.Range(0, values.Random.Next(4)).Select(_ => Value(list.ResolvedType!, depth + 1)).ToArray(),
             EnumerationGraphType known => values.Pick([.. known.Values]).Name,
-            IInputObjectGraphType input when depth < 5 => input.Fields.Where(_ => !values.Chance(0.1)).ToDictionary(field => field.Name, field => Value(field.ResolvedType!, depth + 1), StringComparer.Ordinal),
+            IInputObjectGraphType input when depth < 5 => input.Fields.Where(_ => !values.Chance(0.1))
+                .ToDictionary(field => field.Name, field => Value(field.ResolvedType!, depth + 1), StringComparer.Ordinal),
             { Name: "Boolean" } => values.Chance(0.5),
             { Name: "Int" or "Long" } => values.Number(),
             { Name: "ID" } => values.Id(),

@@ -5,16 +5,19 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Tests.Fuzz;
 
-/// <summary>Values as people and attackers send them, from a seed: by the type that is wanted, or made to be none.</summary>
+/// <summary>Seeded values, as people and attackers send them: of the required type, or deliberately of another.</summary>
 internal sealed class FuzzValues(Random random, Guid[] ids, string[] names)
 {
     private static readonly string[] Texts =
     [
-        "", " ", "x", "a@b.c", "correct horse battery", "\u0000", "\r\nSet-Cookie: a=b", "\ud83d\ude00", "\u202e", "İ", "ﬁ", "ß", "null", "undefined", "-1", "1e999", "{}", "[]",
-        "' or 1=1 --", "../../etc/passwd", "%00", "%2e%2e%2f", "${jndi:ldap://x}", "<script>", "{{7*7}}", "\\u0041", "true", "00000000-0000-0000-0000-000000000000", "AQ==", "AQ=", "====",
+        "", " ", "x", "a@b.c", "correct horse battery", "\u0000", "\r\nSet-Cookie: a=b", "\ud83d\ude00", "\u202e", "İ", "ﬁ", "ß", "null", "undefined", "-1",
+        "1e999", "{}", "[]",
+        "' or 1=1 --", "../../etc/passwd", "%00", "%2e%2e%2f", "${jndi:ldap://x}", "<script>", "{{7*7}}", "\\u0041", "true",
+        "00000000-0000-0000-0000-000000000000", "AQ==", "AQ=", "====",
     ];
 
-    private static readonly long[] Numbers = [0, 1, -1, 2, 59, 60, 100, 500, 501, int.MaxValue, int.MinValue, 1L << 32, (1L << 53) - 1, 1L << 53, long.MaxValue, long.MinValue, long.MaxValue - 1];
+    private static readonly long[] Numbers =
+        [0, 1, -1, 2, 59, 60, 100, 500, 501, int.MaxValue, int.MinValue, 1L << 32, (1L << 53) - 1, 1L << 53, long.MaxValue, long.MinValue, long.MaxValue - 1];
 
     private static readonly int[] Lengths = [0, 1, 16, 31, 32, 33, 64, 100, 256, 257, 4096, 33_000];
 
@@ -42,10 +45,10 @@ internal sealed class FuzzValues(Random random, Guid[] ids, string[] names)
         return Convert.ToBase64String(bytes);
     }
 
-    /// <summary>JSON of a record of the contract, its fields now and then of another kind, left out, or more than there are.</summary>
+    /// <summary>JSON of a record of the contract; members are sometimes of another type, missing or added.</summary>
     public string Json(Type type) => JsonSerializer.Serialize(Of(type, 0));
 
-    /// <summary>The same text, damaged: a few bytes, a piece cut out, doubled or put elsewhere.</summary>
+    /// <summary>The same text with damage: some bytes changed, or a piece removed, doubled or moved.</summary>
     public string Damage(string text)
     {
         var damaged = new StringBuilder(text);
@@ -65,7 +68,8 @@ internal sealed class FuzzValues(Random random, Guid[] ids, string[] names)
                     damaged[at] = (char)Random.Next(0, 0xD7FF);
                     break;
                 case 3:
-                    damaged.Insert(at, Pick(["{", "}", "[", "]", "\"", ",", ":", "null", "1e9999", "-", "\\", "\u0000", "@", "$", "!", "...", "#", "\"\"\"", "(", ")"]));
+                    damaged.Insert(
+                        at, Pick(["{", "}", "[", "]", "\"", ",", ":", "null", "1e9999", "-", "\\", "\u0000", "@", "$", "!", "...", "#", "\"\"\"", "(", ")"]));
                     break;
                 case 4:
                     damaged.Length = at;
@@ -103,7 +107,8 @@ internal sealed class FuzzValues(Random random, Guid[] ids, string[] names)
             return null;
         var members = new Dictionary<string, object?>(StringComparer.Ordinal);
         foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.CanWrite && !Chance(0.04)))
-            members[Chance(0.98) ? JsonNamingPolicy.CamelCase.ConvertName(property.Name) : property.Name.ToUpperInvariant()] = Of(property.PropertyType, depth + 1);
+            members[Chance(0.98) ? JsonNamingPolicy.CamelCase.ConvertName(property.Name) : property.Name.ToUpperInvariant()] = Of(
+                property.PropertyType, depth + 1);
         if (Chance(0.05))
             members[Text()] = Anything();
         return members;

@@ -4,7 +4,7 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Tests.GraphQL;
 
-/// <summary>Speaking GraphQL over HTTP.</summary>
+/// <summary>GraphQL over HTTP.</summary>
 internal static class GraphQLCalls
 {
     public static readonly Uri Path = new("/graphql", UriKind.Relative);
@@ -18,7 +18,8 @@ internal static class GraphQLCalls
     }
 
     /// <summary>The code of the first error.</summary>
-    public static async Task<ErrorCode> RefusalAsync(this HttpClient http, string query, object? variables = null) => CodeOf(await http.ReplyAsync(query, variables));
+    public static async Task<ErrorCode> RefusalAsync(this HttpClient http, string query, object? variables = null) =>
+        CodeOf(await http.ReplyAsync(query, variables));
 
     public static async Task<JsonElement> ReplyAsync(this HttpClient http, string query, object? variables = null)
     {

@@ -4,11 +4,12 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.GraphQL;
 
-/// <summary>A node that stops asks GraphQL clients to move as it asks the hub's.</summary>
+/// <summary>A stopping node asks GraphQL clients to move, as it asks hub clients.</summary>
+[Trait("Ring", "Full")]
 public sealed class GraphQLDrainTests
 {
     [Fact]
-    public async Task Sockets_are_closed_so_that_their_clients_come_back_and_the_process_ends()
+    public async Task Draining_closes_GraphQL_sockets_with_a_reconnect_code_and_the_process_ends()
     {
         using var directory = new TestDirectory();
         await using var server = new ServerProcess(directory.Path, null, "--Drain:Stagger=00:00:01");

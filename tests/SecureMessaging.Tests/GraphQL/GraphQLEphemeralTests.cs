@@ -5,13 +5,13 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.GraphQL;
 
-/// <summary>What the hub offers beside the log, through the third door: signals and what devices should look after.</summary>
+/// <summary>Events of the hub that are not in the log, over GraphQL: signals and device hints.</summary>
 public abstract class GraphQLEphemeralTests(TestServer server)
 {
     private const string Signals = "subscription($r: ID) { signals(roomId: $r) { roomId signal } }";
     private const string Notices = "subscription { deviceNotices { deviceId kind available } }";
 
-    /// <summary>What the hub's clients are told, and by which subscription, or other part of the protocol, GraphQL tells it.</summary>
+    /// <summary>The hub's calls on clients, and the subscription or protocol part that replaces each in GraphQL.</summary>
     private static readonly Dictionary<string, string> Pushes = new(StringComparer.Ordinal)
     {
         [nameof(IChatClient.Received)] = "entries",
@@ -19,7 +19,7 @@ public abstract class GraphQLEphemeralTests(TestServer server)
         [nameof(IChatClient.RoomChanged)] = "roomChanges",
         [nameof(IChatClient.KeyPackagesLow)] = "deviceNotices",
         [nameof(IChatClient.WelcomesWaiting)] = "deviceNotices",
-        // The server reads the log for a slow socket itself; an ended session and a node that stops close the socket with a code of their own.
+        // The server reads the log for a slow socket itself. The end of a session and a stopping node close the socket with their own codes.
         [nameof(IChatClient.Resync)] = "",
         [nameof(IChatClient.SessionEnded)] = "",
         [nameof(IChatClient.Draining)] = "",
@@ -32,13 +32,13 @@ public abstract class GraphQLEphemeralTests(TestServer server)
         [nameof(IChatHub.Retract)] = "retract",
         [nameof(IChatHub.Signal)] = "signal",
         [nameof(IChatHub.MarkDelivered)] = "markDelivered",
-        // The field log of a room, and its heads.
+        // A room's field log, and its heads.
         [nameof(IChatHub.Sync)] = "room",
         [nameof(IChatHub.Heads)] = "rooms",
     };
 
     [Fact]
-    public void Everything_that_the_hub_offers_is_here()
+    public void GraphQL_offers_every_hub_event()
     {
         var schema = server.Services.GetRequiredService<ISchema>();
         schema.Initialize();
@@ -49,7 +49,7 @@ public abstract class GraphQLEphemeralTests(TestServer server)
     }
 
     [Fact]
-    public async Task Signals_reach_members_by_either_door_and_end_with_the_membership()
+    public async Task Signals_reach_members_through_both_doors_and_end_with_the_membership()
     {
         var users = await server.SignUpAsync(3);
         var (room, other) = (await users[0].CreateRoomAsync([users[1]]), await users[0].CreateRoomAsync([users[1]]));
@@ -61,20 +61,20 @@ public abstract class GraphQLEphemeralTests(TestServer server)
         Assert.Equal("NotFound", refused[0].GetProperty("extensions").GetProperty("code").GetString());
         var nothing = await strangers.SubscribeAsync(Signals);
 
-        // A subscription is not acknowledged: it has begun once it hears what is said again and again.
+        // A subscription has no acknowledgement: it has begun once a repeated signal arrives.
         while (!one.HasEvent || !all.HasEvent)
             await hub.SignalAsync(room.Id, [7]);
-        var heard = (await one.NextAsync()).GetProperty("signals");
-        Assert.Equal((room.Id, "Bw=="), (heard.GetProperty("roomId").GetGuid(), heard.GetProperty("signal").GetString()));
+        var received = (await one.NextAsync()).GetProperty("signals");
+        Assert.Equal((room.Id, "Bw=="), (received.GetProperty("roomId").GetGuid(), received.GetProperty("signal").GetString()));
         await users[0].Http.AskAsync("mutation($r: ID!) { signal(roomId: $r, signal: \"CQ==\") }", new { r = other.Id });
         while ((await all.NextAsync()).GetProperty("signals").GetProperty("signal").GetString() != "CQ==")
         {
-            // Those of the other room, from before.
+            // Earlier signals of the other room.
         }
 
-        await GraphQLSubscriptionTests.RemoveAsync(users[0], room.Id, users[1].Id);
+        await users[0].RemoveMemberAsync(room.Id, users[1]);
         await one.CompletedAsync();
-        // Of all rooms it goes on, and the room that was left is silent.
+        // The subscription to all rooms continues, and the left room is silent.
         await hub.SignalAsync(room.Id, [8]);
         await hub.SignalAsync(other.Id, [10]);
         string? signal;
@@ -84,7 +84,7 @@ public abstract class GraphQLEphemeralTests(TestServer server)
     }
 
     [Fact]
-    public async Task Devices_hear_of_an_empty_stock_and_of_welcomes()
+    public async Task Devices_get_hints_about_a_low_stock_and_Welcomes()
     {
         var users = await server.SignUpAsync(2);
         using var device = await users[1].AddDeviceAsync();

@@ -7,7 +7,9 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.GraphQL;
 
-/// <summary>Hazard 33: documents and requests made to hurt. Each is refused with a code of the catalogue, quickly, and the server lives.</summary>
+/// <summary>
+/// Malicious documents and requests. Each is rejected quickly with a code of the catalogue, and the server keeps running.
+/// </summary>
 public abstract class GraphQLHostileTests(TestServer server)
 {
     private const string Newer = "application/graphql-response+json";
@@ -20,20 +22,31 @@ public abstract class GraphQLHostileTests(TestServer server)
         { "characters", $"{{ limits {{ pageEntries }} }} # {new string('x', 70_000)}", ErrorCode.TooLarge },
         { "cost of a list", "{ rooms { log(first: 500) { nodes { seq kind id } } members { username } } }", ErrorCode.TooLarge },
         { "cost of a variable", "query($n: Int) { rooms { log(first: $n) { nodes { seq kind id } } } }", ErrorCode.TooLarge },
-        { "many sign-ins", $"mutation {{ {string.Join(' ', Enumerable.Range(0, 10).Select(i => $"a{i}: signIn(username: \"u\", password: \"p{i}\") {{ userId }}"))} }}", ErrorCode.TooLarge },
+        { "many sign-ins",
+            $"mutation {{ {string.Join(' ', Enumerable.Range(0, 10).Select(i => $"a{i}: signIn(username: \"u\", password: \"p{i}\") {{ userId }}"))} }}",
+            ErrorCode.TooLarge },
         { "fragments that double", Doubling(30), ErrorCode.TooLarge },
         { "a fragment cycle", "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a limits { pageEntries } }", ErrorCode.Invalid },
         { "nested lists", $"{{ user(username: {new string('[', 400)}{new string(']', 400)}) {{ id }} }}", ErrorCode.TooLarge },
         { "nested selections", $"{string.Concat(Enumerable.Repeat("{ a ", 500))}{new string('}', 500)}", ErrorCode.TooLarge },
-        { "circular introspection", "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }", ErrorCode.TooLarge },
+        { "circular introspection", "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }",
+            ErrorCode.TooLarge },
         { "introspection", "{ __schema { queryType { name } } }", ErrorCode.Forbidden },
         { "introspection in a fragment", "{ ...a } fragment a on Query { __schema { queryType { name } } }", ErrorCode.Forbidden },
-        { "aliases in a fragment that is spread again and again", $"{{ limits {{ ...f ...f ...f ...f }} }} fragment f on Limits {{ {string.Join(' ', Enumerable.Range(0, 10).Select(i => $"a{i}: pageEntries"))} }}", ErrorCode.TooLarge },
-        { "writes by the dozen", $"mutation {{ {string.Join(' ', Enumerable.Range(0, 40).Select(i => $"a{i}: deleteRoom(roomId: \"x\")"))} }}", ErrorCode.TooLarge },
-        { "the dear operation is not the one that is asked for", "query a { limits { pageEntries } } query b { rooms { log(first: 500) { nodes { seq kind id } } members { username } } }", ErrorCode.TooLarge },
-        { "fragments by the hundred that nobody spreads", $"{{ limits {{ pageEntries }} }} {string.Join(' ', Enumerable.Range(0, 150).Select(i => $"fragment f{i} on Limits {{ pageEntries }}"))}", ErrorCode.Invalid },
-        { "variables by the hundred that nobody uses", $"query({string.Join(' ', Enumerable.Range(0, 200).Select(i => $"$v{i}: Int"))}) {{ limits {{ pageEntries }} }}", ErrorCode.Invalid },
-        { "input objects in input objects", $"mutation {{ createRoom(input: {string.Concat(Enumerable.Repeat("{ members: ", 100))} 1 {new string('}', 100)}) {{ id }} }}", ErrorCode.TooLarge },
+        { "aliases in a fragment that is spread again and again",
+            $"{{ limits {{ ...f ...f ...f ...f }} }} fragment f on Limits {{ {string.Join(' ', Enumerable.Range(0, 10).Select(i => $"a{i}: pageEntries"))} }}",
+            ErrorCode.TooLarge },
+        { "writes by the dozen", $"mutation {{ {string.Join(' ', Enumerable.Range(0, 40).Select(i => $"a{i}: deleteRoom(roomId: \"x\")"))} }}",
+            ErrorCode.TooLarge },
+        { "the dear operation is not the one that is asked for",
+            "query a { limits { pageEntries } } query b { rooms { log(first: 500) { nodes { seq kind id } } members { username } } }", ErrorCode.TooLarge },
+        { "hundreds of unused fragments",
+            $"{{ limits {{ pageEntries }} }} {string.Join(' ', Enumerable.Range(0, 150).Select(i => $"fragment f{i} on Limits {{ pageEntries }}"))}",
+            ErrorCode.Invalid },
+        { "hundreds of unused variables",
+            $"query({string.Join(' ', Enumerable.Range(0, 200).Select(i => $"$v{i}: Int"))}) {{ limits {{ pageEntries }} }}", ErrorCode.Invalid },
+        { "input objects in input objects",
+            $"mutation {{ createRoom(input: {string.Concat(Enumerable.Repeat("{ members: ", 100))} 1 {new string('}', 100)}) {{ id }} }}", ErrorCode.TooLarge },
         { "introspection of a type", "{ __type(name: \"Room\") { name } }", ErrorCode.Forbidden },
         { "no field of that name", "{ passwords }", ErrorCode.Invalid },
         { "no argument of that name", "{ user(name: \"x\") { id } }", ErrorCode.Invalid },
@@ -41,7 +54,8 @@ public abstract class GraphQLHostileTests(TestServer server)
         { "directives by the hundred", $"{{ limits {string.Concat(Enumerable.Repeat("@skip(if: false) ", 200))} {{ pageEntries }} }}", ErrorCode.Invalid },
         { "conflicting fields by the hundred", $"{{ limits {{ {string.Concat(Enumerable.Repeat("pageEntries ", 1400))} }} nothing }}", ErrorCode.TooLarge },
         { "fields with other arguments by the hundred", Repeated(i => $"user(username: \"{i}\") {{ id }}"), ErrorCode.TooLarge },
-        { "fields with other arguments in a fragment that is not spread", $"{{ limits {{ pageEntries }} }} fragment f on Query {Repeated(i => $"limits(a: {i})")}", ErrorCode.TooLarge },
+        { "fields with other arguments in a fragment that is not spread",
+            $"{{ limits {{ pageEntries }} }} fragment f on Query {Repeated(i => $"limits(a: {i})")}", ErrorCode.TooLarge },
         { "fields with other arguments in inline fragments", Repeated(i => $"... on Query {{ limits(a: {i}) }}"), ErrorCode.TooLarge },
         { "two operations", "{ limits { pageEntries } } query b { limits { pageEntries } }", ErrorCode.Invalid },
         { "a subscription by HTTP", "subscription { roomChanges { roomId } }", ErrorCode.Invalid },
@@ -53,7 +67,7 @@ public abstract class GraphQLHostileTests(TestServer server)
     };
 
     [Theory, MemberData(nameof(Documents))]
-    public async Task A_hostile_document_is_refused(string what, string document, ErrorCode code)
+    public async Task A_hostile_document_is_rejected(string what, string document, ErrorCode code)
     {
         Assert.NotEmpty(what);
         await using var anna = await server.SignUpAsync();
@@ -64,12 +78,13 @@ public abstract class GraphQLHostileTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_refusal_is_small_however_much_is_wrong()
+    public async Task An_error_response_is_small_for_any_number_of_errors()
     {
         foreach (var document in new[]
         {
             $"{{ {string.Join(' ', Enumerable.Range(0, 1400).Select(i => $"x{i}"))} }}",
-            $"{{ {string.Join(' ', Enumerable.Range(0, 60).Select(i => $"...f{i}"))} }} {string.Join(' ', Enumerable.Range(0, 60).Select(i => $"fragment f{i} on Query {{ limits(a: {i}) {{ id }} }}"))}",
+            $"{{ {string.Join(' ', Enumerable.Range(0, 60).Select(i => $"...f{i}"))} }} "
+                + $"{string.Join(' ', Enumerable.Range(0, 60).Select(i => $"fragment f{i} on Query {{ limits(a: {i}) {{ id }} }}"))}",
         })
         {
             var reply = await server.Http.ReplyAsync(document);
@@ -79,15 +94,28 @@ public abstract class GraphQLHostileTests(TestServer server)
     }
 
     [Theory]
+    [InlineData("{ room(id: {}) { id } }", "#/id")]
+    [InlineData("""mutation { retract(roomId: "x", seq: -1) { seq } }""", "#/seq")]
+    [InlineData("""mutation { retract(roomId: "x") { seq } }""", "#/seq")]
+    [InlineData("mutation { createRoom(input: { members: 7 }) { id } }", "#/input")]
+    public async Task An_error_of_the_document_names_the_argument(string document, string pointer)
+    {
+        await using var anna = await server.SignUpAsync();
+        var extensions = (await anna.Http.ReplyAsync(document)).GetProperty("errors")[0].GetProperty("extensions");
+        Assert.Equal(nameof(ErrorCode.Invalid), extensions.GetProperty("code").GetString());
+        Assert.Equal(pointer, extensions.GetProperty("errors")[0].GetProperty("pointer").GetString());
+    }
+
+    [Theory]
     [InlineData("""{"query":"{ __typename }","query":"{ me { id } }"}""", "#/query", "query must be given once.")]
     [InlineData("{\"query\":\n\"{ __typename }\",}", "#", "The body is not valid JSON at line 2, byte 18.")]
     [InlineData("", "#", "The body is not valid JSON at line 1, byte 1.")]
     [InlineData("""{"query":"\ud800"}""", "#", "A string of the request is not valid Unicode.")]
-    public async Task What_is_no_json_is_refused_with_the_place(string body, string pointer, string detail)
+    public async Task Invalid_JSON_is_rejected_with_its_position(string body, string pointer, string detail)
     {
-        using var content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
-        var error = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("errors")[0].GetProperty("extensions").GetProperty("errors")[0];
+        using var response = await server.Http.PostTextAsync(GraphQLCalls.Path.OriginalString, body);
+        var error = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("errors")[0].GetProperty("extensions")
+            .GetProperty("errors")[0];
         Assert.Equal((400, pointer, detail), ((int)response.StatusCode, error.GetProperty("pointer").GetString(), error.GetProperty("detail").GetString()));
     }
 
@@ -118,18 +146,17 @@ public abstract class GraphQLHostileTests(TestServer server)
     };
 
     [Theory, MemberData(nameof(Bodies))]
-    public async Task A_request_that_is_none_is_refused_by_its_status(string what, string body)
+    public async Task An_invalid_request_is_rejected_with_a_status(string what, string body)
     {
         Assert.NotEmpty(what);
-        using var content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var response = await server.Http.PostAsync(GraphQLCalls.Path, content);
+        using var response = await server.Http.PostTextAsync(GraphQLCalls.Path.OriginalString, body);
         Assert.InRange((int)response.StatusCode, 400, 499);
         await ReadAsync(response, response.StatusCode == HttpStatusCode.RequestEntityTooLarge ? ErrorCode.TooLarge : ErrorCode.Invalid);
         await LivesAsync();
     }
 
     [Fact]
-    public async Task Bytes_that_are_no_text_are_refused()
+    public async Task Bytes_that_are_not_text_are_rejected()
     {
         using var content = new ByteArrayContent([.. "{\"query\":\"{ __typename }"u8, 0xff, .. "\"}"u8]);
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
@@ -147,16 +174,18 @@ public abstract class GraphQLHostileTests(TestServer server)
         Assert.True(reply.ToString().Length < 1000);
         Assert.Equal(ErrorCode.Invalid, await anna.Http.RefusalAsync("query($u: ID!) { room(id: $u) { id } }", new { u = large }));
         Assert.Equal(ErrorCode.TooLarge, await anna.Http.RefusalAsync(
-            "mutation($i: SendInput!) { send(input: $i) { seq } }", new { i = new { roomId = Guid.NewGuid(), clientMessageId = Guid.NewGuid(), ciphertext = Convert.ToBase64String(new byte[1024 * 1024]) } }));
+            "mutation($i: SendInput!) { send(input: $i) { seq } }",
+            new { i = new { roomId = Guid.NewGuid(), clientMessageId = Guid.NewGuid(), ciphertext = Convert.ToBase64String(new byte[1024 * 1024]) } }));
         Assert.Equal(ErrorCode.TooLarge, await anna.Http.RefusalAsync("query($u: [ID!]) { me { id } }", new { u = Enumerable.Repeat("x", 10_000) }));
         await LivesAsync();
     }
 
     [Fact]
-    public async Task A_body_over_the_limit_is_refused()
+    public async Task A_body_over_the_limit_is_rejected()
     {
-        using var content = new StringContent($$$"""{"query":"{ __typename }","variables":{"a":"{{{new string('x', 5 * 1024 * 1024)}}}"}}""", Encoding.UTF8, "application/json");
-        // Asks first whether the body is wanted, or the refusal could be lost behind a broken pipe.
+        using var content = new StringContent(
+            $$$"""{"query":"{ __typename }","variables":{"a":"{{{new string('x', 5 * 1024 * 1024)}}}"}}""", Encoding.UTF8, "application/json");
+        // Expect: 100-continue, because the response could be lost behind a broken pipe.
         using var request = new HttpRequestMessage(HttpMethod.Post, GraphQLCalls.Path) { Content = content, Headers = { ExpectContinue = true } };
         using var response = await server.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
@@ -169,7 +198,7 @@ public abstract class GraphQLHostileTests(TestServer server)
     [InlineData("application/x-www-form-urlencoded")]
     [InlineData("application/json; charset=utf-16")]
     [InlineData(null)]
-    public async Task A_wrong_content_type_is_refused(string? type)
+    public async Task A_wrong_content_type_is_rejected(string? type)
     {
         using var content = new ByteArrayContent(Encoding.UTF8.GetBytes("""{"query":"{ __typename }"}"""));
         content.Headers.ContentType = type is null ? null : MediaTypeHeaderValue.Parse(type);
@@ -178,7 +207,7 @@ public abstract class GraphQLHostileTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_mutation_by_get_is_refused_and_a_query_is_not()
+    public async Task GET_rejects_a_mutation_and_accepts_a_query()
     {
         using var mutation = await server.Http.GetAsync(new Uri("/graphql?query=mutation%7BlogOut%7D", UriKind.Relative));
         Assert.Equal(HttpStatusCode.MethodNotAllowed, mutation.StatusCode);
@@ -196,7 +225,7 @@ public abstract class GraphQLHostileTests(TestServer server)
     [InlineData("{ me { id } }", HttpStatusCode.Unauthorized)]
     [InlineData("{ __schema { queryType { name } } }", HttpStatusCode.Forbidden)]
     [InlineData("{ limits { pageEntries } }", HttpStatusCode.OK)]
-    public async Task The_newer_media_type_has_the_status_of_the_catalogue(string document, HttpStatusCode status)
+    public async Task The_newer_media_type_returns_the_status_of_the_catalogue(string document, HttpStatusCode status)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, GraphQLCalls.Path)
         {
@@ -209,14 +238,15 @@ public abstract class GraphQLHostileTests(TestServer server)
     }
 
     [Fact]
-    public async Task Nothing_given_comes_back_or_is_logged()
+    public async Task Input_is_neither_returned_nor_logged()
     {
         await using var anna = await server.SignUpAsync();
         const string secret = "canary-5f1e";
         foreach (var (query, variables) in new (string, object?)[]
         {
             ("mutation($p: Int!) { signIn(username: \"x\", password: $p) { userId } }", new { p = secret }),
-            ("mutation($i: SignUpInput!) { signUp(input: $i) { userId } }", new { i = new { username = secret, email = secret, password = secret, more = secret } }),
+            ("mutation($i: SignUpInput!) { signUp(input: $i) { userId } }",
+                new { i = new { username = secret, email = secret, password = secret, more = secret } }),
             ("mutation($i: SendInput!) { send(input: $i) { seq } }", new { i = new { roomId = secret, clientMessageId = secret, ciphertext = secret } }),
             ("mutation($s: Long!) { retract(roomId: \"x\", seq: $s) { seq } }", new { s = secret }),
             ("mutation($r: RoomRole!) { changeRole(roomId: \"x\", userId: \"x\", role: $r) }", new { r = secret }),
@@ -232,7 +262,7 @@ public abstract class GraphQLHostileTests(TestServer server)
     }
 
     [Fact]
-    public async Task Introspection_is_for_users_where_the_operator_wants_it()
+    public async Task Introspection_needs_a_user_and_the_setting()
     {
         await using var node = await server.DedicatedAsync("--GraphQL:IntrospectionForUsers=true");
         await using var anna = await node.SignUpAsync();
@@ -241,7 +271,8 @@ public abstract class GraphQLHostileTests(TestServer server)
         Assert.NotEmpty((await anna.Http.AskAsync(query)).GetProperty("__schema").GetProperty("types").EnumerateArray());
     }
 
-    private async Task LivesAsync() => Assert.Equal(500, (await server.Http.AskAsync("{ limits { pageEntries } }")).GetProperty("limits").GetProperty("pageEntries").GetInt32());
+    private async Task LivesAsync() =>
+        Assert.Equal(500, (await server.Http.AskAsync("{ limits { pageEntries } }")).GetProperty("limits").GetProperty("pageEntries").GetInt32());
 
     private static async Task ReadAsync(HttpResponseMessage response, ErrorCode code)
     {
@@ -251,12 +282,14 @@ public abstract class GraphQLHostileTests(TestServer server)
     }
 
     private static string Nest(string opening, int times) =>
-        $"{{ {string.Concat(Enumerable.Repeat(opening + " { ", times))} a {string.Concat(Enumerable.Repeat(" }", times * (opening.Count(character => character == '{') + 1)))} }}";
+        $"{{ {string.Concat(Enumerable.Repeat(opening + " { ", times))} a "
+        + $"{string.Concat(Enumerable.Repeat(" }", times * (opening.Count(character => character == '{') + 1)))} }}";
 
     private static string Repeated(Func<int, string> field) => $"{{ {string.Join(' ', Enumerable.Range(0, 120).Select(field))} }}";
 
     private static string Doubling(int levels) =>
-        "{ ...f0 } " + string.Join(' ', Enumerable.Range(0, levels).Select(i => $"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}")) + $" fragment f{levels} on Query {{ limits {{ pageEntries }} }}";
+        "{ ...f0 } " + string.Join(' ', Enumerable.Range(0, levels).Select(i => $"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}"))
+            + $" fragment f{levels} on Query {{ limits {{ pageEntries }} }}";
 }
 
 public sealed class GraphQLHostileTestsOnSqlite(SqliteServer server) : GraphQLHostileTests(server);

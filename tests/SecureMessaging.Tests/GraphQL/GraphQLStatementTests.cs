@@ -4,7 +4,8 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.GraphQL;
 
-/// <summary>However many rooms there are, what hangs on them is loaded in one statement a field.</summary>
+/// <summary>Data of any number of rooms is loaded with one statement per field.</summary>
+[Trait("Ring", "Full")]
 public sealed class GraphQLStatementTests(PostgresServer shared)
 {
     [Fact]
@@ -34,7 +35,7 @@ public sealed class GraphQLStatementTests(PostgresServer shared)
     }
 
     [Fact]
-    public async Task Live_entries_come_from_the_tail_without_a_statement_for_each_reader()
+    public async Task Live_entries_need_no_statement_per_reader()
     {
         await using var server = await shared.DedicatedAsync("--Retention:Period=01:00:00");
         var users = await server.SignUpAsync(2);
@@ -51,11 +52,11 @@ public sealed class GraphQLStatementTests(PostgresServer shared)
             await writer.SendAsync(room.Id, [1]);
         foreach (var subscription in subscriptions)
             await subscription.EntriesAsync("roomEntries", entries => entries.Count >= 10);
-        // One for each send, and a few that are nobody's: of 200 deliveries none has one of its own.
+        // One statement per send and a few others; none of 200 deliveries has its own.
         Assert.InRange(statements.Count(), 10, 40);
     }
 
-    /// <summary>Counts what Npgsql executes on one database.</summary>
+    /// <summary>Counts Npgsql's statements on one database.</summary>
     private sealed class Statements : IDisposable
     {
         private readonly ActivityListener listener;

@@ -1,29 +1,25 @@
-using System.Net.Http.Json;
 using System.Text.Json;
 using SecureMessaging.Protocol;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.GraphQL;
 
-/// <summary>Live queries: what was missed, then what happens, without gap or duplicate, and nothing after a removal.</summary>
+/// <summary>Live queries: missed entries, then live ones, without gap or duplicate, and none after a removal.</summary>
 public abstract class GraphQLSubscriptionTests(TestServer server)
 {
-    internal const string Room = "subscription($id: ID!, $after: Long) { roomEntries(roomId: $id, afterSeq: $after) { entries { seq kind userId } headSeq firstSeq } }";
+    internal const string Room =
+        "subscription($id: ID!, $after: Long) { roomEntries(roomId: $id, afterSeq: $after) { entries { seq kind userId } headSeq firstSeq } }";
     internal const string Rooms = "subscription($after: [RoomCursorInput!]) { entries(after: $after) { roomId entries { seq kind userId } headSeq firstSeq } }";
     internal const string Changes = "subscription($known: [ID!]) { roomChanges(known: $known) { roomId change room { role } } }";
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Replay_and_live_join_without_gap_or_duplicate_while_writers_write()
+    public async Task Replay_and_live_entries_join_without_gap_or_duplicate_under_writes()
     {
         var users = await server.SignUpAsync(2);
         var room = await users[0].CreateRoomAsync([users[1]]);
         var writer = await users[0].ConnectAsync();
-        using var stop = new CancellationTokenSource();
-        var writing = Task.Run(async () =>
-        {
-            while (!stop.IsCancellationRequested)
-                await writer.SendAsync(room.Id, [1]);
-        });
+        await using var writing = new SteadyWriter(writer, room.Id);
         await using var socket = await GraphQLTestSocket.ConnectAsync(server.Url, users[1].Tokens.AccessToken);
         for (var round = 0; round < 20; round++)
         {
@@ -32,16 +28,16 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
             var subscription = await socket.SubscribeAsync(Room, new { id = room.Id, after });
             var entries = await subscription.EntriesAsync("roomEntries", known => known.Count > 0 && known[^1].GetProperty("seq").GetInt64() > head + 20);
             await socket.SendAsync(new { type = "complete", id = subscription.Id });
-            // Seq 1 stems from before the reader joined.
-            Assert.Equal(Enumerable.Range(0, entries.Count).Select(i => Math.Max(after, 1) + 1 + i), entries.Select(entry => entry.GetProperty("seq").GetInt64()));
+            // Seq 1 is from before the reader joined.
+            Assert.Equal(
+                Enumerable.Range(0, entries.Count).Select(i => Math.Max(after, 1) + 1 + i), entries.Select(entry => entry.GetProperty("seq").GetInt64()));
         }
 
-        await stop.CancelAsync();
-        await writing;
+        await writing.StopAsync();
     }
 
     [Fact]
-    public async Task A_reader_who_stops_for_a_while_misses_nothing()
+    public async Task A_reader_that_pauses_misses_nothing()
     {
         var users = await server.SignUpAsync(2);
         var room = await users[0].CreateRoomAsync([users[1]]);
@@ -50,7 +46,7 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
         var subscription = await socket.SubscribeAsync(
             "subscription($id: ID!) { roomEntries(roomId: $id, afterSeq: 2) { entries { seq ciphertext } } }", new { id = room.Id });
         socket.Pause();
-        // Far more than the sockets' buffers and the feed's bound hold together.
+        // Far more than the socket buffers and the feed's bound together.
         for (var i = 0; i < 60; i++)
             await writer.SendBatchAsync([.. Enumerable.Range(0, 8).Select(_ => new SendRequest(room.Id, Guid.NewGuid(), new byte[32 * 1024]))]);
         socket.Resume();
@@ -59,7 +55,7 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
     }
 
     [Fact]
-    public async Task All_rooms_are_followed_with_those_that_are_joined_on_the_way()
+    public async Task All_rooms_are_followed_also_those_joined_meanwhile()
     {
         var users = await server.SignUpAsync(2);
         var (known, fresh) = (await users[0].CreateRoomAsync([users[1]]), await users[0].CreateRoomAsync([users[1]]));
@@ -69,7 +65,8 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
         await using var socket = await GraphQLTestSocket.ConnectAsync(server.Url, users[1].Tokens.AccessToken);
         var subscription = await socket.SubscribeAsync(Rooms, new { after = new[] { new { roomId = known.Id, afterSeq = 2 } } });
         var replayed = new[] { await subscription.NextAsync(), await subscription.NextAsync() }
-            .ToDictionary(data => data.GetProperty("entries").GetProperty("roomId").GetGuid(), data => GraphQLCalls.Seqs(data.GetProperty("entries").GetProperty("entries")));
+            .ToDictionary(data => data.GetProperty("entries").GetProperty("roomId").GetGuid(), data =>
+                GraphQLCalls.Seqs(data.GetProperty("entries").GetProperty("entries")));
         Assert.Equal([3], replayed[known.Id]);
         Assert.Equal([2, 3], replayed[fresh.Id]);
 
@@ -77,15 +74,17 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
         await writer.SendAsync(joined.Id, [1]);
         var seqs = await subscription.EntriesAsync("entries", entries => entries.Count >= 2);
         Assert.Equal([2, 3], seqs.Select(entry => entry.GetProperty("seq").GetInt64()));
-        await RemoveAsync(users[0], joined.Id, users[1].Id);
+        await users[0].RemoveMemberAsync(joined.Id, users[1]);
         await writer.SendAsync(joined.Id, [2]);
         await writer.SendAsync(known.Id, [2]);
         var rest = await subscription.EntriesAsync("entries", entries => entries.Count >= 2);
-        Assert.Equal([("MEMBER_LEFT", 4), ("MESSAGE", 4)], rest.Select(entry => (entry.GetProperty("kind").GetString()!, entry.GetProperty("seq").GetInt32())).Order());
+        Assert.Equal(
+            [("MEMBER_LEFT", 4), ("MESSAGE", 4)], rest.Select(entry => (entry.GetProperty("kind").GetString()!, entry.GetProperty("seq").GetInt32())).Order());
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Stays_shorter_than_a_reading_are_told_once_and_in_order()
+    public async Task Memberships_shorter_than_a_read_are_reported_once_and_in_order()
     {
         var users = await server.SignUpAsync(2);
         var room = await users[0].CreateRoomAsync([]);
@@ -94,12 +93,12 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
         var subscription = await socket.SubscribeAsync(Rooms, new { after = Array.Empty<object>() });
         for (var round = 0; round < 40; round++)
         {
-            await AddAsync(users[0], room.Id, users[1].Username);
+            await users[0].AddMemberAsync(room.Id, users[1]);
             await writer.SendAsync(room.Id, [1]);
-            await RemoveAsync(users[0], room.Id, users[1].Id);
+            await users[0].RemoveMemberAsync(room.Id, users[1]);
         }
 
-        await AddAsync(users[0], room.Id, users[1].Username);
+        await users[0].AddMemberAsync(room.Id, users[1]);
         var last = (await writer.SendAsync(room.Id, [2])).Seq;
         var seqs = (await subscription.EntriesAsync("entries", entries => entries.Any(entry => entry.GetProperty("seq").GetInt64() == last)))
             .Select(entry => entry.GetProperty("seq").GetInt64()).ToArray();
@@ -107,7 +106,7 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
     }
 
     [Fact]
-    public async Task Removal_ends_the_room_right_behind_its_entry()
+    public async Task A_removal_ends_the_room_right_after_its_entry()
     {
         var users = await server.SignUpAsync(2);
         var writer = await users[0].ConnectAsync();
@@ -115,27 +114,21 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
         for (var round = 0; round < 10; round++)
         {
             var room = await users[0].CreateRoomAsync([users[1]]);
-            using var stop = new CancellationTokenSource();
-            var writing = Task.Run(async () =>
-            {
-                while (!stop.IsCancellationRequested)
-                    await writer.SendAsync(room.Id, [1]);
-            });
+            await using var writing = new SteadyWriter(writer, room.Id);
             var subscription = await socket.SubscribeAsync(Room, new { id = room.Id, after = 0 });
             await subscription.NextAsync();
-            await RemoveAsync(users[0], room.Id, users[1].Id);
+            await users[0].RemoveMemberAsync(room.Id, users[1]);
             var entries = await subscription.EntriesAsync("roomEntries", _ => false);
             await subscription.CompletedAsync();
-            await stop.CancelAsync();
-            await writing;
-            // The replay may have been overtaken by the removal; else the last is the entry that tells of it.
+            await writing.StopAsync();
+            // The removal may overtake the replay; otherwise the last entry is the removal's.
             Assert.Empty(entries.SkipWhile(entry => entry.GetProperty("kind").GetString() != "MEMBER_LEFT").Skip(1));
             Assert.Equal(ErrorCode.NotFound, GraphQLCalls.CodeOf(Errors(await (await socket.SubscribeAsync(Room, new { id = room.Id })).ErrorAsync())));
         }
     }
 
     [Fact]
-    public async Task Changes_of_rooms_are_replayed_against_what_the_client_knows()
+    public async Task Room_changes_are_replayed_relative_to_the_clients_state()
     {
         var users = await server.SignUpAsync(2);
         var (known, news) = (await users[0].CreateRoomAsync([users[1]]), await users[0].CreateRoomAsync([users[1]]));
@@ -148,7 +141,7 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
         var change = await subscription.NextAsync();
         Assert.Equal((joined.Id, "JOINED"), Change(change));
         Assert.Equal("MEMBER", change.GetProperty("roomChanges").GetProperty("room").GetProperty("role").GetString());
-        await RemoveAsync(users[0], joined.Id, users[1].Id);
+        await users[0].RemoveMemberAsync(joined.Id, users[1]);
         Assert.Equal((joined.Id, "LEFT"), Change(await subscription.NextAsync()));
         (await users[0].Http.DeleteAsync($"/v1/rooms/{known.Id}")).EnsureSuccessStatusCode();
         change = await subscription.NextAsync();
@@ -162,7 +155,7 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
     [Theory]
     [InlineData(-1L)]
     [InlineData(100L)]
-    public async Task A_cursor_that_cannot_be_is_refused(long after)
+    public async Task An_impossible_cursor_is_rejected(long after)
     {
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateRoomAsync([]);
@@ -172,11 +165,6 @@ public abstract class GraphQLSubscriptionTests(TestServer server)
     }
 
     internal static JsonElement Errors(JsonElement errors) => JsonSerializer.SerializeToElement(new { errors });
-
-    internal static async Task RemoveAsync(TestUser by, Guid roomId, Guid userId) => (await by.Http.DeleteAsync($"/v1/rooms/{roomId}/members/{userId}")).EnsureSuccessStatusCode();
-
-    internal static async Task AddAsync(TestUser by, Guid roomId, string username) =>
-        (await by.Http.PostAsJsonAsync($"/v1/rooms/{roomId}/members", new AddMemberRequest(username), Wire.Json)).EnsureSuccessStatusCode();
 }
 
 public sealed class GraphQLSubscriptionTestsOnSqlite(SqliteServer server) : GraphQLSubscriptionTests(server);

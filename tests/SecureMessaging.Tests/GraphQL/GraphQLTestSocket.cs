@@ -5,7 +5,7 @@ using System.Threading.Channels;
 
 namespace SecureMessaging.Tests.GraphQL;
 
-/// <summary>A client of graphql-transport-ws with nothing in between.</summary>
+/// <summary>A plain client of graphql-transport-ws.</summary>
 internal sealed class GraphQLTestSocket : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
@@ -18,7 +18,7 @@ internal sealed class GraphQLTestSocket : IAsyncDisposable
 
     public TaskCompletionSource Acknowledged { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The code that the server closed with; null when the connection broke.</summary>
+    /// <summary>The server's close code; null when the connection broke.</summary>
     public TaskCompletionSource<int?> Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Channel<JsonElement> Others { get; } = Channel.CreateUnbounded<JsonElement>();
@@ -32,7 +32,8 @@ internal sealed class GraphQLTestSocket : IAsyncDisposable
         return connection;
     }
 
-    public static async Task<GraphQLTestSocket> OpenAsync(Uri server, string? subprotocol = "graphql-transport-ws", Action<ClientWebSocketOptions>? configure = null)
+    public static async Task<GraphQLTestSocket> OpenAsync(
+        Uri server, string? subprotocol = "graphql-transport-ws", Action<ClientWebSocketOptions>? configure = null)
     {
         var connection = new GraphQLTestSocket();
         if (subprotocol is not null)
@@ -66,7 +67,7 @@ internal sealed class GraphQLTestSocket : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops reading, as a client does whose device sleeps.</summary>
+    /// <summary>Stops reading, as a client on a sleeping device does.</summary>
     public void Pause() => reading = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public void Resume() => reading.TrySetResult();
@@ -136,7 +137,7 @@ internal sealed class GraphQLTestSocket : IAsyncDisposable
 
         public string Id { get; } = id;
 
-        /// <summary>The payload of an error message; completes as cancelled when the operation ends without.</summary>
+        /// <summary>The payload of an error message; cancelled when the operation ends without one.</summary>
         public TaskCompletionSource<JsonElement> Error { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public TaskCompletionSource Completed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -145,7 +146,7 @@ internal sealed class GraphQLTestSocket : IAsyncDisposable
 
         public Task<JsonElement> ErrorAsync() => Error.Task.WaitAsync(Patience);
 
-        /// <summary>The next payload, which must have no errors; its data.</summary>
+        /// <summary>The data of the next payload, which must have no errors.</summary>
         public async Task<JsonElement> NextAsync()
         {
             using var patience = new CancellationTokenSource(Patience);
@@ -160,7 +161,7 @@ internal sealed class GraphQLTestSocket : IAsyncDisposable
             return await events.Reader.ReadAsync(patience.Token);
         }
 
-        /// <summary>Events until there are this many entries, or the subscription ends.</summary>
+        /// <summary>Events until the condition holds, or the subscription ends.</summary>
         public async Task<List<JsonElement>> EntriesAsync(string field, Func<List<JsonElement>, bool> until)
         {
             using var patience = new CancellationTokenSource(Patience * 3);

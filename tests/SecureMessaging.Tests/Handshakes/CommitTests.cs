@@ -8,7 +8,7 @@ namespace SecureMessaging.Tests.Handshakes;
 public abstract class CommitTests(TestServer server)
 {
     [Fact]
-    public async Task A_commit_ends_an_epoch_and_brings_its_roster_change_and_welcomes_along()
+    public async Task A_commit_ends_an_epoch_with_its_roster_change_and_Welcomes()
     {
         var users = await server.SignUpAsync(3);
         var (anna, ben, carl) = (users[0], users[1], users[2]);
@@ -28,7 +28,7 @@ public abstract class CommitTests(TestServer server)
         Assert.Equal((3L, 1L, false), (ack.Seq, ack.Epoch, ack.Duplicate));
         var pushed = await hub.WaitAsync(room.Id, entries => entries.Length == 2);
         Assert.Equal([(3L, EntryKind.Commit, 0L), (4, EntryKind.MemberJoined, 0)], pushed.Select(entry => (entry.Seq, entry.Kind, entry.Epoch)));
-        // Who joins sees nothing from before, and finds its Welcome.
+        // A new member sees nothing from before, and finds its Welcome.
         var joined = await carlsHub.WaitAsync(room.Id, entries => entries.Length == 1);
         Assert.Equal(EntryKind.MemberJoined, joined[0].Kind);
         Assert.Equal(carls.Id, (Guid)(await carlsHub.WaitAsync(nameof(IChatClient.WelcomesWaiting)))[0]!);
@@ -52,7 +52,7 @@ public abstract class CommitTests(TestServer server)
     }
 
     [Fact]
-    public async Task The_same_commit_again_returns_the_first_answer_and_another_with_its_id_is_refused()
+    public async Task A_retried_commit_returns_the_first_result_and_another_with_its_id_is_rejected()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -68,7 +68,7 @@ public abstract class CommitTests(TestServer server)
     }
 
     [Fact]
-    public async Task The_same_commit_ten_times_at_once_is_stored_once()
+    public async Task Ten_simultaneous_retries_of_a_commit_store_it_once()
     {
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateMlsRoomAsync();
@@ -81,7 +81,7 @@ public abstract class CommitTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_loser_learns_the_epoch_and_nothing_of_its_commit_takes_effect()
+    public async Task A_losing_commit_gets_the_epoch_and_has_no_effect()
     {
         var users = await server.SignUpAsync(3);
         var (anna, ben, carl) = (users[0], users[1], users[2]);
@@ -94,11 +94,12 @@ public abstract class CommitTests(TestServer server)
             Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), [TestMls.Welcome(package)], new RosterChange([new AddMemberRequest(carl.Username)], [ben.Id]));
         var error = await (await anna.Http.CommitAsync(room.Id, late)).ReadErrorAsync(409, ErrorCode.WrongEpoch);
         Assert.Equal((1L, false), (error.CurrentEpoch, error.Retryable));
-        Assert.Equal(1, (await (await anna.Http.CommitAsync(room.Id, late with { Epoch = 5, Commit = TestMls.Commit(room.Id, 5) })).ReadErrorAsync(409, ErrorCode.WrongEpoch)).CurrentEpoch);
+        Assert.Equal(1, (await (await anna.Http.CommitAsync(room.Id, late with { Epoch = 5, Commit = TestMls.Commit(room.Id, 5) }))
+            .ReadErrorAsync(409, ErrorCode.WrongEpoch)).CurrentEpoch);
         Assert.Equal(3, (await anna.Http.GetFromJsonAsync<Room>($"/v1/rooms/{room.Id}", Wire.Json))!.HeadSeq);
         Assert.Empty(await carls.WelcomesAsync());
         Assert.Equal(2, (await anna.Http.GetFromJsonAsync<RoomMember[]>($"/v1/rooms/{room.Id}/members", Wire.Json))!.Length);
-        // And a Welcome that nobody may have takes its winning commit along.
+        // A Welcome for a device that must not get one rejects the winning commit too.
         var forStranger = late with { Epoch = 1, Commit = TestMls.Commit(room.Id, 1), Roster = null };
         await (await anna.Http.CommitAsync(room.Id, forStranger)).ReadErrorAsync(400, ErrorCode.Invalid);
         Assert.Equal(3, (await anna.Http.GetFromJsonAsync<Room>($"/v1/rooms/{room.Id}", Wire.Json))!.HeadSeq);
@@ -115,24 +116,27 @@ public abstract class CommitTests(TestServer server)
         [
             TestMls.Commit(Guid.NewGuid(), 0), TestMls.Commit(room.Id, 1), TestMls.Proposal(room.Id, 0), TestMls.Application(room.Id, 0),
             TestMls.PublicMessage(room.Id, 0), TestMls.WelcomeFor([new byte[32]]), good[..^1], [.. good, 0], [], [0], good[4..],
-            TestMls.PrivateMessage(ContentType.Commit, room.Id.ToByteArray(bigEndian: true), 0), TestMls.PrivateMessage(ContentType.Commit, [], 0),
-            TestMls.PrivateMessage((ContentType)4, TestMls.GroupId(room.Id), 0), TestMls.PrivateMessage(ContentType.Commit, TestMls.GroupId(room.Id, -1), 0),
+            TestMls.PrivateMessage(MlsContentType.Commit, room.Id.ToByteArray(bigEndian: true), 0), TestMls.PrivateMessage(MlsContentType.Commit, [], 0),
+            TestMls.PrivateMessage((MlsContentType)4, TestMls.GroupId(room.Id), 0),
+            TestMls.PrivateMessage(MlsContentType.Commit, TestMls.GroupId(room.Id, -1), 0),
         ];
         foreach (var commit in wrong)
             await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, commit))).ReadErrorAsync(400, ErrorCode.Invalid);
         await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.Empty, 0, good))).ReadErrorAsync(400, ErrorCode.Invalid);
         await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), -1, good))).ReadErrorAsync(400, ErrorCode.Invalid);
-        await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0, generation: 1)))).ReadErrorAsync(409, ErrorCode.WrongEpoch);
-        var huge = TestMls.PrivateMessage(ContentType.Commit, TestMls.GroupId(room.Id), 0, Limits.Default.HandshakeBytes);
+        await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0, generation: 1))))
+            .ReadErrorAsync(409, ErrorCode.WrongEpoch);
+        var huge = TestMls.PrivateMessage(MlsContentType.Commit, TestMls.GroupId(room.Id), 0, Limits.Default.HandshakeBytes);
         await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, huge))).ReadErrorAsync(413, ErrorCode.TooLarge);
-        var large = TestMls.PrivateMessage(ContentType.Commit, TestMls.GroupId(room.Id), 0, Limits.Default.HandshakeBytes - 100);
+        var large = TestMls.PrivateMessage(MlsContentType.Commit, TestMls.GroupId(room.Id), 0, Limits.Default.HandshakeBytes - 100);
         Assert.Equal(1, (await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, large))).ReadAsync<CommitAck>()).Epoch);
         var opaque = await anna.CreateRoomAsync([]);
-        await (await anna.Http.CommitAsync(opaque.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(opaque.Id, 0)))).ReadErrorAsync(409, ErrorCode.Conflict);
+        await (await anna.Http.CommitAsync(opaque.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(opaque.Id, 0))))
+            .ReadErrorAsync(409, ErrorCode.Conflict);
     }
 
     [Fact]
-    public async Task Welcomes_must_be_whole_and_for_devices_of_members()
+    public async Task Welcomes_must_be_complete_and_for_devices_of_members()
     {
         var users = await server.SignUpAsync(3);
         var (anna, ben, carl) = (users[0], users[1], users[2]);
@@ -143,7 +147,8 @@ public abstract class CommitTests(TestServer server)
         await bensSecond.StockUpAsync(1);
         await carls.StockUpAsync(1);
         var room = await anna.CreateMlsRoomAsync(ben);
-        byte[] one = (await anna.ClaimAsync(ben)).Single(package => package.DeviceId == bens.Id).KeyPackage, two = (await anna.ClaimAsync(ben)).Single().KeyPackage;
+        byte[] one = (await anna.ClaimAsync(ben)).Single(package => package.DeviceId == bens.Id).KeyPackage, two = (await anna.ClaimAsync(ben))
+            .Single().KeyPackage;
         var foreign = (await anna.ClaimAsync(carl)).Single().KeyPackage;
         var good = TestMls.Welcome(one);
         byte[][][] wrong =
@@ -153,16 +158,17 @@ public abstract class CommitTests(TestServer server)
             [TestMls.Welcome(one, two)], [good, TestMls.Welcome(two)], [TestMls.Welcome(one, foreign)],
         ];
         foreach (var welcomes in wrong)
-            await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), welcomes))).ReadErrorAsync(400, ErrorCode.Invalid);
-        // A member that the same commit removes is none.
+            await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), welcomes)))
+                .ReadErrorAsync(400, ErrorCode.Invalid);
+        // A member that the same commit removes cannot get a Welcome.
         var removing = new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), [good], new RosterChange(Remove: [ben.Id]));
         await (await anna.Http.CommitAsync(room.Id, removing)).ReadErrorAsync(400, ErrorCode.Invalid);
         await anna.CommitAsync(room.Id, 0, welcomes: [good]);
         Assert.Equal(good, (await bens.WelcomesAsync()).Single().Message);
-        // Who leaves has nothing waiting any more, also after coming back.
-        (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{ben.Id}")).EnsureSuccessStatusCode();
+        // Leaving deletes waiting Welcomes, also after a new join.
+        await anna.RemoveMemberAsync(room.Id, ben);
         Assert.Empty(await bens.WelcomesAsync());
-        (await anna.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/members", new AddMemberRequest(ben.Username), Wire.Json)).EnsureSuccessStatusCode();
+        await anna.AddMemberAsync(room.Id, ben);
         Assert.Empty(await bens.WelcomesAsync());
     }
 
@@ -172,9 +178,11 @@ public abstract class CommitTests(TestServer server)
         var users = await server.SignUpAsync(4);
         var (owner, admin, member, other) = (users[0], users[1], users[2], users[3]);
         var room = await owner.CreateMlsRoomAsync(admin, member);
-        (await owner.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}/members/{admin.Id}", new ChangeRoleRequest(RoomRole.Admin), Wire.Json)).EnsureSuccessStatusCode();
+        (await owner.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}/members/{admin.Id}", new ChangeRoleRequest(RoomRole.Admin), Wire.Json))
+            .EnsureSuccessStatusCode();
         async Task RefusedAsync(TestUser by, RosterChange change, int status, ErrorCode code) =>
-            await (await by.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), null, change))).ReadErrorAsync(status, code);
+            await (await by.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), null, change)))
+                .ReadErrorAsync(status, code);
 
         await RefusedAsync(member, new RosterChange([new(other.Username)]), 403, ErrorCode.Forbidden);
         await RefusedAsync(member, new RosterChange(Remove: [admin.Id]), 403, ErrorCode.Forbidden);
@@ -184,22 +192,25 @@ public abstract class CommitTests(TestServer server)
         await RefusedAsync(admin, new RosterChange([new(admin.Username)]), 400, ErrorCode.Invalid);
         await RefusedAsync(admin, new RosterChange([new(other.Username), new(other.Username.ToUpperInvariant())]), 400, ErrorCode.Invalid);
         await RefusedAsync(admin, new RosterChange([new(member.Username)], [member.Id]), 400, ErrorCode.Invalid);
-        await RefusedAsync(admin, new RosterChange([new("nobody-at-all")]), 404, ErrorCode.NotFound);
+        await RefusedAsync(admin, new RosterChange([new("unknown-user")]), 404, ErrorCode.NotFound);
         await RefusedAsync(other, new RosterChange([new(other.Username)]), 404, ErrorCode.NotFound);
-        await RefusedAsync(other, new RosterChange([new("nobody-at-all")]), 404, ErrorCode.NotFound);
+        await RefusedAsync(other, new RosterChange([new("unknown-user")]), 404, ErrorCode.NotFound);
         await admin.CommitAsync(room.Id, 0, roster: new RosterChange([new(other.Username)], [member.Id, Guid.NewGuid()]));
-        await (await member.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 1, TestMls.Commit(room.Id, 1)))).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await member.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 1, TestMls.Commit(room.Id, 1))))
+            .ReadErrorAsync(404, ErrorCode.NotFound);
         await (await member.Http.GetAsync($"/v1/rooms/{room.Id}/log")).ReadErrorAsync(404, ErrorCode.NotFound);
 
-        using var response = await owner.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [other.Username], Scheme: Schemes.Mls10), Wire.Json);
+        using var response = await owner.Http.PostAsJsonAsync(
+            "/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [other.Username], Scheme: Schemes.Mls10), Wire.Json);
         var direct = await response.ReadAsync<Room>();
         await owner.CommitAsync(direct.Id, 0);
-        await (await owner.Http.CommitAsync(direct.Id, new CommitRequest(Guid.NewGuid(), 1, TestMls.Commit(direct.Id, 1), null, new RosterChange([new(admin.Username)]))))
+        await (await owner.Http.CommitAsync(
+            direct.Id, new CommitRequest(Guid.NewGuid(), 1, TestMls.Commit(direct.Id, 1), null, new RosterChange([new(admin.Username)]))))
             .ReadErrorAsync(409, ErrorCode.Conflict);
     }
 
     [Fact]
-    public async Task Proposals_are_for_the_current_epoch_and_handshakes_are_not_taken_back()
+    public async Task Proposals_are_for_the_current_epoch_and_handshakes_cannot_be_retracted()
     {
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateMlsRoomAsync();
@@ -215,7 +226,8 @@ public abstract class CommitTests(TestServer server)
             Assert.Equal(1, (await (await anna.Http.PostAsJsonAsync(path, stale, Wire.Json)).ReadErrorAsync(409, ErrorCode.WrongEpoch)).CurrentEpoch);
         }
 
-        await (await anna.Http.PostAsJsonAsync(path, request with { Id = Guid.NewGuid(), Proposal = TestMls.Commit(room.Id, 1) }, Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await anna.Http.PostAsJsonAsync(path, request with { Id = Guid.NewGuid(), Proposal = TestMls.Commit(room.Id, 1) }, Wire.Json))
+            .ReadErrorAsync(400, ErrorCode.Invalid);
         foreach (var seq in new[] { 2, 3 })
             await (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/messages/{seq}")).ReadErrorAsync(403, ErrorCode.Forbidden);
         await using var stranger = await server.SignUpAsync();
@@ -244,12 +256,14 @@ public abstract class CommitTests(TestServer server)
         await RefusedAsync(ErrorCode.WrongEpoch, TestMls.Application(room.Id, 6), 6);
         await RefusedAsync(ErrorCode.EpochTooOld, TestMls.Application(room.Id, 5, generation: 1), 5);
         var good = TestMls.Application(room.Id, 5);
-        foreach (var wrong in new[] { TestMls.Application(Guid.NewGuid(), 5), TestMls.Application(room.Id, 4), TestMls.Commit(room.Id, 5), good[..^1], [.. good, 0], [1, 2, 3] })
+        foreach (var wrong in new[] { TestMls.Application(Guid.NewGuid(), 5), TestMls.Application(room.Id, 4), TestMls.Commit(
+            room.Id, 5), good[..^1], [.. good, 0], [1, 2, 3] })
             await RefusedAsync(ErrorCode.Invalid, wrong, 5);
-        // One bad message in a batch fails alone, and other rooms take what they took.
+        // One bad message of a batch fails alone, and other rooms still accept their kind.
         var opaque = await anna.CreateRoomAsync([]);
         var results = await hub.SendBatchAsync(
-            new SendRequest(room.Id, Guid.NewGuid(), good, Epoch: 5), new SendRequest(room.Id, Guid.NewGuid(), [1], Epoch: 5), new SendRequest(opaque.Id, Guid.NewGuid(), [1]));
+            new SendRequest(room.Id, Guid.NewGuid(), good, Epoch: 5), new SendRequest(room.Id, Guid.NewGuid(), [1], Epoch: 5),
+            new SendRequest(opaque.Id, Guid.NewGuid(), [1]));
         Assert.Equal([null, ErrorCode.Invalid, null], results.Select(result => result.Error?.Code));
     }
 }

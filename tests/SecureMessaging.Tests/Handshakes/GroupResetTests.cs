@@ -7,7 +7,7 @@ namespace SecureMessaging.Tests.Handshakes;
 public abstract class GroupResetTests(TestServer server)
 {
     [Fact]
-    public async Task An_admins_report_begins_the_group_anew()
+    public async Task An_admins_report_resets_the_group()
     {
         var users = await server.SignUpAsync(3);
         var (anna, ben, carl) = (users[0], users[1], users[2]);
@@ -28,7 +28,7 @@ public abstract class GroupResetTests(TestServer server)
         Assert.Empty(await bens.WelcomesAsync());
         var now = (await anna.Http.GetFromJsonAsync<Room>($"/v1/rooms/{room.Id}", Wire.Json))!;
         Assert.Equal((1, 0L), (now.Generation, now.Epoch));
-        // A late report of the same is answered alike and resets nothing.
+        // A late report of the same commit gets the same response and resets nothing.
         Assert.Equal(new InvalidCommitReport(true, 1), await (await ReportAsync(ben, room.Id, broken.Seq)).ReadAsync<InvalidCommitReport>());
 
         foreach (var epoch in new[] { 0, 2 })
@@ -38,13 +38,14 @@ public abstract class GroupResetTests(TestServer server)
         }
 
         await ben.CommitAsync(room.Id, 0, generation: 1);
-        var stale = await Assert.ThrowsAsync<HubError>(() => hub.SendAsync(new SendRequest(room.Id, Guid.NewGuid(), TestMls.Application(room.Id, 1), Epoch: 1)));
+        var stale = await Assert.ThrowsAsync<HubError>(
+            () => hub.SendAsync(new SendRequest(room.Id, Guid.NewGuid(), TestMls.Application(room.Id, 1), Epoch: 1)));
         Assert.Equal((ErrorCode.EpochTooOld, 1L), (stale.Body.Code, stale.Body.CurrentEpoch!.Value));
         await hub.SendAsync(new SendRequest(room.Id, Guid.NewGuid(), TestMls.Application(room.Id, 1, generation: 1), Epoch: 1));
     }
 
     [Fact]
-    public async Task More_than_half_of_the_members_begin_it_anew_and_reports_end_with_the_next_commit()
+    public async Task Reports_of_more_than_half_of_the_members_reset_the_group_and_the_next_commit_clears_them()
     {
         var users = await server.SignUpAsync(5);
         var room = await users[0].CreateMlsRoomAsync(users[1..4]);
@@ -52,18 +53,19 @@ public abstract class GroupResetTests(TestServer server)
         foreach (var user in new[] { users[1], users[1], users[2] })
             Assert.Equal(new InvalidCommitReport(false, 0), await (await ReportAsync(user, room.Id, commit.Seq)).ReadAsync<InvalidCommitReport>());
         await (await ReportAsync(users[4], room.Id, commit.Seq)).ReadErrorAsync(404, ErrorCode.NotFound);
-        var next = await users[0].CommitAsync(room.Id, 1);
+        // The first author must wait: two members have reported it.
+        var next = await users[3].CommitAsync(room.Id, 1);
         foreach (var user in new[] { users[1], users[2] })
             Assert.False((await (await ReportAsync(user, room.Id, next.Seq)).ReadAsync<InvalidCommitReport>()).Reset);
         Assert.Equal(new InvalidCommitReport(true, 1), await (await ReportAsync(users[3], room.Id, next.Seq)).ReadAsync<InvalidCommitReport>());
         Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from commit_reports where room_id = @Id", new { room.Id }));
-        await users[3].CommitAsync(room.Id, 0, generation: 1);
+        await users[2].CommitAsync(room.Id, 0, generation: 1);
         var opaque = await users[0].CreateRoomAsync([]);
         await (await ReportAsync(users[0], opaque.Id, 1)).ReadErrorAsync(409, ErrorCode.Conflict);
     }
 
     [Fact]
-    public async Task All_who_report_at_once_reset_once()
+    public async Task Simultaneous_reports_reset_the_group_once()
     {
         var users = await server.SignUpAsync(6);
         var room = await users[0].CreateMlsRoomAsync(users[1..]);

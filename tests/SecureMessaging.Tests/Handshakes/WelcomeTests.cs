@@ -8,7 +8,7 @@ namespace SecureMessaging.Tests.Handshakes;
 public abstract class WelcomeTests(TestServer server)
 {
     [Fact]
-    public async Task What_is_too_much_for_a_page_comes_with_the_next_one()
+    public async Task Welcomes_beyond_a_page_come_with_the_next_page()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -29,7 +29,7 @@ public abstract class WelcomeTests(TestServer server)
     }
 
     [Fact]
-    public async Task Devices_that_acknowledge_at_once_leave_nothing_behind()
+    public async Task Simultaneous_acknowledgements_leave_no_Welcome()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -52,8 +52,9 @@ public abstract class WelcomeTests(TestServer server)
         devices.ForEach(device => device.Dispose());
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task A_device_that_is_revoked_while_it_is_welcomed_is_either_unknown_or_told_of()
+    public async Task A_device_revoked_during_a_commit_is_either_rejected_or_reported()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -90,13 +91,13 @@ public abstract class WelcomeTests(TestServer server)
     [InlineData("/v1/rooms/{room}/commits", (3 * 1024 * 1024) + (257 * 1024))]
     [InlineData("/v1/rooms/{room}/proposals", 1537 * 1024)]
     [InlineData("/v1/rooms/{room}/invalid-commits", 1025)]
-    public async Task Bodies_are_bounded_by_what_they_carry(string path, int length)
+    public async Task Bodies_are_bounded_by_their_content(string path, int length)
     {
         await using var anna = await server.SignUpAsync();
         using var device = await anna.AddDeviceAsync();
         var room = await anna.CreateMlsRoomAsync();
         var url = path.Replace("{device}", device.Id.ToString(), StringComparison.Ordinal).Replace("{room}", room.Id.ToString(), StringComparison.Ordinal);
-        // The server answers before it has read the body, and closes: who still sends then may not get to read the answer. So it is asked first.
+        // The server responds and closes before it has read the body; Expect: 100-continue lets the client read the response.
         using var patient = new HttpClient(new SocketsHttpHandler { Expect100ContinueTimeout = TimeSpan.FromSeconds(30) }) { BaseAddress = server.Url };
         patient.DefaultRequestHeaders.ExpectContinue = true;
         patient.DefaultRequestHeaders.Authorization = anna.Http.DefaultRequestHeaders.Authorization;
@@ -105,21 +106,22 @@ public abstract class WelcomeTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_commit_as_large_as_the_limits_allow_is_taken()
+    public async Task A_commit_of_the_maximum_size_is_accepted()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
         using var device = await ben.AddDeviceAsync();
         var package = (await device.StockUpAsync(1))[0];
         var room = await anna.CreateMlsRoomAsync(ben);
-        var commit = TestMls.PrivateMessage(Server.Mls.ContentType.Commit, TestMls.GroupId(room.Id), 0, Limits.Default.HandshakeBytes - 200);
+        var commit = TestMls.PrivateMessage(Server.Mls.MlsContentType.Commit, TestMls.GroupId(room.Id), 0, Limits.Default.HandshakeBytes - 200);
         var welcome = TestMls.WelcomeFor([TestMls.Reference(package)], groupInfo: Limits.Default.HandshakeBytes - 300);
         var hub = await ben.ConnectAsync();
         await (await anna.Http.CommitAsync(room.Id, new CommitRequest(Guid.NewGuid(), 0, commit, [welcome]))).ReadAsync<CommitAck>();
         Assert.Equal(commit, (await hub.WaitAsync(room.Id, entries => entries.Length == 1))[0].Ciphertext);
         Assert.Equal(welcome, (await device.WelcomesAsync()).Single().Message);
         var more = new CommitRequest(Guid.NewGuid(), 1, TestMls.Commit(room.Id, 1), [welcome, welcome]);
-        await (await anna.Http.CommitAsync(room.Id, more with { Commit = TestMls.PrivateMessage(Server.Mls.ContentType.Commit, TestMls.GroupId(room.Id), 1, 4096) }))
+        await (await anna.Http.CommitAsync(
+            room.Id, more with { Commit = TestMls.PrivateMessage(Server.Mls.MlsContentType.Commit, TestMls.GroupId(room.Id), 1, 4096) }))
             .ReadErrorAsync(413, ErrorCode.TooLarge);
     }
 }

@@ -5,7 +5,7 @@ using Serilog.Formatting.Compact;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>Everything a server logged, each event as the line it prints.</summary>
+/// <summary>All log events of a server, each as its printed line.</summary>
 public sealed class CapturedLogs : ILogEventSink, IReadOnlyCollection<string>
 {
     private static readonly RenderedCompactJsonFormatter Formatter = new();
@@ -28,7 +28,7 @@ public sealed class CapturedLogs : ILogEventSink, IReadOnlyCollection<string>
             lines.Add(writer.ToString().TrimEnd('\n'));
     }
 
-    /// <summary>Forgets what was logged so far, for who measures memory.</summary>
+    /// <summary>Removes all lines, for tests that measure memory.</summary>
     public void Clear()
     {
         lock (lines)
@@ -38,7 +38,7 @@ public sealed class CapturedLogs : ILogEventSink, IReadOnlyCollection<string>
         }
     }
 
-    /// <summary>A copy, so that a test may read while the server writes.</summary>
+    /// <summary>A copy, so that a test can read while the server writes.</summary>
     public IEnumerator<string> GetEnumerator()
     {
         lock (lines)

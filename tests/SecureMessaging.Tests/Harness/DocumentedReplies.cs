@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace SecureMessaging.Tests.Harness;
 
 /// <summary>
-/// Compares every answer that a test gets over REST with the OpenAPI document in Snapshots: an operation must not answer with a status, or refuse with a code, that
-/// its clients were not told of.
+/// Compares every REST response of the tests with the OpenAPI document in Snapshots: an operation must not return an undocumented status or error
+/// code.
 /// </summary>
 internal sealed class DocumentedReplies : DelegatingHandler
 {
@@ -19,7 +19,8 @@ internal sealed class DocumentedReplies : DelegatingHandler
     {
         var response = await base.SendAsync(request, cancellationToken);
         var segments = request.RequestUri!.AbsolutePath.Trim('/').Split('/');
-        var operation = Operations.Value.Where(candidate => candidate.Method == request.Method.Method && candidate.Matches(segments)).MaxBy(candidate => candidate.Fixed);
+        var operation = Operations.Value.Where(candidate => candidate.Method == request.Method.Method && candidate.Matches(segments))
+            .MaxBy(candidate => candidate.Fixed);
         if (operation is null)
             return response;
         var status = ((int)response.StatusCode).ToString();
@@ -32,7 +33,8 @@ internal sealed class DocumentedReplies : DelegatingHandler
         var code = problem.RootElement.GetProperty("code").GetString()!;
         if (status == "400" && !problem.RootElement.TryGetProperty("errors", out _))
             throw new UndocumentedReplyException($"{operation.Name} refused without naming the field: {problem.RootElement.GetProperty("detail")}");
-        return codes.Contains(code) ? response : throw new UndocumentedReplyException($"{operation.Name} refused with {code}, which is not documented: see [Refuses].");
+        return codes.Contains(code) ? response
+            : throw new UndocumentedReplyException($"{operation.Name} refused with {code}, which is not documented: see [Refuses].");
     }
 
     private static List<Operation> Read()
@@ -47,7 +49,7 @@ internal sealed class DocumentedReplies : DelegatingHandler
         ];
     }
 
-    /// <summary>Null: the answer is no refusal.</summary>
+    /// <summary>Null: the response is not an error.</summary>
     private static HashSet<string>? Codes(JsonElement response, JsonElement components)
     {
         if (response.TryGetProperty("$ref", out var reference))
@@ -63,13 +65,14 @@ internal sealed class DocumentedReplies : DelegatingHandler
 
         public string Name => $"{Method} {Path}";
 
-        /// <summary>The more of its parts are fixed, the better it fits.</summary>
+        /// <summary>More fixed parts are a better match.</summary>
         public int Fixed => parts.Count(part => !part.StartsWith('{'));
 
         public bool Matches(string[] segments) =>
-            segments.Length == parts.Length && parts.Zip(segments).All(pair => pair.First.StartsWith('{') || pair.First.Equals(pair.Second, StringComparison.OrdinalIgnoreCase));
+            segments.Length == parts.Length
+                && parts.Zip(segments).All(pair => pair.First.StartsWith('{') || pair.First.Equals(pair.Second, StringComparison.OrdinalIgnoreCase));
     }
 }
 
-/// <summary>Not an assertion: a test that expects a refusal must not take it for one.</summary>
+/// <summary>Not an assertion, so that a test that expects an error does not accept it.</summary>
 internal sealed class UndocumentedReplyException(string message) : Exception(message);

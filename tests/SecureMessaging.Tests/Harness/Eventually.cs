@@ -2,14 +2,14 @@ using System.Diagnostics;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>Waits until something is so, however long that takes on this machine, and fails when it never is.</summary>
+/// <summary>Waits until a condition holds, independent of the machine's speed, and fails if it never does.</summary>
 public static class Eventually
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
     /// <param name="condition">What must become true.</param>
-    /// <param name="otherwise">What the failure says beside that; the logs, for instance.</param>
+    /// <param name="otherwise">Text of the failure, such as the logs.</param>
     public static Task TrueAsync(Func<bool> condition, Func<string>? otherwise = null) => TrueAsync(() => Task.FromResult(condition()), otherwise);
 
     /// <inheritdoc cref="TrueAsync(Func{bool}, Func{string}?)"/>

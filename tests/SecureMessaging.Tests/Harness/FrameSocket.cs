@@ -5,17 +5,17 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>A client of the hub that writes its WebSocket's frames (RFC 6455 section 5.2) byte by byte, so that they can be wrong.</summary>
+/// <summary>A hub client that writes its WebSocket frames (RFC 6455 section 5.2) byte by byte, so that they can be wrong.</summary>
 internal sealed class FrameSocket : IDisposable
 {
     private readonly TcpClient client = new();
 
     public NetworkStream Stream => client.GetStream();
 
-    /// <summary>Connected, and the hub protocol agreed on: JSON.</summary>
-    /// <param name="user">Who connects.</param>
-    /// <param name="node">Where to.</param>
-    /// <param name="early">Whether it speaks before it has the answer to its handshake.</param>
+    /// <summary>Connects and agrees on the JSON hub protocol.</summary>
+    /// <param name="user">The user.</param>
+    /// <param name="node">The server.</param>
+    /// <param name="early">Whether it sends before it has the handshake response.</param>
     public static async Task<FrameSocket> OpenAsync(TestUser user, Uri node, bool early = false)
     {
         var hello = Frame(0x81, "{\"protocol\":\"json\",\"version\":1}\u001e"u8);
@@ -34,14 +34,14 @@ internal sealed class FrameSocket : IDisposable
         return socket;
     }
 
-    /// <summary>The request for a WebSocket of the hub.</summary>
+    /// <summary>The upgrade request of the hub.</summary>
     public static byte[] Upgrade(TestUser user, Uri node) => Encoding.ASCII.GetBytes(
         $"GET {Wire.HubPath} HTTP/1.1\r\nHost: {node.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         + $"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {user.Tokens.AccessToken}\r\n\r\n");
 
     /// <summary>A masked frame.</summary>
     /// <param name="first">FIN, reserved bits and opcode.</param>
-    /// <param name="payload">What it holds.</param>
+    /// <param name="payload">The content.</param>
     /// <param name="mask">The masking key.</param>
     public static byte[] Frame(byte first, ReadOnlySpan<byte> payload, uint mask = 0x37FA213D)
     {
@@ -59,7 +59,7 @@ internal sealed class FrameSocket : IDisposable
         return [first, .. length, .. key, .. masked];
     }
 
-    /// <summary>The next frame. The opcode is -1 when there is none and the connection has ended, -2 when it was reset.</summary>
+    /// <summary>The next frame. Opcode -1: the connection ended; -2: it was reset.</summary>
     public async Task<(int Opcode, byte[] Payload)> ReceiveAsync(CancellationToken cancellationToken = default)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -75,7 +75,7 @@ internal sealed class FrameSocket : IDisposable
                 var longer = new byte[length == 126 ? 2 : 8];
                 await Stream.ReadExactlyAsync(longer, timeout.Token);
                 length = longer.Length == 2 ? BinaryPrimitives.ReadUInt16BigEndian(longer) : BinaryPrimitives.ReadInt64BigEndian(longer);
-                // RFC 6455 section 5.2: as short as can be.
+                // RFC 6455 section 5.2: the shortest form.
                 Assert.True(length > (longer.Length == 2 ? 125 : ushort.MaxValue));
             }
 

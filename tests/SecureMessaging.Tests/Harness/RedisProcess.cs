@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>A Redis of a test's own, to be killed, paused and brought back on the same port.</summary>
+/// <summary>A Redis of one test, which can be killed, paused and restarted on the same port.</summary>
 public sealed class RedisProcess : IAsyncDisposable
 {
     private readonly int port = Ports.Take();
@@ -15,7 +15,8 @@ public sealed class RedisProcess : IAsyncDisposable
 
     public async Task StartAsync()
     {
-        var start = new ProcessStartInfo("redis-server", ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", Path.GetTempPath()])
+        var start = new ProcessStartInfo(
+            "redis-server", ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", Path.GetTempPath()])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -48,7 +49,7 @@ public sealed class RedisProcess : IAsyncDisposable
         process = null;
     }
 
-    /// <summary>SIGSTOP: connections stay open and nothing answers.</summary>
+    /// <summary>SIGSTOP: connections stay open without responses.</summary>
     public void Pause() => Signals.Send(Running, Signals.Stop);
 
     public void Resume() => Signals.Send(Running, Signals.Continue);

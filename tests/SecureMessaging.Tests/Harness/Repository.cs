@@ -1,12 +1,12 @@
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>Where things lie in the source tree that these tests were built from.</summary>
+/// <summary>Paths in the source tree of these tests.</summary>
 internal static class Repository
 {
     public static string Root { get; } = FindRoot();
 
-    /// <summary>Debug or Release: the other projects are run in the configuration these tests were built in.</summary>
-    private static string Configuration { get; } = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/')).Parent!.Name;
+    /// <summary>Debug or Release: other projects run in the configuration of these tests.</summary>
+    public static string Configuration { get; } = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/')).Parent!.Name;
 
     private static string Framework { get; } = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/')).Name;
 

@@ -1,11 +1,11 @@
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>Where generated test data comes from. SECUREMESSAGING_TEST_SEED repeats a run; <c>tests/run.sh</c> prints the seed.</summary>
+/// <summary>The seed of generated test data. SECUREMESSAGING_TEST_SEED repeats a run; <c>tests/run.sh</c> prints the seed.</summary>
 public static class Seed
 {
     public static int Value { get; } = int.TryParse(Environment.GetEnvironmentVariable("SECUREMESSAGING_TEST_SEED"), out var given) ? given : Choose();
 
-    /// <summary>A generator of its own for each purpose, so that tests running beside each other do not disturb one another.</summary>
+    /// <summary>A separate generator per purpose, so that parallel tests do not influence each other.</summary>
     public static Random For(string purpose)
     {
         var hash = 17;

@@ -2,17 +2,17 @@ using System.Diagnostics;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>The built server as a process of its own, for what only a process can suffer: signals, sudden death, a second one beside it.</summary>
+/// <summary>The built server as a process, for tests of signals, sudden death and several processes.</summary>
 public sealed class ServerProcess(string dataDirectory, string? postgres = null, params string[] arguments) : IAsyncDisposable
 {
     private readonly int port = Ports.Take();
     private readonly List<string> output = [];
     private Process? process;
 
-    /// <summary>A shell command, such as a mount, that runs before the server in a mount namespace of its own.</summary>
+    /// <summary>A shell command, such as a mount, that runs before the server in its own mount namespace.</summary>
     public string? Before { get; init; }
 
-    /// <summary>What the process is started with beside this one's own.</summary>
+    /// <summary>Additional environment variables.</summary>
     public Dictionary<string, string> Environment { get; } = [];
 
     public Uri Url => new($"http://127.0.0.1:{port}");
@@ -25,7 +25,7 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
 
     private Process Running => process ?? throw new InvalidOperationException("The server is not started.");
 
-    /// <summary>Everything printed so far, over all starts.</summary>
+    /// <summary>Everything printed so far, across all starts.</summary>
     public string[] Output
     {
         get
@@ -35,7 +35,7 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         }
     }
 
-    /// <summary>Starts the process, each time on the same port, and returns at once.</summary>
+    /// <summary>Starts the process, always on the same port, and returns at once.</summary>
     public void Launch()
     {
         var start = new ProcessStartInfo(Before is null ? "dotnet" : "unshare")
@@ -70,7 +70,7 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
         process.BeginErrorReadLine();
     }
 
-    /// <summary>Starts the process and returns when it answers.</summary>
+    /// <summary>Starts the process and returns when it responds.</summary>
     public async Task StartAsync()
     {
         Launch();

@@ -25,7 +25,7 @@ public sealed class SqliteServer : TestServer
         : throw new InvalidOperationException("One process owns a SQLite file; test several nodes on Postgres.");
 }
 
-/// <summary>The real server on a database of its own on the Postgres instance of <c>tests/run.sh</c>.</summary>
+/// <summary>The real server on its own database in the Postgres instance of <c>tests/run.sh</c>.</summary>
 public sealed class PostgresServer : TestServer
 {
     private readonly bool ownsDatabase = true;
@@ -45,6 +45,8 @@ public sealed class PostgresServer : TestServer
     public override string Engine => "Postgres";
 
     public override string? PostgresConnection => connection;
+
+    protected override string? Missing => TestPostgres.Missing;
 
     protected override async Task CreateDatabaseAsync() => connection ??= await TestPostgres.CreateDatabaseAsync();
 

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>POSIX signals to a process that a test has started.</summary>
+/// <summary>POSIX signals to a process of a test.</summary>
 internal static class Signals
 {
     public const int Terminate = 15;

@@ -7,7 +7,7 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>A bare SignalR connection, as any client's, that records what the hub pushes.</summary>
+/// <summary>A bare SignalR connection that records the hub's pushes.</summary>
 public sealed class TestConnection : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -50,7 +50,7 @@ public sealed class TestConnection : IAsyncDisposable
 
     public HubConnection Hub { get; }
 
-    /// <summary>Completes when the connection is over, with the reason if there was one.</summary>
+    /// <summary>Completes when the connection is closed, with the reason if there is one.</summary>
     public TaskCompletionSource<Exception?> Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The entries pushed so far for one room, in the order of arrival.</summary>
@@ -60,7 +60,7 @@ public sealed class TestConnection : IAsyncDisposable
             return [.. entries.Where(e => e.RoomId == roomId).Select(e => e.Entry)];
     }
 
-    /// <summary>Every push of one method so far, with its arguments.</summary>
+    /// <summary>All pushes of one method so far, with their arguments.</summary>
     public object?[][] Pushes(string method)
     {
         lock (pushes)
@@ -75,7 +75,8 @@ public sealed class TestConnection : IAsyncDisposable
 
     public Task<SendAck> RetractAsync(Guid roomId, long seq) => CallAsync(Hub.InvokeAsync<SendAck>(nameof(IChatHub.Retract), roomId, seq));
 
-    public Task<LogPage> SyncAsync(Guid roomId, long afterSeq = 0, int limit = 500) => CallAsync(Hub.InvokeAsync<LogPage>(nameof(IChatHub.Sync), roomId, afterSeq, limit));
+    public Task<LogPage> SyncAsync(Guid roomId, long afterSeq = 0, int limit = 500) =>
+        CallAsync(Hub.InvokeAsync<LogPage>(nameof(IChatHub.Sync), roomId, afterSeq, limit));
 
     public Task<RoomHead[]> HeadsAsync() => CallAsync(Hub.InvokeAsync<RoomHead[]>(nameof(IChatHub.Heads)));
 
@@ -143,12 +144,12 @@ public sealed class TestConnection : IAsyncDisposable
     }
 }
 
-/// <summary>A refusal by the hub, read as the contract has it.</summary>
+/// <summary>A hub error, as in the contract.</summary>
 public sealed class HubError(ErrorBody body) : Exception($"{body.Code}: {body.Message}")
 {
     public ErrorBody Body { get; } = body;
 
-    /// <summary>SignalR puts a sentence of its own before the text of a HubException; the contract's JSON starts at the first brace.</summary>
+    /// <summary>SignalR adds a sentence before the text of a HubException; the contract's JSON starts at the first brace.</summary>
     public static Exception From(HubException exception)
     {
         var start = exception.Message.IndexOf('{', StringComparison.Ordinal);

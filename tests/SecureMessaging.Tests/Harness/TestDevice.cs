@@ -7,14 +7,14 @@ using SecureMessaging.Server.Mls;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>A device of a user with its keys, as a client keeps them. Its session is the one that <see cref="Http"/> carries.</summary>
+/// <summary>A device of a user with its keys, as a client keeps them. Its session is that of <see cref="Http"/>.</summary>
 internal sealed class TestDevice(TestUser user, Key identity, HttpClient http) : IDisposable
 {
     public TestUser User { get; } = user;
 
     public Guid Id { get; } = Guid.NewGuid();
 
-    /// <summary>The user's, which all devices share.</summary>
+    /// <summary>The user's identity key, shared by all devices.</summary>
     public Key Identity { get; set; } = identity;
 
     public Key SignatureKey { get; set; } = NewKey();
@@ -34,7 +34,8 @@ internal sealed class TestDevice(TestUser user, Key identity, HttpClient http) :
     public static Key NewKey() => Key.Create(SignatureAlgorithm.Ed25519);
 
     public static byte[] Sign(Key identity, Guid userId, Guid deviceId, byte[] signatureKey) => SignatureAlgorithm.Ed25519.Sign(
-        identity, [.. Encoding.ASCII.GetBytes("SecureMessaging 1.0 DeviceCredential"), .. userId.ToByteArray(bigEndian: true), .. deviceId.ToByteArray(bigEndian: true), .. signatureKey]);
+        identity, [.. Encoding.ASCII.GetBytes("SecureMessaging 1.0 DeviceCredential"), .. userId.ToByteArray(bigEndian: true), .. deviceId.ToByteArray(
+            bigEndian: true), .. signatureKey]);
 
     public RegisterDeviceRequest Registration(bool approved = true, bool first = true) => new(
         Id, PublicKey, LinkKey, first ? IdentityKey : null, approved ? IdentitySignature : null);
@@ -50,7 +51,7 @@ internal sealed class TestDevice(TestUser user, Key identity, HttpClient http) :
     public Task<HttpResponseMessage> UploadAsync(byte[][] packages, byte[]? lastResort = null) =>
         Http.PostAsJsonAsync($"/v1/devices/{Id}/key-packages", new UploadKeyPackagesRequest(packages, lastResort), Wire.Json);
 
-    /// <summary>Uploads new ones and returns them.</summary>
+    /// <summary>Uploads new KeyPackages and returns them.</summary>
     public async Task<byte[][]> StockUpAsync(int count, bool lastResort = false, DateTimeOffset? now = null)
     {
         byte[][] packages = [.. Enumerable.Range(0, count).Select(_ => NewKeyPackage(now).Encode())];
@@ -63,7 +64,7 @@ internal sealed class TestDevice(TestUser user, Key identity, HttpClient http) :
 
     public async Task<PendingWelcome[]> WelcomesAsync() => (await Http.GetFromJsonAsync<PendingWelcome[]>($"/v1/devices/{Id}/welcomes", Wire.Json))!;
 
-    /// <summary>The identity key stays: other devices share it.</summary>
+    /// <summary>The identity key is not disposed: other devices share it.</summary>
     public void Dispose()
     {
         SignatureKey.Dispose();
@@ -72,10 +73,10 @@ internal sealed class TestDevice(TestUser user, Key identity, HttpClient http) :
     }
 }
 
-/// <summary>What people with devices do.</summary>
+/// <summary>Operations of users with devices.</summary>
 internal static class TestDevices
 {
-    /// <summary>The user's first device, registered, in the session that the user was signed up with.</summary>
+    /// <summary>The user's first device, registered in the session of the sign-up.</summary>
     public static async Task<TestDevice> AddDeviceAsync(this TestUser user)
     {
         var device = new TestDevice(user, TestDevice.NewKey(), user.Http);
@@ -83,7 +84,7 @@ internal static class TestDevices
         return device;
     }
 
-    /// <summary>Another device of the same user in a session of its own; registered unless told otherwise.</summary>
+    /// <summary>Another device of the same user in its own session; registered by default.</summary>
     public static async Task<TestDevice> AddDeviceAsync(this TestDevice first, bool approved = true, bool register = true)
     {
         var tokens = await first.User.SignInAsync();
@@ -104,16 +105,19 @@ internal static class TestDevices
     public static Task<HttpResponseMessage> CommitAsync(this HttpClient http, Guid roomId, CommitRequest request) =>
         http.PostAsJsonAsync($"/v1/rooms/{roomId}/commits", request, Wire.Json);
 
-    /// <summary>A commit of this epoch with nothing else, which must win.</summary>
-    public static async Task<CommitAck> CommitAsync(this TestUser user, Guid roomId, long epoch, int generation = 0, byte[][]? welcomes = null, RosterChange? roster = null)
+    /// <summary>A minimal commit of this epoch, which must win.</summary>
+    public static async Task<CommitAck> CommitAsync(
+        this TestUser user, Guid roomId, long epoch, int generation = 0, byte[][]? welcomes = null, RosterChange? roster = null)
     {
-        using var response = await user.Http.CommitAsync(roomId, new CommitRequest(Guid.NewGuid(), epoch, TestMls.Commit(roomId, epoch, generation), welcomes, roster));
+        using var response = await user.Http.CommitAsync(
+            roomId, new CommitRequest(Guid.NewGuid(), epoch, TestMls.Commit(roomId, epoch, generation), welcomes, roster));
         return await response.ReadAsync<CommitAck>();
     }
 
     public static async Task<ClaimedKeyPackage[]> ClaimAsync(this TestUser user, params TestUser[] of)
     {
-        using var response = await user.Http.PostAsJsonAsync("/v1/key-packages/claim", new ClaimKeyPackagesRequest([.. of.Select(other => other.Id)]), Wire.Json);
+        using var response = await user.Http.PostAsJsonAsync(
+            "/v1/key-packages/claim", new ClaimKeyPackagesRequest([.. of.Select(other => other.Id)]), Wire.Json);
         return (await response.ReadAsync<ClaimedKeyPackages>()).KeyPackages;
     }
 }

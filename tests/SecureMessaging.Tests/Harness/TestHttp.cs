@@ -4,18 +4,22 @@ using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>Reading replies as the contract has them.</summary>
+/// <summary>Reads responses by the contract.</summary>
 public static class TestHttp
 {
-    /// <summary>The body of a successful reply. Anything else fails the test with what the server said.</summary>
+    /// <summary>The body of a successful response. Any other response fails the test with its content.</summary>
     public static async Task<T> ReadAsync<T>(this HttpResponseMessage response)
     {
         if (!response.IsSuccessStatusCode)
-            Assert.Fail($"{response.RequestMessage?.Method} {response.RequestMessage?.RequestUri?.AbsolutePath}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
+        {
+            var request = response.RequestMessage;
+            Assert.Fail($"{request?.Method} {request?.RequestUri?.AbsolutePath}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
+        }
+
         return await response.Content.ReadFromJsonAsync<T>(Wire.Json) ?? throw new InvalidOperationException("The reply is null.");
     }
 
-    /// <summary>The error of a failed reply, after checking its status and that it is ProblemDetails.</summary>
+    /// <summary>The error of a failed response, after checks of its status and of ProblemDetails.</summary>
     public static async Task<ErrorBody> ReadErrorAsync(this HttpResponseMessage response, int status, ErrorCode code)
     {
         var text = await response.Content.ReadAsStringAsync();
@@ -29,7 +33,8 @@ public static class TestHttp
             root.GetProperty("retryable").GetBoolean(),
             root.TryGetProperty("retryAfterMs", out var delay) ? delay.GetInt32() : null,
             root.TryGetProperty("currentEpoch", out var epoch) ? epoch.GetInt64() : null,
-            root.TryGetProperty("errors", out var errors) ? errors.Deserialize<FieldError[]>(Wire.Json) : null);
+            root.TryGetProperty("errors", out var errors) ? errors.Deserialize<FieldError[]>(Wire.Json) : null,
+            root.TryGetProperty("currentNumber", out var number) ? number.GetInt64() : null);
         Assert.Equal(code, error.Code);
         return error;
     }

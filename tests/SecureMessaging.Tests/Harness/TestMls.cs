@@ -5,14 +5,14 @@ using SecureMessaging.Server.Mls;
 namespace SecureMessaging.Tests.Harness;
 
 /// <summary>
-/// Writes MLS messages (RFC 9420) with the framing that a server can read; what is encrypted in true ones is random here. Each part of a KeyPackage can be made
-/// wrong, and is signed as it is then.
+/// Writes MLS messages (RFC 9420) with the framing that a server can read; their encrypted parts are random. Each part of a KeyPackage can be made
+/// wrong and is signed in that form.
 /// </summary>
 internal static class TestMls
 {
     public static byte[] GroupId(Guid roomId, int generation = 0) => [.. roomId.ToByteArray(bigEndian: true), .. BitConverter.GetBytes(generation).Reverse()];
 
-    public static byte[] PrivateMessage(ContentType type, byte[] groupId, long epoch, int size = 64)
+    public static byte[] PrivateMessage(MlsContentType type, byte[] groupId, long epoch, int size = 64)
     {
         var writer = new MlsWriter();
         writer.WriteUInt16(MlsMessage.Version);
@@ -26,11 +26,12 @@ internal static class TestMls
         return writer.Written.ToArray();
     }
 
-    public static byte[] Commit(Guid roomId, long epoch, int generation = 0) => PrivateMessage(ContentType.Commit, GroupId(roomId, generation), epoch);
+    public static byte[] Commit(Guid roomId, long epoch, int generation = 0) => PrivateMessage(MlsContentType.Commit, GroupId(roomId, generation), epoch);
 
-    public static byte[] Proposal(Guid roomId, long epoch, int generation = 0) => PrivateMessage(ContentType.Proposal, GroupId(roomId, generation), epoch);
+    public static byte[] Proposal(Guid roomId, long epoch, int generation = 0) => PrivateMessage(MlsContentType.Proposal, GroupId(roomId, generation), epoch);
 
-    public static byte[] Application(Guid roomId, long epoch, int generation = 0) => PrivateMessage(ContentType.Application, GroupId(roomId, generation), epoch);
+    public static byte[] Application(Guid roomId, long epoch, int generation = 0) =>
+        PrivateMessage(MlsContentType.Application, GroupId(roomId, generation), epoch);
 
     public static byte[] PublicMessage(Guid roomId, long epoch)
     {
@@ -42,12 +43,12 @@ internal static class TestMls
         writer.WriteByte(1);
         writer.WriteBytes([0, 0, 0, 0]);
         writer.WriteVector([]);
-        writer.WriteByte((byte)ContentType.Commit);
+        writer.WriteByte((byte)MlsContentType.Commit);
         writer.WriteBytes(RandomNumberGenerator.GetBytes(100));
         return writer.Written.ToArray();
     }
 
-    /// <summary>A Welcome for the devices whose KeyPackages these are.</summary>
+    /// <summary>A Welcome for the devices of these KeyPackages.</summary>
     public static byte[] Welcome(params byte[][] keyPackages) => WelcomeFor([.. keyPackages.Select(Reference)]);
 
     public static byte[] WelcomeFor(byte[][] references, ushort suite = MlsMessage.Suite, int groupInfo = 200)
@@ -80,7 +81,7 @@ internal static class TestMls
     }
 }
 
-/// <summary>The parts of a KeyPackage. As it is made it is right, for the device that it was made for.</summary>
+/// <summary>The parts of a KeyPackage, valid for its device by default.</summary>
 internal sealed record TestKeyPackage(Key SignatureKey, byte[] Identity, DateTimeOffset Now)
 {
     public ushort Message { get; init; } = (ushort)WireFormat.KeyPackage;

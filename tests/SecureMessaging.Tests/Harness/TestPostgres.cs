@@ -2,14 +2,17 @@ using Npgsql;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>Fresh databases on the Postgres instance that <c>tests/run.sh</c> starts.</summary>
+/// <summary>New databases on the Postgres instance of <c>tests/run.sh</c>.</summary>
 internal static class TestPostgres
 {
     private const string Variable = "SECUREMESSAGING_TEST_POSTGRES";
 
     /// <summary>Connection string of a superuser on the instance.</summary>
-    public static string Instance => Environment.GetEnvironmentVariable(Variable)
-        ?? throw new InvalidOperationException($"{Variable} is not set: these tests need a Postgres, which tests/run.sh starts.");
+    public static string Instance => Environment.GetEnvironmentVariable(Variable) ?? throw new InvalidOperationException(Missing);
+
+    /// <summary>The reason if there is none.</summary>
+    public static string? Missing =>
+        Environment.GetEnvironmentVariable(Variable) is null ? $"{Variable} is not set: this test needs a Postgres, which tests/run.sh starts." : null;
 
     public static async Task<string> CreateDatabaseAsync()
     {

@@ -1,10 +1,11 @@
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.WebSockets;
 using SecureMessaging.Protocol;
 
 namespace SecureMessaging.Tests.Harness;
 
-/// <summary>An account that was signed up over HTTP, with a client that carries its access token.</summary>
+/// <summary>An account signed up over HTTP, with a client that carries its access token.</summary>
 public sealed class TestUser : IAsyncDisposable
 {
     private readonly List<TestConnection> connections = [];
@@ -30,27 +31,27 @@ public sealed class TestUser : IAsyncDisposable
 
     public HttpClient Http { get; }
 
-    /// <summary>Another session, or renewed tokens.</summary>
+    /// <summary>Changes to another session, or to renewed tokens.</summary>
     public void Use(TokenResponse tokens)
     {
         Tokens = tokens;
         Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", tokens.AccessToken);
     }
 
-    /// <summary>Signs in once more: a session beside the one at hand.</summary>
+    /// <summary>Signs in again: a second session.</summary>
     public async Task<TokenResponse> SignInAsync()
     {
         using var response = await Http.PostAsJsonAsync("/v1/auth/token", new TokenRequest(Username, Password), Wire.Json);
         return await response.ReadAsync<TokenResponse>();
     }
 
-    /// <summary>A connection to the hub with this user's tokens, started. Closed with the user.</summary>
+    /// <summary>A started hub connection with this user's tokens. Closed with the user.</summary>
     public async Task<TestConnection> ConnectAsync(bool messagePack = false, Uri? node = null)
     {
         var connection = new TestConnection(node ?? Url, () => Tokens.AccessToken, messagePack);
         connections.Add(connection);
         await connection.Hub.StartAsync();
-        // Starting ends with the handshake; a call is answered only once the connection is subscribed to its rooms.
+        // Starting ends with the handshake; a call completes only once the connection is subscribed to its rooms.
         await connection.HeadsAsync();
         return connection;
     }
@@ -62,6 +63,29 @@ public sealed class TestUser : IAsyncDisposable
         return await response.ReadAsync<Room>();
     }
 
+    public async Task AddMemberAsync(Guid roomId, TestUser user) =>
+        (await Http.PostAsJsonAsync($"/v1/rooms/{roomId}/members", new AddMemberRequest(user.Username), Wire.Json)).EnsureSuccessStatusCode();
+
+    public async Task RemoveMemberAsync(Guid roomId, TestUser user) =>
+        (await Http.DeleteAsync($"/v1/rooms/{roomId}/members/{user.Id}")).EnsureSuccessStatusCode();
+
+    /// <summary>A ticket for one WebSocket handshake.</summary>
+    public async Task<string> TicketAsync()
+    {
+        using var response = await Http.PostAsync("/v1/auth/ticket", null);
+        return (await response.ReadAsync<TicketResponse>()).Ticket;
+    }
+
+    /// <summary>An open WebSocket with this user's token, before SignalR's handshake.</summary>
+    public async Task<ClientWebSocket> OpenWebSocketAsync(Uri? node = null, string path = Wire.HubPath, Action<ClientWebSocketOptions>? configure = null)
+    {
+        var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Authorization", "Bearer " + Tokens.AccessToken);
+        configure?.Invoke(socket.Options);
+        await socket.ConnectAsync(new UriBuilder(node ?? Url) { Scheme = "ws", Path = path }.Uri, CancellationToken.None);
+        return socket;
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var connection in connections)
@@ -70,7 +94,7 @@ public sealed class TestUser : IAsyncDisposable
     }
 }
 
-/// <summary>Signing up whom a test needs.</summary>
+/// <summary>Signs up users for tests.</summary>
 public static class TestPeople
 {
     private static readonly Random Names = Seed.For("usernames");
@@ -93,7 +117,7 @@ public static class TestPeople
         return users;
     }
 
-    /// <summary>A sign-up that nobody has used before.</summary>
+    /// <summary>A sign-up with an unused name.</summary>
     public static SignUpRequest NewSignUp(string? username = null)
     {
         lock (Names)

@@ -13,15 +13,16 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Limiting;
 
-/// <summary>Who asks too much is told so, in the words of each door, and nobody else notices.</summary>
+/// <summary>Requests over a limit are rejected through every door, and other callers are not affected.</summary>
 public abstract class RateLimitTests(TestServer server)
 {
     private const string On = "--RateLimits:Enabled=true";
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Bodies_that_do_not_arrive_hold_no_more_memory_than_their_account_has()
+    public async Task Incomplete_bodies_are_bounded_per_account()
     {
-        const int Length = 4 * 1024 * 1024;
+        const int length = 4 * 1024 * 1024;
         await using var node = await server.DedicatedAsync(On);
         await using var anna = await node.SignUpAsync();
         await using var ben = await node.SignUpAsync();
@@ -37,13 +38,14 @@ public abstract class RateLimitTests(TestServer server)
         stalled.ForEach(client => client.Dispose());
         await Eventually.TrueAsync(async () => await StallAsync(anna, silent) == "");
 
-        // What the server says in this time to a request whose body does not go on, after more than the web server's least rate asks for in a minute.
+        // The server's response within this time to a request whose body stops, after more bytes than the web server's minimum rate requires for a
+        // minute.
         async Task<string> StallAsync(TestUser? user, TimeSpan patience, List<TcpClient>? kept = null)
         {
             var client = new TcpClient();
             await client.ConnectAsync(node.Url.Host, node.Url.Port);
             await client.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes(
-                $"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {Length}\r\n"
+                $"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
                 + (user is null ? "" : $"Authorization: Bearer {user.Tokens.AccessToken}\r\n") + "\r\n" + new string(' ', 32 * 1024)));
             var buffer = new byte[64];
             using var moment = new CancellationTokenSource(patience);
@@ -66,7 +68,7 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
-    public async Task Sends_have_one_budget_whichever_door_they_come_by()
+    public async Task Sends_share_one_limit_through_all_doors()
     {
         await using var node = await server.DedicatedAsync([On, .. Rule("Sends", 6, 6)]);
         await using var anna = await node.SignUpAsync();
@@ -84,7 +86,7 @@ public abstract class RateLimitTests(TestServer server)
 
         const string mutation = "mutation($i: SendInput!) { send(input: $i) { seq } }";
         await anna.Http.AskAsync(mutation, new { i = Input(room) });
-        // Three do not fit any more, and none of them is stored.
+        // Three do not fit, and none of them is stored.
         var refused = await Assert.ThrowsAsync<HubError>(() => hub.SendBatchAsync(New(room), New(room), New(room)));
         Assert.Equal(ErrorCode.RateLimited, refused.Body.Code);
         await hub.SendAsync(room.Id, [1]);
@@ -102,7 +104,7 @@ public abstract class RateLimitTests(TestServer server)
         var reply = await anna.Http.ReplyAsync(mutation, new { i = Input(room) });
         Assert.Equal(ErrorCode.RateLimited, GraphQLCalls.CodeOf(reply));
         Assert.InRange(reply.GetProperty("errors")[0].GetProperty("extensions").GetProperty("retryAfterMs").GetInt32(), 1, 10_000);
-        // Another account has a budget of its own, and time gives this one's back.
+        // Another account has its own limit, and time refills this one.
         await (await ben.ConnectAsync()).SendAsync(room.Id, [1]);
         Assert.Equal(2 + 6 + 1, (await hub.SyncAsync(room.Id, 0)).HeadSeq);
         node.Time.Advance(TimeSpan.FromSeconds(10));
@@ -110,7 +112,7 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
-    public async Task Sign_ups_sign_ins_and_refreshes_are_counted_for_the_address_by_both_doors()
+    public async Task Sign_ups_sign_ins_and_refreshes_are_counted_per_address_by_both_doors()
     {
         await using var node = await server.DedicatedAsync([On, .. Rule("SignUps", 3, 1), .. Rule("SignIns", 2, 1), .. Rule("Renewals", 2, 1)]);
         await using var anna = await node.SignUpAsync();
@@ -119,7 +121,8 @@ public abstract class RateLimitTests(TestServer server)
         await node.Http.AskAsync(signUp, new { i = new { username = request.Username, email = request.Email, password = request.Password } });
         await using var ben = await node.SignUpAsync();
         request = TestPeople.NewSignUp();
-        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync(signUp, new { i = new { username = request.Username, email = request.Email, password = request.Password } }));
+        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync(
+            signUp, new { i = new { username = request.Username, email = request.Email, password = request.Password } }));
         using (var refused = await node.Http.PostAsJsonAsync("/v1/auth/sign-up", request, Wire.Json))
         {
             await refused.ReadErrorAsync(429, ErrorCode.RateLimited);
@@ -128,10 +131,11 @@ public abstract class RateLimitTests(TestServer server)
         }
 
         await anna.SignInAsync();
-        Assert.NotEqual(ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation { signIn(username: \"nobody\", password: \"no password\") { userId } }"));
+        Assert.NotEqual(
+            ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation { signIn(username: \"unknown\", password: \"no password\") { userId } }"));
         using (var refused = await node.Http.SignInAsync(anna.Username, anna.Password))
             await refused.ReadErrorAsync(429, ErrorCode.RateLimited);
-        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation { signIn(username: \"nobody\", password: \"no password\") { userId } }"));
+        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation { signIn(username: \"unknown\", password: \"no password\") { userId } }"));
 
         for (var i = 0; i < 2; i++)
         {
@@ -141,8 +145,9 @@ public abstract class RateLimitTests(TestServer server)
 
         using (var refused = await node.Http.RefreshAsync(anna.Tokens.RefreshToken))
             await refused.ReadErrorAsync(429, ErrorCode.RateLimited);
-        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync("mutation($t: String!) { refresh(refreshToken: $t) { userId } }", new { t = anna.Tokens.RefreshToken }));
-        // Tickets are the account's own, and the refused refresh has not spent the token.
+        Assert.Equal(ErrorCode.RateLimited, await node.Http.RefusalAsync(
+            "mutation($t: String!) { refresh(refreshToken: $t) { userId } }", new { t = anna.Tokens.RefreshToken }));
+        // Tickets count per account, and the rejected refresh has not used the token.
         await anna.Http.AskAsync("mutation { issueTicket { ticket } }");
         (await anna.Http.PostAsync("/v1/auth/ticket", null)).EnsureSuccessStatusCode();
         using (var refused = await anna.Http.PostAsync("/v1/auth/ticket", null))
@@ -153,14 +158,14 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
-    public async Task Everything_else_is_counted_for_the_account_and_before_that_for_the_address()
+    public async Task Other_requests_are_counted_per_account_and_before_that_per_address()
     {
         await using var node = await server.DedicatedAsync([On, .. Rule("Requests", 20, 60), .. Rule("RequestsOfAddress", 60, 60)]);
         await using var anna = await node.SignUpAsync();
         await using var ben = await node.SignUpAsync();
         using (var first = await anna.Http.GetAsync("/v1/me"))
             Assert.Equal("\"requests\";r=19;t=1", first.Headers.GetValues("RateLimit").Single());
-        // The hub's calls are of the same budget.
+        // Hub calls count in the same limit.
         var hub = await anna.ConnectAsync();
         for (var refused = false; !refused;)
         {
@@ -188,13 +193,13 @@ public abstract class RateLimitTests(TestServer server)
 
         Assert.Equal([HttpStatusCode.OK, HttpStatusCode.TooManyRequests], statuses.Distinct());
         Assert.Equal(429, await node.Http.ProbeAsync(ben.Tokens.AccessToken));
-        // Probes go on: a node is not taken out because somebody asks too much.
+        // Probes are not limited: clients must not take a node out of service.
         (await node.Http.GetAsync("/health/ready")).EnsureSuccessStatusCode();
         Assert.DoesNotContain(node.Logs, line => line.Contains("127.0.0.1", StringComparison.Ordinal) && line.Contains("imit", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task Connects_of_an_account_are_counted_at_hub_and_socket()
+    public async Task Connects_of_an_account_are_counted_on_hub_and_GraphQL()
     {
         await using var node = await server.DedicatedAsync([On, .. Rule("Connects", 3, 1)]);
         await using var anna = await node.SignUpAsync();
@@ -212,7 +217,7 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
-    public async Task What_graphql_operations_cost_is_counted_over_http_and_sockets()
+    public async Task The_cost_of_GraphQL_operations_is_counted_over_HTTP_and_WebSockets()
     {
         await using var node = await server.DedicatedAsync([On, .. Rule("GraphQL", 300, 60)]);
         await using var anna = await node.SignUpAsync();
@@ -224,18 +229,20 @@ public abstract class RateLimitTests(TestServer server)
         var error = await (await socket.SubscribeAsync(query)).ErrorAsync();
         Assert.Equal("RateLimited", error[0].GetProperty("extensions").GetProperty("code").GetString());
         Assert.True(error[0].GetProperty("extensions").GetProperty("retryAfterMs").GetInt32() > 0);
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/graphql") { Content = JsonContent.Create(new { query }), Headers = { Accept = { new("application/graphql-response+json") } } };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, "/graphql")
+        { Content = JsonContent.Create(new { query }), Headers = { Accept = { new("application/graphql-response+json") } } };
         using var refused = await anna.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.NotNull(refused.Headers.RetryAfter);
-        // Who has not signed in is counted for the address.
+        // Without authentication the address counts.
         await node.Http.AskAsync("{ limits { pageEntries } }");
         node.Time.Advance(TimeSpan.FromMinutes(5));
         await anna.Http.AskAsync(query);
     }
 
     [Fact]
-    public async Task Operations_that_are_refused_are_counted()
+    public async Task Rejected_operations_are_counted()
     {
         await using var node = await server.DedicatedAsync([On, .. Rule("GraphQL", 50, 1)]);
         await using var anna = await node.SignUpAsync();
@@ -249,7 +256,7 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
-    public async Task Only_a_known_proxy_is_believed_whom_it_speaks_for()
+    public async Task Forwarded_addresses_count_only_from_a_known_proxy()
     {
         string[] rules = [On, .. Rule("RequestsOfAddress", 5, 1)];
         await using (var node = await server.DedicatedAsync(rules))
@@ -257,7 +264,7 @@ public abstract class RateLimitTests(TestServer server)
         await using (var node = await server.DedicatedAsync([.. rules, "--Server:KnownProxies:0=127.0.0.0/8"]))
         {
             Assert.Equal(20, await CountAsync(node, i => $"203.0.113.{i}"));
-            // What the client itself wrote before the proxy's entry is only hearsay.
+            // The part that the client itself wrote before the proxy's entry is not trusted.
             Assert.Equal(5, await CountAsync(node, i => $"198.51.100.{i}, 203.0.113.200"));
             Assert.Equal(5, await CountAsync(node, i => $"2001:db8:0:1::{i}"));
         }
@@ -277,7 +284,7 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
-    public async Task One_caller_at_a_hundred_times_its_limit_slows_nobody()
+    public async Task One_caller_at_100_times_its_limit_slows_no_other_caller()
     {
         await using var node = await server.DedicatedAsync([On, .. Rule("Sends", 500, 3000)]);
         await using var flooder = await node.SignUpAsync();
@@ -294,9 +301,10 @@ public abstract class RateLimitTests(TestServer server)
             var pending = new Queue<Task>();
             while (!stop.IsCancellationRequested)
             {
-                // Pipelined, never waiting for an answer before the next few hundred.
+                // Pipelined: it never waits for responses before the next few hundred.
                 for (var i = 0; i < 500; i++)
-                    pending.Enqueue(connection.Hub.InvokeAsync<SendAck>(nameof(IChatHub.Send), new SendRequest(his.Id, Guid.NewGuid(), [1]), CancellationToken.None));
+                    pending.Enqueue(
+                        connection.Hub.InvokeAsync<SendAck>(nameof(IChatHub.Send), new SendRequest(his.Id, Guid.NewGuid(), [1]), CancellationToken.None));
                 while (pending.Count > 2000 && !stop.IsCancellationRequested)
                     await CountAsync(pending.Dequeue());
             }
@@ -306,8 +314,9 @@ public abstract class RateLimitTests(TestServer server)
         var beside = await MedianAsync();
         await stop.CancelAsync();
         await Task.WhenAll(flood);
-        TestContext.Current.TestOutputHelper?.WriteLine($"median of a send: {quiet:F1} ms alone, {beside:F1} ms beside the flood, which got {answered} through and {refused} refusals");
-        // Generous, for the machine is busy with other tests; without a limit it is the flood's queue that she waits in.
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"median of a send: {quiet:F1} ms alone, {beside:F1} ms beside the flood, which got {answered} through and {refused} refusals");
+        // Generous, because the machine is busy with other tests. Without a limit she would wait in the flood's queue.
         Assert.True(beside < (10 * quiet) + 100, $"{quiet} ms → {beside} ms");
 
         async Task<double> MedianAsync()
@@ -338,7 +347,7 @@ public abstract class RateLimitTests(TestServer server)
     }
 
     [Fact]
-    public async Task The_defaults_are_no_hindrance_to_a_household_and_nothing_is_remembered_for_long()
+    public async Task The_defaults_allow_a_household_and_counters_are_soon_removed()
     {
         await using var node = await server.DedicatedAsync(On);
         var people = await node.SignUpAsync(6);
@@ -354,7 +363,8 @@ public abstract class RateLimitTests(TestServer server)
         var limits = node.Services.GetRequiredService<RateLimits>();
         Assert.Equal(6, limits.Sends.Count);
         node.Time.Advance(TimeSpan.FromHours(1));
-        foreach (var limiter in new[] { limits.Sends, limits.Requests, limits.RequestsOfAddress, limits.SignUps, limits.SignIns, limits.Connects, limits.ConnectsOfAddress })
+        foreach (var limiter in new[] { limits.Sends, limits.Requests, limits.RequestsOfAddress, limits.SignUps, limits.SignIns, limits.Connects,
+            limits.ConnectsOfAddress })
         {
             limiter.Sweep();
             Assert.Equal(0, limiter.Count);
@@ -367,7 +377,7 @@ public abstract class RateLimitTests(TestServer server)
     [InlineData("--RateLimits:SignUps:Burst=0")]
     [InlineData("--RateLimits:Claims:Burst=0")]
     [InlineData("--Server:KnownProxies:0=proxy.example.org")]
-    public async Task A_rule_that_cannot_be_meant_is_refused_at_start(string setting) =>
+    public async Task An_invalid_rule_is_rejected_at_start(string setting) =>
         await Assert.ThrowsAnyAsync<Exception>(() => server.DedicatedAsync(setting));
 
     private static string[] Rule(string name, int burst, int perMinute) => [$"--RateLimits:{name}:Burst={burst}", $"--RateLimits:{name}:PerMinute={perMinute}"];
@@ -376,7 +386,8 @@ public abstract class RateLimitTests(TestServer server)
 
     private static object Input(Room room) => new { roomId = room.Id, clientMessageId = Guid.NewGuid(), ciphertext = "AQ==" };
 
-    private static Task<HttpResponseMessage> PostAsync(TestUser user, Room room) => user.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", New(room), Wire.Json);
+    private static Task<HttpResponseMessage> PostAsync(TestUser user, Room room) =>
+        user.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", New(room), Wire.Json);
 }
 
 public sealed class RateLimitTestsOnSqlite(SqliteServer server) : RateLimitTests(server);

@@ -2,17 +2,18 @@ using System.Net;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Http;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Limiting;
 
-/// <summary>The buckets by themselves: what they let pass, what they forget, and what they cost.</summary>
+/// <summary>The buckets alone: limits, removal and cost.</summary>
 public sealed class RateLimiterTests
 {
     private readonly AdjustableTime time = new(shared: false);
 
     [Fact]
-    public void A_bucket_lets_its_burst_pass_and_then_its_rate()
+    public void A_bucket_allows_its_burst_and_then_its_rate()
     {
         var limiter = Create(burst: 5, perMinute: 60);
         var (mine, others) = (Guid.NewGuid(), Guid.NewGuid());
@@ -30,14 +31,14 @@ public sealed class RateLimiterTests
         Assert.False(limiter.TrySpend(mine, 1, out _));
         time.Advance(TimeSpan.FromDays(1));
         Assert.Equal(new RateState(5, 0), limiter.State(mine));
-        // What is larger than the bucket takes all of it, and no more.
+        // An amount over the bucket's size takes the whole bucket and no more.
         limiter.Spend(mine, 100);
         Assert.False(limiter.TrySpend(mine, 1, out var wait));
         Assert.InRange(wait.TotalSeconds, 0, 1);
     }
 
     [Fact]
-    public void What_is_refused_takes_nothing()
+    public void A_rejected_call_takes_nothing()
     {
         var limiter = Create(burst: 10, perMinute: 1);
         var key = Guid.NewGuid();
@@ -48,7 +49,7 @@ public sealed class RateLimiterTests
     }
 
     [Fact]
-    public void What_has_been_done_already_takes_so_much_or_all_there_is()
+    public void Drain_takes_the_amount_or_the_rest()
     {
         var limiter = Create(burst: 10, perMinute: 60);
         var key = Guid.NewGuid();
@@ -56,23 +57,24 @@ public sealed class RateLimiterTests
         Assert.Equal(6, limiter.State(key).Remaining);
         limiter.Drain(key, 8);
         limiter.Drain(key, 1000);
-        // No debt: it fills up from nothing.
+        // Without debt: it refills from zero.
         Assert.Equal(new RateState(0, 10), limiter.State(key));
         time.Advance(TimeSpan.FromSeconds(3));
         Assert.Equal(3, limiter.State(key).Remaining);
     }
 
     [Fact]
-    public async Task Never_more_than_the_burst_passes_however_many_ask_at_once()
+    public async Task Concurrent_calls_never_exceed_the_burst()
     {
         var limiter = Create(burst: 1000, perMinute: 0.001);
         var key = Guid.NewGuid();
-        var passed = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => Enumerable.Range(0, 1000).Count(_ => limiter.TrySpend(key, 1, out var _)))));
+        var passed = await Task.WhenAll(
+            Enumerable.Range(0, 8).Select(_ => Task.Run(() => Enumerable.Range(0, 1000).Count(_ => limiter.TrySpend(key, 1, out var _)))));
         Assert.Equal(1000, passed.Sum());
     }
 
     [Fact]
-    public void Idle_buckets_are_forgotten_and_a_flood_of_keys_is_bounded_without_buying_a_fresh_start()
+    public void Idle_buckets_are_removed_and_a_flood_of_keys_is_bounded_and_resets_no_bucket()
     {
         var limiter = Create(burst: 2, perMinute: 1);
         var victim = Guid.NewGuid();
@@ -99,7 +101,7 @@ public sealed class RateLimiterTests
     }
 
     [Fact]
-    public void A_burst_of_nothing_is_no_limit()
+    public void A_burst_of_zero_is_no_limit()
     {
         var limiter = Create(burst: 0, perMinute: 1);
         for (var i = 0; i < 1000; i++)
@@ -113,7 +115,7 @@ public sealed class RateLimiterTests
     [InlineData("203.0.113.7", "::ffff:203.0.113.7", true)]
     [InlineData("203.0.113.7", "203.0.113.8", false)]
     [InlineData("::1", "127.0.0.1", false)]
-    public void Addresses_are_counted_as_who_has_them_has_them(string first, string second, bool same) =>
+    public void IPv6_addresses_are_counted_per_network_and_IPv4_per_address(string first, string second, bool same) =>
         Assert.Equal(same, ClientAddress.Of(IPAddress.Parse(first)) == ClientAddress.Of(IPAddress.Parse(second)));
 
     private RateLimiter<Guid> Create(int burst, double perMinute) => new("test", new RateRule { Burst = burst, PerMinute = perMinute }, time, "Too much.");

@@ -5,7 +5,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.MainJob;
 
-/// <summary>One client of the main job in a process of its own.</summary>
+/// <summary>One client of the main job as a process.</summary>
 internal sealed class ClientProcess : IAsyncDisposable
 {
     private readonly Process process;
@@ -46,7 +46,7 @@ internal sealed class ClientProcess : IAsyncDisposable
 
     public bool Ended => process.HasExited;
 
-    /// <summary>What it said on standard error, for when something is wrong.</summary>
+    /// <summary>Its standard error, for failures.</summary>
     public string Complaint
     {
         get

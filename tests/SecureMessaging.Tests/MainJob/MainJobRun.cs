@@ -9,8 +9,7 @@ using SecureMessaging.Tests.Harness;
 namespace SecureMessaging.Tests.MainJob;
 
 /// <summary>
-/// 20 clients in processes of their own send 20,000 texts in 10 rooms while the server is killed five times without warning.
-/// Afterwards the transcripts of all clients are compared.
+/// 20 client processes send 20,000 texts in 10 rooms while the server is killed five times without warning. Afterwards all transcripts are compared.
 /// </summary>
 internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDisposable
 {
@@ -98,13 +97,14 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
         for (var i = 0; i < Clients; i++)
         {
             clients.Add(new ClientProcess(new Job(
-                server!.Url, users[i].Username, users[i].Password, rooms[i], [.. rooms[i].Select(room => keys[room])], Messages / Clients, InFlight, texts, Seed.Value + i,
+                server!.Url, users[i].Username, users[i].Password, rooms[i], [.. rooms[i].Select(room => keys[room])], Messages / Clients, InFlight, texts,
+                Seed.Value + i,
                 directory.Combine($"transcript{i}.jsonl"),
                 i % OnDiskOneIn == 0 ? directory.Combine($"client{i}.db") : null)));
         }
     }
 
-    /// <summary>Kills when one, two … of six parts of the messages are acknowledged, so that every kill meets a busy server.</summary>
+    /// <summary>Kills after one, two … of six parts of the messages are acknowledged, so that every kill hits a busy server.</summary>
     private async Task KillNowAndThenAsync(ServerProcess victim, CancellationToken cancellationToken)
     {
         for (var kill = 1; kill <= Kills; kill++)
@@ -124,7 +124,8 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
                 Assert.Fail($"A client ended early. {ended.Complaint}");
             if (cancellationToken.IsCancellationRequested)
                 Assert.Fail($"After {watch.Elapsed.TotalSeconds:0} s {clients.Sum(client => client.Acknowledged)} of {Messages} are acknowledged.\n"
-                    + string.Join('\n', clients.Where(client => client.Acknowledged < Messages / Clients).Select(client => $"{client.Acknowledged} {client.Complaint}")));
+                    + string.Join(
+                        '\n', clients.Where(client => client.Acknowledged < Messages / Clients).Select(client => $"{client.Acknowledged} {client.Complaint}")));
             await Task.Delay(10, CancellationToken.None);
         }
     }
@@ -146,8 +147,10 @@ internal sealed class MainJobRun(string engine, string? postgres) : IAsyncDispos
         var transcripts = clients.ConvertAll(client => Transcript.Read(client.Job.Username, client.Job.Rooms, client.Job.Transcript));
         var verdict = TranscriptChecker.Check(transcripts);
         var lines = transcripts.SelectMany(transcript => transcript.Lines).ToArray();
-        var acks = lines.Where(line => line.Event == TranscriptEvent.Acknowledged).GroupBy(line => line.Id).ToDictionary(id => id.Key!.Value, id => id.First().At);
-        var inFlight = kills.ConvertAll(at => lines.Count(line => line.Event == TranscriptEvent.Sent && line.At <= at && acks.GetValueOrDefault(line.Id!.Value, long.MaxValue) > at));
+        var acks = lines.Where(line => line.Event == TranscriptEvent.Acknowledged).GroupBy(line => line.Id)
+            .ToDictionary(id => id.Key!.Value, id => id.First().At);
+        var inFlight = kills.ConvertAll(
+            at => lines.Count(line => line.Event == TranscriptEvent.Sent && line.At <= at && acks.GetValueOrDefault(line.Id!.Value, long.MaxValue) > at));
         Console.WriteLine($"main job on {engine}: {verdict}");
         Console.WriteLine($"    {kills.Count} kills, {inFlight.Count(count => count > 0)} of them with sends in flight ({string.Join(", ", inFlight)}); "
             + $"{lines.Count(line => line.Event == TranscriptEvent.Received)} receptions; {times}");

@@ -2,14 +2,15 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.MainJob;
 
-/// <summary>Alone on the machine: it starts 20 processes.</summary>
+/// <summary>Runs alone, because it starts 20 processes.</summary>
 [CollectionDefinition(nameof(MainJobTests), DisableParallelization = true)]
 public sealed class MainJobTests
 {
 }
 
-/// <summary>Hazards 6, 7 and 8 at once: what was acknowledged is there, once, in order, whatever happened to the server.</summary>
+/// <summary>Every acknowledged message is stored, once and in order, despite kills of the server.</summary>
 [Collection(nameof(MainJobTests))]
+[Trait("Ring", "Full")]
 public sealed class MainJobOnSqlite
 {
     [Fact]
@@ -18,6 +19,7 @@ public sealed class MainJobOnSqlite
 
 /// <inheritdoc cref="MainJobOnSqlite"/>
 [Collection(nameof(MainJobTests))]
+[Trait("Ring", "Full")]
 public sealed class MainJobOnPostgres
 {
     [Fact]

@@ -2,14 +2,15 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.MainJob;
 
-/// <summary>Text that people wrote: the licences that Debian ships, or else this repository's own pages.</summary>
+/// <summary>Real text: the licences that Debian ships, or this repository's own pages.</summary>
 internal static class Texts
 {
-    /// <summary>Writes a file of one text a line.</summary>
+    /// <summary>Writes a file with one text per line.</summary>
     public static void Write(string path)
     {
         var licences = Directory.Exists("/usr/share/common-licenses") ? Directory.GetFiles("/usr/share/common-licenses") : [];
-        string[] sources = licences.Length > 0 ? licences : [.. Directory.GetFiles(Repository.Root, "LICENSE"), .. Directory.GetFiles(Repository.Root, "README.md")];
+        string[] sources = licences.Length > 0 ? licences
+            : [.. Directory.GetFiles(Repository.Root, "LICENSE"), .. Directory.GetFiles(Repository.Root, "README.md")];
         var texts = sources
             .SelectMany(file => File.ReadAllText(file).ReplaceLineEndings("\n").Split("\n\n"))
             .Select(paragraph => string.Join(' ', paragraph.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)))

@@ -2,13 +2,13 @@ using SecureMessaging.Tests.Client;
 
 namespace SecureMessaging.Tests.MainJob;
 
-/// <summary>What became of the acknowledged messages. Everything but <see cref="Acknowledged"/> must be nothing.</summary>
-/// <param name="Acknowledged">Messages that some client was told are durable.</param>
+/// <summary>The fate of the acknowledged messages. Every count but <see cref="Acknowledged"/> must be 0.</summary>
+/// <param name="Acknowledged">Messages that the SDK reported as durable.</param>
 /// <param name="Lost">Sends without an ack, and pairs of an acknowledged message and a member that never received it.</param>
-/// <param name="Duplicated">Messages that one member received again, or that have more than one place.</param>
-/// <param name="Reordered">Entries that came after a later one, and messages of one sender in another order than sent.</param>
-/// <param name="Gaps">Seqs that a member did not see although it saw later ones or others did.</param>
-/// <param name="Altered">Messages that came with another text, place or sender than acknowledged, and messages that nobody sent.</param>
+/// <param name="Duplicated">Messages that one member received again, or that have more than one seq.</param>
+/// <param name="Reordered">Entries after a later one, and messages of one sender in another order than sent.</param>
+/// <param name="Gaps">Seqs that a member did not receive although it, or another member, received later ones.</param>
+/// <param name="Altered">Messages with another text, seq or sender than acknowledged, and messages without a send.</param>
 /// <param name="Findings">A sentence for each.</param>
 public sealed record Verdict(int Acknowledged, int Lost, int Duplicated, int Reordered, int Gaps, int Altered, IReadOnlyList<string> Findings)
 {
@@ -18,7 +18,7 @@ public sealed record Verdict(int Acknowledged, int Lost, int Duplicated, int Reo
         $"acknowledged {Acknowledged}, lost {Lost}, duplicated {Duplicated}, reordered {Reordered}, gaps {Gaps}{(Altered > 0 ? $", altered {Altered}" : "")}";
 }
 
-/// <summary>Compares what all clients sent, were acknowledged and received. It knows nothing of the server or the SDK.</summary>
+/// <summary>Compares the sent, acknowledged and received messages of all clients. Independent of server and SDK.</summary>
 public sealed class TranscriptChecker
 {
     private readonly Dictionary<Guid, Sent> sends = [];
@@ -42,7 +42,8 @@ public sealed class TranscriptChecker
             checker.ReadSends(transcript);
         foreach (var transcript in transcripts)
             checker.CheckOrderOfSender(transcript);
-        var heads = transcripts.SelectMany(t => t.Lines).Where(line => line.Seq > 0).GroupBy(line => line.RoomId).ToDictionary(room => room.Key, room => room.Max(line => line.Seq));
+        var heads = transcripts.SelectMany(t => t.Lines).Where(line => line.Seq > 0).GroupBy(line => line.RoomId)
+            .ToDictionary(room => room.Key, room => room.Max(line => line.Seq));
         foreach (var transcript in transcripts)
         {
             foreach (var room in transcript.Rooms)
@@ -104,7 +105,7 @@ public sealed class TranscriptChecker
             CheckEntry(transcript.Client, line);
         }
 
-        // A gap is what nobody can account for by a lost message: that one is counted once, as lost.
+        // A seq that a lost message explains is counted once, as lost, and not as a gap.
         var missing = new HashSet<long>();
         foreach (var (id, sent) in sends.Where(send => send.Value.Room == room && send.Value.Seq > 0 && !seenIds.Contains(send.Key)))
         {
@@ -112,7 +113,7 @@ public sealed class TranscriptChecker
             Find(ref lost, $"{transcript.Client} never received {id} of {sent.Client}, acknowledged at {sent.Seq} in {room}");
         }
 
-        // What the room's roster was before it joined, a member need not see.
+        // A member need not receive roster entries from before its join.
         for (var seq = seenSeqs.Count > 0 ? seenSeqs.Min() : 1; seq <= head; seq++)
         {
             if (!seenSeqs.Contains(seq) && !missing.Contains(seq))
@@ -127,7 +128,7 @@ public sealed class TranscriptChecker
         if (line.Id is not { } id)
             return;
         if (!sends.TryGetValue(id, out var sent))
-            Find(ref altered, $"{client} received {id}, which nobody sent");
+            Find(ref altered, $"{client} received {id} without a send");
         else if (sent.Room != line.RoomId || (sent.Seq > 0 && sent.Seq != line.Seq) || sent.TextHash != line.TextHash || sent.Client != line.Sender)
             Find(ref altered, $"{client} received {id} of {line.Sender} at {line.Seq} in {line.RoomId} with text {line.TextHash}; sent {sent}");
     }
@@ -140,7 +141,7 @@ public sealed class TranscriptChecker
 
     private sealed record Sent(string Client, Guid Room, int Order, string TextHash)
     {
-        /// <summary>Where it was acknowledged; 0 before that.</summary>
+        /// <summary>The acknowledged seq; 0 before.</summary>
         public long Seq { get; set; }
     }
 }

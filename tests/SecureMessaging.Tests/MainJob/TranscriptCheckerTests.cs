@@ -2,7 +2,7 @@ using SecureMessaging.Tests.Client;
 
 namespace SecureMessaging.Tests.MainJob;
 
-/// <summary>The checker must find what it is there to find: each planted fault is reported, as what it is, and nothing else.</summary>
+/// <summary>Each planted fault is reported as what it is, and nothing else is reported.</summary>
 public sealed class TranscriptCheckerTests
 {
     private static readonly Guid Room = new(1, 0, 0, [0, 0, 0, 0, 0, 0, 0, 1]);
@@ -11,7 +11,7 @@ public sealed class TranscriptCheckerTests
 
     public TranscriptCheckerTests()
     {
-        // Two joined entries, then ten messages by turns, all of which both receive.
+        // Two joins, then ten messages by turns; both members receive all.
         List<TranscriptLine> received = [Entry(1), Entry(2)];
         for (var i = 0; i < 10; i++)
         {
@@ -26,7 +26,7 @@ public sealed class TranscriptCheckerTests
     }
 
     [Fact]
-    public void Nothing_wrong_is_a_clean_verdict()
+    public void A_correct_transcript_has_no_findings()
     {
         var verdict = Check();
         Assert.Equal("acknowledged 10, lost 0, duplicated 0, reordered 0, gaps 0", verdict.ToString());
@@ -67,7 +67,7 @@ public sealed class TranscriptCheckerTests
     {
         alice.Add(Entry(13, Id(4), "alice", Hash(4)));
         bob.Add(Entry(13, Id(4), "alice", Hash(4)));
-        // The second place is also not the acknowledged one.
+        // The second seq also differs from the acknowledged one.
         AssertOnly(duplicated: 2, altered: 2);
     }
 
@@ -102,14 +102,14 @@ public sealed class TranscriptCheckerTests
     }
 
     [Fact]
-    public void A_place_that_nobody_saw_is_a_gap()
+    public void A_seq_without_a_received_entry_is_a_gap()
     {
         alice.RemoveAll(line => line.Seq == 2 && line.Id is null);
         AssertOnly(gaps: 1);
     }
 
     [Fact]
-    public void Another_text_place_or_sender_is_altered()
+    public void A_changed_text_seq_or_sender_is_altered()
     {
         bob[bob.IndexOf(Received(4))] = Received(4) with { TextHash = Hash(5) };
         AssertOnly(altered: 1);
@@ -118,7 +118,7 @@ public sealed class TranscriptCheckerTests
     }
 
     [Fact]
-    public void A_message_that_nobody_sent_is_altered()
+    public void A_message_without_a_send_is_altered()
     {
         bob.Add(Entry(13, Id(77), "alice", Hash(77)));
         alice.Add(Entry(13, Id(77), "alice", Hash(77)));

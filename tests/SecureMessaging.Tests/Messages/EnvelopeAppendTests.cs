@@ -1,23 +1,27 @@
 using Dapper;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
-using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Messages;
 
-/// <summary>What the append of each engine decides, for one envelope at a time and for all of them in one batch: the statements differ.</summary>
+/// <summary>The outcomes of each engine's append, for single envelopes and for batches: their statements differ.</summary>
 public abstract class EnvelopeAppendTests(TestServer server)
 {
-    // Far ahead, so that retention takes nothing.
+    // Far in the future, so that retention deletes nothing.
     private protected static DateTime Now { get; } = new(2099, 3, 4, 5, 6, 7, 891, DateTimeKind.Utc);
 
     private readonly Random random = Seed.For(nameof(EnvelopeAppendTests));
 
     private protected TestServer Server => server;
 
-    // Not the server's, which would remember what year it is here.
-    private protected IEnvelopeAppend Append { get; } = server.Database.IsPostgres ? new PostgresEnvelopeAppend(server.Database) : new SqliteEnvelopeAppend(server.Database);
+    // Not the server's instance, which would keep the year of this clock.
+    private protected IEnvelopeAppend Append { get; } = server.Database.IsPostgres
+        ? new PostgresEnvelopeAppend(server.Database, server.Services.GetRequiredService<OwnerProof>())
+        : new SqliteEnvelopeAppend(server.Database, server.Services.GetRequiredService<OwnerProof>());
 
     private protected Guid Anna { get; } = Guid.NewGuid();
 
@@ -33,11 +37,11 @@ public abstract class EnvelopeAppendTests(TestServer server)
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(100)]
-    public async Task Each_envelope_is_judged_alone_and_what_is_stored_has_no_gaps(int batchLength)
+    public async Task Each_envelope_has_its_own_outcome_and_stored_seqs_have_no_gaps(int batchLength)
     {
         await PlantAsync();
         var first = Envelope(SealedRoom, Anna);
-        Assert.Equal((AppendStatus.Stored, 11L), Told(Append.Append([first], Now).Single()));
+        Assert.Equal((AppendStatus.Stored, 11L), Result(Append.Append([first], Now).Single()));
         (Envelope Envelope, AppendStatus Status, long Seq)[] cases =
         [
             (Envelope(SealedRoom, Ben), AppendStatus.NotMember, 0),
@@ -56,13 +60,14 @@ public abstract class EnvelopeAppendTests(TestServer server)
             (Envelope(SealedRoom, Anna) with { TimeToLive = 52 }, AppendStatus.Stored, 14),
         ];
         var outcomes = Run(cases.Select(item => item.Envelope), batchLength);
-        Assert.Equal(cases.Select(item => (item.Status, item.Seq)), outcomes.Select(Told));
-        Assert.All(outcomes.Where(outcome => outcome.Status is AppendStatus.Stored or AppendStatus.Duplicate), outcome => Assert.Equal(Now.ToMinute(), outcome.CreatedAt));
+        Assert.Equal(cases.Select(item => (item.Status, item.Seq)), outcomes.Select(Result));
+        Assert.All(outcomes.Where(outcome => outcome.Status is AppendStatus.Stored or AppendStatus.Duplicate), outcome =>
+            Assert.Equal(Now.ToMinute(), outcome.CreatedAt));
         Assert.Equal(5, outcomes[3].RoomEpoch);
-        // Rounded up to the minute; the room of an hour shortens what asks for more.
+        // Rounded up to the minute. The room's limit of one hour shortens longer ones.
         Assert.Equal([null, At(6, 7), At(5, 8), At(6, 7), At(5, 7)], new[] { 2, 5, 11, 12, 13 }.Select(i => outcomes[i].ExpiresAt));
 
-        // Another's id, and the owner's with other bytes; the owner's again with the same.
+        // Another sender's id; the owner's with other bytes; the owner's again with the same bytes.
         (Envelope Envelope, AppendStatus Status, long Seq)[] repeats =
         [
             (cases[2].Envelope with { OwnerProof = [2, .. new byte[15]] }, AppendStatus.IdTaken, 12),
@@ -71,9 +76,10 @@ public abstract class EnvelopeAppendTests(TestServer server)
             (cases[7].Envelope, AppendStatus.Duplicate, 13),
             (Envelope(VisibleRoom, Ben), AppendStatus.Stored, 14),
         ];
-        Assert.Equal(repeats.Select(item => (item.Status, item.Seq)), Run(repeats.Select(item => item.Envelope), batchLength).Select(Told));
+        Assert.Equal(repeats.Select(item => (item.Status, item.Seq)), Run(repeats.Select(item => item.Envelope), batchLength).Select(Result));
 
-        (Envelope Envelope, long Seq)[] sent = [(first, 11), .. cases.Concat(repeats).Where(item => item.Status == AppendStatus.Stored).Select(item => (item.Envelope, item.Seq))];
+        (Envelope Envelope, long Seq)[] sent =
+            [(first, 11), .. cases.Concat(repeats).Where(item => item.Status == AppendStatus.Stored).Select(item => (item.Envelope, item.Seq))];
         var rows = new List<Row>();
         foreach (var roomId in new[] { SealedRoom, VisibleRoom, MlsRoom })
             rows.AddRange(await server.RowsAsync<Row>("select * from entries where room_id = @RoomId", new { RoomId = roomId }));
@@ -94,7 +100,7 @@ public abstract class EnvelopeAppendTests(TestServer server)
     }
 
     [Fact]
-    public async Task Nothing_is_allocated_for_a_batch_that_is_refused_as_a_whole()
+    public async Task A_completely_rejected_batch_allocates_no_seq()
     {
         await PlantAsync();
         Assert.All(Append.Append([Envelope(SealedRoom, Ben), Envelope(SealedRoom, Ben)], Now), outcome => Assert.Equal(AppendStatus.NotMember, outcome.Status));
@@ -105,18 +111,20 @@ public abstract class EnvelopeAppendTests(TestServer server)
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
-    public async Task A_repeat_is_recognised_however_far_its_room_has_gone_on(int batchLength)
+    public async Task A_retry_is_recognised_however_far_the_room_has_advanced(int batchLength)
     {
         await PlantAsync();
         Envelope[] sent = [Envelope(SealedRoom, Anna), Envelope(VisibleRoom, Anna), Envelope(MlsRoom, Anna) with { Generation = 7 }];
-        Assert.All(Run(sent, batchLength), outcome => Assert.Equal((AppendStatus.Stored, 11L), Told(outcome)));
+        Assert.All(Run(sent, batchLength), outcome => Assert.Equal((AppendStatus.Stored, 11L), Result(outcome)));
         await server.Database.ExecuteAsync(
-            "update rooms set epoch = epoch + 9, generation = generation + 1 where id = @SealedRoom or id = @MlsRoom", new { SealedRoom, MlsRoom }, CancellationToken.None);
+            "update rooms set epoch = epoch + 9, generation = generation + 1 where id = @SealedRoom or id = @MlsRoom", new { SealedRoom, MlsRoom },
+            CancellationToken.None);
         await server.Database.ExecuteAsync("update rooms set epoch = 0 where id = @VisibleRoom", new { VisibleRoom }, CancellationToken.None);
-        Assert.All(Run(sent, batchLength), outcome => Assert.Equal((AppendStatus.Duplicate, 11L), Told(outcome)));
+        Assert.All(Run(sent, batchLength), outcome => Assert.Equal((AppendStatus.Duplicate, 11L), Result(outcome)));
     }
 
-    private protected Envelope Envelope(Guid roomId, Guid userId) => new(roomId, userId, Guid.NewGuid(), Bytes(16), Bytes(random.Next(10) == 0 ? 32 * 1024 : random.Next(1, 600)), 5, null);
+    private protected Envelope Envelope(Guid roomId, Guid userId) =>
+        new(roomId, userId, Guid.NewGuid(), Bytes(16), Bytes(random.Next(10) == 0 ? 32 * 1024 : random.Next(1, 600)), 5, null);
 
     private byte[] Bytes(int length)
     {
@@ -125,7 +133,7 @@ public abstract class EnvelopeAppendTests(TestServer server)
         return bytes;
     }
 
-    private protected static (AppendStatus Status, long Seq) Told(AppendOutcome outcome) =>
+    private protected static (AppendStatus Status, long Seq) Result(AppendOutcome outcome) =>
         (outcome.Status, outcome.Status is AppendStatus.Stored or AppendStatus.Duplicate or AppendStatus.IdTaken ? outcome.Seq : 0);
 
     private AppendOutcome[] Run(IEnumerable<Envelope> envelopes, int batchLength) =>
@@ -135,7 +143,7 @@ public abstract class EnvelopeAppendTests(TestServer server)
 
     private protected Task<long> HeadAsync(Guid roomId) => server.ScalarAsync<long>("select last_seq from rooms where id = @Id", new { Id = roomId });
 
-    /// <summary>Anna is in all three rooms, Ben in the visible one. All have ten entries, none of which is there any more.</summary>
+    /// <summary>Anna is in all three rooms, Ben in the visible one. Each room has ten purged entries.</summary>
     private protected async Task PlantAsync()
     {
         foreach (var userId in new[] { Anna, Ben })
@@ -182,14 +190,15 @@ public sealed class EnvelopeAppendTestsOnSqlite(SqliteServer server) : EnvelopeA
 
 public sealed class EnvelopeAppendTestsOnPostgres(PostgresServer server) : EnvelopeAppendTests(server)
 {
-    /// <summary>What another node does in a room while an append of this one waits for it, in batches of one and of several.</summary>
+    /// <summary>Changes by another node in a room for which an append waits, in batches of one and of several envelopes.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
-    public async Task What_happened_while_the_append_waited_for_the_room_counts(int batchLength)
+    public async Task An_append_sees_changes_made_while_it_waited_for_the_room(int batchLength)
     {
         await PlantAsync();
-        var (removed, repeated, taken, other) = (Envelope(VisibleRoom, Ben), Envelope(VisibleRoom, Anna), Envelope(VisibleRoom, Anna), Envelope(VisibleRoom, Anna));
+        var (removed, repeated, taken, other) =
+            (Envelope(VisibleRoom, Ben), Envelope(VisibleRoom, Anna), Envelope(VisibleRoom, Anna), Envelope(VisibleRoom, Anna));
         Envelope[] envelopes = [removed, repeated, taken, other];
         var outcomes = new List<AppendOutcome>();
         foreach (var batch in envelopes.Chunk(batchLength))
@@ -209,7 +218,8 @@ public sealed class EnvelopeAppendTestsOnPostgres(PostgresServer server) : Envel
                 new { RoomId = VisibleRoom, Ben, RepeatedId = repeated.Id, TakenId = taken.Id, Proof = repeated.OwnerProof, Same = repeated.Ciphertext },
                 transaction);
             var append = Task.Run(() => Append.Append(batch, Now));
-            while (await Server.ScalarAsync<long>("select count(*) from pg_stat_activity where @Pid = any(pg_blocking_pids(pid))", new { Pid = connection.ProcessID }) == 0)
+            while (await Server.ScalarAsync<long>(
+                "select count(*) from pg_stat_activity where @Pid = any(pg_blocking_pids(pid))", new { Pid = connection.ProcessID }) == 0)
             {
                 Assert.False(append.IsCompleted);
                 await Task.Delay(10);
@@ -221,7 +231,7 @@ public sealed class EnvelopeAppendTestsOnPostgres(PostgresServer server) : Envel
 
         Assert.Equal([AppendStatus.NotMember, AppendStatus.Duplicate, AppendStatus.IdTaken, AppendStatus.Stored], outcomes.Select(outcome => outcome.Status));
         Assert.Equal(6, outcomes[3].RoomEpoch);
-        // The last one, after what the other node wrote before it.
+        // The last one, after the entries of the other node.
         Assert.Equal(outcomes[3].Seq, await HeadAsync(VisibleRoom));
         Assert.Equal(10 + (3 * envelopes.Chunk(batchLength).Count()) + 1, outcomes[3].Seq);
     }

@@ -1,13 +1,14 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Messages;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
+using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Messages;
 
-/// <summary>What the group commit does when a batch cannot be stored as a whole. The append is wrapped to fail; everything else is real.</summary>
+/// <summary>The group commit when a batch cannot be stored as a whole. The append is wrapped to fail; everything else is real.</summary>
 public abstract class GroupCommitTests(TestServer shared)
 {
     [Fact]
@@ -17,11 +18,12 @@ public abstract class GroupCommitTests(TestServer shared)
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateRoomAsync([]);
         var hub = await anna.ConnectAsync(messagePack: true);
-        var results = await hub.SendBatchAsync([.. Enumerable.Range(0, 60).Select(i => new SendRequest(room.Id, Guid.NewGuid(), BitConverter.GetBytes(i == 30 ? 0xbad : i)))]);
+        var results = await hub.SendBatchAsync(
+            [.. Enumerable.Range(0, 60).Select(i => new SendRequest(room.Id, Guid.NewGuid(), BitConverter.GetBytes(i == 30 ? 0xbad : i)))]);
         Assert.Equal(59, results.Count(result => result.Ack is not null));
         Assert.Equal((ErrorCode.Invalid, false), (results[30].Error!.Code, results[30].Error!.Retryable));
         Assert.Equal(60, (await hub.SyncAsync(room.Id)).HeadSeq);
-        // Alone, and by REST, the answer is as definite.
+        // Alone and over REST, the error is the same.
         using var response = await System.Net.Http.Json.HttpClientJsonExtensions.PostAsJsonAsync(
             anna.Http, $"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), BitConverter.GetBytes(0xbad)), Wire.Json);
         Assert.False((await response.ReadErrorAsync(400, ErrorCode.Invalid)).Retryable);
@@ -30,7 +32,7 @@ public abstract class GroupCommitTests(TestServer shared)
     }
 
     [Fact]
-    public async Task A_batch_over_many_rooms_is_answered_in_its_order_and_stored_in_it_room_by_room()
+    public async Task A_batch_over_many_rooms_is_acknowledged_and_stored_in_its_order()
     {
         await using var anna = await shared.SignUpAsync();
         var rooms = new List<Guid>();
@@ -45,11 +47,12 @@ public abstract class GroupCommitTests(TestServer shared)
             results.Select(result => result.Ack is { } ack ? new { ack.RoomId, Id = ack.ClientMessageId, ack.Seq } : null));
         Assert.All(results.Where(result => result.Ack is null), result => Assert.Equal(ErrorCode.NotFound, result.Error!.Code));
         foreach (var roomId in rooms.SkipLast(1))
-            Assert.Equal(requests.Where(request => request.RoomId == roomId).Select(request => request.ClientMessageId), (await hub.SyncAsync(roomId, 1)).Entries.Select(entry => entry.Id!.Value));
+            Assert.Equal(requests.Where(request => request.RoomId == roomId)
+                .Select(request => request.ClientMessageId), (await hub.SyncAsync(roomId, 1)).Entries.Select(entry => entry.Id!.Value));
     }
 
     [Fact]
-    public async Task A_send_whose_values_the_database_refuses_is_refused_for_good()
+    public async Task A_send_whose_values_the_database_rejects_is_not_retryable()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -69,7 +72,7 @@ public abstract class GroupCommitTests(TestServer shared)
     }
 
     [Fact]
-    public async Task A_failure_of_the_database_itself_stays_one_to_repeat()
+    public async Task A_failure_of_the_database_itself_is_retryable()
     {
         await using var server = await shared.DedicatedAsync(Wrap(poisoned: 0xbad, failure: new System.IO.IOException("No space left on device")), []);
         await using var anna = await server.SignUpAsync();
@@ -80,7 +83,7 @@ public abstract class GroupCommitTests(TestServer shared)
     }
 
     [Fact]
-    public async Task A_send_that_fails_for_the_moment_holds_up_those_after_it_in_its_room()
+    public async Task A_retryable_failure_fails_later_sends_of_its_room()
     {
         await using var server = await shared.DedicatedAsync(Wrap(poisoned: 0xbad, failure: new System.IO.IOException("No space left on device")), []);
         await using var anna = await server.SignUpAsync();
@@ -88,19 +91,21 @@ public abstract class GroupCommitTests(TestServer shared)
         for (var i = 0; i < 8; i++)
             rooms.Add((await anna.CreateRoomAsync([])).Id);
         var hub = await anna.ConnectAsync(messagePack: true);
-        SendRequest[] requests = [.. Enumerable.Range(0, 48).Select(i => new SendRequest(rooms[i % 8], Guid.NewGuid(), BitConverter.GetBytes(i == 16 ? 0xbad : i)))];
+        SendRequest[] requests =
+            [.. Enumerable.Range(0, 48).Select(i => new SendRequest(rooms[i % 8], Guid.NewGuid(), BitConverter.GetBytes(i == 16 ? 0xbad : i)))];
         var results = requests.Zip(await hub.SendBatchAsync(requests)).ToArray();
         Assert.Contains(results, pair => pair.Second.Error is { Code: ErrorCode.Internal, Retryable: true });
         foreach (var room in results.GroupBy(pair => pair.First.RoomId))
         {
             Assert.DoesNotContain(room.SkipWhile(pair => pair.Second.Ack is not null), pair => pair.Second.Ack is not null);
             Assert.Equal(
-                room.Where(pair => pair.Second.Ack is not null).Select(pair => pair.First.ClientMessageId), (await hub.SyncAsync(room.Key, 1)).Entries.Select(entry => entry.Id!.Value));
+                room.Where(pair => pair.Second.Ack is not null).Select(pair => pair.First.ClientMessageId),
+                (await hub.SyncAsync(room.Key, 1)).Entries.Select(entry => entry.Id!.Value));
         }
     }
 
     [Fact]
-    public async Task An_unknown_outcome_converges_when_it_is_repeated()
+    public async Task A_retry_resolves_an_unknown_outcome()
     {
         await using var server = await shared.DedicatedAsync(Wrap(loseReplies: 3), []);
         await using var anna = await server.SignUpAsync();
@@ -125,16 +130,17 @@ public abstract class GroupCommitTests(TestServer shared)
 
         Assert.Equal(4, attempts);
         Assert.Equal(2, (await hub.SyncAsync(room.Id)).HeadSeq);
-        // The tail has looked by itself: the entry arrives without another one after it.
+        // Room delivery rechecks by itself: the entry arrives without a later one.
         await hub.WaitAsync(room.Id, entries => entries.Length == 1);
         await hub.SendAsync(room.Id, [2]);
         Assert.Equal([2L, 3L], (await hub.WaitAsync(room.Id, entries => entries.Length == 2)).Select(entry => entry.Seq));
     }
 
     [Fact]
-    public async Task A_full_queue_refuses_and_stores_nothing_of_what_it_refused()
+    public async Task A_full_queue_rejects_sends_and_stores_none_of_them()
     {
-        await using var server = await shared.DedicatedAsync(Wrap(delay: TimeSpan.FromMilliseconds(50)), ["--Messages:QueueLength=2", "--Messages:BatchLength=1"]);
+        await using var server = await shared.DedicatedAsync(
+            Wrap(delay: TimeSpan.FromMilliseconds(50)), ["--Messages:QueueLength=2", "--Messages:BatchLength=1"]);
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateRoomAsync([]);
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 30).Select(async i =>
@@ -153,11 +159,19 @@ public abstract class GroupCommitTests(TestServer shared)
         Assert.Equal(1 + outcomes.Count(stored => stored), (await hub.SyncAsync(room.Id)).HeadSeq);
     }
 
-    private static Action<Microsoft.AspNetCore.Builder.WebApplicationBuilder> Wrap(int? poisoned = null, Exception? failure = null, int loseReplies = 0, TimeSpan delay = default) => builder =>
+    private static Action<Microsoft.AspNetCore.Builder.WebApplicationBuilder> Wrap(
+        int? poisoned = null, Exception? failure = null, int loseReplies = 0, TimeSpan delay = default) => builder =>
     {
         var real = builder.Services.Single(service => service.ServiceType == typeof(IEnvelopeAppend)).ImplementationFactory!;
         builder.Services.Replace(ServiceDescriptor.Singleton<IEnvelopeAppend>(provider =>
-            new FailingAppend((IEnvelopeAppend)real(provider)) { Poisoned = poisoned, Failure = failure ?? new InvalidOperationException("poisoned"), LoseReplies = loseReplies, Delay = delay }));
+            new FailingAppend((IEnvelopeAppend)real(provider))
+            {
+                Poisoned = poisoned,
+                Failure = failure
+                ?? new InvalidOperationException("poisoned"),
+                LoseReplies = loseReplies,
+                Delay = delay
+            }));
     };
 
     private sealed class FailingAppend(IEnvelopeAppend real) : IEnvelopeAppend

@@ -28,7 +28,7 @@ public abstract class LogTests(TestServer server)
     }
 
     [Fact]
-    public async Task Repeating_a_send_returns_the_first_ack_and_other_bytes_are_refused()
+    public async Task A_retried_send_returns_the_first_ack_and_other_bytes_are_rejected()
     {
         var (anna, ben, room) = await TwoAsync();
         var hub = await anna.ConnectAsync();
@@ -46,7 +46,7 @@ public abstract class LogTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_race_of_the_same_send_stores_it_once()
+    public async Task Concurrent_retries_of_a_send_store_it_once()
     {
         var (anna, _, room) = await TwoAsync();
         var requests = Enumerable.Range(0, 20).Select(i => new SendRequest(room.Id, Guid.NewGuid(), [(byte)i])).ToArray();
@@ -68,7 +68,8 @@ public abstract class LogTests(TestServer server)
         SendRequest Request(params byte[] bytes) => new(room.Id, Guid.NewGuid(), bytes);
         var twice = Request(5);
         var results = await hub.SendBatchAsync(
-            Request(1), Request(), Request(new byte[32 * 1024 + 1]), Request(2), Request(3) with { RoomId = Guid.NewGuid() }, twice, twice, Request(6) with { Epoch = 1 });
+            Request(1), Request(), Request(new byte[32 * 1024 + 1]), Request(2), Request(3) with { RoomId = Guid.NewGuid() }, twice, twice,
+            Request(6) with { Epoch = 1 });
         Assert.Equal(
             [null, ErrorCode.Invalid, ErrorCode.TooLarge, null, ErrorCode.NotFound, null, ErrorCode.Conflict, ErrorCode.WrongEpoch],
             results.Select(result => result.Error?.Code));
@@ -118,7 +119,7 @@ public abstract class LogTests(TestServer server)
     }
 
     [Fact]
-    public async Task Only_the_sender_retracts_and_the_content_is_gone()
+    public async Task Only_the_sender_redacts_and_the_content_is_deleted()
     {
         var (anna, ben, room) = await TwoAsync();
         var hub = await anna.ConnectAsync();
@@ -134,12 +135,12 @@ public abstract class LogTests(TestServer server)
         Assert.Equal([EntryKind.Gone, EntryKind.Retraction], page.Entries.Select(entry => entry.Kind));
         Assert.Equal((null, ack.Seq), (page.Entries[0].Ciphertext, page.Entries[1].TargetSeq!.Value));
         Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from entries where room_id = @Id and ciphertext is not null", new { room.Id }));
-        // A repeat that was under way while the entry was taken back does not bring it back.
+        // A retry in flight during the redaction does not restore the entry.
         Assert.Equal((ack.Seq, true), ((await hub.SendAsync(request)).Seq, (await hub.SendAsync(request)).Duplicate));
     }
 
     [Fact]
-    public async Task Visible_rooms_tell_the_sender_and_sealed_rows_do_not()
+    public async Task Visible_rooms_store_the_sender_and_sealed_rooms_do_not()
     {
         var (anna, ben, room) = await TwoAsync();
         var visible = await anna.CreateRoomAsync([ben], visible: true);
@@ -161,7 +162,8 @@ public abstract class LogTests(TestServer server)
         var bens = await ben.ConnectAsync();
         for (var i = 0; i < 5; i++)
             await hub.SendAsync(room.Id, [1]);
-        async Task<(long, long)> Ben() => (await bens.HeadsAsync()).Where(head => head.RoomId == room.Id).Select(head => (head.DeliveredSeq, head.Unread)).Single();
+        async Task<(long, long)> Ben() => (await bens.HeadsAsync()).Where(head => head.RoomId == room.Id).Select(head => (head.DeliveredSeq, head.Unread))
+            .Single();
         Assert.Equal((2L, 5L), await Ben());
         await bens.MarkDeliveredAsync(room.Id, 5);
         Assert.Equal((5L, 2L), await Ben());

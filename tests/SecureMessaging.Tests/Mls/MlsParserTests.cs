@@ -4,16 +4,16 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Mls;
 
-/// <summary>The parser reads what another implementation writes, and nothing else.</summary>
+/// <summary>The parser reads messages of another implementation, and nothing else.</summary>
 public sealed class MlsParserTests
 {
-    /// <summary>Set to the number of mutations for a long run.</summary>
+    /// <summary>The number of mutations of a long run.</summary>
     private const string FuzzVariable = "SECUREMESSAGING_TEST_MLS_FUZZ";
 
     private static readonly MlsVectors Vectors = MlsVectors.All;
 
     [Fact]
-    public void Private_messages_say_their_group_epoch_and_kind()
+    public void PrivateMessages_have_group_epoch_and_kind()
     {
         Assert.Contains(Vectors.PrivateMessages, vector => vector.ContentType == "proposal");
         foreach (var vector in Vectors.PrivateMessages)
@@ -37,7 +37,7 @@ public sealed class MlsParserTests
     }
 
     [Fact]
-    public void Welcomes_say_for_whom_they_are()
+    public void Welcomes_have_their_recipients()
     {
         Assert.Equal([1, 5, 20, 60], Vectors.Welcomes.Select(vector => vector.References.Length));
         foreach (var vector in Vectors.Welcomes)
@@ -49,7 +49,7 @@ public sealed class MlsParserTests
     }
 
     [Fact]
-    public void Key_packages_pass_every_check_and_have_the_reference_that_others_compute()
+    public void KeyPackages_pass_every_check_and_have_the_same_reference_as_in_other_libraries()
     {
         foreach (var vector in Vectors.KeyPackages)
         {
@@ -57,14 +57,15 @@ public sealed class MlsParserTests
             var identity = DeviceCredential.Encode(vector.UserId, vector.DeviceId, vector.IdentityKey, vector.IdentitySignature);
             var read = KeyPackageCheck.Require("keyPackages/0", vector.Message, identity, vector.SignatureKey, Vectors.Time);
             Assert.Equal(vector.Reference, read.Reference);
-            Assert.Equal(vector.NotAfter, new DateTimeOffset(read.ExpiresAt).ToUnixTimeSeconds());
-            // What our own encoder of the tests writes has the same form.
+            // The server stores the day alone.
+            Assert.Equal(DateTimeOffset.FromUnixTimeSeconds(vector.NotAfter).UtcDateTime.Date, read.ExpiresAt);
+            // The tests' own encoder writes the same form.
             Assert.Equal(vector.Reference, TestMls.Reference(vector.Message));
         }
     }
 
     [Fact]
-    public void No_part_of_a_key_package_can_be_changed()
+    public void Every_changed_byte_of_a_KeyPackage_is_rejected()
     {
         var vector = Vectors.KeyPackages[0];
         var identity = DeviceCredential.Encode(vector.UserId, vector.DeviceId, vector.IdentityKey, vector.IdentitySignature);
@@ -78,7 +79,7 @@ public sealed class MlsParserTests
     }
 
     [Fact]
-    public void Every_truncation_and_every_trailing_byte_is_refused()
+    public void Every_truncation_and_every_trailing_byte_is_rejected()
     {
         foreach (var message in Messages())
         {
@@ -105,20 +106,18 @@ public sealed class MlsParserTests
     [InlineData("40", 0, false)]
     [InlineData("800000", 0, false)]
     [InlineData("", 0, false)]
-    public void Lengths_have_one_form(string header, int length, bool valid)
+    public void Only_the_shortest_form_of_a_length_is_accepted(string header, int length, bool valid)
     {
         var reader = new MlsReader([.. Convert.FromHexString(header), .. new byte[length]]);
         Assert.Equal(valid, reader.TryReadVector(out var content) && reader.IsAtEnd);
         Assert.Equal(valid ? length : 0, content.Length);
     }
 
-    /// <summary>
-    /// Seeded mutations of true messages. Nothing is ever thrown, and what is read must be what is there: all that a parser returns can be found in the message.
-    /// </summary>
+    /// <summary>Seeded mutations of real messages. No parser throws, and everything that a parser returns is in the message.</summary>
     [Fact]
     public void No_bytes_make_the_parser_throw()
     {
-        var count = int.TryParse(Environment.GetEnvironmentVariable(FuzzVariable), out var given) ? given : 20_000;
+        var count = HostileInput.Count(FuzzVariable, 20_000);
         var random = Seed.For("mls");
         byte[][] corpus = [.. Messages()];
         var read = 0;
@@ -136,14 +135,14 @@ public sealed class MlsParserTests
         }
 
         TestContext.Current.TestOutputHelper?.WriteLine($"SECUREMESSAGING_TEST_SEED={Seed.Value}: {count} mutations, {read} of them read");
-        // A fuzzer whose every input is refused at the first byte tests nothing.
+        // A fuzzer whose every input fails at the first byte tests nothing.
         Assert.InRange(read, count / 100, count - (count / 100));
     }
 
     private static IEnumerable<byte[]> Messages() => Vectors.PrivateMessages.Select(vector => vector.Message)
         .Concat(Vectors.KeyPackages.Select(vector => vector.Message)).Concat(Vectors.Welcomes.Take(3).Select(vector => vector.Message));
 
-    /// <summary>How many of the parsers take the message.</summary>
+    /// <summary>The number of parsers that accept the message.</summary>
     private static int Read(ReadOnlySpan<byte> message)
     {
         var count = 0;
@@ -180,7 +179,7 @@ public sealed class MlsParserTests
         var bytes = corpus[random.Next(corpus.Length)].ToList();
         for (var rounds = random.Next(1, 4); rounds > 0; rounds--)
         {
-            // Near the beginning, where the framing is, more often than in what is encrypted anyway.
+            // More often near the beginning, where the framing is, than in the encrypted part.
             var at = bytes.Count == 0 ? 0 : random.Next(2) == 0 ? random.Next(Math.Min(bytes.Count, 64)) : random.Next(bytes.Count);
             switch (random.Next(8))
             {
@@ -194,7 +193,7 @@ public sealed class MlsParserTests
                     bytes.RemoveRange(at, random.Next(bytes.Count - at) + 1);
                     break;
                 case 3:
-                    bytes.InsertRange(at, Bytes(random, random.Next(1, 40)));
+                    bytes.InsertRange(at, random.Bytes(random.Next(1, 40)));
                     break;
                 case 4 when bytes.Count > 0:
                     bytes[at] = new byte[] { 0x00, 0x3f, 0x40, 0x7f, 0x80, 0xbf, 0xc0, 0xff }[random.Next(8)];
@@ -207,18 +206,11 @@ public sealed class MlsParserTests
                     bytes = [.. bytes.Take(at), .. other.Skip(random.Next(other.Length))];
                     break;
                 default:
-                    bytes.AddRange(Bytes(random, random.Next(0, 4)));
+                    bytes.AddRange(random.Bytes(random.Next(0, 4)));
                     break;
             }
         }
 
         return [.. bytes];
-    }
-
-    private static byte[] Bytes(Random random, int count)
-    {
-        var bytes = new byte[count];
-        random.NextBytes(bytes);
-        return bytes;
     }
 }

@@ -4,13 +4,15 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Mls;
 
-/// <summary>What <c>tests/web/mls-vectors</c> wrote: messages made by ts-mls, and what ts-mls reads in them.</summary>
+/// <summary>The output of <c>tests/web/mls-vectors</c>: messages of ts-mls, and the values that ts-mls reads in them.</summary>
 internal sealed record MlsVectors(
-    string MadeBy, long Now, MlsVectors.Group[] Groups, MlsVectors.KeyPackage[] KeyPackages, MlsVectors.Framed[] PrivateMessages, MlsVectors.Framed[] PublicMessages,
+    string MadeBy, long Now, MlsVectors.Group[] Groups, MlsVectors.KeyPackage[] KeyPackages, MlsVectors.Framed[] PrivateMessages,
+    MlsVectors.Framed[] PublicMessages,
     MlsVectors.Welcome[] Welcomes)
 {
     public static MlsVectors All { get; } =
-        JsonSerializer.Deserialize<MlsVectors>(File.ReadAllText(Repository.PathOf("tests", "SecureMessaging.Tests", "Mls", "Vectors", "vectors.json")), Wire.Json)!;
+        JsonSerializer.Deserialize<MlsVectors>(
+            File.ReadAllText(Repository.PathOf("tests", "SecureMessaging.Tests", "Mls", "Vectors", "vectors.json")), Wire.Json)!;
 
     public DateTime Time => DateTimeOffset.FromUnixTimeSeconds(Now).UtcDateTime;
 

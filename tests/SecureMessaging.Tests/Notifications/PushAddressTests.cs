@@ -8,7 +8,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Notifications;
 
-/// <summary>A client names an address that the server then calls: nothing but the public Internet may be reached that way.</summary>
+/// <summary>The server calls an address that a client names, so only the public Internet may be reachable that way.</summary>
 public sealed class PushAddressTests(SqliteServer server)
 {
     [Theory]
@@ -37,7 +37,7 @@ public sealed class PushAddressTests(SqliteServer server)
     [InlineData("https://[fd00::1]/1")]
     [InlineData("/v1/me")]
     [InlineData("")]
-    public async Task What_is_not_a_public_push_service_is_refused(string endpoint)
+    public async Task An_endpoint_that_is_not_a_public_push_service_is_rejected(string endpoint)
     {
         await using var anna = await server.SignUpAsync();
         await (await anna.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest(endpoint), Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
@@ -45,7 +45,7 @@ public sealed class PushAddressTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task An_endpoint_has_a_length()
+    public async Task The_length_of_an_endpoint_is_bounded()
     {
         await using var anna = await server.SignUpAsync();
         var longest = "https://push.example.org/".PadRight(Limits.Default.PushEndpointCharacters, 'a');
@@ -80,7 +80,7 @@ public sealed class PushAddressTests(SqliteServer server)
     [InlineData("2001:db8::1")]
     [InlineData("2002:7f00:1::")]
     [InlineData("2001::1")]
-    public void No_such_address_is_public(string address) => Assert.False(PushAddress.IsPublic(IPAddress.Parse(address)));
+    public void Special_addresses_are_not_public(string address) => Assert.False(PushAddress.IsPublic(IPAddress.Parse(address)));
 
     [Theory]
     [InlineData("1.1.1.1")]
@@ -92,16 +92,17 @@ public sealed class PushAddressTests(SqliteServer server)
     [InlineData("::ffff:1.1.1.1")]
     [InlineData("2606:4700::1111")]
     [InlineData("2a00:1450:4001::1")]
-    public void Others_are(string address) => Assert.True(PushAddress.IsPublic(IPAddress.Parse(address)));
+    public void Other_addresses_are_public(string address) => Assert.True(PushAddress.IsPublic(IPAddress.Parse(address)));
 
     [Fact]
-    public async Task What_a_name_leads_to_is_looked_at_when_it_is_connected_to()
+    public async Task A_names_addresses_are_checked_at_connect_time()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var port = ((IPEndPoint)listener.LocalEndpoint).Port;
         var target = new DnsEndPoint("localhost", port);
-        await Assert.ThrowsAsync<PushRefusedException>(async () => await new PushAddress(Options.Create(new PushOptions()), Limits.Default).ConnectAsync(target, CancellationToken.None));
+        await Assert.ThrowsAsync<PushRefusedException>(
+            async () => await new PushAddress(Options.Create(new PushOptions()), Limits.Default).ConnectAsync(target, CancellationToken.None));
         Assert.False(listener.Pending());
 
         var allowing = new PushOptions();
@@ -111,19 +112,20 @@ public sealed class PushAddressTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task A_name_that_leads_inside_is_no_endpoint()
+    public async Task A_name_that_resolves_to_a_private_address_is_rejected()
     {
-        // The name passes at registration, as one whose owner changes it later would.
+        // The name passes at registration, like one whose owner changes it later.
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var options = Options.Create(new PushOptions());
         var addresses = new PushAddress(options, Limits.Default);
         using var http = new HttpClient(new SocketsHttpHandler
         {
-            ConnectCallback = (context, cancellationToken) => addresses.ConnectAsync(new DnsEndPoint("localhost", ((IPEndPoint)listener.LocalEndpoint).Port), cancellationToken),
+            ConnectCallback = (context, cancellationToken) =>
+                addresses.ConnectAsync(new DnsEndPoint("localhost", ((IPEndPoint)listener.LocalEndpoint).Port), cancellationToken),
         });
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => http.PostAsync(new Uri("https://push.example.org/1"), null));
-        // By which the sender knows it, however the framework wraps it.
+        // The sender recognises this type, however the framework wraps it.
         Assert.IsType<PushRefusedException>(failure.GetBaseException());
         Assert.False(listener.Pending());
     }

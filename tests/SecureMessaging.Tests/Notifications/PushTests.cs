@@ -10,13 +10,13 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Notifications;
 
-/// <summary>What reaches a real push service on this machine, and what does not.</summary>
+/// <summary>Pushes to a real push service on this machine.</summary>
 public abstract class PushTests(TestServer shared)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task A_message_wakes_who_is_away_with_nothing_but_proof_of_who_wakes()
+    public async Task A_message_wakes_disconnected_members_with_an_empty_signed_push()
     {
         await using var world = await PushWorld.StartAsync(shared);
         var (anna, ben) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"));
@@ -33,8 +33,9 @@ public abstract class PushTests(TestServer shared)
         Assert.Equal((1, 0), (world.Service.Count("/ben"), world.Service.Count("/anna")));
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Who_is_connected_is_not_woken_and_who_was_woken_is_left_alone_for_a_while()
+    public async Task Connected_members_get_no_push_and_others_at_most_one_per_interval()
     {
         await using var world = await PushWorld.StartAsync(shared);
         var (anna, ben) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"));
@@ -50,7 +51,7 @@ public abstract class PushTests(TestServer shared)
         await world.GoneAsync(ben);
         await world.SendAsync(anna, room);
         await world.NextAsync("/ben");
-        // What comes while the interval lasts is made up for by one push after it.
+        // Messages during the interval cause one push after it.
         for (var i = 0; i < 5; i++)
             await world.SendAsync(anna, room);
         await world.FenceAsync();
@@ -62,7 +63,7 @@ public abstract class PushTests(TestServer shared)
         await world.FenceAsync();
         Assert.Equal(2, world.Service.Count("/ben"));
 
-        // Who has connected since may be woken again at once.
+        // A member that connected meanwhile may be woken again at once.
         await world.SendAsync(anna, room);
         await world.NextAsync("/ben");
         await using (await ben.ConnectAsync())
@@ -74,12 +75,13 @@ public abstract class PushTests(TestServer shared)
     }
 
     [Fact]
-    public async Task Settings_are_kept_to()
+    public async Task Pushes_follow_the_settings()
     {
         await using var world = await PushWorld.StartAsync(shared);
         var anna = await world.AddAsync("/anna");
         var (muted, here, low, quiet, urgent) =
-            (await world.AddAsync("/muted"), await world.AddAsync("/here"), await world.AddAsync("/low"), await world.AddAsync("/quiet"), await world.AddAsync("/urgent"));
+            (await world.AddAsync("/muted"), await world.AddAsync("/here"), await world.AddAsync("/low"), await world.AddAsync("/quiet"), await world.AddAsync(
+                "/urgent"));
         var room = await anna.CreateRoomAsync([muted, here, low, quiet, urgent]);
         var minute = (int)world.Server.Time.GetUtcNow().TimeOfDay.TotalMinutes;
         var night = new NotificationSettings(QuietFrom: Wrap(minute - 1), QuietUntil: Wrap(minute + 3), TimeZone: "UTC");
@@ -92,15 +94,17 @@ public abstract class PushTests(TestServer shared)
 
         await world.SendAsync(anna, room);
         await world.FenceAsync();
-        Assert.Equal([("/here", "high"), ("/low", "low"), ("/urgent", "high")], world.Seen.OrderBy(push => push.Path, StringComparer.Ordinal).Select(push => (push.Path, push.Headers["Urgency"])));
+        Assert.Equal([("/here", "high"), ("/low", "low"), ("/urgent", "high")], world.Seen.OrderBy(push => push.Path, StringComparer.Ordinal)
+            .Select(push => (push.Path, push.Headers["Urgency"])));
         world.Server.Time.Advance(TimeSpan.FromMinutes(4));
         await world.SendAsync(anna, room);
         await world.NextAsync("/quiet");
         await world.FenceAsync();
         Assert.Equal(0, world.Service.Count("/muted"));
 
-        // By the clock of the zone, not by ours.
-        await PutAsync(quiet, "", night with { QuietFrom = Wrap(minute + (5 * 60) + 40), QuietUntil = Wrap(minute + (5 * 60) + 55), TimeZone = "Asia/Kathmandu" });
+        // By the zone's clock, not the server's.
+        await PutAsync(
+            quiet, "", night with { QuietFrom = Wrap(minute + (5 * 60) + 40), QuietUntil = Wrap(minute + (5 * 60) + 55), TimeZone = "Asia/Kathmandu" });
         world.Server.Time.Advance(Interval);
         await world.SendAsync(anna, room);
         await world.FenceAsync();
@@ -109,8 +113,9 @@ public abstract class PushTests(TestServer shared)
         static int Wrap(int value) => (value + (24 * 60)) % (24 * 60);
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task An_endpoint_that_is_gone_is_forgotten_and_one_that_is_busy_is_given_time()
+    public async Task An_endpoint_that_is_gone_is_deleted_and_a_busy_one_is_retried_later()
     {
         await using var world = await PushWorld.StartAsync(shared);
         var (anna, ben, carl) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"), await world.AddAsync("/carl"));
@@ -147,12 +152,13 @@ public abstract class PushTests(TestServer shared)
     [InlineData(429, true)]
     [InlineData(500, true)]
     [InlineData(503, true)]
-    public async Task A_definite_refusal_ends_the_endpoint_and_is_logged_once(int status, bool stays)
+    public async Task A_definite_rejection_deletes_the_endpoint_and_is_logged_once(int status, bool stays)
     {
         await using var world = await PushWorld.StartAsync(shared);
         var (anna, ben, carl) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"), await world.AddAsync("/carl"));
         var room = await anna.CreateRoomAsync([ben, carl]);
-        world.Service.Answer = context => context.Response.StatusCode = context.Request.Path.StartsWithSegments("/fence-1", StringComparison.Ordinal) ? StatusCodes.Status201Created : status;
+        world.Service.Answer = context => context.Response.StatusCode = context.Request.Path.StartsWithSegments("/fence-1", StringComparison.Ordinal)
+            ? StatusCodes.Status201Created : status;
         await world.SendAsync(anna, room);
         await world.NextAsync("/ben");
         await world.NextAsync("/carl");
@@ -169,27 +175,29 @@ public abstract class PushTests(TestServer shared)
     [InlineData("--Push:Contact=mailto:operator@example.org", false)]
     [InlineData("--Push:Contact=https://example.org/contact", false)]
     [InlineData("--Push:Enabled=false", false)]
-    public async Task A_missing_contact_is_warned_about_at_start(string setting, bool warned)
+    public async Task A_missing_contact_logs_a_warning_at_start(string setting, bool warned)
     {
         await using var server = await shared.DedicatedAsync(setting is "" ? [] : [setting]);
         Assert.Equal(warned, server.Logs.Any(line => line.Contains("Push:Contact is not set", StringComparison.Ordinal)));
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task An_endpoint_that_never_answers_well_stops_nobody_elses()
+    public async Task A_failing_endpoint_stops_no_other_endpoint()
     {
         await using var world = await PushWorld.StartAsync(shared);
+        world.Hurries = true;
         var (anna, ben) = (await world.AddAsync("/anna"), await world.AddAsync("/ben"));
         var room = await anna.CreateRoomAsync([ben]);
         world.Service.Answer = context =>
             context.Response.StatusCode = context.Request.Path == "/ben" ? StatusCodes.Status500InternalServerError : StatusCodes.Status201Created;
         await world.SendAsync(anna, room);
-        // More often than a number of 32 bits can be doubled.
+        // More often than a 32-bit number can be doubled.
         for (var i = 0; i < 33; i++)
         {
             await world.NextAsync("/ben");
             await world.FenceAsync();
-            // What comes while nothing may be sent is why it is tried again.
+            // Messages during the pause cause the next attempt.
             anna.Use(await anna.SignInAsync());
             await world.SendAsync(anna, room);
             await world.FenceAsync();
@@ -213,7 +221,7 @@ public abstract class PushTests(TestServer shared)
     }
 
     [Fact]
-    public async Task An_endpoint_goes_with_its_session_and_is_unreadable_where_it_is_kept()
+    public async Task An_endpoint_is_deleted_with_its_session_and_stored_encrypted()
     {
         await using var world = await PushWorld.StartAsync(shared);
         await using var anna = await world.AddAsync("/canary-endpoint");
@@ -232,7 +240,8 @@ public abstract class PushTests(TestServer shared)
         })
         {
             var other = await anna.SignInAsync();
-            using var registered = await world.Server.Http.SendAsync(HttpMethod.Put, "/v1/me/push", other.AccessToken, new RegisterPushRequest($"{world.Service.Origin}/other"));
+            using var registered = await world.Server.Http.SendAsync(
+                HttpMethod.Put, "/v1/me/push", other.AccessToken, new RegisterPushRequest($"{world.Service.Origin}/other"));
             Assert.Equal((204, 1L), ((int)registered.StatusCode, await CountAsync()));
             (await end(other)).EnsureSuccessStatusCode();
             Assert.Equal(0, await CountAsync());
@@ -242,11 +251,12 @@ public abstract class PushTests(TestServer shared)
     }
 
     [Fact]
-    public async Task A_server_may_push_nothing()
+    public async Task Pushes_can_be_disabled()
     {
         await using var server = await shared.DedicatedAsync("--Push:Enabled=false");
         await using var anna = await server.SignUpAsync();
-        await (await anna.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest("https://push.example.org/1"), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        await (await anna.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest("https://push.example.org/1"), Wire.Json))
+            .ReadErrorAsync(403, ErrorCode.Forbidden);
         Assert.Null((await anna.Http.GetFromJsonAsync<AccountSettings>("/v1/me/settings", Wire.Json))!.Push.PublicKey);
         Assert.False(File.Exists(Path.Combine(server.DataDirectory, "keys", "push.key")));
     }
@@ -269,7 +279,8 @@ public abstract class PushTests(TestServer shared)
         Assert.Equal("ES256", header.RootElement.GetProperty("alg").GetString());
         using var claims = JsonDocument.Parse(Base64Url.DecodeFromChars(token[1]));
         Assert.Equal(["aud", "exp", "sub"], claims.RootElement.EnumerateObject().Select(claim => claim.Name));
-        Assert.Equal((world.Service.Origin, PushWorld.Contact), (claims.RootElement.GetProperty("aud").GetString(), claims.RootElement.GetProperty("sub").GetString()));
+        Assert.Equal(
+            (world.Service.Origin, PushWorld.Contact), (claims.RootElement.GetProperty("aud").GetString(), claims.RootElement.GetProperty("sub").GetString()));
         var left = DateTimeOffset.FromUnixTimeSeconds(claims.RootElement.GetProperty("exp").GetInt64()) - world.Server.Time.GetUtcNow();
         Assert.InRange(left, TimeSpan.FromHours(1), TimeSpan.FromHours(24));
     }
@@ -282,7 +293,7 @@ public sealed class PushTestsOnPostgres(PostgresServer server) : PushTests(serve
     private readonly PostgresServer server = server;
 
     [Fact]
-    public async Task Of_several_nodes_the_one_that_wrote_wakes()
+    public async Task Only_the_node_that_committed_sends_the_push()
     {
         await using var world = await PushWorld.StartAsync(server);
         await using var other = await world.Server.AnotherNodeAsync(world.Arguments);
@@ -299,7 +310,7 @@ public sealed class PushTestsOnPostgres(PostgresServer server) : PushTests(serve
     }
 
     [Fact]
-    public async Task An_endpoint_that_the_operator_no_longer_allows_is_forgotten_without_a_call()
+    public async Task An_endpoint_that_is_no_longer_allowed_is_deleted_without_a_call()
     {
         await using var world = await PushWorld.StartAsync(server);
         await using var strict = await world.Server.AnotherNodeAsync();

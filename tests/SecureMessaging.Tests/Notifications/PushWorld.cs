@@ -1,13 +1,13 @@
 using System.Net.Http.Json;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.Delivery;
 using SecureMessaging.Tests.Auth;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Notifications;
 
-/// <summary>A server, a push service that it may push to, and people who are registered there.</summary>
+/// <summary>A server, a push service that it may push to, and registered users.</summary>
 internal sealed class PushWorld : IAsyncDisposable
 {
     public const string Contact = "mailto:operator@example.org";
@@ -24,18 +24,21 @@ internal sealed class PushWorld : IAsyncDisposable
 
     public string[] Arguments { get; }
 
-    /// <summary>What has been looked at, but for fences.</summary>
+    /// <summary>Whether the server's time passes faster while the test waits for a push.</summary>
+    public bool Hurries { get; set; }
+
+    /// <summary>The pushes read so far, without those of fences.</summary>
     public IEnumerable<ReceivedPush> Seen => seen;
 
     public static async Task<PushWorld> StartAsync(TestServer shared)
     {
         var service = await TestPushService.StartAsync();
-        // One push at a time, so that a later one tells that all before it are done.
+        // One push at a time, so that a later push implies that all earlier ones are done.
         string[] arguments = [$"--Push:AllowedOrigins:0={service.Origin}", $"--Push:Contact={Contact}", "--Push:Concurrency=1"];
         return new PushWorld(service, await shared.DedicatedAsync(arguments), arguments);
     }
 
-    /// <summary>A user who is woken at this path.</summary>
+    /// <summary>A user whose pushes go to this path.</summary>
     public async Task<TestUser> AddAsync(string path)
     {
         var user = await Server.SignUpAsync();
@@ -69,17 +72,17 @@ internal sealed class PushWorld : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until everything that was to be pushed for what was sent up to now is pushed.</summary>
+    /// <summary>Waits until all pushes of the messages sent so far are done.</summary>
     public async Task FenceAsync()
     {
         var sender = await Server.SignUpAsync();
         users.Add(sender);
-        // What is looked up together is pushed in any order; what is sent after the first is here is looked up later.
+        // Members read together are pushed in any order. A message sent after the first push has arrived is read later.
         for (var i = 0; i < 2; i++)
         {
             var path = $"/fence-{++fences}";
             await SendAsync(sender, await sender.CreateRoomAsync([await AddAsync(path)]));
-            for (var push = await Service.NextAsync(); push.Path != path; push = await Service.NextAsync())
+            for (var push = await ArriveAsync(); push.Path != path; push = await ArriveAsync())
             {
                 seen.Add(push);
                 early.Add(push);
@@ -88,7 +91,7 @@ internal sealed class PushWorld : IAsyncDisposable
     }
 
     /// <summary>Waits until the server has noticed that the user's connections are closed.</summary>
-    public Task GoneAsync(TestUser user) => UntilAsync(() => Task.FromResult(Server.Services.GetRequiredService<ChatConnections>().Of(user.Id).IsEmpty));
+    public Task GoneAsync(TestUser user) => UntilAsync(() => Task.FromResult(Server.Services.GetRequiredService<Subscribers>().Of(user.Id).IsEmpty));
 
     public static async Task UntilAsync(Func<Task<bool>> condition)
     {
@@ -97,9 +100,17 @@ internal sealed class PushWorld : IAsyncDisposable
             await Task.Delay(20, patience.Token);
     }
 
+    private async Task<ReceivedPush> ArriveAsync()
+    {
+        var arriving = Service.NextAsync();
+        while (Hurries && !arriving.IsCompleted)
+            await Server.Time.PassAsync(TimeSpan.FromMilliseconds(500));
+        return await arriving;
+    }
+
     private async Task<ReceivedPush> TakeAsync()
     {
-        var push = await Service.NextAsync();
+        var push = await ArriveAsync();
         seen.Add(push);
         return push;
     }

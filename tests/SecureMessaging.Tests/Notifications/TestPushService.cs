@@ -7,10 +7,10 @@ using Microsoft.Extensions.Logging;
 
 namespace SecureMessaging.Tests.Notifications;
 
-/// <summary>A push as it reached the push service.</summary>
+/// <summary>A push as the push service received it.</summary>
 internal sealed record ReceivedPush(string Method, string Path, Dictionary<string, string> Headers, int BodyBytes);
 
-/// <summary>A push service on this machine that notes what it is sent.</summary>
+/// <summary>A push service on this machine that records pushes.</summary>
 internal sealed class TestPushService : IAsyncDisposable
 {
     private readonly WebApplication app;
@@ -28,7 +28,8 @@ internal sealed class TestPushService : IAsyncDisposable
             using var body = new MemoryStream();
             await context.Request.Body.CopyToAsync(body);
             var push = new ReceivedPush(
-                context.Request.Method, context.Request.Path, context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
+                context.Request.Method, context.Request.Path,
+                context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
                 (int)body.Length);
             Answer(context);
             await context.Response.CompleteAsync();
@@ -39,7 +40,7 @@ internal sealed class TestPushService : IAsyncDisposable
 
     public string Origin { get; private set; } = "";
 
-    /// <summary>What a push is answered with; 201 if nothing else is set.</summary>
+    /// <summary>The response to a push; 201 by default.</summary>
     public Action<HttpContext> Answer { get; set; } = context => context.Response.StatusCode = StatusCodes.Status201Created;
 
     public static async Task<TestPushService> StartAsync()
@@ -50,7 +51,7 @@ internal sealed class TestPushService : IAsyncDisposable
         return service;
     }
 
-    /// <summary>The next push that nobody has looked at.</summary>
+    /// <summary>The next unread push.</summary>
     public async Task<ReceivedPush> NextAsync()
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));

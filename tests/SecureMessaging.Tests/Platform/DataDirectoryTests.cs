@@ -1,10 +1,13 @@
 using Microsoft.Extensions.Options;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Keys;
+using SecureMessaging.Server.Platform.Startup;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>Hazard 36: what lies in the data directory is for the server's account alone, is different on every server, and has one owner.</summary>
+/// <summary>Files in the data directory are readable only by the server's account, differ on every server, and have one owner.</summary>
+[Trait("Ring", "Full")]
 public abstract class DataDirectoryTests(TestServer server)
 {
     private const UnixFileMode OwnerOnlyDirectory = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -31,7 +34,7 @@ public abstract class DataDirectoryTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_server_keeps_its_secret_over_a_restart()
+    public async Task A_server_keeps_its_secret_across_restarts()
     {
         await using var fresh = await server.DedicatedAsync();
         var before = SecretsOf(fresh);
@@ -45,7 +48,7 @@ public abstract class DataDirectoryTests(TestServer server)
 public sealed class DataDirectoryTestsOnSqlite(SqliteServer server) : DataDirectoryTests(server)
 {
     [Fact]
-    public async Task A_second_server_on_the_same_directory_is_refused()
+    public async Task A_second_server_on_the_same_directory_does_not_start()
     {
         using var directory = new TestDirectory();
         await using var first = new ServerProcess(directory.Path);
@@ -54,7 +57,8 @@ public sealed class DataDirectoryTestsOnSqlite(SqliteServer server) : DataDirect
         second.Launch();
         await second.ExitedAsync();
         Assert.NotEqual(0, second.ExitCode);
-        Assert.Contains(second.Output, line => line.StartsWith("Another server is already using the data directory", StringComparison.Ordinal) && line.Contains(directory.Path, StringComparison.Ordinal));
+        Assert.Contains(second.Output, line => line.StartsWith("Another server is already using the data directory", StringComparison.Ordinal)
+            && line.Contains(directory.Path, StringComparison.Ordinal));
         Assert.DoesNotContain(second.Output, line => line.StartsWith("   at ", StringComparison.Ordinal));
 
         await first.KillAsync();
@@ -65,7 +69,7 @@ public sealed class DataDirectoryTestsOnSqlite(SqliteServer server) : DataDirect
     [InlineData(0)]
     [InlineData(31)]
     [InlineData(32)]
-    public void A_secret_that_is_no_secret_is_refused(int length)
+    public void An_invalid_secret_is_rejected(int length)
     {
         using var directory = new TestDirectory();
         var options = new ServerOptions { DataDirectory = directory.Path };

@@ -4,7 +4,8 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>What every other test relies on.</summary>
+/// <summary>The guarantees that every other test relies on.</summary>
+[Trait("Ring", "Full")]
 public abstract class HarnessTests(TestServer server)
 {
     [Fact]
@@ -21,7 +22,7 @@ public abstract class HarnessTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_dedicated_server_comes_back_on_its_data_and_port()
+    public async Task A_dedicated_server_restarts_with_its_data_and_port()
     {
         await using var dedicated = await server.DedicatedAsync();
         var url = dedicated.Url;
@@ -44,7 +45,7 @@ public abstract class HarnessTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_killed_process_comes_back_on_its_port()
+    public async Task A_killed_process_restarts_on_its_port()
     {
         using var directory = new TestDirectory();
         var postgres = server.PostgresConnection is null ? null : await TestPostgres.CreateDatabaseAsync();

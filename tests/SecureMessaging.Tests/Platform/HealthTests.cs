@@ -12,7 +12,7 @@ namespace SecureMessaging.Tests.Platform;
 public abstract class HealthTests(TestServer server)
 {
     [Fact]
-    public async Task A_node_that_can_serve_says_so_to_anybody()
+    public async Task Readiness_is_public()
     {
         Assert.Equal((200, "healthy"), await GetAsync(server, "/health/live"));
         Assert.Equal((200, "healthy"), await GetAsync(server, "/health/ready"));
@@ -25,10 +25,11 @@ public abstract class HealthTests(TestServer server)
     [Theory]
     [InlineData(HealthStatus.Degraded, 200, "degraded")]
     [InlineData(HealthStatus.Unhealthy, 503, "unhealthy")]
-    public async Task The_worst_check_decides_and_tells_no_details(HealthStatus status, int code, string name)
+    public async Task The_worst_check_decides_and_reveals_no_details(HealthStatus status, int code, string name)
     {
         await using var node = await server.DedicatedAsync(
-            builder => builder.Services.AddHealthChecks().AddCheck("another", () => new HealthCheckResult(status, "secret-text", new InvalidOperationException("secret"))));
+            builder => builder.Services.AddHealthChecks()
+                .AddCheck("another", () => new HealthCheckResult(status, "secret-text", new InvalidOperationException("secret"))));
         Assert.Equal((code, name), await GetAsync(node, "/health/ready"));
         Assert.Equal((200, "healthy"), await GetAsync(node, "/health/live"));
         using var response = await node.Http.GetAsync("/health/ready");
@@ -48,7 +49,7 @@ public sealed class HealthTestsOnSqlite(SqliteServer server) : HealthTests(serve
 public sealed class HealthTestsOnPostgres(PostgresServer server) : HealthTests(server)
 {
     [Fact]
-    public async Task Without_its_database_a_node_lives_and_is_not_ready()
+    public async Task Without_its_database_a_node_is_live_and_not_ready()
     {
         await using var node = await server.DedicatedAsync();
         await TestPostgres.DropDatabaseAsync(node.PostgresConnection!);
@@ -57,7 +58,7 @@ public sealed class HealthTestsOnPostgres(PostgresServer server) : HealthTests(s
     }
 
     [Fact]
-    public async Task An_outage_is_one_line_for_each_cause_however_many_requests_fail()
+    public async Task An_outage_logs_one_line_per_cause_for_any_number_of_requests()
     {
         await using var node = await server.DedicatedAsync();
         await using var anna = await node.SignUpAsync();
@@ -72,18 +73,19 @@ public sealed class HealthTestsOnPostgres(PostgresServer server) : HealthTests(s
             using var ready = await node.Http.GetAsync("/health/ready");
         }
 
-        // The database's own line for each cause (the connections that were open, and new ones), the writer's, readiness, and at most the job's.
+        // One line of the database per cause (open connections, and new ones), one of the writer, one of readiness, and at most one of the retention
+        // job.
         Assert.InRange(node.Logs.Count, 1, 8);
         Assert.Contains(node.Logs, line => line.Contains("The database does not answer", StringComparison.Ordinal));
         Assert.DoesNotContain(node.Logs, line => line.Contains("   at ", StringComparison.Ordinal));
         Assert.True(node.Logs.Sum(line => line.Length) < 8_000, string.Join('\n', node.Logs));
-        // No token was refused: it could not be looked up.
+        // No token was rejected: it could not be looked up.
         node.Services.GetRequiredService<SecurityEvents>().Write();
         Assert.DoesNotContain(node.Logs, line => line.Contains("Security event", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task A_database_that_takes_no_writes_makes_the_node_unready_until_it_does()
+    public async Task A_read_only_database_makes_the_node_unready_until_a_write_succeeds()
     {
         await using var node = await server.DedicatedAsync();
         await using var anna = await node.SignUpAsync();

@@ -7,7 +7,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>Requests that reach no endpoint are told what is wrong with them, not to sign in.</summary>
+/// <summary>Requests that reach no endpoint get their real error instead of 401.</summary>
 public sealed class HttpErrorTests(SqliteServer server)
 {
     [Theory]
@@ -16,7 +16,7 @@ public sealed class HttpErrorTests(SqliteServer server)
     [InlineData("DELETE", "/v1/rooms", 405)]
     [InlineData("GET", "/hubs/chat", 400)]
     [InlineData("POST", "/hubs/chat/negotiate?negotiateVersion=1", 400)]
-    public async Task A_wrong_method_is_told_so(string method, string path, int status)
+    public async Task A_wrong_method_gets_a_clear_error(string method, string path, int status)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         using var response = await server.Http.SendAsync(request);
@@ -24,7 +24,7 @@ public sealed class HttpErrorTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task A_path_that_no_operation_has_points_to_the_documents()
+    public async Task An_unknown_path_points_to_the_documents()
     {
         using var unknown = await server.Http.GetAsync("/v1/roms");
         Assert.Contains("/openapi/v1.json", (await unknown.ReadErrorAsync(404, ErrorCode.NotFound)).Message, StringComparison.Ordinal);
@@ -37,7 +37,7 @@ public sealed class HttpErrorTests(SqliteServer server)
     [InlineData("application/json; charset=utf-16")]
     [InlineData("text/plain")]
     [InlineData("application/x-www-form-urlencoded")]
-    public async Task A_wrong_media_type_is_told_so(string type)
+    public async Task A_wrong_media_type_gets_a_clear_error(string type)
     {
         using var content = new StringContent("""{"username":"a","password":"b"}""", Encoding.UTF8);
         content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
@@ -55,7 +55,7 @@ public sealed class HttpErrorTests(SqliteServer server)
     [InlineData("null", "#", "A JSON body must be given.")]
     [InlineData("", "#", "A JSON body must be given.")]
     [InlineData("{", "#", "The body is not valid JSON at line 1, byte 2.")]
-    public async Task Where_a_body_is_wrong_is_said(string body, string pointer, string detail)
+    public async Task The_position_of_an_error_in_a_body_is_named(string body, string pointer, string detail)
     {
         using var content = new StringContent(body, Encoding.UTF8, "application/json");
         using var response = await server.Http.PostAsync("/v1/auth/token", content);
@@ -65,7 +65,7 @@ public sealed class HttpErrorTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task All_members_that_are_missing_are_named()
+    public async Task All_missing_members_are_named()
     {
         using var content = new StringContent("{}", Encoding.UTF8, "application/json");
         using var response = await server.Http.PostAsync("/v1/auth/sign-up", content);
@@ -75,7 +75,7 @@ public sealed class HttpErrorTests(SqliteServer server)
     }
 }
 
-/// <summary>A server that cannot start says why in one sentence.</summary>
+/// <summary>A server that cannot start reports the reason in one sentence.</summary>
 public sealed class StartTests
 {
     [Theory]
@@ -128,7 +128,7 @@ public sealed class StartTests
         Assert.Equal(1, server.ExitCode);
         Assert.Contains(server.Output, line => line.Contains(named, StringComparison.Ordinal));
         Assert.DoesNotContain(server.Output, line => line.Contains("   at ", StringComparison.Ordinal) || line.Contains("Unhandled", StringComparison.Ordinal));
-        // Nothing is changed before everything is known to be right.
+        // The database is changed only after all settings are checked.
         Assert.DoesNotContain(server.Output, line => line.Contains("applied", StringComparison.Ordinal));
     }
 
@@ -142,11 +142,12 @@ public sealed class StartTests
         server.Launch();
         await server.ExitedAsync();
         Assert.Equal(1, server.ExitCode);
-        Assert.Contains(server.Output, line => line.Contains($"{taken.LocalEndpoint}: address already in use", StringComparison.Ordinal) && line.Contains("--urls=", StringComparison.Ordinal));
+        Assert.Contains(server.Output, line => line.Contains($"{taken.LocalEndpoint}: address already in use", StringComparison.Ordinal)
+            && line.Contains("--urls=", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task A_file_that_is_no_database_is_named()
+    public async Task A_file_that_is_not_a_database_is_named()
     {
         using var directory = new TestDirectory();
         Directory.CreateDirectory(directory.Path);

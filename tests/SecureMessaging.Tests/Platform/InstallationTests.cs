@@ -5,14 +5,15 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>The keys and the database belong together; every verb refuses what does not.</summary>
+/// <summary>Keys and database belong together; every verb rejects others.</summary>
+[Trait("Ring", "Full")]
 public sealed class InstallationTests
 {
     public static TheoryData<bool> Engines => [false, true];
 
     [Theory]
     [MemberData(nameof(Engines))]
-    public async Task Existing_keys_refuse_an_empty_database_until_they_are_given_to_it(bool postgres)
+    public async Task Existing_keys_reject_an_empty_database_until_adopted(bool postgres)
     {
         using var place = new Place(postgres);
         await place.NewDatabaseAsync();
@@ -30,28 +31,29 @@ public sealed class InstallationTests
 
     [Theory]
     [MemberData(nameof(Engines))]
-    public async Task Keys_and_database_of_different_installations_are_refused(bool postgres)
+    public async Task Keys_and_database_of_different_installations_are_rejected(bool postgres)
     {
         using var place = new Place(postgres);
         await place.NewDatabaseAsync();
         await place.SucceedAsync("migrate");
-        await place.ExecuteAsync(postgres ? "update installation set installation_id = gen_random_uuid()" : "update installation set installation_id = randomblob(16)");
+        await place.ExecuteAsync(
+            postgres ? "update installation set installation_id = gen_random_uuid()" : "update installation set installation_id = randomblob(16)");
         await place.RefuseAsync("different installations", "migrate");
         await place.SucceedAsync("adopt-database");
         await place.SucceedAsync("migrate");
 
-        // A directory with another secret can verify nothing in this database, so that not even the verb ties the two.
+        // Another secret can verify nothing in this database, so the verb does not tie them either.
         Directory.Delete(place.Directory.Combine("keys"), recursive: true);
         foreach (var verb in new[] { "migrate", "adopt-database" })
-            await place.RefuseAsync("are not those that this database was set up with", verb);
-        await place.RefuseAsync("are not those", "admin", "create", "root", "root@example.org");
-        await place.RefuseAsync("are not those", "disclose", "root");
+            await place.RefuseAsync("do not belong to this database", verb);
+        await place.RefuseAsync("do not belong to this database", "admin", "create", "root", "root@example.org");
+        await place.RefuseAsync("do not belong to this database", "disclose", "root");
         await place.DropAsync();
     }
 
     [Theory]
     [MemberData(nameof(Engines))]
-    public async Task A_database_from_before_there_was_an_id_gets_one(bool postgres)
+    public async Task A_database_without_an_id_gets_one(bool postgres)
     {
         using var place = new Place(postgres);
         await place.NewDatabaseAsync();

@@ -8,20 +8,21 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>What the machine's language and its libraries for languages may change: nothing.</summary>
+/// <summary>The machine's language and its language libraries do not change the server's behaviour.</summary>
 public sealed class LanguageTests
 {
-    /// <summary>Other digits, another calendar, another minus, a comma in numbers, and an i that has no dot.</summary>
+    /// <summary>Other digits, another calendar, another minus sign, a decimal comma, and a dotless i.</summary>
     private static readonly string[] Languages = ["ar-SA", "fa-IR", "sv-SE", "de-DE", "tr-TR", "th-TH"];
 
-    /// <summary>Puts nothing in the place of each library of ICU.</summary>
+    /// <summary>Replaces each ICU library by an empty file.</summary>
     private const string NoIcu =
-        "for library in $(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '/libicu/ {print $NF}'); do mount --bind /dev/null $(readlink -f $library) || exit 99; done";
+        "for library in $(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '/libicu/ {print $NF}'); "
+        + "do mount --bind /dev/null $(readlink -f $library) || exit 99; done";
 
     [Theory]
     [InlineData(null)]
     [InlineData(NoIcu)]
-    public async Task Without_icu_the_server_refuses_to_start_and_says_what_to_install(string? before)
+    public async Task Without_ICU_the_server_does_not_start_and_names_the_package(string? before)
     {
         using var directory = new TestDirectory();
         await using var process = new ServerProcess(directory.Path) { Before = before };
@@ -37,18 +38,19 @@ public sealed class LanguageTests
         Assert.False(Directory.Exists(directory.Path));
     }
 
-    /// <summary>Asked where features are put together, because cultures belong to a process and this one has other servers.</summary>
+    /// <summary>Checked in the composition, because cultures belong to a process and this one has other servers.</summary>
     [Fact]
     public async Task A_server_runs_in_the_invariant_culture()
     {
         using var directory = new TestDirectory();
-        var before = (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture, CultureInfo.DefaultThreadCurrentCulture, CultureInfo.DefaultThreadCurrentUICulture);
+        var before =
+            (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture, CultureInfo.DefaultThreadCurrentCulture, CultureInfo.DefaultThreadCurrentUICulture);
         try
         {
             foreach (var language in Languages)
             {
                 var culture = CultureInfo.GetCultureInfo(language);
-                // What a thread has of its own goes before what new threads get.
+                // A thread's own culture takes precedence over the default for new threads.
                 (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture) = (culture, culture);
                 (CultureInfo.DefaultThreadCurrentCulture, CultureInfo.DefaultThreadCurrentUICulture) = (culture, culture);
                 CultureInfo[] seen = [];
@@ -56,7 +58,8 @@ public sealed class LanguageTests
                     ["--urls=http://127.0.0.1:0", $"--Server:DataDirectory={directory.Path}", "--Management:Url=", "--Logs:Console=false"],
                     _ => seen =
                     [
-                        CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture, CultureInfo.DefaultThreadCurrentCulture!, CultureInfo.DefaultThreadCurrentUICulture!,
+                        CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture, CultureInfo.DefaultThreadCurrentCulture!,
+                        CultureInfo.DefaultThreadCurrentUICulture!,
                     ]))
                     Assert.All(seen, one => Assert.Equal(CultureInfo.InvariantCulture, one));
                 Assert.Equal(4, seen.Length);
@@ -65,14 +68,15 @@ public sealed class LanguageTests
         finally
         {
             (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture) = (before.CurrentCulture, before.CurrentUICulture);
-            (CultureInfo.DefaultThreadCurrentCulture, CultureInfo.DefaultThreadCurrentUICulture) = (before.DefaultThreadCurrentCulture, before.DefaultThreadCurrentUICulture);
+            (CultureInfo.DefaultThreadCurrentCulture, CultureInfo.DefaultThreadCurrentUICulture) =
+                (before.DefaultThreadCurrentCulture, before.DefaultThreadCurrentUICulture);
         }
     }
 
     [Theory]
     [InlineData("sv_SE.UTF-8")]
     [InlineData("ar_SA.UTF-8")]
-    public async Task Help_is_the_same_whatever_the_machines_language_is(string language)
+    public async Task Help_does_not_depend_on_the_machines_language(string language)
     {
         var texts = new List<string>();
         foreach (var name in new[] { "C", language })
@@ -80,18 +84,19 @@ public sealed class LanguageTests
             var (code, output, _) = await Programs.RunAsync(
                 Repository.BuiltAssembly("src/SecureMessaging.Server"), ["--help"], new() { ["LANG"] = name, ["LC_ALL"] = name });
             Assert.Equal(0, code);
-            // The name of a node is made up at each start.
+            // The node's name is random at each start.
             texts.Add(string.Join('\n', output.Split('\n').Where(line => !line.StartsWith("  Server:NodeName ", StringComparison.Ordinal))));
         }
 
-        // A number with a point and a time.
+        // A number with a decimal point, and a time.
         Assert.Contains(" 0.1\n", texts[0], StringComparison.Ordinal);
         Assert.Contains(" 1.00:00:00\n", texts[0], StringComparison.Ordinal);
         Assert.Equal(texts[0], texts[1]);
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Numbers_and_dates_are_the_same_whatever_the_machines_language_is()
+    public async Task Numbers_and_dates_do_not_depend_on_the_machines_language()
     {
         using var directory = new TestDirectory();
         await using var process = new ServerProcess(directory.Path);
@@ -106,7 +111,8 @@ public sealed class LanguageTests
         var ack = await sent.ReadAsync<SendAck>();
         Assert.Equal(2, ack.Seq);
         Assert.InRange(ack.CreatedAt, DateTime.UtcNow.AddMinutes(-5), DateTime.UtcNow);
-        Assert.Equal("\"sends\";q=2000;w=40, \"requests\";q=3000;w=30", string.Join(", ", sent.Headers.GetValues("RateLimit-Policy").Single().Split(", ").Order(StringComparer.Ordinal).Reverse()));
+        Assert.Equal("\"sends\";q=2000;w=40, \"requests\";q=3000;w=30", string.Join(
+            ", ", sent.Headers.GetValues("RateLimit-Policy").Single().Split(", ").Order(StringComparer.Ordinal).Reverse()));
         using var profile = JsonDocument.Parse(await user.Http.GetStringAsync("/v1/me"));
         Assert.StartsWith($"{DateTime.UtcNow.Year}-", profile.RootElement.GetProperty("createdOn").GetString(), StringComparison.Ordinal);
         using var refused = await user.Http.GetAsync($"/v1/rooms/{room.Id}/log?afterSeq=-1");

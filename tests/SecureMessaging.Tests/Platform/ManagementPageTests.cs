@@ -2,18 +2,19 @@ using System.Net;
 using System.Net.WebSockets;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Diagnostics;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>The playgrounds are at the management address, which is another origin than the app's, and only from there they reach the API.</summary>
+/// <summary>The playgrounds are at the management address, an origin other than the app's, and reach the API only from there.</summary>
 public sealed class ManagementPageTests(SqliteServer server)
 {
-    private static readonly string[] Pages = ["/playground", "/playground/scalar.js", "/playground/start.js", "/graphql/ui", "/graphql/ui/start.js", "/graphql/ui/graphiql.min.js"];
+    private static readonly string[] Pages =
+        ["/playground", "/playground/scalar.js", "/playground/start.js", "/graphql/ui", "/graphql/ui/start.js", "/graphql/ui/graphiql.min.js"];
 
     [Fact]
-    public async Task The_playgrounds_are_at_the_management_address_alone()
+    public async Task The_playgrounds_are_only_at_the_management_address()
     {
         await using var node = await server.DedicatedAsync("--Management:Url=http://127.0.0.1:0");
         using var management = Management(node);
@@ -43,7 +44,7 @@ public sealed class ManagementPageTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task A_host_that_is_none_does_not_get_into_the_page()
+    public async Task An_invalid_host_is_not_written_into_the_page()
     {
         await using var node = await server.DedicatedAsync("--Management:Url=http://127.0.0.1:0");
         using var management = Management(node);
@@ -64,7 +65,8 @@ public sealed class ManagementPageTests(SqliteServer server)
         foreach (var (origin, reaches) in new[]
         {
             ($"http://127.0.0.1:{port}", true), ($"http://localhost:{port}", true), ($"http://[::1]:{port}", true),
-            ($"https://127.0.0.1:{port}", false), ($"http://127.0.0.1:{(port == 65535 ? port - 1 : port + 1)}", false), ($"http://evil.example:{port}", false), ("null", false),
+            ($"https://127.0.0.1:{port}", false), ($"http://127.0.0.1:{(port == 65535 ? port - 1 : port + 1)}", false), ($"http://evil.example:{port}", false),
+            ("null", false),
         })
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/limits") { Headers = { { "Origin", origin } } };
@@ -75,7 +77,7 @@ public sealed class ManagementPageTests(SqliteServer server)
     }
 
     [Fact]
-    public async Task They_can_be_switched_off()
+    public async Task The_playgrounds_can_be_switched_off()
     {
         await using var node = await server.DedicatedAsync("--Management:Url=http://127.0.0.1:0", "--Server:Playground=false", "--GraphQL:Playground=false");
         using var management = Management(node);
@@ -99,7 +101,8 @@ public sealed class ManagementPageTests(SqliteServer server)
         using var socket = new ClientWebSocket();
         socket.Options.SetRequestHeader("Origin", origin);
         socket.Options.CollectHttpResponseDetails = true;
-        await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri($"ws://127.0.0.1:{node.Url.Port}{Wire.HubPath}"), CancellationToken.None));
+        await Assert.ThrowsAsync<WebSocketException>(
+            () => socket.ConnectAsync(new Uri($"ws://127.0.0.1:{node.Url.Port}{Wire.HubPath}"), CancellationToken.None));
         return socket.HttpStatusCode;
     }
 }

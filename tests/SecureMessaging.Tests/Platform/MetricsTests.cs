@@ -6,6 +6,8 @@ using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Diagnostics;
+using SecureMessaging.Server.Platform.Startup;
 using SecureMessaging.Tests.Contract;
 using SecureMessaging.Tests.Harness;
 
@@ -14,9 +16,9 @@ namespace SecureMessaging.Tests.Platform;
 public abstract partial class MetricsTests(TestServer server)
 {
     [Fact]
-    public async Task Metrics_are_on_the_management_port_alone_and_name_nobody()
+    public async Task Metrics_are_only_on_the_management_port_and_name_no_person()
     {
-        // A process of its own: a meter is known by its name, so servers of one process count together, and one that ends takes the counts along.
+        // A separate process: meters are matched by name, so servers of one process count together, and one that ends removes the counts.
         using var directory = new TestDirectory();
         var postgres = server.PostgresConnection is null ? null : await TestPostgres.CreateDatabaseAsync();
         var management = new Uri($"http://127.0.0.1:{Ports.Take()}");
@@ -77,20 +79,21 @@ public sealed class MetricsTestsOnPostgres(PostgresServer server) : MetricsTests
 public sealed class ManagementPortTests
 {
     [Fact]
-    public async Task Two_servers_that_nobody_configured_both_start()
+    public async Task Two_servers_with_default_settings_both_start()
     {
         using var directories = new TestDirectory();
         await using var first = Build(directories.Combine("first"));
         await using var second = Build(directories.Combine("second"));
         await first.StartAsync();
         await second.StartAsync();
-        Assert.Contains(new[] { first, second }, app => app.Services.GetServices<Microsoft.Extensions.Hosting.IHostedService>().OfType<ManagementService>().Single().Address is null);
+        Assert.Contains(new[] { first, second }, app => app.Services.GetServices<Microsoft.Extensions.Hosting.IHostedService>().OfType<ManagementService>()
+            .Single().Address is null);
         await first.StopAsync();
         await second.StopAsync();
     }
 
     [Fact]
-    public async Task A_port_that_was_asked_for_and_is_taken_is_an_error()
+    public async Task A_configured_port_that_is_taken_is_an_error()
     {
         using var directories = new TestDirectory();
         using var taken = new TcpListener(IPAddress.Loopback, 0);

@@ -3,10 +3,12 @@ using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Data;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
+[Trait("Ring", "Full")]
 public sealed class MigrationTests(SqliteServer sqlite, PostgresServer postgres)
 {
     private const int Nodes = 8;
@@ -39,7 +41,8 @@ public sealed class MigrationTests(SqliteServer sqlite, PostgresServer postgres)
         {
             var connection = await TestPostgres.CreateDatabaseAsync();
             await Task.WhenAll(Enumerable.Range(0, Nodes).Select(_ => Task.Factory.StartNew(
-                () => new PostgresDatabase(connection).Migrate(NullLogger.Instance), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+                () => new PostgresDatabase(connection).Migrate(NullLogger.Instance), CancellationToken.None, TaskCreationOptions.LongRunning,
+                TaskScheduler.Default)));
             await AssertEachScriptRanOnceAsync(connection);
             await TestPostgres.DropDatabaseAsync(connection);
         }
@@ -51,7 +54,8 @@ public sealed class MigrationTests(SqliteServer sqlite, PostgresServer postgres)
         var connection = await TestPostgres.CreateDatabaseAsync();
         using var directory = new TestDirectory();
         var keys = directory.Combine("keys");
-        var nodes = Enumerable.Range(0, Nodes).Select(i => new ServerProcess(directory.Combine($"node{i}"), connection, $"--Server:KeyDirectory={keys}")).ToArray();
+        var nodes = Enumerable.Range(0, Nodes).Select(i => new ServerProcess(directory.Combine($"node{i}"), connection, $"--Server:KeyDirectory={keys}"))
+            .ToArray();
         try
         {
             foreach (var node in nodes)
@@ -70,10 +74,10 @@ public sealed class MigrationTests(SqliteServer sqlite, PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_node_that_dies_while_it_migrates_lets_the_next_one_go_on()
+    public async Task After_a_death_during_a_migration_the_next_node_continues()
     {
         var connection = await TestPostgres.CreateDatabaseAsync();
-        // Stands in for the dead node: it holds the same lock, whose key all versions must agree on.
+        // Replaces the dead node: it holds the same lock, whose key is equal in all versions.
         await using var holder = new NpgsqlConnection(connection);
         await holder.OpenAsync();
         await holder.ExecuteAsync("select pg_advisory_lock(x'5365637572654D73'::bigint)");

@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>A schema as pg_dump writes it, without what differs between installations: comments, settings, owners, restrict keys.</summary>
+/// <summary>A schema from pg_dump without the parts that differ between installations: comments, settings, owners, restrict keys.</summary>
 internal static partial class SchemaDump
 {
     public static async Task<string> ReadAsync(string connectionString)

@@ -1,19 +1,20 @@
 using Microsoft.Data.Sqlite;
 using Npgsql;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Platform.Startup;
 using SecureMessaging.Tests.Admin;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Platform;
 
-/// <summary>How the server starts, and what it says when it cannot.</summary>
+/// <summary>The start of the server, and its errors.</summary>
+[Trait("Ring", "Full")]
 public sealed class StartFailureTests
 {
-    /// <summary>No process can create anything in it, not even one of the superuser.</summary>
+    /// <summary>No process can create a file in it, not even the superuser's.</summary>
     private const string NoPlace = "/proc/nowhere";
 
     [Fact]
-    public async Task A_home_directory_is_not_needed_when_the_data_directory_is_given()
+    public async Task With_a_data_directory_no_home_directory_is_needed()
     {
         using var directory = new TestDirectory();
         var (code, _, error) = await RunAsync(["migrate", $"--Server:DataDirectory={directory.Path}"], ("HOME", NoPlace), ("XDG_DATA_HOME", null));
@@ -31,10 +32,11 @@ public sealed class StartFailureTests
     [Theory]
     [InlineData("Server:DataDirectory")]
     [InlineData("Server:KeyDirectory")]
-    public async Task A_directory_that_cannot_be_used_is_named_with_its_setting(string setting)
+    public async Task An_unusable_directory_is_named_with_its_setting(string setting)
     {
         using var directory = new TestDirectory();
-        var (code, _, error) = await RunAsync(["serve", "--urls=http://127.0.0.1:0", "--Management:Url=", $"--Server:DataDirectory={directory.Path}", $"--{setting}={NoPlace}"]);
+        var (code, _, error) = await RunAsync(
+            ["serve", "--urls=http://127.0.0.1:0", "--Management:Url=", $"--Server:DataDirectory={directory.Path}", $"--{setting}={NoPlace}"]);
         Assert.Equal(1, code);
         AssertSentence(error, NoPlace, setting);
     }
@@ -49,7 +51,8 @@ public sealed class StartFailureTests
         using var directory = new TestDirectory();
         var (code, output, error) = await RunAsync(arguments, ("Server__DataDirectory", directory.Path));
         Assert.Equal((0, ""), (code, error));
-        foreach (var part in new[] { "admin create USERNAME EMAIL", "adopt-database", "Server:DataDirectory", "Server:AllowedOrigins:0…", "RateLimits:Sends:Burst", "Postgres:PoolSize", "Logs:Level" })
+        foreach (var part in new[] { "admin create USERNAME EMAIL", "adopt-database", "Server:DataDirectory", "Server:AllowedOrigins:0…",
+            "RateLimits:Sends:Burst", "Postgres:PoolSize", "Logs:Level" })
             Assert.Contains(part, output, StringComparison.Ordinal);
         Assert.False(Directory.Exists(directory.Path));
     }
@@ -59,17 +62,19 @@ public sealed class StartFailureTests
     {
         var (code, output, _) = await RunAsync(["--version"]);
         Assert.Equal((0, $"secure-messaging {ServerVersion.Current}\n"), (code, output));
-        Assert.Contains($"<Version>{ServerVersion.Current}</Version>", await File.ReadAllTextAsync(Repository.PathOf("Directory.Build.props")), StringComparison.Ordinal);
+        Assert.Contains(
+            $"<Version>{ServerVersion.Current}</Version>", await File.ReadAllTextAsync(Repository.PathOf("Directory.Build.props")), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Settings_come_from_files_too_and_names_without_effect_are_reported()
+    public async Task Settings_are_read_from_files_and_names_without_effect_are_reported()
     {
         using var directory = new TestDirectory();
         Directory.CreateDirectory(directory.Path);
         var file = directory.Combine("settings.json");
         await File.WriteAllTextAsync(file, $$"""{"Server": {"DataDirectory": "{{directory.Combine("data")}}", "NodeNam": "x"}, "Sever": {"NodeName": "y"} }""");
-        var (code, output, error) = await RunAsync(["migrate", "--config", file], ("Server__KeyDirectroy", "/nowhere"), ("Retension__Period", "00:00:01"), ("SOMETHING__ELSE", "1"));
+        var (code, output, error) = await RunAsync(
+            ["migrate", "--config", file], ("Server__KeyDirectroy", "/nowhere"), ("Retension__Period", "00:00:01"), ("SOMETHING__ELSE", "1"));
         Assert.True(code == 0, error);
         Assert.True(Directory.Exists(directory.Combine("data")));
         foreach (var line in new[]
@@ -84,7 +89,7 @@ public sealed class StartFailureTests
     }
 
     [Fact]
-    public async Task A_file_that_is_not_JSON_is_one_sentence()
+    public async Task A_settings_file_that_is_not_JSON_is_reported_in_one_sentence()
     {
         using var directory = new TestDirectory();
         Directory.CreateDirectory(directory.Path);
@@ -96,7 +101,7 @@ public sealed class StartFailureTests
     }
 
     [Fact]
-    public async Task Appsettings_beside_the_program_count_wherever_it_is_started()
+    public async Task Appsettings_beside_the_program_apply_in_every_working_directory()
     {
         using var directory = new TestDirectory();
         Directory.CreateDirectory(directory.Path);
@@ -105,7 +110,7 @@ public sealed class StartFailureTests
             File.CreateSymbolicLink(directory.Combine(Path.GetFileName(part)), part);
         foreach (var part in Directory.GetDirectories(binaries))
             Directory.CreateSymbolicLink(directory.Combine(Path.GetFileName(part)), part);
-        // The runtime finds its files where the link leads, so the program itself is a copy.
+        // The runtime resolves links to find its files, so the program itself is a copy.
         foreach (var part in Directory.GetFiles(directory.Path, "SecureMessaging.Server.*"))
         {
             var target = new FileInfo(part).LinkTarget!;
@@ -120,7 +125,7 @@ public sealed class StartFailureTests
     }
 
     [Fact]
-    public async Task A_database_of_a_newer_version_is_refused()
+    public async Task A_database_of_a_newer_version_is_rejected()
     {
         using var directory = new TestDirectory();
         var settings = new[] { "migrate", $"--Server:DataDirectory={directory.Path}" };
@@ -139,7 +144,7 @@ public sealed class StartFailureTests
     }
 
     [Fact]
-    public async Task A_role_without_rights_and_too_many_connections_are_named_with_their_remedy()
+    public async Task Missing_rights_and_too_many_connections_are_reported_with_their_remedy()
     {
         using var directory = new TestDirectory();
         var database = await TestPostgres.CreateDatabaseAsync();
@@ -156,7 +161,8 @@ public sealed class StartFailureTests
             var (code, _, error) = await RunAsync(["migrate", $"--Server:DataDirectory={directory.Path}", $"--ConnectionStrings:Postgres={weak}"]);
             Assert.Equal(1, code);
             AssertSentence(error, "permission denied for schema public", "grant create on schema public");
-            (code, _, error) = await RunAsync(["migrate", $"--Server:DataDirectory={directory.Path}", $"--ConnectionStrings:Postgres={database}", "--Postgres:PoolSize=5000"]);
+            (code, _, error) = await RunAsync(
+                ["migrate", $"--Server:DataDirectory={directory.Path}", $"--ConnectionStrings:Postgres={database}", "--Postgres:PoolSize=5000"]);
             Assert.Equal(1, code);
             AssertSentence(error, "may open 5002 connections", "Postgres:PoolSize", "max_connections");
         }

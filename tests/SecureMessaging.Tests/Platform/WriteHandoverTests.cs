@@ -1,11 +1,11 @@
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Tests.Platform;
 
 public sealed class WriteHandoverTests
 {
     [Fact]
-    public async Task What_is_left_to_others_is_done_once_in_order_and_one_batch_ahead_at_most()
+    public async Task Handed_over_writes_run_once_and_in_order_at_most_one_batch_ahead()
     {
         var done = new List<int>();
         var begin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -31,7 +31,7 @@ public sealed class WriteHandoverTests
     }
 
     [Fact]
-    public void What_others_do_not_begin_with_is_done_by_whoever_left_it()
+    public void Writes_that_no_thread_starts_run_on_the_calling_thread()
     {
         var done = new List<int>();
         var late = new List<IThreadPoolWorkItem>();
@@ -39,7 +39,7 @@ public sealed class WriteHandoverTests
         handover.Exchange([new Write(() => done.Add(1))]);
         handover.Exchange([new Write(() => done.Add(2))]);
         Assert.Equal([1], done);
-        // Two turns, of which the first finds all that is left, and the second nothing.
+        // Two turns: the first finds all writes, the second none.
         late.ForEach(writes => writes.Execute());
         Assert.Equal([1, 2], done);
     }

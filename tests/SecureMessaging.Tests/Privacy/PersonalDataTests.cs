@@ -8,33 +8,66 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Privacy;
 
-/// <summary>What the server holds on somebody: all of it, and nothing of anybody else.</summary>
+/// <summary>The disclosure of an account: all of its data, and none of others.</summary>
 public abstract class PersonalDataTests(TestServer server)
 {
-    /// <summary>Of the installation, which is nobody's.</summary>
-    private static readonly string[] NobodysTables = ["installation", "nodes"];
+    /// <summary>Tables of the installation, and the names of deleted accounts: no row belongs to an account.</summary>
+    private static readonly string[] NobodysTables = ["installation", "nodes", "released_names"];
 
     [Fact]
-    public async Task Every_declared_column_is_in_the_answer()
+    public async Task Every_declared_column_is_in_the_disclosure()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
         await LeaveTracesAsync(anna, ben);
         var tables = (await ReadAsync(anna)).GetProperty("tables");
-        foreach (var table in Inventory.Declared.Columns.Keys.GroupBy(column => column.Split('.')[0], column => column.Split('.')[1]).Where(table => !NobodysTables.Contains(table.Key)))
+        foreach (var table in Inventory.Declared.Columns.Keys.GroupBy(column => column.Split('.')[0], column => column.Split('.')[1])
+            .Where(table => !NobodysTables.Contains(table.Key)))
         {
             Assert.True(tables.TryGetProperty(table.Key, out var rows), $"{table.Key} is not disclosed.");
             Assert.True(rows.GetArrayLength() > 0, $"This test leaves nothing in {table.Key}.");
             foreach (var row in rows.EnumerateArray())
                 Assert.Equal(table.Order(StringComparer.Ordinal), row.EnumerateObject().Select(column => column.Name).Order(StringComparer.Ordinal));
-            // A column that is null in all rows would be disclosed by accident. Entries with settings or a generation do not say whose they are.
-            foreach (var column in table.Where(column => column is not ("ended_at" or "spent_at") && (table.Key, column) is not ("entries", "settings" or "generation")))
-                Assert.True(rows.EnumerateArray().Any(row => row.GetProperty(column).ValueKind != JsonValueKind.Null), $"This test leaves nothing in {table.Key}.{column}.");
+            // A column that is null in all rows would be disclosed by accident. Entries with settings belong to no account.
+            foreach (var column in table.Where(
+                column => column is not ("ended_at" or "spent_at") && (table.Key, column) is not ("entries", "settings")))
+                Assert.True(rows.EnumerateArray()
+                    .Any(row => row.GetProperty(column).ValueKind != JsonValueKind.Null), $"This test leaves nothing in {table.Key}.{column}.");
         }
     }
 
     [Fact]
-    public async Task The_answer_is_what_is_there_and_only_ones_own()
+    public async Task Every_time_is_as_precise_as_the_inventory_says()
+    {
+        await using var anna = await server.SignUpAsync();
+        await using var ben = await server.SignUpAsync();
+        await LeaveTracesAsync(anna, ben);
+        using (var refreshed = await server.Http.PostAsJsonAsync("/v1/auth/refresh", new RefreshRequest(anna.Tokens.RefreshToken), Wire.Json))
+            refreshed.EnsureSuccessStatusCode();
+        var tables = (await ReadAsync(anna)).GetProperty("tables");
+        foreach (var table in tables.EnumerateObject())
+        {
+            foreach (var column in table.Value.EnumerateArray().SelectMany(row => row.EnumerateObject()))
+            {
+                // Times are texts of this form. No other column has one.
+                if (column.Value.ValueKind != JsonValueKind.String || column.Value.GetString() is not [_, _, _, _, '-', _, _, '-', _, _, 'T', ..])
+                    continue;
+                var precision = Inventory.Declared.Columns[$"{table.Name}.{column.Name}"].Precision;
+                var unit = precision.Split(' ', ',', ';')[0] switch
+                {
+                    "day" => TimeSpan.TicksPerDay,
+                    "hour" => TimeSpan.TicksPerHour,
+                    "minute" => TimeSpan.TicksPerMinute,
+                    "second" => TimeSpan.TicksPerSecond,
+                    _ => throw new InvalidOperationException($"{table.Name}.{column.Name} is a time, and the inventory says: {precision}"),
+                };
+                Assert.True(column.Value.GetDateTime().Ticks % unit == 0, $"{table.Name}.{column.Name} is {column.Value}, and the inventory says: {precision}");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task The_disclosure_is_complete_and_only_of_the_callers_data()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -48,20 +81,25 @@ public abstract class PersonalDataTests(TestServer server)
         var tables = JsonDocument.Parse(text).RootElement.GetProperty("tables");
         var user = tables.GetProperty("users").EnumerateArray().Single();
         Assert.Equal((anna.Id, anna.Username, anna.Email, "user"), (
-            user.GetProperty("id").GetGuid(), user.GetProperty("username").GetString(), user.GetProperty("email").GetString(), user.GetProperty("role").GetString()));
+            user.GetProperty("id").GetGuid(), user.GetProperty("username").GetString(), user.GetProperty("email").GetString(),
+            user.GetProperty("role").GetString()));
         Assert.Equal("held, not shown", user.GetProperty("password_hash").GetString());
         Assert.DoesNotContain("argon2", text, StringComparison.OrdinalIgnoreCase);
-        Assert.Equal("https://push.example.org/anna", tables.GetProperty("sessions").EnumerateArray().Single(session => session.GetProperty("id").GetGuid() == anna.Tokens.SessionId)
+        Assert.Equal("https://push.example.org/anna", tables.GetProperty("sessions").EnumerateArray()
+            .Single(session => session.GetProperty("id").GetGuid() == anna.Tokens.SessionId)
             .GetProperty("push_endpoint").GetString());
-        Assert.Equal("owner", tables.GetProperty("room_members").EnumerateArray().Single(member => member.GetProperty("room_id").GetGuid() == room.Id).GetProperty("role").GetString());
+        Assert.Equal("owner", tables.GetProperty("room_members").EnumerateArray().Single(member => member.GetProperty("room_id").GetGuid() == room.Id)
+            .GetProperty("role").GetString());
 
-        var entries = tables.GetProperty("entries").EnumerateArray().Select(entry => (Room: entry.GetProperty("room_id").GetGuid(), Seq: entry.GetProperty("seq").GetInt64(), Kind: entry.GetProperty("kind").GetString())).ToList();
+        var entries = tables.GetProperty("entries").EnumerateArray().Select(entry =>
+            (Room: entry.GetProperty("room_id").GetGuid(), Seq: entry.GetProperty("seq").GetInt64(), Kind: entry.GetProperty("kind").GetString())).ToList();
         Assert.Contains((room.Id, sent[0], "message"), entries);
-        // Also where she is no longer.
+        // Also from rooms that she has left.
         Assert.Contains((left.Id, sent[1], "message"), entries);
         Assert.DoesNotContain((room.Id, others, "message"), entries);
         Assert.Equal(entries.Count, entries.Distinct().Count());
-        foreach (var (table, column) in new[] { ("sessions", "user_id"), ("devices", "user_id"), ("room_members", "user_id"), ("commit_reports", "user_id"), ("room_notification_settings", "user_id") })
+        foreach (var (table, column) in new[] { ("sessions", "user_id"), ("devices", "user_id"), ("room_members", "user_id"), ("commit_reports", "user_id"),
+            ("room_notification_settings", "user_id") })
             Assert.All(tables.GetProperty(table).EnumerateArray(), row => Assert.Equal(anna.Id, row.GetProperty(column).GetGuid()));
         Assert.DoesNotContain(ben.Username, text, StringComparison.Ordinal);
 
@@ -83,15 +121,17 @@ public abstract class PersonalDataTests(TestServer server)
             await bens.SendBatchAsync(Batch());
         }
 
-        var found = (await ReadAsync(anna)).GetProperty("tables").GetProperty("entries").EnumerateArray().Where(entry => entry.GetProperty("kind").GetString() == "message").ToList();
+        var found = (await ReadAsync(anna)).GetProperty("tables").GetProperty("entries").EnumerateArray()
+            .Where(entry => entry.GetProperty("kind").GetString() == "message").ToList();
         Assert.Equal(own.Order(), found.Select(entry => entry.GetProperty("seq").GetInt64()));
         Assert.All(found, entry => Assert.Equal(7, entry.GetProperty("ciphertext").GetProperty("bytes").GetInt64()));
 
         SendRequest[] Batch() => [.. Enumerable.Range(0, 50).Select(_ => new SendRequest(room.Id, Guid.NewGuid(), new byte[7]))];
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task The_operator_is_told_the_same()
+    public async Task The_operators_disclosure_is_the_same()
     {
         using var directory = new TestDirectory();
         var database = server.PostgresConnection is null ? "" : await TestPostgres.CreateDatabaseAsync();
@@ -114,8 +154,8 @@ public abstract class PersonalDataTests(TestServer server)
             var (code, output, error) = await DiscloseAsync(name.ToUpperInvariant());
             Assert.True(code == 0, error);
             Assert.True(JsonElement.DeepEquals(own, JsonDocument.Parse(output).RootElement.GetProperty("tables")), output);
-            (code, output, error) = await DiscloseAsync("nobody-here");
-            Assert.Equal((1, "", "There is no user nobody-here.\n"), (code, output, error));
+            (code, output, error) = await DiscloseAsync("unknown-here");
+            Assert.Equal((1, "", "There is no user unknown-here.\n"), (code, output, error));
             (code, _, error) = await DiscloseAsync("--Server:NodeName=x");
             Assert.Equal(1, code);
             Assert.StartsWith("Usage: disclose", error, StringComparison.Ordinal);
@@ -131,7 +171,7 @@ public abstract class PersonalDataTests(TestServer server)
             new() { ["Server__DataDirectory"] = directory.Path, ["ConnectionStrings__Postgres"] = database });
     }
 
-    /// <summary>Something in every column that can be about an account. Returns a visible room of the two, whose owner is the first.</summary>
+    /// <summary>Writes a value into every column that can belong to an account. Returns a visible room of both; the first is its owner.</summary>
     internal static async Task<Room> LeaveTracesAsync(TestUser anna, TestUser ben)
     {
         var night = new NotificationSettings(QuietFrom: 1380, QuietUntil: 420, TimeZone: "Europe/Vienna");
@@ -144,11 +184,20 @@ public abstract class PersonalDataTests(TestServer server)
         using var settings = await anna.Http.PutAsJsonAsync("/v1/me/settings", night, Wire.Json);
         using var own = await anna.Http.PutAsJsonAsync($"/v1/me/settings/rooms/{room.Id}", night, Wire.Json);
         using var push = await anna.Http.PutAsJsonAsync("/v1/me/push", new RegisterPushRequest("https://push.example.org/anna"), Wire.Json);
+        using var labelled = await anna.Http.PutAsJsonAsync(
+            $"/v1/me/sessions/{anna.Tokens.SessionId}/label", new LabelSessionRequest([9, 8, 7]), Wire.Json);
         using var ticket = await anna.Http.PostAsync("/v1/auth/ticket", null);
         using var device = await anna.AddDeviceAsync();
         using var second = await device.AddDeviceAsync(register: false);
-        using var registered = await second.Http.PostAsJsonAsync("/v1/devices", second.Registration(approved: false, first: false) with { Name = [7, 8, 9] }, Wire.Json);
-        using var approved = await anna.Http.PutAsJsonAsync($"/v1/devices/{second.Id}/approval", new ApproveDeviceRequest(second.IdentitySignature, [4, 5, 6]), Wire.Json);
+        using var registered = await second.Http.PostAsJsonAsync(
+            "/v1/devices", second.Registration(approved: false, first: false) with { Name = [7, 8, 9] }, Wire.Json);
+        using var approved = await anna.Http.PutAsJsonAsync(
+            $"/v1/devices/{second.Id}/approval", new ApproveDeviceRequest(second.IdentitySignature, [4, 5, 6]), Wire.Json);
+        var keys = new ListedKeys(device.Id, device.SignatureKey, device.LinkKey, 1);
+        using var listed = await anna.Http.PutAsJsonAsync(
+            "/v1/me/device-list", new PublishDeviceListRequest(ListContent.First(anna, keys, device.Identity).Encode()), Wire.Json);
+        using var founded = await anna.Http.PostAsJsonAsync(
+            "/v1/rooms", new CreateRoomRequest(RoomKind.Group, [], Scheme: Schemes.Mls10, Founding: TestTrust.Founding(anna)), Wire.Json);
         await device.StockUpAsync(2, lastResort: true);
         await second.StockUpAsync(2);
         var group = await ben.CreateMlsRoomAsync(anna);
@@ -156,7 +205,16 @@ public abstract class PersonalDataTests(TestServer server)
         await ben.CommitAsync(group.Id, 0, welcomes: [TestMls.Welcome([.. claimed.Select(package => package.KeyPackage)])]);
         var commit = await anna.CommitAsync(group.Id, 1);
         using var report = await anna.Http.PostAsJsonAsync($"/v1/rooms/{group.Id}/invalid-commits", new ReportInvalidCommitRequest(commit.Seq), Wire.Json);
-        foreach (var response in new[] { renamed, retracted, settings, own, push, ticket, registered, approved, report })
+        // Each report of the owner resets the group: a strike against the author, who must wait after the second one.
+        var struck = await ben.CreateMlsRoomAsync(anna);
+        var broken = await anna.CommitAsync(struck.Id, 0);
+        using var reset = await ben.Http.PostAsJsonAsync($"/v1/rooms/{struck.Id}/invalid-commits", new ReportInvalidCommitRequest(broken.Seq), Wire.Json);
+        broken = await anna.CommitAsync(struck.Id, 0, generation: 1);
+        using var again = await ben.Http.PostAsJsonAsync($"/v1/rooms/{struck.Id}/invalid-commits", new ReportInvalidCommitRequest(broken.Seq), Wire.Json);
+        foreach (var response in new[]
+        {
+            reset, again, labelled, renamed, retracted, settings, own, push, ticket, registered, approved, listed, founded, report,
+        })
             response.EnsureSuccessStatusCode();
         return room;
     }
@@ -170,7 +228,8 @@ public abstract class PersonalDataTests(TestServer server)
 
     private static async Task<long> SendAsync(TestUser user, Room room)
     {
-        using var response = await user.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [1, 2, 3, 4, 5, 6, 7]), Wire.Json);
+        using var response = await user.Http.PostAsJsonAsync(
+            $"/v1/rooms/{room.Id}/messages", new SendRequest(room.Id, Guid.NewGuid(), [1, 2, 3, 4, 5, 6, 7]), Wire.Json);
         return (await response.ReadAsync<SendAck>()).Seq;
     }
 }

@@ -4,12 +4,12 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Rest;
 
-/// <summary>An operation of the OpenAPI document, with an example of all that it takes.</summary>
+/// <summary>An operation of the OpenAPI document, with an example of its request.</summary>
 /// <param name="Document">The whole document, which schemas refer to.</param>
 /// <param name="Method">The HTTP method.</param>
 /// <param name="Path">The path with its parameters in braces.</param>
-/// <param name="Parameters">Those of path and query.</param>
-/// <param name="Schema">The schema of the body; null when there is none.</param>
+/// <param name="Parameters">Of path and query.</param>
+/// <param name="Schema">The schema of the body; null without a body.</param>
 /// <param name="Example">The example of the body.</param>
 internal sealed record DocumentedRequest(JsonNode Document, string Method, string Path, JsonArray Parameters, JsonNode? Schema, JsonNode? Example)
 {
@@ -30,11 +30,13 @@ internal sealed record DocumentedRequest(JsonNode Document, string Method, strin
         ];
     }
 
-    public IEnumerable<string> ParametersIn(string place) => Parameters.Where(parameter => (string?)parameter!["in"] == place).Select(parameter => (string)parameter!["name"]!);
+    public IEnumerable<string> ParametersIn(string place) => Parameters.Where(parameter => (string?)parameter!["in"] == place)
+        .Select(parameter => (string)parameter!["name"]!);
 
-    public bool IsWholeNumber(string parameter) => Types(Parameters.Single(candidate => (string?)candidate!["name"] == parameter)!["schema"]!).Contains("integer");
+    public bool IsWholeNumber(string parameter) => Types(Parameters.Single(candidate => (string?)candidate!["name"] == parameter)!["schema"]!)
+        .Contains("integer");
 
-    /// <summary>Sends it with the examples of its path parameters.</summary>
+    /// <summary>Sends the request with the examples of its path parameters.</summary>
     public async Task<HttpResponseMessage> SendAsync(HttpClient http, string? body, string query = "", (string Name, string Value)? parameter = null)
     {
         var path = Path;
@@ -50,7 +52,7 @@ internal sealed record DocumentedRequest(JsonNode Document, string Method, strin
         return await http.SendAsync(request);
     }
 
-    /// <summary>Each member of the body, at any depth, with its schema and whether it must be there.</summary>
+    /// <summary>Each member of the body, at any depth, with its schema and whether it is required.</summary>
     public IEnumerable<(string Pointer, JsonNode Schema, bool Required)> Members() => Schema is null ? [] : Members("", Schema);
 
     public JsonNode Resolve(JsonNode schema)

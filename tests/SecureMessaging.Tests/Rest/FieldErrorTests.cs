@@ -4,7 +4,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Rest;
 
-/// <summary>A refusal names the member or the parameter that is wrong, in every operation of the document.</summary>
+/// <summary>An error names the wrong member or parameter, in every operation of the document.</summary>
 public sealed class FieldErrorTests(SqliteServer server)
 {
     [Fact]
@@ -75,10 +75,12 @@ public sealed class FieldErrorTests(SqliteServer server)
     [InlineData("POST", "/v1/auth/sign-up", """{"username":"anna","email":"no address","password":"long enough to pass"}""", "#/email")]
     [InlineData("POST", "/v1/auth/sign-up", """{"username":"an","email":"a@example.org","password":"long enough to pass"}""", "#/username")]
     [InlineData("POST", "/v1/me/password", """{"currentPassword":"long enough to pass","newPassword":"short"}""", "#/newPassword")]
-    public async Task A_rule_that_is_broken_names_the_member(string method, string path, string body, string pointer)
+    public async Task A_violated_rule_names_the_member(string method, string path, string body, string pointer)
     {
         await using var anna = await server.SignUpAsync();
-        using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(
+            new HttpMethod(method), path)
+        { Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json") };
         using var response = await anna.Http.SendAsync(request);
         var error = await response.ReadErrorAsync(400, ErrorCode.Invalid);
         Assert.Equal(pointer, error.Errors![0].Pointer);
@@ -96,11 +98,12 @@ public sealed class FieldErrorTests(SqliteServer server)
         Assert.DoesNotContain("System.", text, StringComparison.Ordinal);
     }
 
-    /// <summary>A value of another type; for an object an empty array, which is what PHP writes for an empty one.</summary>
+    /// <summary>A value of another type; for an object an empty array, which is PHP's encoding of an empty object.</summary>
     private static JsonNode Wrong(DocumentedRequest operation, JsonNode schema)
     {
         var types = operation.Types(schema);
-        return types.Contains("object") ? new JsonArray() : types.Contains("string") || operation.Resolve(schema)["enum"] is not null ? new JsonObject() : JsonValue.Create("x");
+        return types.Contains("object") ? new JsonArray() : types.Contains("string") || operation.Resolve(schema)["enum"] is not null ? new JsonObject()
+            : JsonValue.Create("x");
     }
 
     private static string Replace(DocumentedRequest operation, string pointer, JsonNode? value)
@@ -120,7 +123,7 @@ public sealed class FieldErrorTests(SqliteServer server)
         return root.ToJsonString();
     }
 
-    /// <summary>The example with what stands above the member made up where the example has none.</summary>
+    /// <summary>The example, with parents of the member added where they are missing.</summary>
     private static (JsonNode Root, JsonNode Parent, string Last) Find(DocumentedRequest operation, string pointer)
     {
         var parts = pointer.Split('/')[1..];

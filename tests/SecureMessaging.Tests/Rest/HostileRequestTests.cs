@@ -7,7 +7,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Rest;
 
-/// <summary>Requests made to hurt or to slip through. Each is refused with a code of the catalogue, without a stack, and the server lives.</summary>
+/// <summary>Malicious requests. Each is rejected with a code of the catalogue and without a stack trace, and the server keeps running.</summary>
 public abstract class HostileRequestTests(TestServer server)
 {
     private const string Deep = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]";
@@ -22,14 +22,14 @@ public abstract class HostileRequestTests(TestServer server)
         { "a number", "1e400" },
         { "depth", new string('[', 8000) },
         { "depth of objects", string.Concat(Enumerable.Repeat("{\"a\":", 1500)) },
-        { "depth in a field that nobody reads", $$"""{"kind":"group","members":[],"more":{{Deep}}}""" },
+        { "depth in an unknown field", $$"""{"kind":"group","members":[],"more":{{Deep}}}""" },
         { "a name given twice", """{"kind":"group","members":[],"kind":"direct"}""" },
         { "a name given twice in another case", """{"kind":"group","members":[],"KIND":"direct"}""" },
         { "a field that is missing", """{"kind":"group"}""" },
         { "a field that is null", """{"kind":"group","members":null}""" },
         { "a member that is null", """{"kind":"group","members":[null]}""" },
         { "a number for a name", """{"kind":0,"members":[]}""" },
-        { "a name that there is not", """{"kind":"everybody","members":[]}""" },
+        { "an unknown enum value", """{"kind":"all","members":[]}""" },
         { "text for a list", """{"kind":"group","members":"ben"}""" },
         { "text for a number", """{"kind":"group","members":[],"timeToLiveSeconds":"60"}""" },
         { "a number too large", """{"kind":"group","members":[],"timeToLiveSeconds":99999999999}""" },
@@ -44,34 +44,32 @@ public abstract class HostileRequestTests(TestServer server)
     };
 
     [Theory, MemberData(nameof(Bodies))]
-    public async Task A_body_that_is_none_is_refused(string what, string body)
+    public async Task An_invalid_body_is_rejected(string what, string body)
     {
         Assert.NotEmpty(what);
         await using var anna = await server.SignUpAsync();
-        using var content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var response = await anna.Http.PostAsync("/v1/rooms", content);
+        using var response = await anna.Http.PostTextAsync("/v1/rooms", body);
         await response.ReadErrorAsync(400, ErrorCode.Invalid);
-        await LivesAsync();
+        await server.AssertAliveAsync();
     }
 
     public static TheoryData<string> Names { get; } = ["\\u0000", "a\\u0000b", "\\ufffd", "' or 1=1 --", "%", "_", "\\ud83d\\ude00", "a\\nb"];
 
     [Theory, MemberData(nameof(Names))]
-    public async Task A_name_that_nobody_can_have_is_nobodys(string name)
+    public async Task An_impossible_name_is_not_found(string name)
     {
         await using var anna = await server.SignUpAsync();
-        using var content = new StringContent($$"""{"kind":"group","members":["{{name}}"]}""", Encoding.UTF8, "application/json");
-        using var response = await anna.Http.PostAsync("/v1/rooms", content);
+        using var response = await anna.Http.PostTextAsync("/v1/rooms", $$"""{"kind":"group","members":["{{name}}"]}""");
         await response.ReadErrorAsync(404, ErrorCode.NotFound);
-        await LivesAsync();
+        await server.AssertAliveAsync();
     }
 
     [Fact]
-    public async Task A_field_that_nobody_knows_is_passed_over()
+    public async Task An_unknown_field_is_ignored()
     {
         await using var anna = await server.SignUpAsync();
-        using var content = new StringContent("""{"kind":"group","members":[],"fromTheFuture":{"a":[1,2]},"role":"admin","owner":null}""", Encoding.UTF8, "application/json");
-        using var response = await anna.Http.PostAsync("/v1/rooms", content);
+        using var response = await anna.Http.PostTextAsync(
+            "/v1/rooms", """{"kind":"group","members":[],"fromTheFuture":{"a":[1,2]},"role":"admin","owner":null}""");
         Assert.Equal(RoomRole.Owner, (await response.ReadAsync<Room>()).Role);
     }
 
@@ -79,15 +77,17 @@ public abstract class HostileRequestTests(TestServer server)
     [InlineData("/v1/auth/token", 9 * 1024, true)]
     [InlineData("/v1/auth/token", 9 * 1024, false)]
     [InlineData("/v1/rooms", 5 * 1024 * 1024, true)]
-    public async Task A_body_over_the_limit_is_refused(string path, int length, bool announced)
+    public async Task A_body_over_the_limit_is_rejected(string path, int length, bool announced)
     {
         await using var anna = await server.SignUpAsync();
         using var content = new StringContent($$"""{"username":"{{new string('x', length)}}"}""", Encoding.UTF8, "application/json");
-        // Asks first whether the body is wanted, or the refusal could be lost behind a broken pipe.
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = content, Headers = { ExpectContinue = announced, TransferEncodingChunked = !announced } };
+        // Expect: 100-continue, because the response could be lost behind a broken pipe.
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, path)
+        { Content = content, Headers = { ExpectContinue = announced, TransferEncodingChunked = !announced } };
         using var response = await anna.Http.SendAsync(request);
         await response.ReadErrorAsync(413, ErrorCode.TooLarge);
-        await LivesAsync();
+        await server.AssertAliveAsync();
     }
 
     [Theory]
@@ -98,7 +98,7 @@ public abstract class HostileRequestTests(TestServer server)
     [InlineData("application/json; charset=utf-7", null)]
     [InlineData("application/json", "gzip")]
     [InlineData("application/json", "br, identity")]
-    public async Task A_wrong_media_type_or_coding_is_told_so(string? type, string? coding)
+    public async Task A_wrong_media_type_or_coding_gets_a_clear_error(string? type, string? coding)
     {
         await using var anna = await server.SignUpAsync();
         using var content = new ByteArrayContent(Encoding.UTF8.GetBytes("""{"kind":"group","members":[]}"""));
@@ -145,7 +145,7 @@ public abstract class HostileRequestTests(TestServer server)
     [InlineData("GET", "/v1/limits%00", 400)]
     [InlineData("GET", "/v1/%zz", 404)]
     [InlineData("GET", "/v1/%c0%ae%c0%ae/me", 404)]
-    public async Task A_trick_with_path_or_verb_gets_nowhere(string method, string path, int status)
+    public async Task Path_and_verb_tricks_are_rejected(string method, string path, int status)
     {
         var (head, body) = await RawAsync($"{method} {path} HTTP/1.1\r\nHost: {server.Url.Authority}\r\nConnection: close\r\n\r\n");
         Assert.True(head.StartsWith($"HTTP/1.1 {status} ", StringComparison.Ordinal), head);
@@ -153,14 +153,14 @@ public abstract class HostileRequestTests(TestServer server)
         Assert.DoesNotContain("root:", body, StringComparison.Ordinal);
         if (status == 405)
             Assert.Contains("Allow: ", head, StringComparison.Ordinal);
-        // What is not HTTP at all is refused below everything of ours, with a bare status.
+        // The web server itself rejects input that is not HTTP, with a bare status.
         if (status is >= 400 and not 400 && method != "HEAD")
         {
             Assert.Contains("application/problem+json", head, StringComparison.Ordinal);
             Assert.Contains("\"code\":", body, StringComparison.Ordinal);
         }
 
-        await LivesAsync();
+        await server.AssertAliveAsync();
     }
 
     [Theory]
@@ -175,7 +175,9 @@ public abstract class HostileRequestTests(TestServer server)
         var (head, body) = await RawAsync($"GET /v1/limits?_method=DELETE HTTP/1.1\r\nHost: {server.Url.Authority}\r\n{header}\r\nConnection: close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 200 ", head, StringComparison.Ordinal);
         Assert.Contains("pageEntries", body, StringComparison.Ordinal);
-        (head, _) = await RawAsync($"POST /v1/limits HTTP/1.1\r\nHost: {server.Url.Authority}\r\n{header.Replace("DELETE", "GET", StringComparison.Ordinal)}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        var reversed = header.Replace("DELETE", "GET", StringComparison.Ordinal);
+        (head, _) = await RawAsync(
+            $"POST /v1/limits HTTP/1.1\r\nHost: {server.Url.Authority}\r\n{reversed}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 405 ", head, StringComparison.Ordinal);
     }
 
@@ -186,29 +188,25 @@ public abstract class HostileRequestTests(TestServer server)
     [InlineData("Content-Length: -1\r\n\r\n")]
     [InlineData("Content-Length: 99999999999999999999\r\n\r\n")]
     [InlineData(" Folded: x\r\n\r\n")]
-    public async Task A_request_that_two_would_read_differently_is_refused(string rest)
+    public async Task An_ambiguous_request_is_rejected(string rest)
     {
-        var (head, body) = await RawAsync($"POST /v1/auth/token HTTP/1.1\r\nHost: {server.Url.Authority}\r\nContent-Type: application/json\r\nConnection: close\r\n{rest}");
+        var (head, body) = await RawAsync(
+            $"POST /v1/auth/token HTTP/1.1\r\nHost: {server.Url.Authority}\r\nContent-Type: application/json\r\nConnection: close\r\n{rest}");
         Assert.StartsWith("HTTP/1.1 4", head, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", body, StringComparison.Ordinal);
-        await LivesAsync();
+        await server.AssertAliveAsync();
     }
 
     [Fact]
-    public async Task A_preflight_is_answered_without_a_sign_in_and_opens_nothing()
+    public async Task A_preflight_needs_no_authentication_and_grants_nothing()
     {
         var (head, _) = await RawAsync(
-            $"OPTIONS /v1/me HTTP/1.1\r\nHost: {server.Url.Authority}\r\nOrigin: https://evil.example\r\nAccess-Control-Request-Method: GET\r\nConnection: close\r\n\r\n");
+            $"OPTIONS /v1/me HTTP/1.1\r\nHost: {server.Url.Authority}\r\nOrigin: https://evil.example\r\n"
+            + "Access-Control-Request-Method: GET\r\nConnection: close\r\n\r\n");
         Assert.DoesNotContain("Access-Control-Allow-Origin", head, StringComparison.OrdinalIgnoreCase);
     }
 
-    private async Task LivesAsync()
-    {
-        using var response = await server.Http.GetAsync("/v1/limits");
-        Assert.Equal(200, (int)response.StatusCode);
-    }
-
-    /// <summary>Sends these bytes as they are: clients normalise what this is about.</summary>
+    /// <summary>Sends these bytes unchanged: HTTP clients would normalise them.</summary>
     private async Task<(string Head, string Body)> RawAsync(string request)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(20));

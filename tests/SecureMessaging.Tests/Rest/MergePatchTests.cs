@@ -6,11 +6,11 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Rest;
 
-/// <summary>What a patch leaves out stays as it is, and what it has as null is cleared (RFC 7396), at each door and in the SDK.</summary>
+/// <summary>Absent members of a patch are kept, and null members are cleared (RFC 7396), through each door and in the SDK.</summary>
 public abstract class MergePatchTests(TestServer server)
 {
     [Fact]
-    public async Task A_member_that_is_absent_stays_and_one_that_is_null_is_cleared()
+    public async Task An_absent_member_is_kept_and_a_null_member_is_cleared()
     {
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateRoomAsync([]);
@@ -20,7 +20,7 @@ public abstract class MergePatchTests(TestServer server)
         Assert.Equal(("AQI=", 3600), await PatchAsync(anna, room.Id, "{}"));
         Assert.Equal(("AQI=", null), await PatchAsync(anna, room.Id, """{"timeToLiveSeconds":null}""", "application/merge-patch+json"));
         Assert.Equal((null, null), await PatchAsync(anna, room.Id, """{"name":null}"""));
-        // The log has the settings as a whole, and nothing of a patch that changed nothing.
+        // The log contains complete settings, and no entry for a patch that changed nothing.
         var page = await (await anna.Http.GetAsync($"/v1/rooms/{room.Id}/log")).ReadAsync<LogPage>();
         Assert.Equal(
             ["/60", "AQI=/60", "AQI=/3600", "AQI=/", "/"],
@@ -29,7 +29,7 @@ public abstract class MergePatchTests(TestServer server)
     }
 
     [Fact]
-    public async Task Over_graphql_it_is_the_same()
+    public async Task GraphQL_handles_absent_and_null_members_the_same()
     {
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateRoomAsync([]);
@@ -45,7 +45,7 @@ public abstract class MergePatchTests(TestServer server)
     }
 
     [Fact]
-    public async Task The_profile_and_a_role_stay_when_they_are_absent_and_cannot_be_cleared()
+    public async Task Absent_profile_members_and_roles_are_kept_and_cannot_be_cleared()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -55,12 +55,15 @@ public abstract class MergePatchTests(TestServer server)
         Assert.Equal("#/role", (await (await SendAsync(anna, role, """{"role":null}""")).ReadErrorAsync(400, ErrorCode.Invalid)).Errors!.Single().Pointer);
         (await SendAsync(anna, role, """{"role":"admin"}""")).EnsureSuccessStatusCode();
         (await SendAsync(anna, role, "{}")).EnsureSuccessStatusCode();
-        Assert.Equal(RoomRole.Admin, (await (await anna.Http.GetAsync($"/v1/rooms/{room.Id}/members")).ReadAsync<RoomMember[]>()).Single(member => member.UserId == ben.Id).Role);
+        Assert.Equal(RoomRole.Admin, (await (await anna.Http.GetAsync($"/v1/rooms/{room.Id}/members")).ReadAsync<RoomMember[]>())
+            .Single(member => member.UserId == ben.Id).Role);
         await (await SendAsync(anna, $"/v1/rooms/{room.Id}/members/{Guid.NewGuid()}", "{}")).ReadErrorAsync(404, ErrorCode.NotFound);
 
         Assert.Equal(anna.Email, (await (await SendAsync(anna, "/v1/me", "{}")).ReadAsync<Profile>()).Email);
-        Assert.Equal("#/email", (await (await SendAsync(anna, "/v1/me", """{"email":null}""")).ReadErrorAsync(400, ErrorCode.Invalid)).Errors!.Single().Pointer);
-        Assert.Equal("#/password", (await (await SendAsync(anna, "/v1/me", """{"email":"new@example.org"}""")).ReadErrorAsync(400, ErrorCode.Invalid)).Errors!.Single().Pointer);
+        Assert.Equal(
+            "#/email", (await (await SendAsync(anna, "/v1/me", """{"email":null}""")).ReadErrorAsync(400, ErrorCode.Invalid)).Errors!.Single().Pointer);
+        Assert.Equal("#/password",
+            (await (await SendAsync(anna, "/v1/me", """{"email":"new@example.org"}""")).ReadErrorAsync(400, ErrorCode.Invalid)).Errors!.Single().Pointer);
     }
 
     private static async Task<(string? Name, int? Seconds)> PatchAsync(TestUser user, Guid roomId, string patch, string type = "application/json")

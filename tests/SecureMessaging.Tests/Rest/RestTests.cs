@@ -6,7 +6,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Rest;
 
-/// <summary>What REST has of HTTP's own: conditional requests, links between pages; and what the other doors could and it could not.</summary>
+/// <summary>Features of HTTP in REST: conditional requests and links between pages; and operations that other doors had first.</summary>
 public abstract partial class RestTests(TestServer server)
 {
     [Fact]
@@ -30,7 +30,7 @@ public abstract partial class RestTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_member_reads_back_to_where_it_joined_and_others_nothing()
+    public async Task A_member_reads_back_to_its_join_and_others_read_nothing()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -44,12 +44,13 @@ public abstract partial class RestTests(TestServer server)
 
         Assert.Equal([[6, 7]], await FollowAsync(ben, $"/v1/rooms/{room.Id}/log?limit=5&beforeSeq=100", "prev"));
         await (await eve.Http.GetAsync($"/v1/rooms/{room.Id}/log?beforeSeq=100")).ReadErrorAsync(404, ErrorCode.NotFound);
-        foreach (var query in new[] { "beforeSeq=0", "beforeSeq=-1", "beforeSeq=5&limit=0", "beforeSeq=5&afterSeq=-1", "beforeSeq=x", "afterSeq=99999999999999999999" })
+        foreach (var query in new[] { "beforeSeq=0", "beforeSeq=-1", "beforeSeq=5&limit=0", "beforeSeq=5&afterSeq=-1", "beforeSeq=x",
+            "afterSeq=99999999999999999999" })
             await (await anna.Http.GetAsync($"/v1/rooms/{room.Id}/log?{query}")).ReadErrorAsync(400, ErrorCode.Invalid);
     }
 
     [Fact]
-    public async Task What_has_not_changed_is_not_sent_again()
+    public async Task Unchanged_content_is_not_sent_again()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -59,7 +60,8 @@ public abstract partial class RestTests(TestServer server)
         var tags = new Dictionary<string, EntityTagHeaderValue>(StringComparer.Ordinal);
         string[] paths =
         [
-            "/v1/limits", keys, $"/v1/rooms/{room.Id}/devices", log, "/v1/rooms/heads", "/.well-known/jwks.json", "/.well-known/data-inventory", "/docs/wire.schema.json",
+            "/v1/limits", keys, $"/v1/rooms/{room.Id}/devices", log, "/v1/rooms/heads", "/.well-known/jwks.json", "/.well-known/data-inventory",
+            "/docs/wire.schema.json",
             "/docs", "/llms.txt", "/openapi/v1.json", "/graphql/schema.graphql",
         ];
         foreach (var path in paths)
@@ -81,13 +83,13 @@ public abstract partial class RestTests(TestServer server)
         Assert.Equal(200, await AskAsync(anna, "/v1/rooms/heads", tags["/v1/rooms/heads"]));
         Assert.Equal(200, await AskAsync(anna, keys, tags[keys]));
         Assert.Equal(304, await AskAsync(anna, "/v1/limits", tags["/v1/limits"]));
-        // Who may not read learns nothing by a tag that it once had.
+        // An old ETag reveals nothing to a caller without access.
         (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{ben.Id}")).EnsureSuccessStatusCode();
         Assert.Equal(404, await AskAsync(ben, log, tags[log]));
     }
 
     [Fact]
-    public async Task A_signal_by_REST_reaches_those_who_are_connected()
+    public async Task A_signal_through_REST_reaches_connected_members()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -105,7 +107,7 @@ public abstract partial class RestTests(TestServer server)
     }
 
     [Fact]
-    public async Task What_was_created_is_where_its_location_says()
+    public async Task A_created_resource_is_at_its_Location()
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
@@ -134,7 +136,7 @@ public abstract partial class RestTests(TestServer server)
         return (int)response.StatusCode;
     }
 
-    /// <summary>The seqs of the page and of those that its links of this relation lead to.</summary>
+    /// <summary>The seqs of the page and of the pages that its links of this relation lead to.</summary>
     private static async Task<List<int[]>> FollowAsync(TestUser user, string? path, string relation)
     {
         var pages = new List<int[]>();

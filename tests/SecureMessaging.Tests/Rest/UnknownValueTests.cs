@@ -5,7 +5,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Rest;
 
-/// <summary>Writers are strict: a value that the contract does not have is refused, and the refusal names the field.</summary>
+/// <summary>Writers are strict: a value outside of the contract is rejected, and the error names the field.</summary>
 public sealed class UnknownValueTests(SqliteServer server)
 {
     public static TheoryData<string, string, string, string> Requests { get; } = new()
@@ -15,11 +15,12 @@ public sealed class UnknownValueTests(SqliteServer server)
         { "PATCH", "/v1/rooms/ROOM/members/ROOM", """{"role":"VALUE"}""", "role" },
         { "PUT", "/v1/me/settings", """{"priority":"VALUE"}""", "priority" },
         { "PUT", "/v1/me/settings/rooms/ROOM", """{"priority":"VALUE"}""", "priority" },
-        { "POST", "/v1/rooms/ROOM/commits", """{"id":"11111111-1111-4111-8111-111111111111","epoch":0,"commit":"AA==","roster":{"add":[{"username":"ben","role":"VALUE"}]}}""", "role" },
+        { "POST", "/v1/rooms/ROOM/commits",
+            """{"id":"11111111-1111-4111-8111-111111111111","epoch":0,"commit":"AA==","roster":{"add":[{"username":"ben","role":"VALUE"}]}}""", "role" },
     };
 
     [Theory, MemberData(nameof(Requests))]
-    public async Task A_value_that_the_contract_lacks_is_refused_and_the_field_named(string method, string path, string body, string field)
+    public async Task A_value_outside_of_the_contract_is_rejected_with_its_field(string method, string path, string body, string field)
     {
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateRoomAsync([]);
@@ -38,7 +39,7 @@ public sealed class UnknownValueTests(SqliteServer server)
     [Theory]
     [InlineData("mutation { createRoom(input: { kind: UNKNOWN, members: [] }) { id } }")]
     [InlineData("mutation { changeRole(roomId: \"ROOM\", userId: \"ROOM\", role: UNKNOWN) }")]
-    public async Task GraphQL_does_not_know_it_either(string query)
+    public async Task GraphQL_rejects_it_too(string query)
     {
         await using var anna = await server.SignUpAsync();
         var room = await anna.CreateRoomAsync([]);

@@ -9,7 +9,7 @@ namespace SecureMessaging.Tests.Retention;
 public abstract class DeviceRetentionTests(TestServer shared)
 {
     [Fact]
-    public async Task Handshakes_outlive_a_short_time_to_live_so_that_devices_can_follow()
+    public async Task Handshakes_outlive_a_short_time_to_live()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -36,7 +36,7 @@ public abstract class DeviceRetentionTests(TestServer shared)
     }
 
     [Fact]
-    public async Task Key_packages_go_when_they_expire_and_claimed_ones_cannot_be_uploaded_again_before()
+    public async Task KeyPackages_are_deleted_at_expiry_and_claimed_ones_cannot_be_uploaded_again_before()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -50,7 +50,7 @@ public abstract class DeviceRetentionTests(TestServer shared)
         await ReturnAsync(device);
         await device.StockUpAsync(1, now: server.Time.GetUtcNow());
         server.Time.Advance(TimeSpan.FromDays(1.5));
-        // Not handed out any more even before the job has run.
+        // Expired KeyPackages are not claimed, also before the job runs.
         await ReturnAsync(device);
         Assert.Equal(new KeyPackageStock(1, false, false), await device.StockAsync());
         await RunAsync(server);
@@ -58,7 +58,7 @@ public abstract class DeviceRetentionTests(TestServer shared)
     }
 
     [Fact]
-    public async Task A_device_that_nobody_sees_for_long_is_revoked_and_a_welcome_does_not_wait_for_ever()
+    public async Task A_device_unseen_for_long_is_revoked_and_old_Welcomes_are_deleted()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -84,12 +84,12 @@ public abstract class DeviceRetentionTests(TestServer shared)
         Assert.Equal((null, 0), (keys.IdentityKey, keys.Devices.Length));
         var log = await (await ben.ConnectAsync()).SyncAsync(room.Id);
         Assert.Equal((EntryKind.DevicesChanged, anna.Id), (log.Entries[^1].Kind, log.Entries[^1].UserId!.Value));
-        // Whoever comes back begins as if it were the first.
+        // A revoked device that returns registers again.
         anna.Use(await anna.SignInAsync());
         await lost.RegisterAsync();
     }
 
-    /// <summary>The user signs in again, and the device goes on in the new session.</summary>
+    /// <summary>The user signs in again, and the device continues in the new session.</summary>
     private static async Task ReturnAsync(TestDevice device)
     {
         device.User.Use(await device.User.SignInAsync());

@@ -5,15 +5,18 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Retention;
 
-/// <summary>What is purged is gone for good, so a wrong clock purges nothing.</summary>
+/// <summary>Purging cannot be undone, so a wrong clock purges nothing.</summary>
 public abstract class PurgeClockTests(TestServer shared)
 {
     private static readonly TimeSpan FarAhead = TimeSpan.FromDays(400);
 
-    protected JumpingTime Time { get; } = new();
+    // No other timer of the server has this period.
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1.7);
+
+    protected JumpingTime Time { get; } = new(Period);
 
     [Fact]
-    public async Task A_clock_that_is_ahead_for_a_while_purges_nothing()
+    public async Task A_clock_that_is_temporarily_ahead_purges_nothing()
     {
         await using var server = await StartAsync();
         await using var anna = await server.SignUpAsync();
@@ -31,7 +34,7 @@ public abstract class PurgeClockTests(TestServer shared)
     }
 
     [Fact]
-    public async Task A_server_that_starts_with_a_clock_that_is_ahead_purges_nothing_at_once()
+    public async Task A_server_that_starts_with_a_clock_ahead_does_not_purge_at_once()
     {
         await using var server = await StartAsync();
         await using var anna = await server.SignUpAsync();
@@ -46,7 +49,8 @@ public abstract class PurgeClockTests(TestServer shared)
     }
 
     protected Task<TestServer> StartAsync() => shared.DedicatedAsync(
-        builder => builder.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time)), "--Retention:Period=00:00:01", "--Auth:AccessTokenLifetime=01:00:00");
+        builder => builder.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time)), $"--Retention:Period={Period:c}",
+        "--Auth:AccessTokenLifetime=01:00:00");
 
     protected static async Task SendAsync(TestUser user, int timeToLive)
     {
@@ -59,7 +63,7 @@ public abstract class PurgeClockTests(TestServer shared)
 
     protected static bool Has(TestServer server, string text) => server.Logs.Any(line => line.Contains(text, StringComparison.Ordinal));
 
-    protected static Task WaitForRunsAsync() => Task.Delay(TimeSpan.FromSeconds(3));
+    protected Task WaitForRunsAsync() => Time.TicksAsync(5);
 
     private static async Task<string?> StateAsync(TestServer server)
     {
@@ -71,7 +75,7 @@ public abstract class PurgeClockTests(TestServer shared)
 public sealed class PurgeClockTestsOnSqlite(SqliteServer shared) : PurgeClockTests(shared)
 {
     [Fact]
-    public async Task A_clock_that_runs_as_time_does_purges_what_has_expired()
+    public async Task A_steady_clock_purges_expired_entries()
     {
         await using var server = await StartAsync();
         await using var anna = await server.SignUpAsync();
@@ -83,7 +87,7 @@ public sealed class PurgeClockTestsOnSqlite(SqliteServer shared) : PurgeClockTes
     }
 
     [Fact]
-    public async Task A_run_after_a_long_pause_goes_on_by_a_day_and_says_so()
+    public async Task A_run_after_a_long_pause_advances_by_one_day_and_logs_it()
     {
         await using var server = await StartAsync();
         await using var anna = await server.SignUpAsync();
@@ -97,7 +101,7 @@ public sealed class PurgeClockTestsOnSqlite(SqliteServer shared) : PurgeClockTes
         Assert.Equal(2, await KeptAsync(server));
         Time.Pass(TimeSpan.FromMinutes(61));
         await Eventually.TrueAsync(() => Has(server, "this run purges what expired until"));
-        // One day a run: the last of it expired after five.
+        // One day per run: the last entry expired after five days.
         await Eventually.TrueAsync(async () => await KeptAsync(server) == 0);
         Assert.InRange(server.Logs.Count(line => line.Contains("this run purges what expired until", StringComparison.Ordinal)), 5, 10);
     }
@@ -108,7 +112,7 @@ public sealed class PurgeClockTestsOnPostgres(PostgresServer shared) : PurgeCloc
     [Theory]
     [InlineData(3, "180 minutes ahead of the database's: nothing is purged")]
     [InlineData(-3, "180 minutes behind the database's: nothing is purged")]
-    public async Task A_clock_that_disagrees_with_the_databases_purges_nothing_however_steady_it_is(int hours, string sentence)
+    public async Task A_steady_clock_that_disagrees_with_the_databases_purges_nothing(int hours, string sentence)
     {
         await using var server = await StartAsync();
         await using var anna = await server.SignUpAsync();

@@ -1,6 +1,9 @@
+using Dapper;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Retention;
+using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Retention;
@@ -8,7 +11,7 @@ namespace SecureMessaging.Tests.Retention;
 public abstract class RetentionTests(TestServer shared)
 {
     [Fact]
-    public async Task What_has_expired_is_gone_and_the_rest_stays_contiguous()
+    public async Task Expired_entries_are_gone_and_the_rest_is_contiguous()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -18,7 +21,7 @@ public abstract class RetentionTests(TestServer shared)
             await hub.SendAsync(new SendRequest(room.Id, Guid.NewGuid(), [(byte)i], TimeToLiveSeconds: i % 3 == 0 ? 60 : null));
         var before = await hub.SyncAsync(room.Id);
         server.Time.Advance(TimeSpan.FromMinutes(3));
-        // Not readable even before the job has run.
+        // Not readable, also before the job runs.
         Assert.Equal(10, (await hub.SyncAsync(room.Id)).Entries.Count(entry => entry.Kind == EntryKind.Gone));
         await RunAsync(server);
         Assert.Equal(20, await server.ScalarAsync<long>("select count(*) from entries where ciphertext is not null"));
@@ -28,7 +31,7 @@ public abstract class RetentionTests(TestServer shared)
     }
 
     [Fact]
-    public async Task A_room_that_forgets_announces_where_its_log_begins()
+    public async Task A_room_with_purged_entries_reports_where_its_log_begins()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -40,7 +43,7 @@ public abstract class RetentionTests(TestServer shared)
             await hub.SendAsync(room.Id, [2]);
         server.Time.Advance(TimeSpan.FromHours(2));
         await RunAsync(server);
-        // Late repeats are still recognised.
+        // Late retries are still recognised.
         anna.Use(await anna.SignInAsync());
         hub = await anna.ConnectAsync();
         Assert.Equal((2L, true), ((await hub.SendAsync(request)).Seq, (await hub.SendAsync(request)).Duplicate));
@@ -56,7 +59,7 @@ public abstract class RetentionTests(TestServer shared)
     }
 
     [Fact]
-    public async Task Session_logs_go_a_day_after_the_end_and_spent_tokens_with_them()
+    public async Task Ended_sessions_and_their_tokens_are_deleted_after_a_day()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -86,7 +89,7 @@ public sealed class RetentionTestsOnPostgres(PostgresServer shared) : RetentionT
     private readonly TestServer shared = shared;
 
     [Fact]
-    public async Task Several_nodes_share_the_job()
+    public async Task Several_nodes_share_the_retention_job()
     {
         await using var server = await shared.DedicatedAsync();
         await using var second = await server.AnotherNodeAsync();
@@ -98,7 +101,21 @@ public sealed class RetentionTestsOnPostgres(PostgresServer shared) : RetentionT
         server.Time.Advance(TimeSpan.FromMinutes(3));
         second.Time.Advance(TimeSpan.FromMinutes(3));
         TestServer[] nodes = [server, second];
-        await Task.WhenAll(Enumerable.Range(0, 10).Select(i => nodes[i % 2].Services.GetRequiredService<RetentionService>().RunOnceAsync(CancellationToken.None)));
-        Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from entries where ciphertext is not null"));
+        Task RunAllAsync() => Task.WhenAll(
+            Enumerable.Range(0, 10).Select(i => nodes[i % 2].Services.GetRequiredService<RetentionService>().RunOnceAsync(CancellationToken.None)));
+        Task<long> KeptAsync() => server.ScalarAsync<long>("select count(*) from entries where ciphertext is not null");
+
+        // A third node runs the job: these do nothing.
+        await using (var third = new NpgsqlConnection(server.PostgresConnection))
+        {
+            await third.OpenAsync();
+            await using var transaction = await third.BeginTransactionAsync();
+            await third.ExecuteAsync("select pg_advisory_xact_lock(@LockKey)", new { EntryPurge.LockKey }, transaction);
+            await RunAllAsync();
+            Assert.Equal(200, await KeptAsync());
+        }
+
+        await RunAllAsync();
+        Assert.Equal(0, await KeptAsync());
     }
 }

@@ -7,7 +7,7 @@ namespace SecureMessaging.Tests.Rooms;
 public abstract class RoomTests(TestServer server)
 {
     [Fact]
-    public async Task A_roster_is_told_by_the_log()
+    public async Task The_log_contains_the_roster()
     {
         var (anna, ben, carl) = await ThreeAsync();
         var room = await anna.CreateRoomAsync([ben]);
@@ -28,7 +28,7 @@ public abstract class RoomTests(TestServer server)
     }
 
     [Fact]
-    public async Task A_direct_room_of_two_exists_once()
+    public async Task A_direct_room_of_two_users_exists_once()
     {
         var (anna, ben, carl) = await ThreeAsync();
         var rooms = await Task.WhenAll(Enumerable.Range(0, 8).Select(i =>
@@ -41,14 +41,15 @@ public abstract class RoomTests(TestServer server)
     }
 
     [Fact]
-    public async Task Two_people_have_one_direct_room_in_each_scheme()
+    public async Task Two_users_have_one_direct_room_per_scheme()
     {
         var (anna, ben, _) = await ThreeAsync();
         var shared = await anna.CreateRoomAsync([ben], kind: RoomKind.Direct);
         var rooms = await Task.WhenAll(Enumerable.Range(0, 8).Select(async i =>
         {
             var (from, to) = i % 2 == 0 ? (anna, ben) : (ben, anna);
-            using var response = await from.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [to.Username], Scheme: Schemes.Mls10), Wire.Json);
+            using var response = await from.Http.PostAsJsonAsync(
+                "/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [to.Username], Scheme: Schemes.Mls10), Wire.Json);
             return await response.ReadAsync<Room>();
         }));
         Assert.Equal(Schemes.Mls10, rooms.Select(room => (room.Id, room.Scheme)).Distinct().Single().Scheme);
@@ -57,7 +58,7 @@ public abstract class RoomTests(TestServer server)
     }
 
     [Fact]
-    public async Task Creating_again_with_the_same_id_returns_the_room_and_a_strangers_attempt_is_refused()
+    public async Task Retrying_a_creation_returns_the_room_and_another_users_attempt_is_rejected()
     {
         var (anna, ben, carl) = await ThreeAsync();
         var request = new CreateRoomRequest(RoomKind.Group, [ben.Username], Id: Guid.NewGuid());
@@ -68,12 +69,12 @@ public abstract class RoomTests(TestServer server)
         Assert.Equal(2, (await again.ReadAsync<Room>()).HeadSeq);
         using var stranger = await carl.Http.PostAsJsonAsync("/v1/rooms", request, Wire.Json);
         using var read = await carl.Http.GetAsync($"/v1/rooms/{request.Id}");
-        // As with every other request about a room that one is not in.
+        // The same as for every other request about a room of others.
         Assert.Equal(await read.ReadErrorAsync(404, ErrorCode.NotFound), await stranger.ReadErrorAsync(404, ErrorCode.NotFound));
     }
 
     [Fact]
-    public async Task Roles_bound_what_members_may_do()
+    public async Task Roles_limit_members_operations()
     {
         var (owner, admin, member) = await ThreeAsync();
         await using var other = await server.SignUpAsync();
@@ -87,7 +88,8 @@ public abstract class RoomTests(TestServer server)
         await (await member.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{other.Id}")).ReadErrorAsync(403, ErrorCode.Forbidden);
         await (await admin.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}/members/{member.Id}", new ChangeRoleRequest(RoomRole.Admin), Wire.Json))
             .ReadErrorAsync(403, ErrorCode.Forbidden);
-        await (await member.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}", new RoomSettings([1], null), Wire.Json)).ReadErrorAsync(403, ErrorCode.Forbidden);
+        var refused = await member.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}", new ChangeRoomRequest { Name = [1] }, Wire.Json);
+        await refused.ReadErrorAsync(403, ErrorCode.Forbidden);
         await (await admin.Http.DeleteAsync($"/v1/rooms/{room.Id}")).ReadErrorAsync(403, ErrorCode.Forbidden);
         (await admin.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{other.Id}")).EnsureSuccessStatusCode();
         (await member.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{member.Id}")).EnsureSuccessStatusCode();
@@ -108,7 +110,7 @@ public abstract class RoomTests(TestServer server)
     }
 
     [Fact]
-    public async Task Strangers_and_former_members_see_nothing()
+    public async Task Non_members_and_former_members_see_nothing()
     {
         var (anna, ben, carl) = await ThreeAsync();
         var room = await anna.CreateRoomAsync([ben]);
@@ -120,8 +122,10 @@ public abstract class RoomTests(TestServer server)
                 await (await outsider.Http.GetAsync($"/v1/rooms/{room.Id}{path}")).ReadErrorAsync(404, ErrorCode.NotFound);
             var send = new SendRequest(room.Id, Guid.NewGuid(), [1]);
             await (await outsider.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/messages", send, Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
-            await (await outsider.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}", new RoomSettings(null, null), Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
-            await (await outsider.Http.PutAsJsonAsync($"/v1/rooms/{room.Id}/delivered", new MarkDeliveredRequest(1), Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
+            await (await outsider.Http.PatchAsJsonAsync($"/v1/rooms/{room.Id}", new ChangeRoomRequest(), Wire.Json))
+                .ReadErrorAsync(404, ErrorCode.NotFound);
+            await (await outsider.Http.PutAsJsonAsync($"/v1/rooms/{room.Id}/delivered", new MarkDeliveredRequest(1), Wire.Json))
+                .ReadErrorAsync(404, ErrorCode.NotFound);
             await (await outsider.Http.DeleteAsync($"/v1/rooms/{room.Id}")).ReadErrorAsync(404, ErrorCode.NotFound);
             await (await outsider.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{anna.Id}")).ReadErrorAsync(404, ErrorCode.NotFound);
             await (await AddAsync(outsider, room.Id, outsider, check: false)).ReadErrorAsync(404, ErrorCode.NotFound);
@@ -129,7 +133,7 @@ public abstract class RoomTests(TestServer server)
     }
 
     [Fact]
-    public async Task Who_joins_later_reads_from_there_on()
+    public async Task A_new_member_reads_from_its_join_on()
     {
         var (anna, ben, _) = await ThreeAsync();
         var room = await anna.CreateRoomAsync([]);
@@ -149,9 +153,12 @@ public abstract class RoomTests(TestServer server)
     {
         var (anna, _, _) = await ThreeAsync();
         (await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, [], new byte[256]), Wire.Json)).EnsureSuccessStatusCode();
-        await (await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, [], new byte[257]), Wire.Json)).ReadErrorAsync(413, ErrorCode.TooLarge);
-        await (await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, [], TimeToLiveSeconds: 59), Wire.Json)).ReadErrorAsync(400, ErrorCode.Invalid);
-        await (await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, ["no-such-person"]), Wire.Json)).ReadErrorAsync(404, ErrorCode.NotFound);
+        await (await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, [], new byte[257]), Wire.Json))
+            .ReadErrorAsync(413, ErrorCode.TooLarge);
+        await (await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, [], TimeToLiveSeconds: 59), Wire.Json))
+            .ReadErrorAsync(400, ErrorCode.Invalid);
+        await (await anna.Http.PostAsJsonAsync("/v1/rooms", new CreateRoomRequest(RoomKind.Group, ["no-such-person"]), Wire.Json))
+            .ReadErrorAsync(404, ErrorCode.NotFound);
     }
 
     [Theory]
@@ -166,7 +173,7 @@ public abstract class RoomTests(TestServer server)
     [InlineData("""[]""")]
     [InlineData("""{""")]
     [InlineData("")]
-    public async Task Malformed_bodies_are_told_so(string body)
+    public async Task Malformed_bodies_get_a_clear_error(string body)
     {
         await using var anna = await server.SignUpAsync();
         using var response = await anna.Http.PostAsync("/v1/rooms", new StringContent(body, System.Text.Encoding.UTF8, "application/json"));

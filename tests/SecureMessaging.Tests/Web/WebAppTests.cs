@@ -6,7 +6,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Web;
 
-/// <summary>The server as the host of the web app, of any build of it.</summary>
+/// <summary>The server as the host of any build of the web app.</summary>
 public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
 {
     private const string Script = "assets/app-C2T79uA3.js";
@@ -38,7 +38,7 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     [InlineData("/sw.js", "text/javascript; charset=utf-8", "no-cache")]
     [InlineData("/manifest.webmanifest", "application/manifest+json", "no-cache")]
     [InlineData("/" + Script, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable")]
-    public async Task Its_files_are_served_with_what_a_browser_should_know(string path, string type, string caching)
+    public async Task Files_are_served_with_their_security_headers(string path, string type, string caching)
     {
         foreach (var method in new[] { HttpMethod.Get, HttpMethod.Head })
         {
@@ -47,10 +47,11 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
             Assert.Equal((200, type), ((int)response.StatusCode, response.Content.Headers.ContentType!.ToString()));
             Assert.Equal(caching.Split(", ").Order(StringComparer.Ordinal), Header(response, "Cache-Control").Split(", ").Order(StringComparer.Ordinal));
             Assert.Equal(
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; "
-                + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types app",
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; worker-src 'self'; "
+                + "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types app",
                 Header(response, "Content-Security-Policy"));
-            Assert.Equal(("nosniff", "no-referrer", "same-origin"), (Header(response, "X-Content-Type-Options"), Header(response, "Referrer-Policy"), Header(response, "Cross-Origin-Opener-Policy")));
+            Assert.Equal(("nosniff", "no-referrer", "same-origin"),
+                (Header(response, "X-Content-Type-Options"), Header(response, "Referrer-Policy"), Header(response, "Cross-Origin-Opener-Policy")));
             Assert.Contains("camera=()", Header(response, "Permissions-Policy"), StringComparison.Ordinal);
             Assert.False(response.Headers.Contains("Set-Cookie"));
             var length = (await response.Content.ReadAsByteArrayAsync()).Length;
@@ -65,13 +66,19 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     [InlineData("br;q=0.1, gzip;q=0.9", "gzip")]
     [InlineData("identity", null)]
     [InlineData("", null)]
-    public async Task Files_are_compressed_for_who_takes_it_and_not_sent_twice(string accepts, string? encoding)
+    public async Task Files_are_compressed_on_request_and_not_sent_twice(string accepts, string? encoding)
     {
         using var response = await SendAsync($"/{Script}", ("Accept-Encoding", accepts));
         Assert.Equal(encoding, response.Content.Headers.ContentEncoding.SingleOrDefault());
         Assert.Equal("Accept-Encoding", Header(response, "Vary"));
         await using var body = await response.Content.ReadAsStreamAsync();
-        await using Stream plain = encoding switch { "br" => new BrotliStream(body, CompressionMode.Decompress), "gzip" => new GZipStream(body, CompressionMode.Decompress), _ => body };
+        await using Stream plain = encoding switch
+        {
+            "br" => new BrotliStream(body, CompressionMode.Decompress),
+            "gzip" =>
+            new GZipStream(body, CompressionMode.Decompress),
+            _ => body
+        };
         using var reader = new StreamReader(plain);
         Assert.Equal(await File.ReadAllTextAsync(root.Combine(Script)), await reader.ReadToEndAsync());
         if (encoding is not null)
@@ -106,14 +113,14 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     [InlineData("/%2e%2e/secure-messaging.db")]
     [InlineData("/assets%2f..%2f..%2fkeys/server.secret")]
     [InlineData("/index.html/")]
-    public async Task No_other_path_is_answered_with_a_page(string path)
+    public async Task No_other_path_returns_a_page(string path)
     {
         using var response = await server.Http.GetAsync(path);
         await response.ReadErrorAsync(404, ErrorCode.NotFound);
     }
 
     [Fact]
-    public async Task The_api_answers_as_before()
+    public async Task The_API_keeps_its_paths()
     {
         await using var anna = await server.SignUpAsync();
         await (await server.Http.GetAsync("/v1/me")).ReadErrorAsync(401, ErrorCode.Unauthenticated);
@@ -133,17 +140,17 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Its_page_opens_a_socket_and_another_does_not()
+    public async Task Only_pages_of_its_origin_open_a_WebSocket()
     {
         await using var anna = await server.SignUpAsync();
         foreach (var (origin, opens) in new[] { ($"http://127.0.0.1:{server.Url.Port}", true), ("https://evil.example", false) })
         {
-            using var issued = await anna.Http.PostAsync("/v1/auth/ticket", null);
-            var ticket = (await issued.ReadAsync<TicketResponse>()).Ticket;
+            var ticket = await anna.TicketAsync();
             using var socket = new ClientWebSocket();
             socket.Options.SetRequestHeader("Origin", origin);
             socket.Options.CollectHttpResponseDetails = true;
-            var connecting = socket.ConnectAsync(new Uri($"ws://127.0.0.1:{server.Url.Port}{Wire.HubPath}?{Wire.TicketParameter}={ticket}"), CancellationToken.None);
+            var connecting = socket.ConnectAsync(
+                new Uri($"ws://127.0.0.1:{server.Url.Port}{Wire.HubPath}?{Wire.TicketParameter}={ticket}"), CancellationToken.None);
             if (opens)
                 await connecting;
             else
@@ -153,7 +160,7 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task There_may_be_none_and_a_wrong_folder_stops_the_start()
+    public async Task The_app_can_be_disabled_and_a_wrong_folder_stops_the_start()
     {
         await using (var none = await shared.DedicatedAsync("--Web:Enabled=false"))
             await (await none.Http.GetAsync("/")).ReadErrorAsync(404, ErrorCode.NotFound);

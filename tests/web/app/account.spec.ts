@@ -20,7 +20,7 @@ const signIn = async (page: Page, url: string, name: string, secret: string): Pr
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
 };
 
-test("e-mail and password are changed with the password only, and other sessions end", async ({ person, browser, server }) => {
+test("the e-mail address and the password change only with the password, and other sessions end", async ({ person, browser, server }) => {
   const anna = await person("anna");
   const { page } = anna;
   await page.goto(`${server.url}/#/settings/profile`);
@@ -61,7 +61,7 @@ test("e-mail and password are changed with the password only, and other sessions
   await context.close();
 });
 
-test("everything is exported in the clear, what the server knows is shown and holds no message, and an account is deleted", async ({ person, server }) => {
+test("the export is complete and unencrypted, the server's data is shown and contains no message, and an account is deleted", async ({ person, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.talkWith(ben, "words that only we two know");
   const { page } = anna;
@@ -72,8 +72,7 @@ test("everything is exported in the clear, what the server knows is shown and ho
   expect((await download).suggestedFilename()).toBe(`securemessaging-${anna.name}.json`);
   const exported = await read(await download);
   expect(JSON.parse(exported)).toEqual(expect.any(Object));
-  for (const part of ["words that only we two know", anna.name, `${anna.name}@example.org`])
-    expect(exported).toContain(part);
+  for (const part of ["words that only we two know", anna.name, `${anna.name}@example.org`]) expect(exported).toContain(part);
 
   await page.goto(`${server.url}/#/settings/data`);
   download = page.waitForEvent("download");
@@ -88,7 +87,7 @@ test("everything is exported in the clear, what the server knows is shown and ho
   await list.fill("users.email");
   await expect(page.getByRole("table").last()).toContainText("Account: email");
   expect(await page.getByRole("table").last().innerText()).not.toContain("users.");
-  await list.fill("no such thing at all");
+  await list.fill("no match at all");
   await expect(page.getByText("Nothing on the list matches.")).toBeVisible();
 
   await page.goto(`${server.url}/#/settings/profile`);
@@ -102,11 +101,11 @@ test("everything is exported in the clear, what the server knows is shown and ho
   await expect(page.getByRole("button", { name: "Sign in" }).first()).toBeVisible();
   await signIn(page, server.url, anna.name, password);
   await expect(page.getByText("Incorrect username or password")).toBeVisible();
-  // The other one's copy is theirs; writing to nobody does not break the app.
+  // The other person keeps the messages, and writing to the deleted account does not break the app.
   await ben.sees("words that only we two know");
 });
 
-test("an account that was deleted on another device is said to be closed", async ({ person, server }) => {
+test("a device shows that its account was deleted on another one", async ({ person, server }) => {
   const anna = await person("anna");
   const { page } = anna;
   const other = await SecureMessaging.signIn({ url: server.url, username: anna.name, password });
@@ -114,23 +113,23 @@ test("an account that was deleted on another device is said to be closed", async
   await other.close();
   await expect(page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
   await expect(page.getByText("this account was deleted, or an administrator of the server disabled it")).toBeVisible();
-  // A later page says it, too.
+  // A later page shows it too.
   await page.reload();
   await expect(page.getByText("this account was deleted, or an administrator of the server disabled it")).toBeVisible();
 });
 
-test("a browser without Ed25519 says so on the start screen, and makes no account", async ({ browser, server }) => {
+test("a browser without Ed25519 shows it on the start screen, and creates no account", async ({ browser, server }) => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.addInitScript(() => {
     const generate = crypto.subtle.generateKey.bind(crypto.subtle) as (...args: unknown[]) => Promise<CryptoKeyPair>;
-    Object.defineProperty(crypto.subtle, "generateKey", { value: (...args: unknown[]) =>
-      args[0] === "Ed25519" ? Promise.reject(new DOMException("Unrecognized name.", "NotSupportedError")) : generate(...args) });
+    Object.defineProperty(crypto.subtle, "generateKey", {
+      value: (...args: unknown[]) => (args[0] === "Ed25519" ? Promise.reject(new DOMException("Unrecognized name.", "NotSupportedError")) : generate(...args)),
+    });
   });
   const calls: string[] = [];
   page.on("request", (request) => {
-    if (request.url().includes("/v1/"))
-      calls.push(request.url());
+    if (request.url().includes("/v1/")) calls.push(request.url());
   });
   await page.goto(server.url);
   await expect(page.getByText("This browser lacks Ed25519")).toBeVisible();

@@ -1,18 +1,17 @@
 import type { Page } from "@playwright/test";
 import { expect, password, Person, test } from "./people.js";
 
-/** What stands in the list, without the gate's other words. */
+/** The usernames in the list of accounts. */
 const accounts = (page: Page) => page.getByRole("list", { name: "Choose an account" }).getByRole("listitem");
 
 const signOut = async (page: Page, wipe = false): Promise<void> => {
   await page.getByRole("button", { name: "Settings" }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
-  if (wipe)
-    await page.getByRole("switch", { name: "Remove keys and history" }).click();
+  if (wipe) await page.getByRole("switch", { name: "Remove keys and history" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
 };
 
-test("a browser has several accounts, each with its own keys, and forgets one without the others", async ({ person }) => {
+test("a browser has several accounts, each with its own keys, and deletes one without the others", async ({ person }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.talkWith(ben, "Hello Ben");
   const { page } = anna;
@@ -28,7 +27,7 @@ test("a browser has several accounts, each with its own keys, and forgets one wi
   await page.getByRole("button", { name: "Create account" }).click();
   await expect(page.getByText("Start your first conversation")).toBeVisible();
 
-  // Without signing out: the one is left, the other asks for its password, because it was signed out.
+  // The shown account stays signed in. The other one was signed out, so it asks for the password.
   await page.getByRole("button", { name: "Settings" }).click();
   await page.getByRole("button", { name: "Switch account" }).click();
   await expect(accounts(page)).toHaveCount(2);
@@ -41,7 +40,7 @@ test("a browser has several accounts, each with its own keys, and forgets one wi
   await anna.write("the same device");
   await ben.sees("the same device");
 
-  // Back to the other one, which is signed in, and it stays after a reload.
+  // The other account is still signed in, and is shown after a reload.
   await page.getByRole("button", { name: "Settings" }).click();
   await page.getByRole("button", { name: "Switch account" }).click();
   await page.getByRole("button", { name: cleo.name, exact: true }).click();
@@ -57,7 +56,7 @@ test("a browser has several accounts, each with its own keys, and forgets one wi
   await expect(accounts(page)).toHaveCount(1);
   await expect(accounts(page)).toContainText(cleo.name);
 
-  // Nothing of hers is left: she is a new device now.
+  // Her data is deleted, so she has a new device now.
   await page.getByRole("button", { name: "Use another account" }).click();
   await page.getByLabel("Username or e-mail").fill(anna.name);
   await page.getByLabel("Password", { exact: true }).fill(password);
@@ -65,7 +64,7 @@ test("a browser has several accounts, each with its own keys, and forgets one wi
   await expect(page.getByRole("heading", { name: "Approve this device" })).toBeVisible();
 });
 
-test("who signs out and removes the keys of the only device is warned, and the browser is free for another account", async ({ person }) => {
+test("a sign-out that deletes the keys of the only device warns, and the browser can be used for another account", async ({ person }) => {
   const anna = await person("anna");
   const { page } = anna;
   await page.getByRole("button", { name: "Settings" }).click();

@@ -1,6 +1,6 @@
 import { expect, password, Person, test } from "./people.js";
 
-test("a second device is let in by two codes, reads what comes from then on, and is revoked", async ({ person, browser, server }) => {
+test("a second device is approved with two codes, reads later messages, and is revoked", async ({ person, browser, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.talkWith(ben, "before the second device");
 
@@ -27,7 +27,9 @@ test("a second device is let in by two codes, reads what comes from then on, and
 
   await second.page.getByLabel("Code from your other device").fill(answer);
   await second.page.getByRole("button", { name: "Confirm" }).click();
-  await expect(second.page.getByRole("navigation", { name: "Conversations" }).getByRole("link").filter({ hasText: ben.name })).toContainText("No messages on this device");
+  await expect(second.page.getByRole("navigation", { name: "Conversations" }).getByRole("link").filter({ hasText: ben.name })).toContainText(
+    "No messages on this device",
+  );
   await second.open(ben.name);
   await expect(second.page.getByText("not in the encrypted group of this conversation yet")).toHaveCount(0);
   await expect(second.page.getByText("Messages sent before this device was added cannot be shown here.")).toBeVisible();

@@ -1,8 +1,9 @@
 import { expect, test } from "./people.js";
 
-test("a text that is being sent is in no storage in the clear", async ({ person, server }) => {
+test("a text that is being sent is in no storage unencrypted", async ({ person, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.page.addInitScript(() => {
+    // oxlint-disable-next-line typescript/unbound-method -- called with the original receiver
     const { setItem } = Storage.prototype;
     Storage.prototype.setItem = function (this: Storage, key: string, value: string) {
       ((window as unknown as { written: string[] }).written ??= []).push(`${key}=${value}`);
@@ -20,16 +21,16 @@ test("a text that is being sent is in no storage in the clear", async ({ person,
   await expect.poll(() => anna.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("unsent/")))).toEqual([]);
 });
 
-test("when the store of the browser fails, what was written stays where it is seen and is sent once the store works again", async ({ person }) => {
+test("when the browser's store fails, a text stays visible and is sent when the store works again", async ({ person }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.talkWith(ben, "before");
   await anna.page.evaluate(() => {
+    // oxlint-disable-next-line typescript/unbound-method -- called with the original receiver
     const { transaction } = IDBDatabase.prototype;
     const state = window as unknown as { broken: boolean };
     state.broken = true;
     IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...args: Parameters<IDBDatabase["transaction"]>) {
-      if (state.broken)
-        throw new DOMException("The disk is full.", "QuotaExceededError");
+      if (state.broken) throw new DOMException("The disk is full.", "QuotaExceededError");
       return transaction.apply(this, args);
     };
   });
@@ -39,7 +40,9 @@ test("when the store of the browser fails, what was written stays where it is se
   await expect(alarm).toBeVisible();
   await expect(anna.log.getByText("Not sent")).toBeVisible({ timeout: 40_000 });
   await anna.sees("in spite of the disk");
-  await anna.page.evaluate(() => { (window as unknown as { broken: boolean }).broken = false; });
+  await anna.page.evaluate(() => {
+    (window as unknown as { broken: boolean }).broken = false;
+  });
   await anna.page.getByRole("button", { name: "Try again" }).click();
   await ben.sees("in spite of the disk");
   await expect(alarm).toHaveCount(0);
@@ -47,14 +50,23 @@ test("when the store of the browser fails, what was written stays where it is se
   await expect(anna.log.getByText("in spite of the disk")).toHaveCount(1);
 });
 
-test("notifications are on only when the server has an endpoint, and an endpoint that the browser has replaced is told", async ({ person, server }) => {
+test("notifications are on only when the server has an endpoint, and a replaced endpoint is registered", async ({ person, server }) => {
   const anna = await person("anna", { permissions: ["notifications"] });
   const { page } = anna;
-  // A browser's push service, as the app sees it.
+  // A fake of the browser's push service.
   await page.addInitScript(() => {
     const make = () => {
       const endpoint = localStorage.getItem("fake-push");
-      return endpoint === null ? null : { endpoint, options: {}, unsubscribe: async () => { localStorage.removeItem("fake-push"); return true; } };
+      return endpoint === null
+        ? null
+        : {
+            endpoint,
+            options: {},
+            unsubscribe: async () => {
+              localStorage.removeItem("fake-push");
+              return true;
+            },
+          };
     };
     PushManager.prototype.getSubscription = async () => make() as unknown as PushSubscription;
     PushManager.prototype.subscribe = async () => {
@@ -62,28 +74,30 @@ test("notifications are on only when the server has an endpoint, and an endpoint
       return make() as unknown as PushSubscription;
     };
   });
-  const told: string[] = [];
+  const endpoints: string[] = [];
   page.on("request", (request) => {
-    if (request.url().endsWith("/v1/me/push") && request.method() === "PUT")
-      told.push((request.postDataJSON() as { endpoint: string }).endpoint);
+    if (request.url().endsWith("/v1/me/push") && request.method() === "PUT") endpoints.push((request.postDataJSON() as { endpoint: string }).endpoint);
   });
   await page.goto(`${server.url}/#/settings/notifications`);
   await page.reload();
   const push = page.getByRole("switch", { name: "Notify me in this browser" });
   await push.click();
   await expect(push).toBeChecked();
-  expect(told).toEqual(["https://updates.push.services.mozilla.com/wpush/v2/first"]);
+  expect(endpoints).toEqual(["https://updates.push.services.mozilla.com/wpush/v2/first"]);
 
   await page.evaluate(() => localStorage.setItem("fake-push", "https://updates.push.services.mozilla.com/wpush/v2/second"));
   await page.reload();
-  await expect.poll(() => told.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/second");
+  await expect.poll(() => endpoints.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/second");
   await page.evaluate(() => localStorage.setItem("fake-push", "https://updates.push.services.mozilla.com/wpush/v2/third"));
-  await page.context().serviceWorkers()[0]!.evaluate(() => {
-    self.dispatchEvent(Object.assign(new Event("pushsubscriptionchange"), { newSubscription: {}, waitUntil: () => undefined }));
-  });
-  await expect.poll(() => told.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/third");
+  await page
+    .context()
+    .serviceWorkers()[0]!
+    .evaluate(() => {
+      self.dispatchEvent(Object.assign(new Event("pushsubscriptionchange"), { newSubscription: {}, waitUntil: () => undefined }));
+    });
+  await expect.poll(() => endpoints.at(-1)).toBe("https://updates.push.services.mozilla.com/wpush/v2/third");
 
-  // The endpoint goes with the session; the browser keeps its subscription.
+  // The endpoint ends with the session. The browser keeps its subscription.
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Password", { exact: true }).fill("a long enough password");

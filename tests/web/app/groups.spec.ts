@@ -1,6 +1,6 @@
 import { expect, test } from "./people.js";
 
-test("a group is founded, named, and goes on without whoever is removed", async ({ person }) => {
+test("a group is created and named, and continues without a removed member", async ({ person }) => {
   const [anna, ben, cleo] = [await person("anna"), await person("ben"), await person("cleo")];
   await anna.page.getByRole("button", { name: "New conversation" }).click();
   await anna.page.getByRole("radio", { name: "Group" }).check();
@@ -20,7 +20,7 @@ test("a group is founded, named, and goes on without whoever is removed", async 
   await anna.page.getByRole("button", { name: `Options for ${cleo.name}` }).click();
   await anna.page.getByRole("menuitem", { name: "Remove from group" }).click();
   await anna.page.getByRole("dialog").getByRole("button", { name: "Remove from group" }).click();
-  // Until it is done one writes nowhere.
+  // Without a completed form there is no composer.
   await expect(anna.page.getByRole("dialog")).toHaveCount(0);
   await expect(cleo.page.getByText("You are no longer in this conversation")).toBeVisible();
   await anna.write("Only we two");

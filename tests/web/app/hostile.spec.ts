@@ -1,6 +1,6 @@
 import { expect, test } from "./people.js";
 
-test("whatever is written is shown as text", async ({ person }) => {
+test("any text is shown as text", async ({ person }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await ben.startWith(anna.name);
   await anna.open(ben.name);
@@ -28,7 +28,7 @@ test("whatever is written is shown as text", async ({ person }) => {
   await anna.sees("line 199");
 
   await ben.write("W".repeat(3_000));
-  // Anna still reads the long message: the end is one click away.
+  // Anna's view is at the long message, so the end needs a click.
   await anna.page.getByRole("button", { name: "1 new message" }).click();
   await expect(anna.log.getByRole("article").last()).toContainText("WWW");
   expect(await anna.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);

@@ -1,24 +1,29 @@
 import type { Locator, Page } from "@playwright/test";
 import { expect, password, test } from "./people.js";
 
-/** Presses a key until it has the focus. */
+/** Presses a key until an element has the focus. */
 async function tabTo(page: Page, target: Locator, key = "Tab"): Promise<void> {
   for (let presses = 0; presses < 80; presses++) {
-    if (await target.evaluate((element) => element === document.activeElement))
-      return;
+    if (await target.evaluate((element) => element === document.activeElement)) return;
     await page.keyboard.press(key);
   }
   await expect(target).toBeFocused();
 }
 
-test("the whole app is used by keyboard alone", async ({ browser, person, server }) => {
+test("the whole app can be used with the keyboard only", async ({ browser, person, server }) => {
   test.setTimeout(120_000);
   const ben = await person("ben");
   const context = await browser.newContext({ reducedMotion: "reduce" });
   const page = await context.newPage();
   await page.addInitScript(() => {
     for (const name of ["pointerdown", "mousedown", "touchstart"])
-      addEventListener(name, () => { throw new Error("A pointer was used."); }, true);
+      addEventListener(
+        name,
+        () => {
+          throw new Error("A pointer was used.");
+        },
+        true,
+      );
   });
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
@@ -59,7 +64,7 @@ test("the whole app is used by keyboard alone", async ({ browser, person, server
   await expect(box).toBeFocused();
   await expect(log.getByRole("img", { name: "Sent", exact: true })).toBeVisible();
 
-  // A menu that is left gives the focus back, and every key of its pattern leads somewhere.
+  // A closed menu returns the focus, and each key of the pattern works.
   await openMenu();
   await keyboard.press("End");
   await expect(menu.getByRole("menuitem", { name: "Delete" })).toBeFocused();
@@ -115,7 +120,7 @@ test("the whole app is used by keyboard alone", async ({ browser, person, server
   await expect(dialog).toBeVisible();
   for (let presses = 0; presses < 6; presses++) {
     await keyboard.press("Tab");
-    // Between the last element and the first is the browser's own, which is no element.
+    // Between the last and the first element, the focus is in the browser's own controls.
     expect(await page.evaluate(() => document.activeElement === document.body || document.activeElement!.closest("dialog") !== null)).toBe(true);
   }
   await tabTo(page, dialog.getByRole("button", { name: "Delete for everyone" }));
@@ -160,4 +165,3 @@ test("the whole app is used by keyboard alone", async ({ browser, person, server
   expect(complaints).toEqual([]);
   await context.close();
 });
-

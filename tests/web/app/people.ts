@@ -3,15 +3,18 @@ import { Server } from "./server.js";
 
 export const password = "a long enough password";
 
-/** A window in which a long conversation is in the document as a whole. */
+/** A window so high that a long conversation is completely in the document. */
 export const tall = { viewport: { width: 1280, height: 4_000 } };
 
-/** Somebody with a browser of their own. What the page complains about fails the test. */
+/** A person with an own browser. A policy violation or an exception in the page fails the test. */
 export class Person {
   readonly log: Locator;
   readonly box: Locator;
 
-  constructor(readonly page: Page, readonly name: string) {
+  constructor(
+    readonly page: Page,
+    readonly name: string,
+  ) {
     this.log = page.getByRole("group", { name: "Messages" });
     this.box = page.getByRole("textbox", { name: "Message" });
   }
@@ -32,7 +35,7 @@ export class Person {
     await expect(this.box).toBeVisible();
   }
 
-  /** A conversation that both have open, with one message in it. */
+  /** Opens a conversation for both people, with one message. */
   async talkWith(other: Person, text: string): Promise<void> {
     await this.startWith(other.name);
     await this.write(text);
@@ -50,7 +53,7 @@ export class Person {
     await this.box.press("Enter");
   }
 
-  /** The texts of the messages that are in the document, from top to bottom. */
+  /** The texts of the messages in the document, from top to bottom. */
   history(): Promise<string[]> {
     return this.log.locator("article .text:not(.dimmed)").allInnerTexts();
   }
@@ -63,16 +66,20 @@ export class Person {
 let serial = 0;
 
 interface Fixtures {
-  /** Signs somebody up in a browser of their own. The name gets a number, so that tests do not meet. */
-  person(name: string, options?: BrowserContextOptions & { url?: string }): Promise<Person>;
+  /** Signs a person up in a new browser. A number makes the username unique among all tests. */
+  person: (name: string, options?: BrowserContextOptions & { url?: string }) => Promise<Person>;
 }
 
 export const test = base.extend<Fixtures, { server: Server }>({
-  server: [async ({}, use) => {
-    const server = await Server.start();
-    await use(server);
-    await server.stop();
-  }, { scope: "worker" }],
+  server: [
+    // oxlint-disable-next-line no-empty-pattern -- Playwright reads the names of the fixtures from the pattern
+    async ({}, use) => {
+      const server = await Server.start();
+      await use(server);
+      await server.stop();
+    },
+    { scope: "worker" },
+  ],
   person: async ({ browser, server }, use) => {
     const complaints: string[] = [];
     const contexts: { close(): Promise<void> }[] = [];
@@ -82,16 +89,14 @@ export const test = base.extend<Fixtures, { server: Server }>({
       const page = await context.newPage();
       page.on("pageerror", (error) => complaints.push(String(error)));
       page.on("console", (message) => {
-        // A connection that fails is part of some tests; a policy that is broken is of none.
-        if (message.type() === "error" && /Content Security Policy|Trusted/i.test(message.text()))
-          complaints.push(message.text());
+        // Failed connections are part of some tests. Policy violations are part of none.
+        if (message.type() === "error" && /Content Security Policy|Trusted/i.test(message.text())) complaints.push(message.text());
       });
       const person = new Person(page, `${name}${++serial}`);
       await person.signUp(url);
       return person;
     });
-    for (const context of contexts)
-      await context.close();
+    for (const context of contexts) await context.close();
     expect(complaints).toEqual([]);
   },
 });

@@ -4,7 +4,12 @@ import type { Server } from "./server.js";
 
 let serial = 0;
 
-/** Somebody with the SDK instead of a browser, in a conversation that the other has begun. */
+/** The internals of the client that the test reads. */
+interface Internals {
+  parts: { hub: { heads: () => Promise<{ roomId: string; headSeq: number }[]> } };
+}
+
+/** A person who uses the SDK instead of a browser, in a conversation that the other person has started. */
 async function contactOf(anna: Person, server: Server): Promise<{ client: SecureMessaging; room: Room; name: string }> {
   const name = `contact${++serial}${anna.name}`;
   const client = await SecureMessaging.signUp({ url: server.url, username: name, email: `${name}@example.org`, password });
@@ -17,7 +22,7 @@ async function contactOf(anna: Person, server: Server): Promise<{ client: Secure
 
 const say = async (room: Room, text: string): Promise<number> => (await (await room.send(text)).stored).seq;
 
-test("the list shows a message as soon as it is there, not that its author types", async ({ person, server }) => {
+test("the list shows a new message and not that its author is typing", async ({ person, server }) => {
   const anna = await person("anna");
   const { client, room, name } = await contactOf(anna, server);
   await anna.page.goto(`${server.url}/#/settings`);
@@ -29,10 +34,10 @@ test("the list shows a message as soon as it is there, not that its author types
   await client.close();
 });
 
-test("reading makes no entry in the log, is told, and is neither told nor shown once it is turned off", async ({ person, server }) => {
+test("reading makes no log entry, is announced, and is neither announced nor shown when it is turned off", async ({ person, server }) => {
   const anna = await person("anna");
   const { client, room, name } = await contactOf(anna, server);
-  const head = async (): Promise<number> => (await client.context.hub.heads()).find(({ roomId }) => roomId === room.id)!.headSeq;
+  const head = async (): Promise<number> => (await (client as unknown as Internals).parts.hub.heads()).find(({ roomId }) => roomId === room.id)!.headSeq;
   const theirs = await say(room, "do you read this?");
   await anna.sees("do you read this?");
   await expect.poll(async () => (await room.reads()).size).toBe(1);
@@ -60,7 +65,7 @@ test("reading makes no entry in the log, is told, and is neither told nor shown 
   await client.close();
 });
 
-test("what was deleted, and rooms that one was removed from, count as unread no longer", async ({ person, server }) => {
+test("deleted messages, and rooms without this user, do not count as unread", async ({ person, server }) => {
   const anna = await person("anna");
   const { client, room } = await contactOf(anna, server);
   const { page } = anna;
@@ -69,8 +74,7 @@ test("what was deleted, and rooms that one was removed from, count as unread no 
   await say(room, "two");
   await expect(page.getByText("2 unread messages")).toBeAttached();
   await expect(page).toHaveTitle(/^\(1\)/);
-  for (const message of await room.history())
-    await room.delete(message);
+  for (const message of await room.history()) await room.delete(message);
   await expect(page.getByText(/unread message/)).toHaveCount(0);
   await expect(page).not.toHaveTitle(/^\(/);
 
@@ -80,7 +84,7 @@ test("what was deleted, and rooms that one was removed from, count as unread no 
   await group.members.remove(anna.name);
   await expect(page).not.toHaveTitle(/^\(/);
 
-  // It says what it is, and can be taken from the list.
+  // The room shows that it has ended, and can be deleted from the list.
   await page.getByRole("navigation", { name: "Conversations" }).getByRole("link").filter({ hasText: "Short" }).click();
   await expect(page.locator("header").getByText("You are no longer a member")).toBeVisible();
   await expect(page.getByText("2 members")).toHaveCount(0);
@@ -91,7 +95,7 @@ test("what was deleted, and rooms that one was removed from, count as unread no 
   await client.close();
 });
 
-test("nothing is sent to a person whose account is gone, and the app says why", async ({ person, server }) => {
+test("nothing is sent to a person with a deleted account, and the app says why", async ({ person, server }) => {
   const anna = await person("anna");
   const { client, room, name } = await contactOf(anna, server);
   await say(room, "goodbye");
@@ -104,11 +108,13 @@ test("nothing is sent to a person whose account is gone, and the app says why", 
   await client.close();
 });
 
-test("a conversation with a person who has no device for encryption is refused with a sentence", async ({ person, server }) => {
+test("a conversation with a person without a device is rejected with a sentence", async ({ person, server }) => {
   const anna = await person("anna");
   const name = `plain-${anna.name}`;
   const answer = await fetch(`${server.url}/v1/auth/sign-up`, {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ username: name, email: `${name}@example.org`, password }),
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username: name, email: `${name}@example.org`, password }),
   });
   expect(answer.ok).toBe(true);
   await anna.page.getByRole("button", { name: "New conversation" }).click();

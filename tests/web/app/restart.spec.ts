@@ -1,13 +1,12 @@
 import { expect, tall, test } from "./people.js";
 
-test("a server that is killed twice in the middle of a conversation loses nothing, doubles nothing and turns nothing round", async ({ person, server }) => {
+test("a server that is killed twice during a conversation loses no message, and keeps each one once and in order", async ({ person, server }) => {
   const [anna, ben] = [await person("anna", tall), await person("ben", tall)];
   await anna.talkWith(ben, "first");
 
   const each = 15;
   const said = async (who: typeof anna, name: string): Promise<void> => {
-    for (let n = 0; n < each; n++)
-      await who.write(`${name} ${n}.`);
+    for (let n = 0; n < each; n++) await who.write(`${name} ${n}.`);
   };
   const talk = Promise.all([said(anna, "anna"), said(ben, "ben")]);
   await anna.sees("anna 3.");
@@ -20,9 +19,9 @@ test("a server that is killed twice in the middle of a conversation loses nothin
   await server.start();
   await ben.sees("once more");
 
-  const all = ["first", "once more", ...["anna", "ben"].flatMap((name) => Array.from({ length: each }, (_, n) => `${name} ${n}.`))].sort();
+  const all = ["first", "once more", ...["anna", "ben"].flatMap((name) => Array.from({ length: each }, (_, n) => `${name} ${n}.`))].toSorted();
   for (const who of [anna, ben]) {
-    await expect.poll(async () => (await who.history()).sort(), { timeout: 60_000 }).toEqual(all);
+    await expect.poll(async () => (await who.history()).toSorted(), { timeout: 60_000 }).toEqual(all);
     await expect(who.log.getByRole("img", { name: "Waiting to be sent" })).toHaveCount(0);
   }
   expect(await anna.history()).toEqual(await ben.history());
@@ -30,7 +29,7 @@ test("a server that is killed twice in the middle of a conversation loses nothin
   expect(own).toEqual(Array.from({ length: each }, (_, n) => `anna ${n}.`));
 });
 
-test("a reload right after Enter loses nothing", async ({ person }) => {
+test("a reload right after Enter loses no message", async ({ person }) => {
   const [anna, ben] = [await person("anna", tall), await person("ben", tall)];
   await anna.startWith(ben.name);
   await ben.open(anna.name);

@@ -1,32 +1,29 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../ports.mjs";
 
-const dll = process.env.APP_TESTS_SERVER ?? fileURLToPath(new URL("../../../src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll", import.meta.url));
+const dll =
+  process.env.APP_TESTS_SERVER ?? fileURLToPath(new URL("../../../src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll", import.meta.url));
 
-/** A folder with the app to serve instead of the one in the server, which may be older than the sources. */
+/** The folder of the app to serve. The app inside the server may be older than the sources. */
 const app = process.env.APP_TESTS_ROOT;
 
-const freePort = (): Promise<number> => new Promise((resolve, reject) => {
-  const probe = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
-    const { port } = probe.address() as { port: number };
-    probe.close(() => resolve(port));
-  });
-});
-
-/** What may end a worker of Playwright without its fixtures being closed. */
+/** Events that end a Playwright worker without closing its fixtures. */
 const ends = ["exit", "SIGINT", "SIGTERM", "SIGHUP"];
 
-/** A server of its own, with its own data. Can be killed and started again on the same port. */
+/** A server with its own data. It can be killed and started again on the same port. */
 export class Server {
   private process: ChildProcess | undefined;
   private log = "";
   private readonly folder = mkdtempSync(join(tmpdir(), "sm-app-"));
 
-  private constructor(private readonly port: number, private readonly settings: string[]) {}
+  private constructor(
+    private readonly port: number,
+    private readonly settings: string[],
+  ) {}
 
   static async start(...settings: string[]): Promise<Server> {
     const server = new Server(await freePort(), settings);
@@ -39,20 +36,21 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const child = this.process = spawn("dotnet", [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url=", ...(app ? [`--Web:Root=${app}`] : []), ...this.settings], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = (this.process = spawn(
+      "dotnet",
+      [dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}`, "--Management:Url=", ...(app ? [`--Web:Root=${app}`] : []), ...this.settings],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    ));
     const kill = (): void => void child.kill("SIGKILL");
-    for (const end of ends)
-      process.on(end, kill);
+    for (const end of ends) process.on(end, kill);
     child.once("exit", () => ends.forEach((end) => process.off(end, kill)));
-    for (const stream of [child.stdout!, child.stderr!])
+    for (const stream of [child.stdout, child.stderr])
       stream.on("data", (chunk: Buffer) => {
         this.log = (this.log + chunk.toString()).slice(-4_000);
       });
     for (const until = Date.now() + 60_000; Date.now() < until;) {
-      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok)
-        return;
-      if (child.exitCode !== null)
-        break;
+      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok) return;
+      if (child.exitCode !== null) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`The server did not start: ${this.log}`);
@@ -66,8 +64,7 @@ export class Server {
   }
 
   async stop(): Promise<void> {
-    if (this.process?.exitCode === null && this.process.signalCode === null)
-      await this.kill();
+    if (this.process?.exitCode === null && this.process.signalCode === null) await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

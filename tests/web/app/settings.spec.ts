@@ -1,7 +1,7 @@
 import type { Page } from "@playwright/test";
 import { expect, test } from "./people.js";
 
-/** Does something and waits until the server has stored it. */
+/** Changes a setting and waits until the server has stored it. */
 async function stored(page: Page, work: () => Promise<unknown>): Promise<void> {
   const answer = page.waitForResponse((response) => response.url().includes("/v1/me/settings") && response.request().method() !== "GET");
   await work();
@@ -13,7 +13,10 @@ test("notification settings, for all conversations and for one, survive a reload
   await anna.startWith(ben.name);
   const { page } = anna;
   await page.goto(`${server.url}/#/settings/notifications`);
-  const everywhere = page.locator("section").filter({ has: page.getByRole("heading", { name: "All conversations" }) }).last();
+  const everywhere = page
+    .locator("section")
+    .filter({ has: page.getByRole("heading", { name: "All conversations" }) })
+    .last();
   await stored(page, () => everywhere.getByRole("switch", { name: "Mute everything" }).click());
   await stored(page, () => everywhere.getByRole("switch", { name: "Quiet hours" }).click());
   await stored(page, () => everywhere.getByLabel("From").fill("21:30"));
@@ -29,15 +32,24 @@ test("notification settings, for all conversations and for one, survive a reload
   await expect(everywhere.getByRole("radio", { name: "High" })).toBeChecked();
   await page.getByRole("button", { name: `Change notifications of ${ben.name}` }).click();
   const dialog = page.getByRole("dialog");
-  // It began as a copy of what holds for all, which was muted.
+  // The dialog began with a copy of the general settings, which were muted.
   await expect(dialog.getByRole("switch", { name: "Mute this conversation" })).not.toBeChecked();
   await stored(page, () => dialog.getByRole("button", { name: "Use the settings for all conversations" }).click());
   await dialog.getByRole("button", { name: "Done" }).click();
   await expect(page.getByText("Same as all conversations")).toBeVisible();
 });
 
-test("a browser that may not notify, and one whose push service refuses, are told so", async ({ person, server }) => {
-  // Without any permission granted the browser refuses each; without a list it would ask.
+test("the settings lead to the licences of third-party software", async ({ person, server }) => {
+  const { page } = await person("anna");
+  await page.goto(`${server.url}/#/settings`);
+  const link = page.getByRole("link", { name: "Third-party licences" });
+  const answer = await page.request.get(new URL((await link.getAttribute("href"))!, server.url).href);
+  expect(answer.headers()["content-type"]).toBe("text/plain; charset=utf-8");
+  for (const name of ["react", "ts-mls", "@microsoft/signalr"]) expect(await answer.text()).toContain(`## ${name} - `);
+});
+
+test("blocked notifications, and a push service that rejects, are shown", async ({ person, server }) => {
+  // With an empty list the browser denies each permission. Without a list it would ask.
   const denied = await person("anna", { permissions: [] });
   await denied.page.goto(`${server.url}/#/settings/notifications`);
   await expect(denied.page.getByText("Your browser blocks notifications from this page")).toBeVisible();
@@ -48,7 +60,7 @@ test("a browser that may not notify, and one whose push service refuses, are tol
   await allowed.page.goto(`${server.url}/#/settings/notifications`);
   const push = allowed.page.getByRole("switch", { name: "Notify me in this browser" });
   await push.click();
-  await expect(allowed.page.getByText("Your browser's push service refused")).toBeVisible();
+  await expect(allowed.page.getByText("Your browser's push service rejected the request")).toBeVisible();
   await expect(push).not.toBeChecked();
   await expect(push).toBeEnabled();
 });

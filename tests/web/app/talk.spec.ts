@@ -1,6 +1,6 @@
 import { expect, test } from "./people.js";
 
-test("the first minute: sign up, name somebody, write, and be answered", async ({ person }) => {
+test("the first minute: sign up, enter a username, write, and get an answer", async ({ person }) => {
   const anna = await person("anna");
   await expect(anna.page.getByText("Start your first conversation")).toBeVisible();
   const ben = await person("ben");
@@ -39,7 +39,7 @@ test("a message is edited, reacted to, answered and deleted, for both", async ({
   await expect(anna.log.getByText("This message was deleted.")).toBeVisible();
 });
 
-test("what is written without a server is shown, survives a reload and arrives once", async ({ person, server }) => {
+test("a message that is written without a server is shown, survives a reload and arrives once", async ({ person, server }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.talkWith(ben, "before");
   await anna.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server as Listener, type Socket } from "node:net";
 
-/** The network between one browser and the server. Can be cut, for this browser alone. */
+/** The network between one browser and the server. It can be cut for this browser only. */
 export class Wire {
   private readonly sockets = new Set<Socket>();
   private readonly listener: Listener;
@@ -31,11 +31,10 @@ export class Wire {
     return `http://127.0.0.1:${(this.listener.address() as { port: number }).port}`;
   }
 
-  /** From now on nothing goes through, and what was open is closed. */
+  /** Closes all connections, and lets no new one through. */
   cut(): void {
     this.whole = false;
-    for (const socket of this.sockets)
-      socket.destroy();
+    for (const socket of this.sockets) socket.destroy();
   }
 
   mend(): void {

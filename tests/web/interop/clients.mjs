@@ -1,9 +1,10 @@
-// What several programs of this folder share: a server of their own, people with clients of the SDK in this process, and tests that are counted.
+// Shared by several programs of this folder: a server, people with clients of the SDK in this process, and counted tests.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { SecureMessaging } from "../../../src/web/sdk/dist/index.js";
-import { freePort, killAll, Server } from "./processes.mjs";
+import { MemoryStore, SecureMessaging } from "../../../src/web/sdk/dist/index.js";
+import { freePort } from "../ports.mjs";
+import { killAll, Server } from "./processes.mjs";
 
 const name = basename(process.argv[1], ".mjs");
 export const folder = mkdtempSync(join(tmpdir(), `sm-${name}-`));
@@ -12,6 +13,10 @@ export const server = new Server(process.argv[2], folder, await freePort());
 let passed = 0;
 let failed = 0;
 let people = 0;
+let order = 0;
+
+/** INTEROP_PART=1/2: every second test, so that two processes share them. */
+const [part, parts] = (process.env["INTEROP_PART"] ?? "1/1").split("/").map(Number);
 
 export const newName = () => `person${++people}`;
 
@@ -19,10 +24,8 @@ export const open = new Set();
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function until(what, condition, timeoutMs = 40_000) {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(25))
-    if (await condition())
-      return;
-  throw new Error(`waited in vain until ${what}`);
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(25)) if (await condition()) return;
+  throw new Error(`timeout: ${what}`);
 }
 
 export async function person(options = {}) {
@@ -31,6 +34,10 @@ export async function person(options = {}) {
   return watched(client);
 }
 
+/** The account on another device. */
+export const signIn = async (username, options = {}) =>
+  watched(await SecureMessaging.signIn({ url: server.url, username, password: "a long enough password", ...options }));
+
 export function watched(client) {
   client.warnings = [];
   client.on("warning", (warning) => client.warnings.push(warning.kind));
@@ -38,41 +45,69 @@ export function watched(client) {
   return client;
 }
 
-/** The room on another's device, ready, and what it reads there. */
+/** The ready room on another device, and the messages that it reads. */
 export async function seenBy(client, id) {
   await until("the room is known", () => client.rooms.list().some((room) => room.id === id));
   const room = await client.rooms.get(id);
   await room.whenReady();
   room.seen = [];
   void (async () => {
-    for await (const message of room.messages({ after: 0 }))
-      room.seen.push(message.content.text ?? message.content.type);
+    for await (const message of room.messages({ after: 0 })) room.seen.push(message.content.text ?? message.content.type);
   })();
   return room;
 }
 
-/** A room of so many people, each with one device. */
+/** A room with this many people, each with one device. */
 export async function roomOf(count) {
   const clients = [];
-  for (let i = 0; i < count; i++)
-    clients.push(await person());
+  for (let i = 0; i < count; i++) clients.push(await person());
   const room = await clients[0].rooms.create(clients.slice(1).map((client) => client.username));
   return { clients, rooms: await Promise.all(clients.map((client) => seenBy(client, room.id))) };
 }
 
-export const inside = (room) => room.context;
+/** Simulates a process that ends at a given write: later writes have no effect, and another store begins with the state before. */
+export class MortalStore extends MemoryStore {
+  budget = Infinity;
 
-/** Epochs that pass: a guest is added and removed. */
+  async write(changes) {
+    if (this.budget-- <= 0) throw new Error("the process is dead");
+    await super.write(changes);
+  }
+
+  heir() {
+    const heir = new MortalStore();
+    for (const [key, value] of this.values) heir.values.set(key, value);
+    return heir;
+  }
+}
+
+export const inside = (room) => room.ports;
+
+/** Sends a text, waits until the server has stored it, and returns its seq. */
+export const say = async (room, text) => (await (await room.send(text)).stored).seq;
+
+/** Sends a text and waits until both have read it. A message that was stored twice would be read before it. */
+export async function readByAll(text, from, to) {
+  await say(from, text);
+  await until("all is read", () => from.seen.includes(text) && to.seen.includes(text));
+}
+
+/** Lets the test answer the batches of this device, with or without the real server. */
+export function onSend(room, answer) {
+  const { hub } = inside(room);
+  const real = hub.sendBatch.bind(hub);
+  hub.sendBatch = async (requests) => answer(requests, real);
+}
+
+/** Lets epochs pass: adds and removes a guest. */
 export async function passEpochs(room, count) {
   const guest = await person();
-  for (let i = 0; i < count; i++)
-    await (i % 2 === 0 ? room.members.add(guest.username) : room.members.remove(guest.username));
+  for (let i = 0; i < count; i++) await (i % 2 === 0 ? room.members.add(guest.username) : room.members.remove(guest.username));
 }
 
 export async function test(what, work) {
   const only = process.argv.slice(3);
-  if (only.length > 0 && !only.some((part) => what.includes(part)))
-    return;
+  if (order++ % parts !== part - 1 || (only.length > 0 && !only.some((words) => what.includes(words)))) return;
   try {
     await work();
     passed++;
@@ -81,16 +116,22 @@ export async function test(what, work) {
     failed++;
     console.log(`FAILED  ${name}: ${what}: ${error.stack}`);
     for (const client of open)
-      console.log("        ", client.username, client.warnings.join(), client.rooms.list().map((room) => JSON.stringify({ epoch: room.epoch, broken: room.core.state.broken, out: room.core.state.out, cursor: room.core.state.cursor })).join());
+      console.log(
+        "        ",
+        client.username,
+        client.warnings.join(),
+        client.rooms
+          .list()
+          .map((room) => JSON.stringify({ epoch: room.epoch, broken: room.core.state.broken, out: room.core.state.out, cursor: room.core.state.cursor }))
+          .join(),
+      );
   }
-  for (const client of open)
-    await client.close();
+  for (const client of open) await client.close();
   open.clear();
 }
 
 export const equal = (actual, expected) => {
-  if (JSON.stringify(actual) !== JSON.stringify(expected))
-    throw new Error(`got ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) throw new Error(`got ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
 };
 
 /** Ends the program with the number of failures. */

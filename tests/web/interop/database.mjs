@@ -1,4 +1,4 @@
-// What stands in the server's database and files, read past the server.
+// Reads the server's database and files directly.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,9 @@ export class Sqlite {
   query(sql) {
     const file = readdirSync(this.folder).find((name) => name.endsWith(".db") || name.endsWith(".sqlite"));
     const script = "import sqlite3,sys,json\nfor r in sqlite3.connect(sys.argv[1]).execute(sys.argv[2]): print(json.dumps(r))";
-    return lines(execFileSync("python3", ["-c", script, join(this.folder, file), sql], { encoding: "utf8", maxBuffer: 1 << 30 })).map((line) => JSON.parse(line));
+    return lines(execFileSync("python3", ["-c", script, join(this.folder, file), sql], { encoding: "utf8", maxBuffer: 1 << 30 })).map((line) =>
+      JSON.parse(line),
+    );
   }
 
   hex = (column) => `lower(hex(${column}))`;
@@ -56,13 +58,17 @@ export class Postgres {
   }
 }
 
-/** Every entry of the only room, with what is encrypted in it. */
+/** All entries of the only room, with their ciphertexts. */
 export function entriesOf(database) {
-  return database.query(`select seq, kind, epoch, ${database.hex("ciphertext")} from entries order by seq`)
-    .map(([seq, kind, epoch, hex]) => ({ seq: Number(seq), kind: kinds[kind] ?? String(kind), epoch: Number(epoch), ciphertext: hex ? Buffer.from(hex, "hex") : undefined }));
+  return database.query(`select seq, kind, epoch, ${database.hex("ciphertext")} from entries order by seq`).map(([seq, kind, epoch, hex]) => ({
+    seq: Number(seq),
+    kind: kinds[kind] ?? String(kind),
+    epoch: Number(epoch),
+    ciphertext: hex ? Buffer.from(hex, "hex") : undefined,
+  }));
 }
 
-/** A file may go away between the listing and the reading. */
+/** A file may be deleted between the listing and the reading. */
 export const contentsOf = (file) => {
   try {
     return readFileSync(file);
@@ -80,17 +86,23 @@ function filesUnder(folder) {
   });
 }
 
-/** The forms in which a plaintext could have slipped into a file. */
+/** The encodings in which a plaintext could be in a file. */
 export function formsOf(text) {
   const bytes = Buffer.from(text, "utf8");
   const forms = {
-    "UTF-8": bytes, "UTF-16LE": Buffer.from(text, "utf16le"), "UTF-16BE": Buffer.from(text, "utf16le").swap16(),
-    hex: Buffer.from(bytes.toString("hex")), HEX: Buffer.from(bytes.toString("hex").toUpperCase()), URL: Buffer.from(encodeURIComponent(text)),
-    JSON: Buffer.from([...text].map((c) => c.charCodeAt(0) > 126 ? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}` : c).join("")),
+    "UTF-8": bytes,
+    "UTF-16LE": Buffer.from(text, "utf16le"),
+    "UTF-16BE": Buffer.from(text, "utf16le").swap16(),
+    hex: Buffer.from(bytes.toString("hex")),
+    HEX: Buffer.from(bytes.toString("hex").toUpperCase()),
+    URL: Buffer.from(encodeURIComponent(text)),
+    JSON: Buffer.from([...text].map((c) => (c.charCodeAt(0) > 126 ? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}` : c)).join("")),
   };
   for (let alignment = 0; alignment < 3; alignment++) {
-    // The characters that depend on nothing but the text itself.
-    const encoded = Buffer.concat([Buffer.alloc(alignment), bytes]).toString("base64").replaceAll("=", "");
+    // Only the characters that do not depend on the text before and after it.
+    const encoded = Buffer.concat([Buffer.alloc(alignment), bytes])
+      .toString("base64")
+      .replaceAll("=", "");
     const from = alignment === 0 ? 0 : alignment === 1 ? 2 : 3;
     forms[`base64 at ${alignment}`] = Buffer.from(encoded.slice(from, encoded.length - 2));
   }

@@ -1,12 +1,13 @@
-// The SDK of today beside a server of tomorrow: a proxy adds to the real server's answers what a later version may send. Usage: node later.mjs SERVER.dll
+// The SDK with a server of a later version: a proxy adds to the server's answers what a later version may send. Usage: node later.mjs SERVER.dll
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SecureMessaging, SecureMessagingError } from "../../../src/web/sdk/dist/index.js";
-import { pad } from "../../../src/web/sdk/dist/content.js";
-import { freePort, killAll, Server } from "./processes.mjs";
+import { pad } from "../../../src/web/sdk/dist/content/padding.js";
+import { freePort } from "../ports.mjs";
+import { killAll, Server } from "./processes.mjs";
 
 const require = createRequire(new URL("../../../src/web/sdk/package.json", import.meta.url));
 const { decode, encode } = require("@msgpack/msgpack");
@@ -21,10 +22,8 @@ let passed = 0;
 let failed = 0;
 
 async function until(what, condition) {
-  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(25))
-    if (await condition())
-      return;
-  throw new Error(`waited in vain until ${what}`);
+  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(25)) if (await condition()) return;
+  throw new Error(`timeout: ${what}`);
 }
 
 async function test(what, work) {
@@ -39,12 +38,11 @@ async function test(what, work) {
 }
 
 const equal = (actual, expected) => {
-  if (JSON.stringify(actual) !== JSON.stringify(expected))
-    throw new Error(`${JSON.stringify(actual)} in place of ${JSON.stringify(expected)}`);
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) throw new Error(`${JSON.stringify(actual)} in place of ${JSON.stringify(expected)}`);
 };
 
-/** What a later version of the SDK would write. */
-async function sendRaw({ id: roomId, core, context }, content) {
+/** Content of a later version of the SDK. */
+async function sendRaw({ id: roomId, core, ports }, content) {
   let send;
   await core.exclusively(async (draft) => {
     const { group, message } = await draft.group.encrypt(pad(new TextEncoder().encode(JSON.stringify(content))));
@@ -52,33 +50,31 @@ async function sendRaw({ id: roomId, core, context }, content) {
     send = { roomId, clientMessageId: crypto.randomUUID(), ciphertext: message, timeToLiveSeconds: null, epoch: group.epoch };
     return true;
   });
-  equal((await context.hub.sendBatch([send]))[0].error ?? null, null);
+  equal((await ports.hub.sendBatch([send]))[0].error ?? null, null);
 }
 
-/** Names that become unknown ones, and a field more in every record. */
+/** Replaces names with unknown ones, and adds a field to every record. */
 const renamed = { settingsChanged: tomorrow, admin: tomorrow };
 const refusals = [];
 function later(value) {
-  if (Array.isArray(value))
-    return value.map(later);
-  if (typeof value !== "object" || value === null || value instanceof Uint8Array || value instanceof Date)
-    return value;
-  const record = Object.fromEntries(Object.entries(value).map(([key, field]) =>
-    [key, (key === "kind" || key === "role") && Object.hasOwn(renamed, field) ? renamed[field] : later(field)]));
+  if (Array.isArray(value)) return value.map(later);
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array || value instanceof Date) return value;
+  const record = Object.fromEntries(
+    Object.entries(value).map(([key, field]) => [key, (key === "kind" || key === "role") && Object.hasOwn(renamed, field) ? renamed[field] : later(field)]),
+  );
   return { ...record, fieldOfTomorrow: { deep: [1, { deeper: null }] } };
 }
 
-/** A frame of SignalR's MessagePack: each message has its length before it. */
+/** A frame of SignalR's MessagePack protocol: the length precedes each message. */
 function* messages(frame) {
   for (let at = 0; at < frame.length;) {
     let length = 0;
     for (let shift = 0; ; shift += 7) {
       const byte = frame[at++];
       length |= (byte & 0x7f) << shift;
-      if (byte < 0x80)
-        break;
+      if (byte < 0x80) break;
     }
-    yield frame.subarray(at, at += length);
+    yield frame.subarray(at, (at += length));
   }
 }
 function framed(message) {
@@ -86,8 +82,7 @@ function framed(message) {
   const length = [];
   for (let left = bytes.length; ; left >>>= 7) {
     length.push(left > 0x7f ? (left & 0x7f) | 0x80 : left);
-    if (left <= 0x7f)
-      return Buffer.concat([Buffer.from(length), bytes]);
+    if (left <= 0x7f) return Buffer.concat([Buffer.from(length), bytes]);
   }
 }
 
@@ -98,88 +93,102 @@ const proxy = createServer((incoming, outgoing) => {
     outgoing.writeHead(409, { "content-type": "application/problem+json" }).end(JSON.stringify(refusal));
     return;
   }
-  const onward = request({ port: server.port, host: "127.0.0.1", method: incoming.method, path: incoming.url, headers: { ...incoming.headers, "accept-encoding": "identity" } }, (answer) => {
-    const chunks = [];
-    answer.on("data", (chunk) => chunks.push(chunk)).on("end", () => {
-      let body = Buffer.concat(chunks);
-      if (body.length > 0 && /json/.test(answer.headers["content-type"] ?? ""))
-        body = Buffer.from(JSON.stringify(later(JSON.parse(body.toString("utf8")))));
-      outgoing.writeHead(answer.statusCode, { "content-type": answer.headers["content-type"] ?? "text/plain" }).end(answer.statusCode === 204 ? undefined : body);
-    });
-  });
+  const onward = request(
+    { port: server.port, host: "127.0.0.1", method: incoming.method, path: incoming.url, headers: { ...incoming.headers, "accept-encoding": "identity" } },
+    (answer) => {
+      const chunks = [];
+      answer
+        .on("data", (chunk) => chunks.push(chunk))
+        .on("end", () => {
+          let body = Buffer.concat(chunks);
+          if (body.length > 0 && /json/.test(answer.headers["content-type"] ?? ""))
+            body = Buffer.from(JSON.stringify(later(JSON.parse(body.toString("utf8")))));
+          outgoing
+            .writeHead(answer.statusCode, { "content-type": answer.headers["content-type"] ?? "text/plain" })
+            .end(answer.statusCode === 204 ? undefined : body);
+        });
+    },
+  );
   onward.on("error", () => outgoing.writeHead(502).end());
   incoming.pipe(onward);
 });
 const upgrades = new WebSocket.Server({ noServer: true });
-proxy.on("upgrade", (incoming, socket, head) => upgrades.handleUpgrade(incoming, socket, head, (near) => {
-  const far = new WebSocket(`ws://127.0.0.1:${server.port}${incoming.url}`);
-  const waiting = [];
-  near.on("message", (data) => far.readyState === WebSocket.OPEN ? far.send(data) : waiting.push(data));
-  far.on("open", () => waiting.forEach((data) => far.send(data)));
-  let shaken = false;
-  far.on("message", (raw) => {
-    let data = Buffer.from(raw);
-    if (!shaken) {
-      // The answer to the handshake ends with a record separator.
-      shaken = true;
-      const end = data.indexOf(0x1e) + 1;
-      near.send(data.subarray(0, end));
-      // A call of a method that today's client does not have, before all others.
-      near.send(framed([1, {}, null, "SomethingOfTomorrow", ["x", { a: 1 }], []]));
-      data = data.subarray(end);
+proxy.on("upgrade", (incoming, socket, head) =>
+  upgrades.handleUpgrade(incoming, socket, head, (near) => {
+    const far = new WebSocket(`ws://127.0.0.1:${server.port}${incoming.url}`);
+    const waiting = [];
+    near.on("message", (data) => (far.readyState === WebSocket.OPEN ? far.send(data) : waiting.push(data)));
+    far.on("open", () => waiting.forEach((data) => far.send(data)));
+    let shaken = false;
+    far.on("message", (raw) => {
+      let data = Buffer.from(raw);
+      if (!shaken) {
+        // The answer to the handshake ends with a record separator.
+        shaken = true;
+        const end = data.indexOf(0x1e) + 1;
+        near.send(data.subarray(0, end));
+        // A call of a method that this client does not have, before all others.
+        near.send(framed([1, {}, null, "SomethingOfTomorrow", ["x", { a: 1 }], []]));
+        data = data.subarray(end);
+      }
+      for (const message of messages(data)) {
+        const fields = decode(message);
+        if (fields[0] === 1) fields[4] = fields[3] === "RoomChanged" && fields[4][1] !== "joined" ? fields[4] : fields[4].map(later);
+        else if (fields[0] === 3 && fields[3] === 3) fields[4] = later(fields[4]);
+        near.send(framed(fields));
+      }
+    });
+    near.on("close", () => far.close());
+    far.on("close", () => near.close());
+    for (const one of [near, far]) {
+      one.on("error", () => one.terminate());
+      sockets.add(one);
     }
-    for (const message of messages(data)) {
-      const fields = decode(message);
-      if (fields[0] === 1)
-        fields[4] = fields[3] === "RoomChanged" && fields[4][1] !== "joined" ? fields[4] : fields[4].map(later);
-      else if (fields[0] === 3 && fields[3] === 3)
-        fields[4] = later(fields[4]);
-      near.send(framed(fields));
-    }
-  });
-  near.on("close", () => far.close());
-  far.on("close", () => near.close());
-  for (const one of [near, far]) {
-    one.on("error", () => one.terminate());
-    sockets.add(one);
-  }
-}));
+  }),
+);
 
 try {
   await server.start();
   await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${proxy.address().port}`;
-  const join_ = (username) => SecureMessaging.signUp({ url, username, email: `${username}@example.org`, password: "a long enough password" });
-  const anna = await join_("anna");
-  const ben = await join_("ben");
+  const signUp = (username) => SecureMessaging.signUp({ url, username, email: `${username}@example.org`, password: "a long enough password" });
+  const anna = await signUp("anna");
+  const ben = await signUp("ben");
   const room = await anna.rooms.create(["ben"]);
   await until("ben knows the room", () => ben.rooms.list().some((each) => each.id === room.id));
   const bens = await ben.rooms.get(room.id);
   await bens.whenReady();
   const seen = new Map();
   void (async () => {
-    for await (const message of bens.messages({ after: 0 }))
-      seen.set(message.seq, message);
+    for await (const message of bens.messages({ after: 0 })) seen.set(message.seq, message);
   })();
   const changed = new Map();
   bens.on("changed", (message) => changed.set(message.seq, message));
   const said = () => [...seen.values()].map(({ content }) => content.text ?? `${content.type} ${content.name ?? ""}`);
 
-  await test("an entry of an unknown kind keeps its place, and the log goes on", async () => {
-    await (await room.send("one")).stored;
-    await room.setTimeToLive(3600);
-    await (await room.send("three")).stored;
+  await test("an entry of an unknown kind keeps its place, and the log continues", async () => {
+    await (
+      await room.send("one")
+    ).stored;
+    await room.changeSettings({ timeToLiveSeconds: 3600 });
+    await (
+      await room.send("three")
+    ).stored;
     await until("ben has read three", () => said().includes("three"));
     equal(said(), ["one", `unsupported ${tomorrow}`, "three"]);
     const [one, two, three] = [...seen.keys()];
     equal([two - one, three - two], [1, 1]);
-    await (await bens.send("and back")).stored;
+    await (
+      await bens.send("and back")
+    ).stored;
     await until("anna has read it", async () => (await room.history({ limit: 1 }))[0]?.content.text === "and back");
   });
 
-  await test("content of an unknown type has its place and can be answered", async () => {
+  await test("content of an unknown type keeps its place and can be answered", async () => {
     const at = Math.max(...seen.keys());
-    await (await room.sendCustom("poll", { a: 1 })).stored;
+    await (
+      await room.sendCustom("poll", { a: 1 })
+    ).stored;
     await until("ben has it", () => Math.max(...seen.keys()) > at);
     equal(said().at(-1), "custom ");
     equal(await room.post({ type: "poll.of.tomorrow" }).catch(({ code }) => code), "Invalid");
@@ -188,43 +197,55 @@ try {
     await until("ben has read it", () => said().at(-1) === "unsupported poll.of.tomorrow");
     const message = [...seen.values()].at(-1);
     equal([message.id, message.from.userId], [id, anna.userId]);
-    await (await bens.reply(message, "an answer")).stored;
-    await (await bens.react(message, "👍")).stored;
+    await (
+      await bens.reply(message, "an answer")
+    ).stored;
+    await (
+      await bens.react(message, "👍")
+    ).stored;
     await until("the reaction is there", () => changed.get(message.seq)?.reactions?.["👍"]?.length === 1);
     const first = [...seen.values()][0];
-    await (await room.edit(first, "one, edited")).stored;
+    await (
+      await room.edit(first, "one, edited")
+    ).stored;
     await until("the edit is there", () => changed.get(first.seq)?.content.text === "one, edited");
-    await (await room.delete(message)).stored;
+    await (
+      await room.delete(message)
+    ).stored;
     await until("it can be deleted", () => changed.get(message.seq)?.deleted === true);
   });
 
-  await test("unknown roles are read as such", async () => {
+  await test("unknown roles are read as unknown", async () => {
     await room.members.setRole(ben.userId, "admin");
     await until("the role is there", () => bens.role === "unknown");
     equal((await room.members.list()).find((member) => member.userId === ben.userId).role, "unknown");
-    await (await bens.send("still here")).stored;
+    await (
+      await bens.send("still here")
+    ).stored;
   });
 
-  await test("an unknown code is an error of the server's, to be repeated if it says so", async () => {
+  await test("an unknown error code is an error of the server, and retryable if the server says so", async () => {
     for (const retryable of [true, false]) {
       refusals.push({ code: tomorrow, detail: "Not today.", retryable });
-      const error = await room.context.session.call("PUT", "v1/me/settings", {}).catch((thrown) => thrown);
+      const error = await anna.parts.session.call("PUT", "v1/me/settings", {}).catch((thrown) => thrown);
       equal([error instanceof SecureMessagingError, error.code, error.message, error.retryable], [true, "Unknown", "Not today.", retryable]);
     }
   });
 
-  await test("after a reload all is as it was", async () => {
+  await test("after a reload everything is unchanged", async () => {
     await anna.close();
     equal(said().slice(0, 3), ["one", `unsupported ${tomorrow}`, "three"]);
-    equal((await bens.history({ limit: 50 })).slice(0, 3).map(({ content }) => content.type), ["text", "unsupported", "text"]);
+    equal(
+      (await bens.history({ limit: 50 })).slice(0, 3).map(({ content }) => content.type),
+      ["text", "unsupported", "text"],
+    );
   });
   await ben.close();
 } catch (error) {
   failed++;
   console.log(`FAILED  later: ${error.stack}`);
 }
-for (const socket of sockets)
-  socket.terminate();
+for (const socket of sockets) socket.terminate();
 proxy.close();
 killAll();
 rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// What runs in the browser, see browser.mjs.
+// The page in the browser, see browser.mjs.
 import { IndexedDbStore, SecureMessaging } from "../../../src/web/sdk/dist/index.js";
 
 const tell = (value) => fetch("/", { method: "POST", body: JSON.stringify(value) });
@@ -6,14 +6,21 @@ addEventListener("unhandledrejection", (event) => void tell({ error: String(even
 try {
   const store = await IndexedDbStore.open();
   const resumed = await SecureMessaging.resume({ store });
-  const client = resumed ?? await SecureMessaging.signUp({
-    url: new URLSearchParams(location.search).get("server"), username: "ben", email: "ben@example.org", password: "a long enough password", store,
-  });
+  const client =
+    resumed ??
+    (await SecureMessaging.signUp({
+      url: new URLSearchParams(location.search).get("server"),
+      username: "ben",
+      email: "ben@example.org",
+      password: "a long enough password",
+      store,
+    }));
   const follow = async (room) => {
     for await (const message of room.messages()) {
-      if (message.mine)
-        continue;
-      await (await room.send(`heard: ${message.content.text}`)).stored;
+      if (message.mine) continue;
+      await (
+        await room.send(`received: ${message.content.text}`)
+      ).stored;
       await tell({ got: message.content.text });
     }
   };

@@ -1,34 +1,26 @@
-// The processes of the test: the server and the devices. Started, killed without a warning, started again.
+// The processes of the test, the server and the devices: they are started, killed and started again.
 import { spawn } from "node:child_process";
 import { createWriteStream, readFileSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 
 const started = new Set();
 export const killAll = () => {
-  for (const child of started)
-    child.kill("SIGKILL");
+  for (const child of started) child.kill("SIGKILL");
 };
 process.on("exit", killAll);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
-  process.on(signal, () => process.exit(1));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 
 function start(command, args, options) {
   const child = spawn(command, args, options);
   started.add(child);
-  child.ended = new Promise((resolve) => child.once("exit", () => {
-    started.delete(child);
-    resolve();
-  }));
+  child.ended = new Promise((resolve) =>
+    child.once("exit", () => {
+      started.delete(child);
+      resolve();
+    }),
+  );
   return child;
 }
-
-export const freePort = () => new Promise((resolve, reject) => {
-  const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
-    const { port } = server.address();
-    server.close(() => resolve(port));
-  });
-});
 
 export class Server {
   constructor(dll, folder, port, postgres) {
@@ -37,16 +29,22 @@ export class Server {
 
   async start() {
     const log = createWriteStream(`${this.folder}/server.log`, { flags: "a" });
-    const args = [this.dll, "--urls", this.url, `--Server:DataDirectory=${this.folder}/data`, "--Management:Url=", "--Logs:Level=Debug", "--RateLimits:Enabled=false"];
-    args.push(...this.options ?? []);
-    if (this.postgres)
-      args.push(`--ConnectionStrings:Postgres=${this.postgres}`);
+    const args = [
+      this.dll,
+      "--urls",
+      this.url,
+      `--Server:DataDirectory=${this.folder}/data`,
+      "--Management:Url=",
+      "--Logs:Level=Debug",
+      "--RateLimits:Enabled=false",
+    ];
+    args.push(...(this.options ?? []));
+    if (this.postgres) args.push(`--ConnectionStrings:Postgres=${this.postgres}`);
     this.process = start("dotnet", args, { stdio: ["ignore", "pipe", "pipe"] });
     this.process.stdout.pipe(log, { end: false });
     this.process.stderr.pipe(log, { end: false });
     for (const until = Date.now() + 60_000; Date.now() < until;) {
-      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok)
-        return;
+      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`the server did not start: ${readFileSync(`${this.folder}/server.log`, "utf8").slice(-2000)}`);
@@ -71,15 +69,12 @@ export class Device {
       const { id, result, error } = JSON.parse(line);
       const call = this.calls.get(id);
       this.calls.delete(id);
-      if (error)
-        call?.reject(new Error(`${this.name}: ${error}`));
-      else
-        call?.resolve(result);
+      if (error) call?.reject(new Error(`${this.name}: ${error}`));
+      else call?.resolve(result);
     });
     this.process.ended.then(() => {
       this.alive = this.started = false;
-      for (const call of this.calls.values())
-        call.reject?.(new Error(`${this.name} was killed`));
+      for (const call of this.calls.values()) call.reject?.(new Error(`${this.name} was killed`));
       this.calls.clear();
     });
     await greeted;
@@ -87,8 +82,7 @@ export class Device {
   }
 
   call(command, options = {}, timeoutMs = 90_000) {
-    if (!this.started)
-      return Promise.reject(new Error(`${this.name} is not there`));
+    if (!this.started) return Promise.reject(new Error(`${this.name} is not there`));
     const id = this.next++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${this.name}: ${command} took too long`)), timeoutMs);
@@ -115,7 +109,7 @@ export class Device {
     await this.begin("resume");
   }
 
-  /** Starts, and takes part from then on. */
+  /** Starts the device. */
   async begin(how, options) {
     await this.start();
     Object.assign(this, await this.call(how, options));
@@ -123,23 +117,25 @@ export class Device {
     return this;
   }
 
-  /** What it has noted, whichever of its processes did. */
+  /** The notes of all processes of the device. */
   notes() {
     const path = `${this.folder}/${this.name}.transcript`;
     const { size } = statSync(path);
-    if (this.read?.size !== size)
-      this.read = { size, notes: this.parse(path) };
+    if (this.read?.size !== size) this.read = { size, notes: this.parse(path) };
     return this.read.notes;
   }
 
   parse(path) {
-    return readFileSync(path, "utf8").split("\n").filter(Boolean).flatMap((line) => {
-      try {
-        return [JSON.parse(line)];
-      } catch {
-        // A kill may have cut a line off.
-        return [];
-      }
-    });
+    return readFileSync(path, "utf8")
+      .split("\n")
+      .filter(Boolean)
+      .flatMap((line) => {
+        try {
+          return [JSON.parse(line)];
+        } catch {
+          // A kill may leave an incomplete line.
+          return [];
+        }
+      });
   }
 }

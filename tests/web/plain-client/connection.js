@@ -1,7 +1,7 @@
 import { HttpTransportType, HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
 import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
 
-/** A connection that is yet to be started. It never reconnects, so that what is seen is one connection's log. */
+/** A connection that is not started yet. It never reconnects, so that the observations belong to one connection. */
 export function build({ url, token, messagePack }) {
   const builder = new HubConnectionBuilder()
     .withUrl(url, {
@@ -14,7 +14,7 @@ export function build({ url, token, messagePack }) {
   return builder.build();
 }
 
-/** JSON carries bytes as base64, MessagePack as they are. */
+/** Bytes are base64 in JSON, and bytes in MessagePack. */
 export function toWire(text, { messagePack }) {
   return messagePack ? Buffer.from(text) : Buffer.from(text).toString("base64");
 }

@@ -1,5 +1,6 @@
-// A stock client that reconnects by itself, with a fresh ticket for each connection. Standard input's first line is { "server": "…", "token": "…", "roomId": "…" }. Prints
-// "connected", "reconnected" with the number of tickets taken so far, and "seq N" for each entry, from the log or pushed. Ends with standard input.
+// The official client, which reconnects by itself with a new ticket for each connection. The first line of standard input is { "server": "…", "token": "…",
+// "roomId": "…" }. Prints "connected", "reconnected" with the number of tickets taken so far, and "seq N" for each entry, from the log or pushed. Ends with
+// standard input.
 import { createInterface } from "node:readline";
 import { HttpTransportType, HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
 
@@ -20,20 +21,19 @@ const hub = new HubConnectionBuilder()
   .configureLogging(LogLevel.None)
   .build();
 
-function process_(entry) {
+function apply(entry) {
   if (entry.seq <= cursor) return;
   cursor = entry.seq;
   console.log(`seq ${cursor}`);
 }
 
 async function catchUp() {
-  for (let page; (page = await hub.invoke("Sync", roomId, cursor, 500)).entries.length > 0; ) page.entries.forEach(process_);
+  for (let page; (page = await hub.invoke("Sync", roomId, cursor, 500)).entries.length > 0;) page.entries.forEach(apply);
 }
 
-hub.on("Received", (id, entries) => id === roomId && entries.forEach(process_));
-hub.onreconnected(async () => {
-  await catchUp();
-  console.log(`reconnected ${tickets}`);
+hub.on("Received", (id, entries) => id === roomId && entries.forEach(apply));
+hub.onreconnected(() => {
+  void catchUp().then(() => console.log(`reconnected ${tickets}`));
 });
 await hub.start();
 await catchUp();

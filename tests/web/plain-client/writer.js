@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { build, toWire } from "./connection.js";
 
-/** One connection that sends, one envelope after the other. An envelope's content is its own id, so that readers can tell whether it is intact. */
+/** A connection that sends one envelope after the other. The content of an envelope is its id, so that readers can check it. */
 export class Writer {
-  /** What the server acknowledged: the id of each send, by seq. */
+  /** The acknowledged sends: their ids by seq. */
   acknowledged = new Map();
   errors = [];
   #stopped = false;

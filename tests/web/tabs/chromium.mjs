@@ -1,12 +1,23 @@
-// Chromium, driven over the DevTools protocol by a pipe: tabs of one profile, their crashes and their clocks.
+// Controls Chromium over a DevTools pipe: the tabs of one profile, their crashes and their clocks.
 import { spawn, spawnSync } from "node:child_process";
 
 export class Chromium {
   constructor(profile) {
     const program = ["chromium", "chromium-browser", "google-chrome"].find((name) => spawnSync("which", [name]).status === 0);
-    this.process = spawn(program, [
-      "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe", `--user-data-dir=${profile}`, "about:blank",
-    ], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true });
+    this.process = spawn(
+      program,
+      [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--remote-debugging-pipe",
+        `--user-data-dir=${profile}`,
+        "about:blank",
+      ],
+      { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true },
+    );
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));
     this.calls = new Map();
     this.next = 1;
@@ -19,10 +30,8 @@ export class Chromium {
         const { id, result, error } = JSON.parse(part);
         const call = this.calls.get(id);
         this.calls.delete(id);
-        if (error)
-          call?.reject(new Error(error.message));
-        else
-          call?.resolve(result);
+        if (error) call?.reject(new Error(error.message));
+        else call?.resolve(result);
       }
     });
   }
@@ -36,7 +45,7 @@ export class Chromium {
   }
 
   async open(url) {
-    // A window of its own: tabs that open each other may share a process, and then they crash together.
+    // Each tab gets its own window. Tabs that open each other may share a process and would crash together.
     const { targetId } = await this.call("Target.createTarget", { url, newWindow: true });
     const { sessionId } = await this.call("Target.attachToTarget", { targetId, flatten: true });
     return new Page(this, targetId, sessionId);
@@ -53,11 +62,10 @@ export class Page {
     Object.assign(this, { browser, targetId, sessionId });
   }
 
-  /** What an expression comes to; a promise is waited for. */
+  /** The value of an expression, after it has resolved. */
   async run(expression) {
     const { result, exceptionDetails } = await this.browser.call("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true }, this.sessionId);
-    if (exceptionDetails)
-      throw new Error(`${expression}: ${exceptionDetails.exception?.description ?? exceptionDetails.text}`);
+    if (exceptionDetails) throw new Error(`${expression}: ${exceptionDetails.exception?.description ?? exceptionDetails.text}`);
     return result.value;
   }
 
@@ -69,7 +77,7 @@ export class Page {
     return this.browser.call("Target.closeTarget", { targetId: this.targetId });
   }
 
-  /** The process is gone; nothing in it learns of it. */
+  /** Kills the process of the tab without any event in it. */
   crash() {
     void this.browser.call("Page.crash", {}, this.sessionId).catch(() => undefined);
   }

@@ -1,4 +1,4 @@
-// What runs in each tab, see run.mjs.
+// The page in each tab, see run.mjs.
 import { openSharedClient } from "../../../src/web/sdk/dist/browser.js";
 import { IndexedDbStore } from "../../../src/web/sdk/dist/store/indexedDb.js";
 import { keys, pack } from "../../../src/web/sdk/dist/store/store.js";
@@ -6,26 +6,28 @@ import { keys, pack } from "../../../src/web/sdk/dist/store/store.js";
 const server = new URLSearchParams(location.search).get("server");
 window.problems = [];
 addEventListener("unhandledrejection", (event) => window.problems.push(String(event.reason?.stack ?? event.reason)));
-window.open_ = (name) => openSharedClient({ url: server, name });
-window.ready = window.open_("shared").then((client) => {
+window.openShared = (name) => openSharedClient({ url: server, name });
+window.ready = window.openShared("shared").then((client) => {
   window.client = client;
   client.on("warning", (warning) => window.problems.push(JSON.stringify(warning)));
 });
 
-/** Sends texts one after the other; what is in the outbox is noted at once, where it outlives the tab. */
+/** Sends texts one after the other. Notes in local storage which texts the outbox has, so that the notes survive the tab. */
 window.sendAll = async (room, prefix, count) => {
   const done = [];
-  await Promise.all(Array.from({ length: count }, async (_, i) => {
-    await new Promise((resolve) => setTimeout(resolve, i * 20));
-    await window.client.send(room, `${prefix} ${i}`);
-    done.push(`${prefix} ${i}`);
-    localStorage.setItem(`sent ${prefix}`, JSON.stringify(done));
-  }));
+  await Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      await new Promise((resolve) => setTimeout(resolve, i * 20));
+      await window.client.send(room, `${prefix} ${i}`);
+      done.push(`${prefix} ${i}`);
+      localStorage.setItem(`sent ${prefix}`, JSON.stringify(done));
+    }),
+  );
   return done.length;
 };
 
 window.quantiles = (times) => {
-  const sorted = [...times].sort((a, b) => a - b);
+  const sorted = times.toSorted((a, b) => a - b);
   return { p50: sorted[Math.floor(sorted.length / 2)], p95: sorted[Math.floor(sorted.length * 0.95)], max: sorted.at(-1) };
 };
 
@@ -40,20 +42,44 @@ window.timeSends = async (client, room, count) => {
   return window.quantiles(times);
 };
 
-/** A device that was offline since it had read so many messages. */
+/** A device that has read this many messages and has been offline since. */
 window.fill = async (name, messages) => {
   const store = await IndexedDbStore.open(name);
   const room = crypto.randomUUID();
   const [me, other, device] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
-  await store.write(new Map([
-    [keys.session, pack({ url: "http://127.0.0.1:9", userId: me, username: "anna", sessionId: device, accessToken: "x", accessIssuedAt: 0, accessExpiresAt: Date.now() + 3_600_000, refreshToken: "y" })],
-    [keys.room(room), pack({ id: room, kind: "group", scheme: "mls10", role: "owner", generation: 0, cursor: messages, high: messages, name: "Large" })],
-  ]));
+  await store.write(
+    new Map([
+      [
+        keys.session,
+        pack({
+          url: "http://127.0.0.1:9",
+          userId: me,
+          username: "anna",
+          sessionId: device,
+          accessToken: "x",
+          accessIssuedAt: 0,
+          accessExpiresAt: Date.now() + 3_600_000,
+          refreshToken: "y",
+        }),
+      ],
+      [keys.room(room), pack({ id: room, kind: "group", scheme: "mls10", role: "owner", generation: 0, cursor: messages, high: messages, name: "Large" })],
+    ]),
+  );
   for (let seq = 1; seq <= messages;) {
     const some = new Map();
     for (let i = 0; i < 1000 && seq <= messages; i++, seq++) {
       const [id, userId] = [crypto.randomUUID(), seq % 2 ? other : me];
-      some.set(keys.message(room, seq), pack({ seq, id, from: { userId, deviceId: device }, mine: userId === me, at: seq * 60_000, content: { type: "text", text: `message ${seq} with some words in it` } }));
+      some.set(
+        keys.message(room, seq),
+        pack({
+          seq,
+          id,
+          from: { userId, deviceId: device },
+          mine: userId === me,
+          at: seq * 60_000,
+          content: { type: "text", text: `message ${seq} with some words in it` },
+        }),
+      );
       some.set(keys.messageId(room, `${userId}/${id}`), pack(seq));
     }
     await store.write(some);
@@ -70,7 +96,7 @@ window.measure = async (name, room) => {
     times[what] = Math.round((performance.now() - from) * 10) / 10;
     return result;
   };
-  const client = await timed("open", () => window.open_(name));
+  const client = await timed("open", () => window.openShared(name));
   await timed("conversations", () => client.conversations());
   await timed("newest page", () => client.history(room, { limit: 50 }));
   await timed("page in the middle", () => client.history(room, { limit: 50, before: 5000 }));

@@ -1,49 +1,31 @@
-// The tabs of one browser share one device: they send at the same time, the one that leads is closed, crashes, hangs, is loaded anew, and nothing is lost, doubled or unreadable
-// for another person's client in Node. Usage: node run.mjs SERVER.dll
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+// The tabs of one browser share one device. They send at the same time; the leading one is closed, crashes, hangs and is reloaded. No message is lost,
+// repeated or unreadable for another person's client in Node. Usage: node run.mjs SERVER.dll
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "../../../src/web/node_modules/vite/dist/node/index.js";
 import { SecureMessaging } from "../../../src/web/sdk/dist/index.js";
-import { freePort, killAll, Server } from "../interop/processes.mjs";
+import { checks, servePage } from "../pages.mjs";
+import { freePort } from "../ports.mjs";
+import { killAll, Server } from "../interop/processes.mjs";
 import { Chromium } from "./chromium.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "sm-tabs-"));
 mkdirSync(join(folder, "data"));
-let passed = 0;
-let failed = 0;
-function check(what, good, detail = "") {
-  good ? passed++ : failed++;
-  console.log(`${good ? "ok     " : "FAILED "} tabs: ${what}${good ? "" : `: ${detail}`}`);
-}
+const { check, finish } = checks("tabs");
 async function until(what, condition, timeoutMs = 40_000) {
   for (const end = Date.now() + timeoutMs; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
     const value = await condition();
-    if (value)
-      return value;
+    if (value) return value;
   }
-  throw new Error(`waited in vain until ${what}`);
+  throw new Error(`timeout: ${what}`);
 }
 
-await build({
-  configFile: false, root: here, logLevel: "error", build: { outDir: join(folder, "page"), minify: true, target: "es2022", lib: { entry: join(here, "page.js"), formats: ["es"], fileName: "page" } },
-});
-const scripts = readdirSync(join(folder, "page"));
-const pages = createServer((request, response) => {
-  const script = request.url.slice(1);
-  if (scripts.includes(script))
-    response.setHeader("content-type", "text/javascript").end(readFileSync(join(folder, "page", script)));
-  else
-    response.setHeader("content-type", "text/html").end(`<!doctype html><meta charset=utf-8><script type=module src=/${scripts.find((name) => name.startsWith("page."))}></script>`);
-});
-const port = await freePort();
-await new Promise((resolve) => pages.listen(port, "127.0.0.1", resolve));
+const pages = await servePage(here, folder);
 const server = new Server(process.argv[2], folder, await freePort());
-server.options = [`--Server:AllowedOrigins:0=http://127.0.0.1:${port}`];
-const address = `http://127.0.0.1:${port}/?server=${encodeURIComponent(server.url)}`;
+server.options = [`--Server:AllowedOrigins:0=${pages.origin}`];
+const address = `${pages.origin}/?server=${encodeURIComponent(server.url)}`;
 let browser;
 const tabs = [];
 
@@ -62,34 +44,41 @@ try {
   const a = await tab();
   await a.run(`client.signUp({ username: "anna", email: "anna@example.org", password: "a long enough password" })`);
   const b = await tab();
-  check("the second tab is signed in, and follows", (await b.run("client.status.username")) === "anna" && !(await leads(b)) && await leads(a));
+  check("the second tab is signed in and does not lead", (await b.run("client.status.username")) === "anna" && !(await leads(b)) && (await leads(a)));
 
   const ben = await SecureMessaging.signUp({ url: server.url, username: "ben", email: "ben@example.org", password: "a long enough password" });
   const id = await b.run(`client.createDirect("ben")`);
-  const room = await until("Ben is in the room", async () => (await ben.rooms.get(id).catch(() => undefined)));
+  const room = await until("Ben is in the room", () => ben.rooms.get(id).catch(() => undefined));
   await room.whenReady();
   const got = [];
   void (async () => {
-    for await (const message of room.messages({ after: 0 }))
-      if (!message.mine)
-        got.push(message.content.text ?? message.content.type);
+    for await (const message of room.messages({ after: 0 })) if (!message.mine) got.push(message.content.text ?? message.content.type);
   })();
   const all = (prefix) => got.filter((text) => text.startsWith(`${prefix} `));
-  /** Ben has read each once, in order. */
+  /** Whether Ben has read each text once and in order. */
   const complete = async (prefix, count) => {
     await until(`Ben has read ${prefix}`, () => all(prefix).length >= count).catch(() => undefined);
-    check(`${prefix}: each once and in order`, JSON.stringify(all(prefix)) === JSON.stringify(Array.from({ length: count }, (_, i) => `${prefix} ${i}`)), JSON.stringify(all(prefix)));
+    check(
+      `${prefix}: each once and in order`,
+      JSON.stringify(all(prefix)) === JSON.stringify(Array.from({ length: count }, (_, i) => `${prefix} ${i}`)),
+      JSON.stringify(all(prefix)),
+    );
   };
 
   await Promise.all([a.run(`sendAll("${id}", "first tab", 40)`), b.run(`sendAll("${id}", "second tab", 40)`)]);
   await complete("first tab", 40);
   await complete("second tab", 40);
-  await (await room.send("hello tabs")).stored;
+  await (
+    await room.send("hello tabs")
+  ).stored;
   for (const page of [a, b])
     await until("both tabs show it", () => page.run(`client.history("${id}").then((all) => all.at(-1).content.text === "hello tabs")`));
   const shown = await Promise.all([a, b].map((page) => page.run(`client.history("${id}", { limit: 200 }).then((all) => JSON.stringify(all))`)));
   check("both tabs show the same history", shown[0] === shown[1] && JSON.parse(shown[0]).length === 81, shown.map((text) => text.length).join());
-  console.log(`        send() from the leader ${JSON.stringify(await a.run(`timeSends(client, "${id}", 50)`))} ms, from another tab ${JSON.stringify(await b.run(`timeSends(client, "${id}", 50)`))} ms`);
+  console.log(
+    `        send() from the leader ${JSON.stringify(await a.run(`timeSends(client, "${id}", 50)`))} ms, ` +
+      `from another tab ${JSON.stringify(await b.run(`timeSends(client, "${id}", 50)`))} ms`,
+  );
 
   let sending = b.run(`sendAll("${id}", "while the leader is closed", 100)`);
   await until("some are sent", () => all("while the leader is closed").length > 5);
@@ -107,38 +96,57 @@ try {
   await complete("while the leader crashes", 100);
 
   const d = await tab();
-  sending = c.run(`sendAll("${id}", "from a leader that hangs", 10)`);
+  sending = c.run(`sendAll("${id}", "from a frozen leader", 10)`);
   await sending;
   void c.start(`for (const end = Date.now() + 25_000; Date.now() < end;);`);
-  sending = d.run(`sendAll("${id}", "while the leader hangs", 20)`);
+  sending = d.run(`sendAll("${id}", "while the leader is frozen", 20)`);
   await sending;
-  check("another tab leads when the leader answers nobody", await leads(d));
-  await complete("while the leader hangs", 20);
-  check("the tab that hung follows, and goes on", await until("it is back", async () => !(await leads(c))).then(() => true, () => false));
-  await c.run(`sendAll("${id}", "after it hung", 10)`);
-  await complete("after it hung", 10);
+  check("another tab leads when the leader is frozen", await leads(d));
+  await complete("while the leader is frozen", 20);
+  check(
+    "the tab that was frozen does not lead, and continues",
+    await until("it is back", async () => !(await leads(c))).then(
+      () => true,
+      () => false,
+    ),
+  );
+  await c.run(`sendAll("${id}", "after the freeze", 10)`);
+  await complete("after the freeze", 10);
 
-  void d.start(`void sendAll("${id}", "while it is loaded anew", 60)`);
-  await until("some are sent", () => all("while it is loaded anew").length > 5);
+  void d.start(`void sendAll("${id}", "while it is reloaded", 60)`);
+  await until("some are sent", () => all("while it is reloaded").length > 5);
   await d.reload();
   await until("it is back", () => d.run("Boolean(window.client)").catch(() => false));
-  const noted = JSON.parse(await d.run(`localStorage.getItem("sent while it is loaded anew")`));
+  const noted = JSON.parse(await d.run(`localStorage.getItem("sent while it is reloaded")`));
   await until("all that was in the outbox is read", () => noted.every((text) => got.includes(text)));
-  check("what was in the outbox before it was loaded anew is sent, once", new Set(all("while it is loaded anew")).size === all("while it is loaded anew").length, JSON.stringify(all("while it is loaded anew")));
+  check(
+    "what was in the outbox before the reload is sent once",
+    new Set(all("while it is reloaded")).size === all("while it is reloaded").length,
+    JSON.stringify(all("while it is reloaded")),
+  );
 
-  check("Ben could read everything", got.every((text) => text !== "unreadable" && text !== "malformed"), JSON.stringify(got.filter((text) => text === "unreadable")));
-  check("no message came twice", new Set(got.filter((text) => !text.startsWith("timed"))).size === got.filter((text) => !text.startsWith("timed")).length);
+  check(
+    "Ben could read everything",
+    got.every((text) => text !== "unreadable" && text !== "malformed"),
+    JSON.stringify(got.filter((text) => text === "unreadable")),
+  );
+  check("no message arrived twice", new Set(got.filter((text) => !text.startsWith("timed"))).size === got.filter((text) => !text.startsWith("timed")).length);
   await until("nothing waits", () => d.run("client.status.unsent === 0"));
   const mine = await d.run(`client.history("${id}", { limit: 500 }).then((all) => all.filter((message) => message.mine).length)`);
-  check("Anna's own history has what Ben has read", mine === got.length, `${mine} and ${got.length}`);
+  check("Anna's history has the messages that Ben has read", mine === got.length, `${mine} and ${got.length}`);
 
   await browser.kill();
   rmSync(join(folder, "profile", "SingletonLock"), { force: true });
-  await (await room.send("while the browser was away")).stored;
+  await (
+    await room.send("while the browser was away")
+  ).stored;
   browser = new Chromium(join(folder, "profile"));
   const e = await tab();
-  check("the browser killed and back: the same device, and what came meanwhile",
-    await until("it is there", () => e.run(`client.history("${id}").then((all) => all.at(-1).content.text === "while the browser was away")`)) && await leads(e));
+  check(
+    "after a kill of the browser: the same device, and the messages that arrived meanwhile",
+    (await until("it is there", () => e.run(`client.history("${id}").then((all) => all.at(-1).content.text === "while the browser was away")`))) &&
+      (await leads(e)),
+  );
 
   await e.run(`fill("large", 10_000).then((room) => { window.large = room; })`);
   const times = await e.run(`measure("large", large)`);
@@ -147,21 +155,23 @@ try {
   console.log(`        one hundred messages, milliseconds: ${JSON.stringify(await e.run(`measure("small", small)`))}`);
 
   await e.run(`client.signOut({ wipe: true })`);
-  check("signing out with wiping leaves nothing behind", await e.run(`client.status.state`) === "signedOut" && await e.run(`new Promise((resolve) => {
+  check(
+    "a sign-out that erases leaves nothing behind",
+    (await e.run(`client.status.state`)) === "signedOut" &&
+      (await e.run(`new Promise((resolve) => {
     const opening = indexedDB.open("shared");
     opening.onsuccess = () => { const all = opening.result.transaction("values").objectStore("values").count(); all.onsuccess = () => resolve(all.result); };
-  })`) === 0);
+  })`)) === 0,
+  );
   const problems = await e.run("window.problems");
-  check("nothing went wrong unheard", problems.length === 0, JSON.stringify(problems));
+  check("there was no unreported failure", problems.length === 0, JSON.stringify(problems));
   await ben.close();
 } catch (error) {
-  check("the course of events", false, error.stack);
+  check("the whole run", false, error.stack);
 } finally {
   await browser?.kill().catch(() => undefined);
   killAll();
-  pages.closeAllConnections();
   pages.close();
   rmSync(folder, { recursive: true, force: true });
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+finish();

@@ -1,8 +1,7 @@
-// Before the first paint, so that nobody who has chosen a theme sees the other one flash.
+// Applies the chosen theme before the first paint, so that the other theme does not flash.
 try {
   const chosen = localStorage.getItem("theme");
-  if (chosen === "light" || chosen === "dark")
-    document.documentElement.dataset.theme = chosen;
+  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 } catch {
-  // Storage is blocked: the system's theme it is.
+  // Storage is blocked: the system's theme is used.
 }

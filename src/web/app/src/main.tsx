@@ -9,13 +9,16 @@ import "./styles/account.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Boot } from "./Boot.js";
-import { strings } from "./strings.js";
-import { installWorker } from "./worker.js";
-import "./theme.js";
+import { strings } from "./text/strings.js";
+import { installWorker } from "./browser/worker.js";
+import "./browser/theme.js";
 
 document.documentElement.lang = strings.language;
 document.documentElement.dir = strings.direction;
-createRoot(document.getElementById("root")!).render(<StrictMode><Boot /></StrictMode>);
+createRoot(document.getElementById("root")!).render(
+  <StrictMode>
+    <Boot />
+  </StrictMode>,
+);
 
-if (import.meta.env.PROD)
-  installWorker();
+if (import.meta.env.PROD) installWorker();

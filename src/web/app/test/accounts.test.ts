@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import { Accounts } from "../src/state/accounts.js";
 import { FakeClient, newPage } from "./browser.js";
 
-/** What each store of the browser holds. */
+/** The username in each store of the browser. */
 let stores: Map<string, FakeClient>;
 
 beforeEach(() => {
@@ -23,7 +23,7 @@ const load = async (): Promise<Accounts> => {
 const signIn = (accounts: Accounts, username: string) => accounts.enter(username, (client) => client.signIn({ username, password: "" }));
 const names = (accounts: Accounts) => accounts.list.get().map(({ username }) => username);
 
-test("each account has a store of its own; a tab stays with its account, a new one opens the last", async () => {
+test("each account has its own store; a tab keeps its account, and a new tab opens the last one", async () => {
   const accounts = await load();
   expect([names(accounts), accounts.app.get()!.store]).toEqual([[], "secure-messaging"]);
   await signIn(accounts, "anna");
@@ -41,7 +41,7 @@ test("each account has a store of its own; a tab stays with its account, a new o
   expect(stores.size).toBe(2);
 });
 
-test("a sign-in that fails leaves what is shown as it was, and its store to the next", async () => {
+test("a failed sign-in does not change what is shown, and the next sign-in uses its store", async () => {
   const accounts = await load();
   await signIn(accounts, "anna");
   const before = accounts.app.get();
@@ -51,7 +51,7 @@ test("a sign-in that fails leaves what is shown as it was, and its store to the 
   expect([names(accounts), stores.size]).toEqual([["anna", "cleo"], 2]);
 });
 
-test("an account whose data are removed is named no more, and its store is free", async () => {
+test("an account without data is not listed, and its store can be used again", async () => {
   const accounts = await load();
   await signIn(accounts, "anna");
   await signIn(accounts, "ben");
@@ -61,7 +61,7 @@ test("an account whose data are removed is named no more, and its store is free"
   expect(accounts.app.get()!.store).toBe("secure-messaging");
 });
 
-test("an account whose data could not be removed is not left open beside the one that is shown", async () => {
+test("an account whose data could not be deleted is closed", async () => {
   const accounts = await load();
   await signIn(accounts, "anna");
   await signIn(accounts, "ben");
@@ -72,15 +72,17 @@ test("an account whose data could not be removed is not left open beside the one
   expect([anna.calls, names(accounts)]).toEqual([["close"], ["anna", "ben"]]);
 });
 
-test("an account that is here already gets no second store when a person signs in by e-mail", async () => {
+test("an account gets no second store by a sign-in with its e-mail address", async () => {
   const accounts = await load();
   await signIn(accounts, "anna");
   await signIn(accounts, "ben");
-  await expect(accounts.enter("anna@example.org", (client) => client.signIn({ username: "anna@example.org", password: "" }))).rejects.toMatchObject({ code: "Conflict" });
+  await expect(accounts.enter("anna@example.org", (client) => client.signIn({ username: "anna@example.org", password: "" }))).rejects.toMatchObject({
+    code: "Conflict",
+  });
   expect([names(accounts), accounts.app.get()!.client.status.username]).toEqual([["anna", "ben"], "ben"]);
 });
 
-test("a list that cannot be read begins anew", async () => {
+test("an unreadable list of accounts is replaced by an empty one", async () => {
   localStorage.setItem("accounts", "{");
   expect(names(await load())).toEqual([]);
 });

@@ -1,11 +1,11 @@
-import type { SharedClient, SharedEvents, SharedStatus } from "../src/sdk.js";
+import type { SharedClient, SharedEvents, SharedStatus } from "../src/base/sdk.js";
 
-/** As much of a browser's storage as the state uses. */
+/** The part of a browser's storage that the state uses. */
 class MemoryStorage {
   [name: string]: unknown;
 
   getItem(name: string): string | null {
-    return Object.hasOwn(this, name) ? this[name] as string : null;
+    return Object.hasOwn(this, name) ? (this[name] as string) : null;
   }
 
   setItem(name: string, value: string): void {
@@ -17,31 +17,32 @@ class MemoryStorage {
   }
 }
 
-/** Gives the process what a page has; a new page has the same local storage. */
+/** Defines the globals of a page. With `keep`, the page has the local storage of the former one. */
 export function newPage(keep: boolean): Record<string, string> {
   const target = globalThis as unknown as Record<string, unknown>;
-  if (!keep)
-    target.localStorage = new MemoryStorage();
+  if (!keep) target.localStorage = new MemoryStorage();
   Object.defineProperty(target, "navigator", { value: { languages: ["en-GB"] }, configurable: true });
   Object.assign(target, {
-    sessionStorage: new MemoryStorage(), window: { addEventListener: () => undefined }, location: { origin: "https://chat.example.org", hash: "" },
+    sessionStorage: new MemoryStorage(),
+    window: { addEventListener: () => undefined },
+    location: { origin: "https://chat.example.org", hash: "" },
     history: { replaceState: () => undefined, pushState: () => undefined },
   });
   return target.localStorage as Record<string, string>;
 }
 
-// Some modules look at the browser when they are loaded.
+// Some modules use the globals when they are loaded.
 newPage(false);
 
-/** A client of the SDK that does what a test says. */
+/** A client whose behaviour a test controls. */
 export class FakeClient {
   status: SharedStatus = { state: "signedOut", connected: false, unsent: 0, leader: true };
   readonly calls: string[] = [];
   readonly drafts = new Map<string, string>();
   readonly sent = new Map<string, string>();
-  /** Whether `send` answers nothing any more, as for a page that is left. */
+  /** Whether `send` never resolves, as for a closed page. */
   hangs = false;
-  /** What the next calls of `send` throw. */
+  /** The errors of the next calls of `send`. */
   readonly failures: unknown[] = [];
   readonly key = new Uint8Array(32).fill(7);
   private readonly listeners: ((status: SharedStatus) => void)[] = [];
@@ -51,15 +52,13 @@ export class FakeClient {
   }
 
   on(name: keyof SharedEvents, listener: (event: never) => void): () => void {
-    if (name === "status")
-      this.listeners.push(listener as (status: SharedStatus) => void);
+    if (name === "status") this.listeners.push(listener as (status: SharedStatus) => void);
     return () => undefined;
   }
 
   become(status: Partial<SharedStatus>): void {
     this.status = { state: "signedOut", connected: false, unsent: 0, leader: true, ...status };
-    for (const listener of this.listeners)
-      listener(this.status);
+    for (const listener of this.listeners) listener(this.status);
   }
 
   async signIn({ username }: { username: string }): Promise<void> {
@@ -72,10 +71,8 @@ export class FakeClient {
   }
 
   async send(_: string, text: string, { id }: { id: string }): Promise<string> {
-    if (this.hangs)
-      return new Promise(() => undefined);
-    if (this.failures.length > 0)
-      throw this.failures.shift();
+    if (this.hangs) return new Promise(() => undefined);
+    if (this.failures.length > 0) throw this.failures.shift();
     this.sent.set(id, text);
     return id;
   }

@@ -1,10 +1,10 @@
 import { afterEach, expect, it, vi } from "vitest";
 
-/** As in a browser with these languages. */
+/** The module in a browser with these languages. */
 async function formats(languages: readonly string[] | undefined) {
   vi.stubGlobal("navigator", { languages });
   vi.resetModules();
-  return await import("../src/format.js");
+  return import("../src/text/format.js");
 }
 
 afterEach(() => vi.unstubAllGlobals());
@@ -22,8 +22,11 @@ it.each([
   expect(format.calendarDate("2026-11-30")).toBe(date);
 });
 
-it.each([[["en-US@posix"]], [["C", "", "de-DE"]], [["not a language"]], [[]], [undefined]])("a browser whose languages are %j gets times all the same", async (languages) => {
-  const format = await formats(languages);
-  expect(format.clock(evening)).toMatch(/05/);
-  expect(format.timeZone()).not.toBe("");
-});
+it.each([[["en-US@posix"]], [["C", "", "de-DE"]], [["not a language"]], [[]], [undefined]])(
+  "a browser whose languages are %j gets times all the same",
+  async (languages) => {
+    const format = await formats(languages);
+    expect(format.clock(evening)).toMatch(/05/);
+    expect(format.timeZone()).not.toBe("");
+  },
+);

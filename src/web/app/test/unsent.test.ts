@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { SecureMessagingError } from "../src/sdk.js";
+import { SecureMessagingError } from "../src/base/sdk.js";
 import { Unsent } from "../src/state/unsent.js";
 import { FakeClient, newPage } from "./browser.js";
 
@@ -22,19 +22,18 @@ async function open(account = "first"): Promise<Unsent> {
 
 const error = (code: "Internal" | "Invalid" | "SignedOut", retryable: boolean) => new SecureMessagingError({ code, message: "", retryable });
 
-test("a text lies in local storage encrypted until the outbox has it, and then not at all", async () => {
+test("a text is in local storage, encrypted, only until the outbox has it", async () => {
   const unsent = await open();
   const sending = unsent.send("room", "words for Ben", { id });
   const kept = storage[`unsent/first/${id}`]!;
   expect(kept.length).toBeGreaterThan(0);
-  for (const part of ["words", "Ben", "room", "anna"])
-    expect(kept).not.toContain(part);
+  for (const part of ["words", "Ben", "room", "anna"]) expect(kept).not.toContain(part);
   await sending;
   expect(Object.keys(storage)).toEqual([]);
   expect(client.sent.get(id)).toBe("words for Ben");
 });
 
-/** Enter, and the page is gone before the outbox has answered. */
+/** Sends a text from a page that is closed before the outbox answers. */
 async function leaveBehind(): Promise<void> {
   const left = await open();
   client.hangs = true;
@@ -43,7 +42,7 @@ async function leaveBehind(): Promise<void> {
   client = Object.assign(new FakeClient(), { status: client.status });
 }
 
-test("what a page left behind is handed over by the next one of the same account, once, and by no other", async () => {
+test("the texts of a closed page are sent once, by the next page of the same account only", async () => {
   await leaveBehind();
   newPage(true);
   await open("second");
@@ -53,7 +52,7 @@ test("what a page left behind is handed over by the next one of the same account
   expect(Object.keys(storage)).toEqual([]);
 });
 
-test("what a page left behind waits when the outbox cannot take it at the next start, and goes back to its draft when the outbox refuses it", async () => {
+test("the text of a closed page waits while the outbox cannot store it, and becomes a draft when the outbox rejects it", async () => {
   const left = await open();
   client.hangs = true;
   void left.send("room", "left behind", { id });
@@ -67,14 +66,14 @@ test("what a page left behind waits when the outbox cannot take it at the next s
   expect([client.sent.size, [...client.drafts], Object.keys(storage)]).toEqual([0, [["room", "left behind"]], []]);
 });
 
-test("what cannot be read, because the account's data were removed, is taken away", async () => {
+test("a text that cannot be decrypted, because the account's data was deleted, is deleted", async () => {
   await leaveBehind();
   client.key.fill(8);
   await open();
   expect([client.sent.size, Object.keys(storage)]).toEqual([0, []]);
 });
 
-test("a text of an earlier version, in the clear, is sent for its author, and is gone for every other account", async () => {
+test("a plaintext of an earlier version is sent for its author and deleted for every other account", async () => {
   const other = "0d9fbb43-7c7d-4a3c-9f0e-0b6a2a4bd002";
   storage[`unsent/${id}`] = JSON.stringify({ userId: "anna", roomId: "room", text: "of before", at: 1 });
   storage[`unsent/${other}`] = JSON.stringify({ userId: "ben", roomId: "room", text: "of another", at: 2 });
@@ -82,7 +81,7 @@ test("a text of an earlier version, in the clear, is sent for its author, and is
   expect([[...client.sent], Object.keys(storage)]).toEqual([[[id, "of before"]], []]);
 });
 
-test("what the outbox refuses is not kept; what it cannot take now is, until it is sent or discarded", async () => {
+test("a rejected text is not kept; a text that cannot be stored now is kept until it is sent or discarded", async () => {
   const unsent = await open();
   client.failures.push(error("Invalid", false));
   await expect(unsent.send("room", "refused", { id })).rejects.toMatchObject({ code: "Invalid" });
@@ -91,7 +90,7 @@ test("what the outbox refuses is not kept; what it cannot take now is, until it 
   client.failures.push(new DOMException("The disk is full.", "QuotaExceededError"));
   await expect(unsent.send("room", "kept", { id })).rejects.toThrow("The disk is full.");
   expect(unsent.holds(id)).toBe(true);
-  // Meanwhile another text is being written.
+  // The user writes another text meanwhile.
   client.drafts.set("room", "the next text");
   await unsent.retry(id);
   expect([client.sent.get(id), unsent.holds(id), client.drafts.get("room")]).toEqual(["kept", false, "the next text"]);

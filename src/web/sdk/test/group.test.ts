@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { concat, equal, newId, randomBytes, toHex } from "../src/bytes.js";
+import { concat, equal, newId, randomBytes, toHex } from "../src/base/bytes.js";
 import { decodeCredential, encodeCredential } from "../src/mls/credential.js";
 import { verify } from "../src/mls/ed25519.js";
 import { Group } from "../src/mls/group.js";
 import { readHeader, readKeyPackage, welcomeReferences } from "../src/mls/messages.js";
-import { openSignal, sealSignal } from "../src/mls/signals.js";
+import { openSignal, sealSignal } from "../src/rooms/signals.js";
 import { bytesOf, foundBy, newDevice, newUser, packageOf, stored, textOf, type TestDevice } from "./people.js";
 
 async function pair(): Promise<{ a: Group; b: Group }> {
@@ -12,7 +12,7 @@ async function pair(): Promise<{ a: Group; b: Group }> {
   const [devA, devB] = await Promise.all([newDevice(ann), newDevice(ben)]);
   const kp = await packageOf(devB);
   const founding = await (await foundBy(devA)).commit({ remove: [], add: [kp.message] });
-  return { a: founding.before.merge(founding.after), b: await Group.join(founding.welcome!, kp) };
+  return { a: founding.before.merge(founding.after), b: (await Group.join(founding.welcome!, kp)).group };
 }
 
 describe("a group", () => {
@@ -40,13 +40,13 @@ describe("a group", () => {
     await expect(stored(group).decrypt(message)).rejects.toThrow();
   });
 
-  test("tells the header, and nothing throws on junk", async () => {
+  test("reads the header, and does not throw on random bytes", async () => {
     const { a } = await pair();
     const { message } = await a.encrypt(bytesOf("x"));
     expect(readHeader(message)).toMatchObject({ epoch: 1, contentType: "application", groupId: a.id });
     for (let i = 0; i < 200; i++) {
       expect(readHeader(randomBytes(i))).toBeUndefined();
-      expect(readKeyPackage(randomBytes(i))).toBeUndefined();
+      expect(readKeyPackage(randomBytes(i), Date.now())).toBeUndefined();
     }
     expect(readHeader(concat(message, new Uint8Array(1)))).toBeUndefined();
   });
@@ -56,8 +56,8 @@ describe("a group", () => {
     const packages = await Promise.all(people.slice(1).map(packageOf));
     const founding = await (await foundBy(people[0]!)).commit({ remove: [], add: packages.map((p) => p.message) });
     let a = founding.before.merge(founding.after);
-    let b = await Group.join(founding.welcome!, packages[0]!);
-    const evicted = await Group.join(founding.welcome!, packages[1]!);
+    let b = (await Group.join(founding.welcome!, packages[0]!)).group;
+    const evicted = (await Group.join(founding.welcome!, packages[1]!)).group;
     // A Commit that only removes: without an UpdatePath the removed member could derive the next epoch from what it has.
     const removal = await a.commit({ remove: [2], add: [] });
     a = removal.before.merge(removal.after);
@@ -70,19 +70,21 @@ describe("a group", () => {
     expect(a.leaves().map((leaf) => leaf.userId)).not.toContain(people[2]!.identity.userId);
   });
 
-  test("a removed member whose leaf is filled again knows that it is out", async () => {
+  test("a removed member whose leaf is filled again detects the removal", async () => {
     const people = await Promise.all(Array.from({ length: 3 }, async () => newDevice(await newUser())));
     const packages = await Promise.all(people.slice(1).map(packageOf));
     const founding = await (await foundBy(people[0]!)).commit({ remove: [], add: [packages[0]!.message] });
-    const evicted = await Group.join(founding.welcome!, packages[0]!);
+    const evicted = (await Group.join(founding.welcome!, packages[0]!)).group;
     const swap = await founding.before.merge(founding.after).commit({ remove: [1], add: [packages[1]!.message] });
-    const { group, committer } = await evicted.applyCommit(swap.commit);
+    const opened = await evicted.openCommit(swap.commit);
+    const { group } = await evicted.applyCommit(swap.commit);
     expect(group).toBeUndefined();
-    expect(committer?.deviceId).toBe(people[0]!.identity.deviceId);
-    expect((await Group.join(swap.welcome!, packages[1]!)).epoch).toBe(2);
+    expect(opened.removesThisDevice).toBe(true);
+    expect(opened.committer.deviceId).toBe(people[0]!.identity.deviceId);
+    expect((await Group.join(swap.welcome!, packages[1]!)).group.epoch).toBe(2);
   });
 
-  test("two Commits of one epoch use two keys, and messages of the epoch before are still read after merging", async () => {
+  test("two Commits of one epoch use different keys, and messages of the epoch before can be read after merging", async () => {
     const { a, b } = await pair();
     const first = await a.commit({ remove: [], add: [] });
     const second = await first.before.commit({ remove: [], add: [] });
@@ -96,13 +98,13 @@ describe("a group", () => {
     await expect(merged.decrypt(early.message)).rejects.toThrow();
   });
 
-  test("founding alone makes an epoch", async () => {
+  test("a group with one member has an epoch", async () => {
     const founding = await (await foundBy(await newDevice(await newUser()))).commit({ remove: [], add: [] });
     expect(founding.welcome).toBeUndefined();
     expect(founding.before.merge(founding.after).epoch).toBe(1);
   });
 
-  test("a KeyPackage of a device that its identity has not signed is not added", async () => {
+  test("a KeyPackage without a valid signature of the identity is not added", async () => {
     const mallory = await newDevice(await newUser());
     mallory.identity.identitySignature = randomBytes(64);
     const kp = await packageOf(mallory);
@@ -111,7 +113,7 @@ describe("a group", () => {
     expect(readKeyPackage(kp.message, Date.now())?.deviceId).toBe(mallory.identity.deviceId);
   });
 
-  test("signals are read by members of the epoch, and only unaltered", async () => {
+  test("signals can be read only by members of the epoch, and only unchanged", async () => {
     const { a, b } = await pair();
     const signal = await sealSignal(a, bytesOf("typing"));
     expect(signal.length).toBeLessThanOrEqual(1024);
@@ -124,7 +126,7 @@ describe("a group", () => {
     await expect(sealSignal(a, randomBytes(1000))).rejects.toThrow(RangeError);
   });
 
-  test("any course of joins and removals leaves all members with one state", { timeout: 120_000 }, async () => {
+  test("any sequence of joins and removals leaves all members with the same state", { timeout: 120_000 }, async () => {
     let joins = 0;
     for (let run = 0; run < 6; run++) {
       let members: { device: TestDevice; group: Group }[] = [{ device: await newDevice(await newUser()), group: undefined! }];
@@ -133,10 +135,12 @@ describe("a group", () => {
         const who = members[Math.floor(Math.random() * members.length)]!;
         const others = members.filter((m) => m !== who);
         const leaving = others.filter(() => Math.random() < 0.2).slice(0, 3);
-        const joining = await Promise.all(Array.from({ length: Math.floor(Math.random() * 3) }, async () => {
-          const device = await newDevice({ ...await newUser() });
-          return { device, kp: await packageOf(device) };
-        }));
+        const joining = await Promise.all(
+          Array.from({ length: Math.floor(Math.random() * 3) }, async () => {
+            const device = await newDevice({ ...(await newUser()) });
+            return { device, kp: await packageOf(device) };
+          }),
+        );
         const own = await who.group.commit({ remove: leaving.map((m) => m.group.ownLeafIndex), add: joining.map((j) => j.kp.message) });
         for (const member of members) {
           if (member === who) {
@@ -145,14 +149,12 @@ describe("a group", () => {
           }
           const { group } = await member.group.applyCommit(own.commit);
           expect(group === undefined).toBe(leaving.includes(member));
-          if (group)
-            member.group = group;
+          if (group) member.group = group;
         }
         members = members.filter((m) => !leaving.includes(m));
-        if (own.welcome)
-          expect(welcomeReferences(own.welcome).sort()).toEqual(joining.map((j) => toHex(j.kp.reference)).sort());
+        if (own.welcome) expect(welcomeReferences(own.welcome).toSorted()).toEqual(joining.map((j) => toHex(j.kp.reference)).toSorted());
         for (const { device, kp } of joining) {
-          members.push({ device, group: await Group.join(own.welcome!, kp) });
+          members.push({ device, group: (await Group.join(own.welcome!, kp)).group });
           joins++;
         }
         const authenticators = new Set(members.map((m) => toHex(m.group.epochAuthenticator)));
@@ -163,12 +165,53 @@ describe("a group", () => {
   });
 });
 
+describe("a Commit", () => {
+  test("can be judged before it is applied: author, changes, path, signed data", async () => {
+    const { a, b } = await pair();
+    const [device, leaver] = await Promise.all([newDevice(await newUser()), newDevice(await newUser())]);
+    const both = await a.commit({ remove: [], add: [(await packageOf(leaver)).message] });
+    const only = await b.openCommit(both.commit);
+    expect(only).toMatchObject({ isByValue: true, path: undefined, removesThisDevice: false, authenticatedData: new Uint8Array() });
+    const group = (await b.applyCommit(both.commit)).group!;
+    const author = both.before.merge(both.after);
+    const kp = await packageOf(device);
+    const own = await author.commit({ remove: [2], add: [kp.message], authenticatedData: bytesOf("signed"), roomInfo: bytesOf("for new devices") });
+    const opened = await group.openCommit(own.commit);
+    expect(opened.committer).toEqual(group.leaves()[0]);
+    expect(textOf(opened.authenticatedData)).toBe("signed");
+    expect(opened.proposals.map((each) => (each.type === "other" ? each.name : [each.type, each.leaf.deviceId]))).toEqual([
+      ["remove", leaver.identity.deviceId],
+      ["add", device.identity.deviceId],
+    ]);
+    expect(opened.path).toMatchObject({ index: 0, deviceId: opened.committer.deviceId, signatureKey: opened.committer.signatureKey });
+    // Nothing has changed: the same group can still apply it.
+    expect((await group.applyCommit(own.commit)).group!.epoch).toBe(author.epoch + 1);
+    const joined = await Group.join(own.welcome!, kp);
+    expect(textOf(joined.roomInfo!)).toBe("for new devices");
+    expect(joined.signer.deviceId).toBe(opened.committer.deviceId);
+  });
+
+  test("with altered signed data, or bytes, throws", async () => {
+    const { a, b } = await pair();
+    const { commit } = await a.commit({ remove: [], add: [], authenticatedData: bytesOf("signed data that is long enough to be found") });
+    const text = toHex(commit);
+    const at = text.indexOf(toHex(bytesOf("signed data"))) / 2;
+    for (const place of [at, commit.length - 1]) {
+      const altered = Uint8Array.from(commit);
+      altered[place]! ^= 1;
+      await expect(b.openCommit(altered)).rejects.toThrow();
+      await expect(b.applyCommit(altered)).rejects.toThrow();
+    }
+    expect((await b.openCommit(commit)).committer.deviceId).toBe(a.leaves()[0]!.deviceId);
+  });
+});
+
 test("credentials", async () => {
   const device = await newDevice(await newUser());
   expect(encodeCredential(device.identity).length).toBe(128);
   expect(decodeCredential(encodeCredential(device.identity))).toEqual(device.identity);
   expect(decodeCredential(randomBytes(127))).toBeUndefined();
-  // Under the neutral element every signature of it fits.
+  // Under the neutral element, any of its signatures is valid.
   const neutral = new Uint8Array(32);
   neutral[0] = 1;
   expect(await verify(neutral, bytesOf(newId()), concat(neutral, new Uint8Array(32)))).toBe(false);

@@ -5,11 +5,23 @@ import { IndexedDbStore } from "../src/store/indexedDb.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-test("an IndexedDB store keeps order and promises, one tab at a time, and nothing in plaintext", async () => {
+test("an IndexedDB store keeps order and durability, for one tab at a time, and no plaintext", async () => {
   let store = await IndexedDbStore.open("test");
   await expect(IndexedDbStore.open("test")).rejects.toMatchObject({ code: "Conflict" });
-  await store.write(new Map([["a/1", bytes("one")], ["a/2", bytes("two")], ["a/3", bytes("three")], ["b", bytes("b")]]));
-  await store.write(new Map([["a/2", null], ["b", bytes("c")]]));
+  await store.write(
+    new Map([
+      ["a/1", bytes("one")],
+      ["a/2", bytes("two")],
+      ["a/3", bytes("three")],
+      ["b", bytes("b")],
+    ]),
+  );
+  await store.write(
+    new Map([
+      ["a/2", null],
+      ["b", bytes("c")],
+    ]),
+  );
   await store.close();
   store = await vi.waitFor(() => IndexedDbStore.open("test"));
   expect(await store.get("b")).toEqual(bytes("c"));
@@ -29,15 +41,24 @@ test("an IndexedDB store keeps order and promises, one tab at a time, and nothin
   expect(Buffer.from(value).includes("three")).toBe(false);
 });
 
-test("whoever has lost the store to another changes nothing in it", async () => {
+test("a tab that has lost the store to another one cannot change it", async () => {
   const first = await IndexedDbStore.openHeld("lost", () => undefined);
   await first.write(new Map([["a", bytes("one")]]));
-  let told = false;
-  first.onLost = () => { told = true; };
+  let lost = false;
+  first.onLost = () => {
+    lost = true;
+  };
   const second = await IndexedDbStore.openHeld("lost", () => undefined);
-  await expect(first.write(new Map([["a", bytes("two")], ["b", bytes("b")]]))).rejects.toMatchObject({ code: "Conflict" });
+  await expect(
+    first.write(
+      new Map([
+        ["a", bytes("two")],
+        ["b", bytes("b")],
+      ]),
+    ),
+  ).rejects.toMatchObject({ code: "Conflict" });
   await expect(first.erase()).rejects.toMatchObject({ code: "Conflict" });
-  expect(told).toBe(true);
+  expect(lost).toBe(true);
   expect(await second.get("a")).toEqual(bytes("one"));
   expect(await second.get("b")).toBeUndefined();
   await second.erase();
@@ -50,7 +71,7 @@ test("whoever has lost the store to another changes nothing in it", async () => 
   await third.close();
 });
 
-test("writes take effect in the order of their asking, and none that was asked for before everything was erased", async () => {
+test("writes take effect in the order of the calls, and none from before an erase takes effect after it", async () => {
   const store = await IndexedDbStore.open("order");
   const long = new Uint8Array(1 << 20);
   await Promise.all([store.write(new Map([["draft", long]])), store.write(new Map([["draft", null]]))]);
@@ -63,10 +84,10 @@ test("writes take effect in the order of their asking, and none that was asked f
   await store.close();
 });
 
-/** The connection, as the browser closes it: without asking. */
+/** Closes the connection as the browser does. */
 const connectionOf = (store: IndexedDbStore) => (store as unknown as { database: IDBDatabase }).database;
 
-test("a connection that the browser closes is opened again, and nothing is lost", async () => {
+test("a connection that the browser closes is opened again without loss", async () => {
   const store = await IndexedDbStore.open("closed");
   await store.write(new Map([["a", bytes("one")]]));
   connectionOf(store).close();
@@ -74,7 +95,14 @@ test("a connection that the browser closes is opened again, and nothing is lost"
   connectionOf(store).close();
   expect((await store.list("")).length).toBe(1);
   connectionOf(store).close();
-  const all = Array.from({ length: 20 }, (_, i) => store.write(new Map([["a", bytes(String(i))], [`n/${i}`, bytes("x")]])));
+  const all = Array.from({ length: 20 }, (_, i) =>
+    store.write(
+      new Map([
+        ["a", bytes(String(i))],
+        [`n/${i}`, bytes("x")],
+      ]),
+    ),
+  );
   await Promise.all(all);
   expect(await store.get("a")).toEqual(bytes("19"));
   expect((await store.list("n/")).length).toBe(20);
@@ -85,7 +113,7 @@ test("a connection that the browser closes is opened again, and nothing is lost"
   await expect(store.write(new Map([["a", bytes("late")]]))).rejects.toMatchObject({ code: "Unavailable" });
 });
 
-test("a connection that was closed while another opened the store is not opened again", async () => {
+test("a connection that was closed while another tab opened the store is not opened again", async () => {
   const first = await IndexedDbStore.openHeld("taken", () => undefined);
   connectionOf(first).close();
   const second = await IndexedDbStore.openHeld("taken", () => undefined);
@@ -94,29 +122,37 @@ test("a connection that was closed while another opened the store is not opened 
   await second.close();
 });
 
-test("data that the browser has deleted are said to be gone, once, and nothing is written into what is left", async () => {
+test("deletion by the browser is reported once, and nothing is written afterwards", async () => {
   const store = await IndexedDbStore.open("deleted");
   await store.write(new Map([["a", bytes("one")]]));
-  let told: { code: string } | undefined;
-  store.onLost = (why) => { told = why; };
+  let lost: { code: string } | undefined;
+  store.onLost = (why) => {
+    lost = why;
+  };
   const connection = connectionOf(store);
   connection.onversionchange = null;
   connection.close();
-  await new Promise((resolve) => { indexedDB.deleteDatabase("deleted").onsuccess = resolve; });
+  await new Promise((resolve) => {
+    indexedDB.deleteDatabase("deleted").onsuccess = resolve;
+  });
   await expect(store.write(new Map([["a", bytes("two")]]))).rejects.toMatchObject({ code: "StoreFailed", retryable: false });
-  expect(told).toMatchObject({ code: "StoreFailed" });
+  expect(lost).toMatchObject({ code: "StoreFailed" });
   await expect(store.get("a")).rejects.toMatchObject({ code: "StoreFailed" });
   await store.close();
 });
 
-test("a full disk is told with a sentence, and told to be over", async () => {
+test("a full disk is reported with a sentence, and so is its end", async () => {
   const store = await IndexedDbStore.open("full");
   const states: (string | undefined)[] = [];
   store.onState = (error) => states.push(error?.message);
   const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(function (this: IDBObjectStore) {
     throw new DOMException("no", "QuotaExceededError");
   });
-  await expect(store.write(new Map([["a", bytes("one")]]))).rejects.toMatchObject({ code: "StoreFailed", retryable: true, message: expect.stringContaining("no space left") as string });
+  await expect(store.write(new Map([["a", bytes("one")]]))).rejects.toMatchObject({
+    code: "StoreFailed",
+    retryable: true,
+    message: expect.stringContaining("no space left") as string,
+  });
   put.mockRestore();
   await store.write(new Map([["a", bytes("two")]]));
   expect(await store.get("a")).toEqual(bytes("two"));
@@ -124,7 +160,7 @@ test("a full disk is told with a sentence, and told to be over", async () => {
   await store.close();
 });
 
-test("a value that was damaged is said to be so", async () => {
+test("a damaged value is reported", async () => {
   const store = await IndexedDbStore.open("damaged");
   await store.write(new Map([["a", bytes("one")]]));
   await new Promise((resolve) => {
@@ -136,10 +172,13 @@ test("a value that was damaged is said to be so", async () => {
   await store.close();
 });
 
-test("a database that does not open is an error after a while, not a wait for ever", async () => {
+test("a database that does not open is an error after a timeout", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const open = vi.spyOn(indexedDB, "open").mockImplementation(() => ({}) as IDBOpenDBRequest);
-  const opening = expect(IndexedDbStore.open("never")).rejects.toMatchObject({ code: "StoreFailed", message: expect.stringContaining("does not open") as string });
+  const opening = expect(IndexedDbStore.open("never")).rejects.toMatchObject({
+    code: "StoreFailed",
+    message: expect.stringContaining("does not open") as string,
+  });
   await vi.waitFor(() => expect(open).toHaveBeenCalled());
   await vi.advanceTimersByTimeAsync(11_000);
   await opening;

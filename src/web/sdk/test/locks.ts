@@ -2,7 +2,11 @@
 import { vi } from "vitest";
 
 type Work = (lock: object | null) => unknown;
-interface Options { ifAvailable?: boolean; signal?: AbortSignal; steal?: boolean }
+interface Options {
+  ifAvailable?: boolean;
+  signal?: AbortSignal;
+  steal?: boolean;
+}
 
 const holders = new Map<string, { lost: (error: unknown) => void }>();
 const queues = new Map<string, (() => void)[]>();
@@ -10,8 +14,7 @@ const queues = new Map<string, (() => void)[]>();
 async function request(name: string, options: Options | Work, work?: Work): Promise<unknown> {
   const [given, run] = typeof options === "function" ? [{} as Options, options] : [options, work!];
   const holder = holders.get(name);
-  if (holder && given.ifAvailable)
-    return run(null);
+  if (holder && given.ifAvailable) return run(null);
   if (holder && given.steal) {
     holders.delete(name);
     holder.lost(new DOMException("stolen", "AbortError"));
@@ -20,16 +23,21 @@ async function request(name: string, options: Options | Work, work?: Work): Prom
       const queue = queues.get(name) ?? [];
       queues.set(name, queue);
       queue.push(resolve);
-      given.signal?.addEventListener("abort", () => {
-        const at = queue.indexOf(resolve);
-        if (at >= 0)
-          queue.splice(at, 1);
-        reject(new DOMException("aborted", "AbortError"));
-      }, { once: true });
+      given.signal?.addEventListener(
+        "abort",
+        () => {
+          const at = queue.indexOf(resolve);
+          if (at >= 0) queue.splice(at, 1);
+          reject(new DOMException("aborted", "AbortError"));
+        },
+        { once: true },
+      );
     });
   }
-  const own = { lost: (_: unknown) => undefined as void };
-  const lost = new Promise<never>((_, reject) => { own.lost = reject; });
+  const own = { lost: (() => undefined) as (reason: unknown) => void };
+  const lost = new Promise<never>((_, reject) => {
+    own.lost = reject;
+  });
   lost.catch(() => undefined);
   holders.set(name, own);
   try {

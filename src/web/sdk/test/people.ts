@@ -1,5 +1,5 @@
 /** Devices without a server, for tests of the MLS layer. Real ts-mls on all sides. */
-import { idBytes, newId } from "../src/bytes.js";
+import { idBytes, newId } from "../src/base/bytes.js";
 import { signDevice, type DeviceIdentity } from "../src/mls/credential.js";
 import { generateSigningKey, type KeyPair } from "../src/mls/ed25519.js";
 import { Group, groupIdOf } from "../src/mls/group.js";
@@ -24,7 +24,12 @@ export async function newDevice(user: TestUser): Promise<TestDevice> {
   const deviceId = newId();
   return {
     signature,
-    identity: { userId: user.userId, deviceId, identityKey: user.key.publicKey, identitySignature: await signDevice(user.key.privateKey, user.userId, deviceId, signature.publicKey) },
+    identity: {
+      userId: user.userId,
+      deviceId,
+      identityKey: user.key.publicKey,
+      identitySignature: await signDevice(user.key.privateKey, user.userId, deviceId, signature.publicKey),
+    },
   };
 }
 
@@ -37,7 +42,7 @@ export async function foundBy(device: TestDevice, generation = 0): Promise<Group
 export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** Through the encoding in which states are stored. */
+/** The group after encoding and decoding, as the store keeps it. */
 export function stored(group: Group): Group {
   return Group.restore(group.encodeBase(), new Map(group.epochs.map((epoch) => [epoch, group.encodeRatchet(epoch)])));
 }

@@ -11,7 +11,7 @@ afterEach(() => {
 
 const credentials = { url: "https://chat.example.org", username: "anna", email: "anna@example.org", password: "correct horse battery" };
 
-/** What a platform lacks, and how it lacks it. */
+/** Removes a feature from the platform. */
 const lacking: Record<string, () => void> = {
   Ed25519: () => withoutAlgorithm("Ed25519"),
   X25519: () => withoutAlgorithm("X25519"),
@@ -22,18 +22,20 @@ const lacking: Record<string, () => void> = {
   },
   fetch: () => vi.stubGlobal("fetch", undefined),
   WebSocket: () => {
-    // As in a bundle that takes `require` away.
-    vi.spyOn(HubConnectionBuilder.prototype, "build").mockImplementation(() => { throw new Error("dynamic usage of require is not supported"); });
+    // Like a bundle without `require`.
+    vi.spyOn(HubConnectionBuilder.prototype, "build").mockImplementation(() => {
+      throw new Error("dynamic usage of require is not supported");
+    });
   },
 };
 
 function withoutAlgorithm(name: string): void {
   const generate = crypto.subtle.generateKey.bind(crypto.subtle);
-  vi.spyOn(crypto.subtle, "generateKey").mockImplementation(((algorithm: string, ...rest: [boolean, KeyUsage[]]) => algorithm === name
-    ? Promise.reject(new DOMException("Unrecognized name.", "NotSupportedError")) : generate(algorithm as never, ...rest)) as never);
+  vi.spyOn(crypto.subtle, "generateKey").mockImplementation(((algorithm: string, ...rest: [boolean, KeyUsage[]]) =>
+    algorithm === name ? Promise.reject(new DOMException("Unrecognized name.", "NotSupportedError")) : generate(algorithm as never, ...rest)) as never);
 }
 
-test.each(Object.keys(lacking))("without %s nothing is sent, no account is made, and the error says what to do", async (feature) => {
+test.each(Object.keys(lacking))("without %s nothing is sent, no account is created, and the error says what to do", async (feature) => {
   vi.resetModules();
   const fresh = await import("../src/index.js");
   const fetching = vi.fn();
@@ -41,30 +43,51 @@ test.each(Object.keys(lacking))("without %s nothing is sent, no account is made,
   lacking[feature]!();
   const store = new MemoryStore();
   const used = new MemoryStore();
-  await used.write(new Map([[keys.session, pack({
-    url: credentials.url, userId: crypto.randomUUID?.() ?? "", username: "anna", sessionId: "", accessIssuedAt: 0, accessExpiresAt: 0, refreshToken: "one",
-  })]]));
-  const { SecureMessaging } = fresh;
-  for (const asking of [SecureMessaging.signUp({ ...credentials, store }), SecureMessaging.signIn({ ...credentials, store }), SecureMessaging.resume({ store: used })])
-    await expect(asking).rejects.toMatchObject({ name: "SecureMessagingError", code: "UnsupportedPlatform", retryable: false, message: expect.stringMatching(/use |open this address|leave /) as string });
+  await used.write(
+    new Map([
+      [
+        keys.session,
+        pack({
+          url: credentials.url,
+          userId: crypto.randomUUID?.() ?? "",
+          username: "anna",
+          sessionId: "",
+          accessIssuedAt: 0,
+          accessExpiresAt: 0,
+          refreshToken: "one",
+        }),
+      ],
+    ]),
+  );
+  for (const asking of [
+    fresh.SecureMessaging.signUp({ ...credentials, store }),
+    fresh.SecureMessaging.signIn({ ...credentials, store }),
+    fresh.SecureMessaging.resume({ store: used }),
+  ])
+    await expect(asking).rejects.toMatchObject({
+      name: "SecureMessagingError",
+      code: "UnsupportedPlatform",
+      retryable: false,
+      message: expect.stringMatching(/use |open this page|exclude |polyfill/) as string,
+    });
   expect(await fresh.missingFeatures()).toContain(feature);
   expect(fetching).not.toHaveBeenCalled();
   expect(await store.list("")).toEqual([]);
-  // Where there is nothing to go on with, an application can still open, and say what is missing.
-  expect(await SecureMessaging.resume({ store })).toBeUndefined();
+  // Without a stored session an application can still open and report the missing feature.
+  expect(await fresh.SecureMessaging.resume({ store })).toBeUndefined();
 });
 
-test("nothing is missing here", async () => {
+test("Node has all features", async () => {
   expect(await missingFeatures()).toEqual([]);
   expect(await SecureMessaging.resume({ store: new MemoryStore() })).toBeUndefined();
 });
 
-test("the options that the check looks at are those of the SignalR that is installed", () => {
+test("the options that the check reads exist in the installed SignalR", () => {
   const hub = new HubConnectionBuilder().withUrl("http://localhost/", { transport: HttpTransportType.WebSockets, skipNegotiation: true }).build();
   expect((hub as unknown as { connection: { _options: { WebSocket: unknown } } }).connection._options.WebSocket).toBeTypeOf("function");
 });
 
-test("without Web Locks there is no store in the browser", async () => {
+test("without Web Locks the browser store is rejected", async () => {
   vi.stubGlobal("navigator", {});
   await expect(IndexedDbStore.open("locks")).rejects.toMatchObject({ code: "UnsupportedPlatform", message: expect.stringContaining("Web Locks") as string });
 });

@@ -1,10 +1,10 @@
-/** Ways to let a failure disappear. */
+/** Code that swallows a failure. */
 const silent = [
-  // catch that does nothing, or only explains itself
+  // a catch that is empty or has only a comment
   /catch(?:\s*\([^)]*\))?\s*\{(?:\s|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*\}/g,
-  // .catch(() => undefined) and its kin, also as the second argument of then
+  // .catch(() => undefined) and similar, also as the second argument of then
   /(?:\.catch\(|\.then\([^()]*(?:\([^()]*\)[^()]*)*,)\s*(?:\(\w*\)|\w+)\s*=>\s*(?:undefined|null|void 0|\{\s*\}|""|\[\])\s*\)/g,
-  // without catching anything, the outcome is thrown away
+  // the outcome is discarded
   /Promise\.allSettled\(/g,
 ];
 

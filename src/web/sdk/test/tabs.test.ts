@@ -1,14 +1,15 @@
 import "fake-indexeddb/auto";
 import "./locks.js";
 import { afterEach, expect, test, vi } from "vitest";
-import { newId } from "../src/bytes.js";
+import { newId } from "../src/base/bytes.js";
 import { openSharedClient, SecureMessagingError, type SharedClient, type Warning } from "../src/browser.js";
 import type { MessageRecord, RoomState } from "../src/rooms/records.js";
 import { IndexedDbStore } from "../src/store/indexedDb.js";
 import { keys, pack } from "../src/store/store.js";
-import { Share, shareVersion } from "../src/tabs/share.js";
+import { TabCoordinator, protocolVersion } from "../src/tabs/coordinator.js";
+import { someSettings } from "./someSettings.js";
 
-/** Nothing listens there. */
+/** An address without a server. */
 const url = "http://127.0.0.1:9";
 const me = newId();
 const ben = newId();
@@ -24,20 +25,53 @@ async function open(name: string): Promise<SharedClient> {
   return tab;
 }
 
-/** The store of a device that has been offline since it read so many messages. */
+/** The store of an offline device that has read this many messages. */
 async function device(name: string, messages: number): Promise<{ roomId: string }> {
   const store = await IndexedDbStore.open(name);
   const roomId = newId();
-  const room: RoomState = { id: roomId, kind: "group", scheme: "mls10", role: "owner", generation: 0, cursor: messages, high: messages, name: "Lunch" };
-  await store.write(new Map([
-    [keys.session, pack({ url, userId: me, username: "anna", sessionId: newId(), accessToken: "x", accessIssuedAt: 0, accessExpiresAt: Date.now() + 3_600_000, refreshToken: "y" })],
-    [keys.room(roomId), pack(room)], [keys.user(ben), pack("ben")],
-  ]));
+  const room: RoomState = {
+    ...someSettings,
+    id: roomId,
+    kind: "group",
+    scheme: "mls10",
+    role: "owner",
+    generation: 0,
+    cursor: messages,
+    high: messages,
+    name: "Lunch",
+  };
+  await store.write(
+    new Map([
+      [
+        keys.session,
+        pack({
+          url,
+          userId: me,
+          username: "anna",
+          sessionId: newId(),
+          accessToken: "x",
+          accessIssuedAt: 0,
+          accessExpiresAt: Date.now() + 3_600_000,
+          refreshToken: "y",
+        }),
+      ],
+      [keys.room(roomId), pack(room)],
+      [keys.pin(ben), pack({ username: "ben" })],
+      [keys.pinnedName("ben"), pack(ben)],
+    ]),
+  );
   for (let seq = 1; seq <= messages;) {
     const some = new Map<string, Uint8Array>();
     for (let i = 0; i < 1000 && seq <= messages; i++, seq++) {
       const mine = seq % 2 === 0;
-      const record: MessageRecord = { seq, id: newId(), from: { userId: mine ? me : ben, deviceId: newId() }, mine, at: seq * 60_000, content: { type: "text", text: `message ${seq}` } };
+      const record: MessageRecord = {
+        seq,
+        id: newId(),
+        from: { userId: mine ? me : ben, deviceId: newId() },
+        mine,
+        at: seq * 60_000,
+        content: { type: "text", text: `message ${seq}` },
+      };
       some.set(keys.message(roomId, seq), pack(record)).set(keys.messageId(roomId, `${record.from!.userId}/${record.id}`), pack(seq));
     }
     await store.write(some);
@@ -46,21 +80,23 @@ async function device(name: string, messages: number): Promise<{ roomId: string 
   return { roomId };
 }
 
-test("without a connection everything is there at once, in each tab, and sends wait", async () => {
+test("without a connection all stored data is available in each tab, and sends wait", async () => {
   const { roomId } = await device("offline", 30);
   const first = await open("offline");
   const second = await open("offline");
   expect(first.status).toMatchObject({ username: "anna", connected: false, leader: true });
   expect(second.status).toMatchObject({ username: "anna", connected: false, leader: false });
   for (const tab of [first, second])
-    expect(await tab.conversations()).toMatchObject([{ id: roomId, title: "Lunch", role: "owner", unread: 15, last: { seq: 30, at: new Date(30 * 60_000) } }]);
+    expect(await tab.conversations()).toMatchObject([
+      { id: roomId, title: "Lunch", role: "owner", unread: 15, last: { seq: 30, at: new Date(30 * 60_000) }, ...someSettings },
+    ]);
   expect((await second.history(roomId, { limit: 10 })).map((message) => message.seq)).toEqual([21, 22, 23, 24, 25, 26, 27, 28, 29, 30]);
   expect((await second.history(roomId, { limit: 3, before: 21 })).map((message) => message.seq)).toEqual([18, 19, 20]);
-  let heard = 0;
-  first.on("room", () => heard++);
+  let received = 0;
+  first.on("room", () => received++);
   const id = await second.send(roomId, "hello", { replyTo: (await second.history(roomId))[0]!.id });
   expect(await first.pending(roomId)).toMatchObject([{ id, roomId, text: "hello", state: "waiting", replyTo: expect.any(String) as string }]);
-  await vi.waitFor(() => expect(heard).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(received).toBeGreaterThan(0));
   await vi.waitFor(() => expect(second.status.unsent).toBe(1));
   await second.setDraft(roomId, "half a sen");
   expect(await first.draft(roomId)).toBe("half a sen");
@@ -71,7 +107,7 @@ test("without a connection everything is there at once, in each tab, and sends w
   expect(document.rooms[0]!.draft).toBe("half a sen");
 });
 
-test("errors keep their code on the way between tabs", async () => {
+test("errors keep their code between tabs", async () => {
   await open("errors");
   const second = await open("errors");
   for (const asking of [second.conversations(), second.send(newId(), "x")]) {
@@ -83,7 +119,7 @@ test("errors keep their code on the way between tabs", async () => {
   await expect(second.send((() => undefined) as never, "x")).rejects.toMatchObject({ code: "Invalid" });
 });
 
-test("when the leader goes, another goes on, and each send is there once and in order", async () => {
+test("when the leader closes, another tab continues, and each send is there once and in order", async () => {
   const { roomId } = await device("takeover", 10);
   const first = await open("takeover");
   const second = await open("takeover");
@@ -91,10 +127,8 @@ test("when the leader goes, another goes on, and each send is there once and in 
   const sends: Promise<string>[] = [];
   for (let i = 0; i < 40; i++) {
     sends.push(second.send(roomId, `send ${i}`));
-    if (i === 20)
-      void first.close();
-    if (i % 5 === 0)
-      await new Promise((resolve) => setTimeout(resolve, 1));
+    if (i === 20) void first.close();
+    if (i % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   }
   const ids = await Promise.all(sends);
   await vi.waitFor(() => expect([second, third].filter((tab) => tab.status.leader).length).toBe(1));
@@ -103,35 +137,43 @@ test("when the leader goes, another goes on, and each send is there once and in 
   expect(pending.map((send) => send.id)).toEqual(ids);
 });
 
-test("a call that an earlier leader has done is not done again", async () => {
+test("a call that an earlier leader has carried out is not repeated", async () => {
   const { roomId } = await device("repeated", 10);
   const tab = await open("repeated");
-  const { share } = tab as unknown as { share: Share };
+  const { coordinator } = tab as unknown as { coordinator: TabCoordinator };
   const call = { id: newId(), method: "send" as const, args: [roomId, "once"], repeated: false };
-  await share.ask(call);
-  await share.ask({ ...call, repeated: true });
+  await coordinator.ask(call);
+  await coordinator.ask({ ...call, repeated: true });
   const reaction = { id: newId(), method: "react" as const, args: [roomId, newId(), "👍", true], repeated: false };
-  await share.ask(reaction);
-  await share.ask({ ...reaction, repeated: true });
+  await coordinator.ask(reaction);
+  await coordinator.ask({ ...reaction, repeated: true });
   expect((await tab.pending(roomId)).length).toBe(1);
   await vi.waitFor(() => expect(tab.status.unsent).toBe(2));
 });
 
-test("a send that a page names is sent once, whichever page asks again", async () => {
+test("a send with an id is sent once, also when another page repeats it", async () => {
   const { roomId } = await device("named", 10);
   const [first, second] = [await open("named"), await open("named")];
   const [one, two] = [newId(), newId()];
   await Promise.all([
-    first.send(roomId, "one", { id: one }), second.send(roomId, "one", { id: one }), first.send(roomId, "two", { id: two }), second.send(roomId, "two", { id: two }),
+    first.send(roomId, "one", { id: one }),
+    second.send(roomId, "one", { id: one }),
+    first.send(roomId, "two", { id: two }),
+    second.send(roomId, "two", { id: two }),
   ]);
   await first.close();
   expect(await second.send(roomId, "one", { id: one })).toBe(one);
-  const { share } = second as unknown as { share: Share };
-  await expect(share.ask({ id: newId(), userId: newId(), method: "send", args: [roomId, "as somebody else"], repeated: true })).rejects.toMatchObject({ code: "SignedOut" });
-  expect((await second.pending(roomId)).map(({ id, text }) => [id, text])).toEqual([[one, "one"], [two, "two"]]);
+  const { coordinator } = second as unknown as { coordinator: TabCoordinator };
+  await expect(coordinator.ask({ id: newId(), userId: newId(), method: "send", args: [roomId, "as another user"], repeated: true })).rejects.toMatchObject({
+    code: "SignedOut",
+  });
+  expect((await second.pending(roomId)).map(({ id, text }) => [id, text])).toEqual([
+    [one, "one"],
+    [two, "two"],
+  ]);
 });
 
-test("a leader that answers nobody is replaced, and finds out by its next write", async () => {
+test("a frozen leader is replaced, and learns it from its next write", async () => {
   const { roomId } = await device("frozen", 10);
   const frozen = await IndexedDbStore.open("frozen");
   const tab = await open("frozen");
@@ -140,32 +182,54 @@ test("a leader that answers nobody is replaced, and finds out by its next write"
   await expect(frozen.write(new Map([["x", pack(1)]]))).rejects.toMatchObject({ code: "Conflict" });
 }, 30_000);
 
-test("what was refused is kept until somebody decides, a room that is over stays readable, and warnings stay until somebody has looked", async () => {
+test("rejected sends are kept until the user decides, a room that has ended stays readable, and warnings stay until they are acknowledged", async () => {
   const { roomId } = await device("kept", 10);
   const over = newId();
   const store = await IndexedDbStore.open("kept");
   const [refused, unwanted] = [newId(), newId()];
-  const failed = (id: string) => pack({ id, roomId, content: { type: "text", text: `refused ${id}` }, at: 1, error: { code: "Forbidden", message: "No.", retryable: false } });
-  await store.write(new Map([
-    [keys.failed(roomId, refused), failed(refused)], [keys.failed(roomId, unwanted), failed(unwanted)],
-    [`conversation/${roomId}`, pack({ id: roomId, kind: "group", name: "Lunch", members: [{ userId: me, username: "anna", role: "owner" }, { userId: ben, username: "ben", role: "member" }], mark: 0 })],
-    [keys.pin(ben), pack({ key: new Uint8Array(32), since: Date.now() - 1000, changed: true })],
-    [`conversation/${over}`, pack({ id: over, kind: "direct", members: [{ userId: ben, username: "ben", role: "member" }], mark: 0 })],
-    [keys.message(over, 7), pack({ seq: 7, id: newId(), from: { userId: ben, deviceId: newId() }, mine: false, at: 1, content: { type: "text", text: "bye" } })],
-  ]));
+  const failed = (id: string) =>
+    pack({ id, roomId, content: { type: "text", text: `refused ${id}` }, at: 1, error: { code: "Forbidden", message: "No.", retryable: false } });
+  await store.write(
+    new Map([
+      [keys.failed(roomId, refused), failed(refused)],
+      [keys.failed(roomId, unwanted), failed(unwanted)],
+      [
+        `conversation/${roomId}`,
+        pack({
+          id: roomId,
+          kind: "group",
+          name: "Lunch",
+          members: [
+            { userId: me, username: "anna", role: "owner" },
+            { userId: ben, username: "ben", role: "member" },
+          ],
+          mark: 0,
+        }),
+      ],
+      [keys.pin(ben), pack({ username: "ben", identity: new Uint8Array(32), changedAt: Date.now() - 1000 })],
+      [`conversation/${over}`, pack({ id: over, kind: "direct", members: [{ userId: ben, username: "ben", role: "member" }], mark: 0 })],
+      [
+        keys.message(over, 7),
+        pack({ seq: 7, id: newId(), from: { userId: ben, deviceId: newId() }, mine: false, at: 1, content: { type: "text", text: "bye" } }),
+      ],
+    ]),
+  );
   await store.close();
   let tab = await open("kept");
   const find = async (id: string) => (await tab.conversations()).find((conversation) => conversation.id === id);
-  expect(await tab.pending(roomId)).toMatchObject([{ state: "failed", error: "Forbidden" }, { state: "failed", error: "Forbidden" }]);
+  expect(await tab.pending(roomId)).toMatchObject([
+    { state: "failed", error: "Forbidden" },
+    { state: "failed", error: "Forbidden" },
+  ]);
   await Promise.all([tab.retry(roomId, refused), tab.retry(roomId, refused)]);
   await tab.discard(roomId, unwanted);
   expect(await tab.pending(roomId)).toMatchObject([{ id: refused, state: "waiting", text: `refused ${refused}` }]);
   expect(await find(over)).toMatchObject({ title: "ben", unread: 0, last: { content: { text: "bye" } } });
   expect((await find(over))!.role).toBeUndefined();
-  await expect(tab.send(over, "anybody there?")).rejects.toMatchObject({ retryable: true });
+  await expect(tab.send(over, "anyone there?")).rejects.toMatchObject({ retryable: true });
   expect((await find(roomId))!.problem).toBe("identityChanged");
   await tab.acknowledge(roomId);
-  // There is no group here to be in.
+  // The device is in no group.
   expect((await find(roomId))!.problem).toBe("joining");
   await tab.deleteRoom(over);
   await tab.close();
@@ -177,17 +241,17 @@ test("what was refused is kept until somebody decides, a room that is over stays
   expect(tab.status.state).toBe("signedOut");
 }, 30_000);
 
-test("what fails in the leading tab is said in all tabs, as plain data", async () => {
+test("a failure in the leading tab is reported in all tabs, as plain data", async () => {
   await device("said", 3);
   const first = await open("said");
   const second = await open("said");
-  const heard: Warning[] = [];
+  const received: Warning[] = [];
   first.on("warning", () => undefined);
-  second.on("warning", (warning) => heard.push(warning));
+  second.on("warning", (warning) => received.push(warning));
   const named = ({ area, kind, error, retrying }: Warning) => area === "connection" && kind === "notConnected" && retrying && error!.message.includes(url);
-  // The one that takes over tries to connect before it has told the other tabs that it leads.
+  // The new leader tries to connect before it announces itself to the other tabs.
   await first.close();
-  await vi.waitFor(() => expect(heard.filter(named).length).toBe(1), 10_000);
+  await vi.waitFor(() => expect(received.filter(named).length).toBe(1), 10_000);
   const third = await open("said");
   const late: Warning[] = [];
   third.on("warning", (warning) => late.push(warning));
@@ -195,12 +259,13 @@ test("what fails in the leading tab is said in all tabs, as plain data", async (
   await vi.waitFor(() => expect(late.filter(named).length).toBe(1), 10_000);
 }, 30_000);
 
-test("a store without space is in the status of all tabs until there is some, and what is typed stays with its tab", async () => {
+test("a full store is in the status of all tabs until there is space, and typed text stays in its tab", async () => {
   const { roomId } = await device("space", 3);
   const [first, second] = [await open("space"), await open("space")];
-  for (const tab of [first, second])
-    tab.on("warning", () => undefined);
-  const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => { throw new DOMException("no", "QuotaExceededError"); });
+  for (const tab of [first, second]) tab.on("warning", () => undefined);
+  const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => {
+    throw new DOMException("no", "QuotaExceededError");
+  });
   await expect(second.send(roomId, "no space")).rejects.toMatchObject({ code: "StoreFailed", retryable: true });
   await expect(second.setDraft(roomId, "no space")).rejects.toMatchObject({ code: "StoreFailed" });
   for (const tab of [first, second])
@@ -208,15 +273,14 @@ test("a store without space is in the status of all tabs until there is some, an
   expect(await second.pending(roomId)).toEqual([]);
   put.mockRestore();
   await second.send(roomId, "space again");
-  for (const tab of [first, second])
-    await vi.waitFor(() => expect(tab.status.storeError).toBeUndefined());
+  for (const tab of [first, second]) await vi.waitFor(() => expect(tab.status.storeError).toBeUndefined());
   expect(await second.pending(roomId)).toMatchObject([{ text: "space again", state: "waiting" }]);
 });
 
-test("a connection that the browser closes under the leader is opened again, and no tab notices", async () => {
+test("a connection that the browser closes is opened again, and no tab notices", async () => {
   const { roomId } = await device("reopened", 30);
   const [first, second] = [await open("reopened"), await open("reopened")];
-  const close = () => (first as unknown as { share: { host: { store: { database: IDBDatabase } } } }).share.host.store.database.close();
+  const close = () => (first as unknown as { coordinator: { leader: { store: { database: IDBDatabase } } } }).coordinator.leader.store.database.close();
   close();
   expect((await second.history(roomId, { limit: 5 })).length).toBe(5);
   close();
@@ -226,27 +290,39 @@ test("a connection that the browser closes under the leader is opened again, and
   expect([first.status.leader, first.status.storeError]).toEqual([true, undefined]);
 });
 
-test("data that the browser has deleted are told, and the tabs are signed out instead of pretending", async () => {
+test("deletion by the browser is reported, and all tabs are signed out", async () => {
   const { roomId } = await device("cleared", 30);
   const tab = await open("cleared");
   const kinds: string[] = [];
   tab.on("warning", ({ kind }) => kinds.push(kind));
-  const { database } = (tab as unknown as { share: { host: { store: { database: IDBDatabase } } } }).share.host.store;
+  const { database } = (tab as unknown as { coordinator: { leader: { store: { database: IDBDatabase } } } }).coordinator.leader.store;
   database.onversionchange = null;
   database.close();
-  await new Promise((resolve) => { indexedDB.deleteDatabase("cleared").onsuccess = resolve; });
+  await new Promise((resolve) => {
+    indexedDB.deleteDatabase("cleared").onsuccess = resolve;
+  });
   await expect(tab.send(roomId, "into nothing")).rejects.toBeInstanceOf(SecureMessagingError);
   await vi.waitFor(() => expect(tab.status.state).toBe("signedOut"), 10_000);
   expect(kinds).toContain("storeDeleted");
 }, 20_000);
 
-test("a tab of an earlier version gives way and says so", async () => {
+test("a tab of an earlier version stops and reports it", async () => {
   const { roomId } = await device("versions", 10);
   const old = await open("versions");
   const warnings: string[] = [];
   old.on("warning", ({ kind }) => warnings.push(kind));
   let status: { leader: boolean } | undefined;
-  const newer = await Share.join("versions", { url }, { told: (told) => { status = told; }, event: () => undefined }, shareVersion + 1);
+  const newer = await TabCoordinator.join(
+    "versions",
+    { url },
+    {
+      statusChanged: (next) => {
+        status = next;
+      },
+      event: () => undefined,
+    },
+    protocolVersion + 1,
+  );
   await vi.waitFor(() => expect(status).toMatchObject({ leader: true, username: "anna" }));
   expect(warnings).toEqual(["outdated"]);
   await expect(old.history(roomId)).rejects.toMatchObject({ code: "Conflict" });
@@ -254,10 +330,9 @@ test("a tab of an earlier version gives way and says so", async () => {
   await newer.close();
 });
 
-test("a room of ten thousand messages opens and pages as quickly as a small one", async () => {
+test("a room with 10,000 messages opens and pages as quickly as a small one", async () => {
   const { roomId } = await device("large", 10_000);
   const tab = await open("large");
   expect((await tab.conversations())[0]!.last!.seq).toBe(10_000);
   expect((await tab.history(roomId, { before: 5000, limit: 50 })).map((message) => message.seq)[49]).toBe(4999);
 }, 60_000);
-

@@ -3,7 +3,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract.Authorization;
 
-/// <summary><c>authorization.md</c> beside this file: who may do what.</summary>
+/// <summary><c>authorization.md</c> beside this file: the permissions of every caller.</summary>
 internal static class AuthorizationTable
 {
     private static readonly string[] Place = ["tests", "SecureMessaging.Tests", "Contract", "Authorization", "authorization.md"];
@@ -30,17 +30,28 @@ internal static class AuthorizationTable
         var text = new StringBuilder("""
             # Who may do what
 
-            Every operation of every door, found by reflection, and what each caller gets: `ok`, or the status that its error has over HTTP (401 sign in, 403 your role does
-            not allow it, 404 not there for you, 400 and 409 let through and refused for what was asked). `AuthorizationTests` carries out every cell on both databases and
-            fails when a row is missing, superfluous or untrue.
+            A row for every operation of every door, found by reflection. A cell is the result for one caller: `ok`, or the
+            HTTP status of the error. 401: not authenticated. 403: the role does not allow it. 404: unknown, or no access.
+            400 and 409: access was granted, and the request itself was rejected. `AuthorizationTests` executes every cell on
+            both databases and fails when a row is missing, superfluous or wrong.
 
-            Callers: nobody; a token that has expired; one for another audience; somebody who was never in the room; who was removed from it; member, admin and owner of it;
-            an administrator of the server, who is not in it; an account that is disabled, with a token from before. The object is the caller's own device, session, entry or
-            membership, or another's, and otherwise the room, or nobody's.
+            | caller | who it is |
+            |---|---|
+            | anonymous | a request without a token |
+            | expired | a token that has expired |
+            | audience | a token for another audience |
+            | stranger | a user who was never a member of the room |
+            | ex-member | a user who was removed from the room |
+            | member, admin, owner | members of the room with this role |
+            | operator | an administrator of the server who is not a member |
+            | disabled | a disabled account, with a token from before |
+
+            The object is a device, session, entry or membership of the caller (`own`) or of another user, otherwise the room.
 
 
             """.ReplaceLineEndings("\n"));
-        text.Append($"| operation | object | {string.Join(" | ", Scene.Callers)} |\n|---|---|{string.Concat(Enumerable.Repeat("---|", Scene.Callers.Length))}\n");
+        text.Append(
+            $"| operation | object | {string.Join(" | ", Scene.Callers)} |\n|---|---|{string.Concat(Enumerable.Repeat("---|", Scene.Callers.Length))}\n");
         foreach (var row in rows)
             text.Append(row).Append('\n');
         File.WriteAllText(Repository.PathOf(Place), text.ToString());

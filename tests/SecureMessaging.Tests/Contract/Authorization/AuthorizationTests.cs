@@ -2,7 +2,7 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract.Authorization;
 
-/// <summary>Hazard 31: every operation × every caller × own and others' objects, carried out for real.</summary>
+/// <summary>Every operation × every caller × own and others' objects, each one executed.</summary>
 public abstract class AuthorizationTests(TestServer server)
 {
     private const string UpdateVariable = "SECUREMESSAGING_UPDATE_SNAPSHOTS";
@@ -19,21 +19,24 @@ public abstract class AuthorizationTests(TestServer server)
         var missing = wanted.Except(rows.Keys).Select(key => $"`{key.Item1}` ({key.Item2})").ToList();
         Assert.True(missing.Count == 0, $"""
             {AuthorizationTable.Name} has no row for {string.Join(", ", missing)}.
-            Say there who may what: | `operation` | object | {string.Join(" | ", Scene.Callers)} |. Or run this class with {UpdateVariable}=1, which writes what the server does today,
-            and read the diff. An operation that takes a body, an input or parameters that {nameof(Calls)} cannot guess needs a line there, too, or all that is seen of it is a 400.
+            Add it: | `operation` | object | {string.Join(" | ", Scene.Callers)} |
+            Or run this class with {UpdateVariable}=1, which writes the results of the server, and read the diff.
+            An operation with a body, an input or parameters that {nameof(Calls)} cannot guess also needs a line there; otherwise every result is 400.
             """);
         var superfluous = rows.Keys.Except(wanted).Select(key => $"`{key.Item1}` ({key.Item2})").ToList();
-        Assert.True(superfluous.Count == 0, $"{AuthorizationTable.Name} has rows for what is not there: {string.Join(", ", superfluous)}.");
+        Assert.True(superfluous.Count == 0, $"{AuthorizationTable.Name} has rows of unknown operations: {string.Join(", ", superfluous)}.");
     }
 
+    [Trait("Ring", "Full")]
     [Fact]
-    public async Task Every_caller_gets_what_its_row_says()
+    public async Task Every_caller_gets_the_result_of_its_row()
     {
-        // Of its own, because accounts are disabled and everybody is signed out.
+        // A dedicated server, because accounts are disabled and all sessions end.
         await using var node = await server.DedicatedAsync();
         await using var scene = await Scene.CreateAsync(node);
-        // Hub and sockets first: they hold connections, which signing out everywhere would close.
-        var operations = Operations.Of(node).OrderBy(operation => operation is HubOperation ? 0 : operation is GraphQLOperation { Root: "subscription" } ? 1 : 2).ToList();
+        // Hub and GraphQL sockets first: signing out everywhere would close their connections.
+        var operations = Operations.Of(node)
+            .OrderBy(operation => operation is HubOperation ? 0 : operation is GraphQLOperation { Root: "subscription" } ? 1 : 2).ToList();
         var seen = new Dictionary<(string, string), string[]>();
         foreach (var operation in operations)
         {
@@ -48,7 +51,8 @@ public abstract class AuthorizationTests(TestServer server)
 
         if (Updates)
         {
-            AuthorizationTable.Write(Operations.Of(node).SelectMany(operation => operation.Objects.Select(owner => AuthorizationTable.Row(operation, owner, seen[(operation.Name, owner)]))));
+            AuthorizationTable.Write(Operations.Of(node)
+                .SelectMany(operation => operation.Objects.Select(owner => AuthorizationTable.Row(operation, owner, seen[(operation.Name, owner)]))));
             return;
         }
 

@@ -4,28 +4,32 @@ using GraphQL.Types;
 using Microsoft.Extensions.DependencyInjection;
 using NSec.Cryptography;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Devices;
+using SecureMessaging.Server.Encryption;
 using SecureMessaging.Tests.GraphQL;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract.Authorization;
 
-/// <summary>What each operation is called with. Names that mean the same everywhere are guessed; an operation with a body, an input or names of its own has a line here.</summary>
+/// <summary>
+/// The arguments of each operation. Names with the same meaning everywhere have a default; an operation with a body, an input or other names has a
+/// line here.
+/// </summary>
 internal static class Calls
 {
-    /// <summary>Operations about something that belongs to one user, and is no <c>deviceId</c> among the parameters.</summary>
+    /// <summary>Operations on an object of one user that has no <c>deviceId</c> parameter.</summary>
     public static readonly HashSet<string> WithOwner = new(StringComparer.Ordinal)
     {
-        "DELETE /v1/me/sessions/{id}", "mutation endSession",
+        "DELETE /v1/me/sessions/{id}", "mutation endSession", "PUT /v1/me/sessions/{id}/label", "mutation labelSession",
         "DELETE /v1/rooms/{roomId}/messages/{seq}", "mutation retract", "ChatHub.Retract",
         "DELETE /v1/rooms/{roomId}/members/{userId}", "mutation removeMember",
         "PUT /v1/me/identity",
     };
 
-    /// <summary>After which the account is no more, or all its sessions are over: each time somebody new does it.</summary>
+    /// <summary>Operations that delete the account or end all its sessions: each cell uses a new account.</summary>
     public static readonly HashSet<string> EndsEverything = new(StringComparer.Ordinal)
     {
-        "POST /v1/me/delete", "mutation deleteAccount", "POST /v1/me/password", "mutation changePassword", "POST /v1/auth/logout-everywhere", "mutation logOutEverywhere",
+        "POST /v1/me/delete", "mutation deleteAccount", "POST /v1/me/password", "mutation changePassword", "POST /v1/auth/logout-everywhere",
+        "mutation logOutEverywhere",
     };
 
     public static readonly HashSet<string> Mls = new(StringComparer.Ordinal)
@@ -48,6 +52,8 @@ internal static class Calls
         ["POST /v1/me/password"] = cell => new ChangePasswordRequest(cell.Person.User.Password, cell.Person.User.Password),
         ["POST /v1/me/delete"] = cell => new DeleteAccountRequest(cell.Person.User.Password),
         ["PUT /v1/me/identity"] = cell => new ReplaceIdentityRequest(cell.Device!.Id, Key(cell), Signature(cell)),
+        ["PUT /v1/me/device-list"] = cell => new PublishDeviceListRequest(cell.Person.FirstList),
+        ["PUT /v1/me/sessions/{id}/label"] = _ => new LabelSessionRequest([1]),
         ["POST /v1/rooms"] = cell => new CreateRoomRequest(RoomKind.Group, [cell.Scene.Bystander.User.Username]),
         ["PATCH /v1/rooms/{roomId}"] = _ => new ChangeRoomRequest { Name = [1], TimeToLiveSeconds = 3600 },
         ["POST /v1/rooms/{roomId}/members"] = cell => new AddMemberRequest(cell.Scene.Bystander.User.Username),
@@ -67,7 +73,7 @@ internal static class Calls
         ["POST /graphql"] = _ => new { query = "{ __typename }" },
     };
 
-    /// <summary>Values by operation and name, where the name alone does not say what is meant.</summary>
+    /// <summary>Values by operation and name, where the name alone is ambiguous.</summary>
     private static readonly Dictionary<string, Func<Cell, object?>> Values = new(StringComparer.Ordinal)
     {
         ["query room.id"] = cell => cell.RoomId,
@@ -77,9 +83,12 @@ internal static class Calls
         ["mutation sendBatch.inputs"] = cell => new[] { Send(cell).Camel() },
         ["mutation registerDevice.input"] = cell => cell.Device!.Registration().Camel(),
         ["mutation commit.input"] = cell => new { id = Guid.NewGuid(), epoch = 1, commit = TestMls.Commit(cell.RoomId, 1) },
+        ["mutation publishDeviceList.list"] = cell => cell.Person.FirstList,
+        ["query deviceLists.after"] = _ => 0,
         ["mutation signIn.username"] = cell => cell.Person.User.Username,
         ["mutation addMember.username"] = cell => cell.Scene.Bystander.User.Username,
         ["mutation addMember.role"] = _ => "MEMBER",
+        ["mutation addMember.userId"] = _ => null,
         ["mutation rotateDevice.signatureKey"] = cell => Rotation(cell).SignatureKey,
         ["mutation rotateDevice.identitySignature"] = cell => cell.Rotated!.IdentitySignature,
         ["mutation changeSettings.settings"] = _ => new { muted = true },
@@ -92,7 +101,7 @@ internal static class Calls
         ["subscription entries.after"] = _ => Array.Empty<object>(),
     };
 
-    /// <summary>What a name means wherever it stands.</summary>
+    /// <summary>Values by name, for all operations.</summary>
     private static readonly Dictionary<string, Func<Cell, object?>> Names = new(StringComparer.Ordinal)
     {
         ["roomId"] = cell => cell.RoomId,
@@ -120,13 +129,15 @@ internal static class Calls
         ["userIds"] = cell => new[] { cell.Scene.Target.User.Id },
     };
 
-    /// <summary>Accounts that an administrator shuts out and lets in again are nobody else's.</summary>
-    private static bool IsForAdministrators(Operation operation) => operation.Name.Contains("/admin/", StringComparison.Ordinal) || operation.Name is "mutation disableUser" or "mutation enableUser";
+    /// <summary>Accounts that an administrator disables and enables are used by no other cell.</summary>
+    private static bool IsForAdministrators(Operation operation) => operation.Name.Contains("/admin/", StringComparison.Ordinal)
+        || operation.Name is "mutation disableUser" or "mutation enableUser";
 
     public static bool NeedsDevice(Operation operation) =>
         operation.Parameters.Contains("deviceId") || operation.Name is "POST /v1/devices" or "mutation registerDevice" or "PUT /v1/me/identity";
 
-    public static bool NeedsRoom(Operation operation) => operation.Parameters.Contains("roomId") || Values.Keys.Any(key => key.StartsWith(operation.Name + ".", StringComparison.Ordinal) && key is "query room.id")
+    public static bool NeedsRoom(Operation operation) => operation.Parameters.Contains("roomId")
+        || Values.Keys.Any(key => key.StartsWith(operation.Name + ".", StringComparison.Ordinal) && key is "query room.id")
         || operation.Name is "mutation send" or "mutation sendBatch" or "ChatHub.Send" or "ChatHub.SendBatch";
 
     public static object? Value(Operation operation, string name, Cell cell)
@@ -135,7 +146,7 @@ internal static class Calls
             return own(cell);
         if (name == "username" && IsForAdministrators(operation))
             return cell.Scene.Bystander.User.Username;
-        // Of an account that changes hands nothing is told by whose it is; who is raised or taken out is the target.
+        // Operations on accounts have no own object: the account to change is the target.
         if (name == "userId" && !operation.Objects.Contains("own"))
             return cell.Scene.Target.User.Id;
         return Names.TryGetValue(name, out var known) ? known(cell) : operation is RestOperation ? "x" : null;
@@ -148,19 +159,21 @@ internal static class Calls
     public static object?[] Arguments(HubOperation operation, Cell cell) =>
         [.. operation.Method.GetParameters().Select(parameter => Value(operation, parameter.Name!, cell))];
 
-    /// <summary>The field with all its arguments as variables; what nothing is known of is made up by its type.</summary>
+    /// <summary>The field with all its arguments as variables; unknown arguments get a value of their type.</summary>
     public static (string Query, Dictionary<string, object?> Variables) Document(GraphQLOperation operation, Cell cell)
     {
         var arguments = operation.Field.Arguments?.ToList() ?? [];
-        var variables = arguments.ToDictionary(argument => argument.Name, argument => Value(operation, argument.Name, cell) ?? (argument.ResolvedType is NonNullGraphType ? MakeUp(argument.ResolvedType) : null), StringComparer.Ordinal);
+        var variables = arguments.ToDictionary(argument => argument.Name, argument => Value(operation, argument.Name, cell)
+            ?? (argument.ResolvedType is NonNullGraphType ? MakeUp(argument.ResolvedType) : null), StringComparer.Ordinal);
         var declared = arguments.Count == 0 ? "" : $"({string.Join(", ", arguments.Select(argument => $"${argument.Name}: {argument.ResolvedType}"))})";
         var passed = arguments.Count == 0 ? "" : $"({string.Join(", ", arguments.Select(argument => $"{argument.Name}: ${argument.Name}"))})";
-        // Of a batch each part succeeds or fails alone.
-        var selection = operation.Name == "mutation sendBatch" ? " { error { code } }" : operation.Field.ResolvedType!.GetNamedType() is IComplexGraphType ? " { __typename }" : "";
+        // Parts of a batch succeed or fail one by one.
+        var selection = operation.Name == "mutation sendBatch" ? " { error { code } }" : operation.Field.ResolvedType!.GetNamedType() is IComplexGraphType
+            ? " { __typename }" : "";
         return ($"{operation.Root}{declared} {{ {operation.Field.Name}{passed}{selection} }}", variables);
     }
 
-    /// <summary>Makes something happen that subscriptions to what is not stored can hear.</summary>
+    /// <summary>Causes an event for subscriptions to ephemeral data.</summary>
     public static async Task PokeAsync(Scene scene, Cell cell)
     {
         scene.Server.Services.GetRequiredService<DeviceEvents>().RaiseKeyPackagesLow(cell.Person.User.Id, Guid.NewGuid(), 1);
@@ -171,7 +184,8 @@ internal static class Calls
 
     private static byte[] Key(Cell cell) => cell.Person.Identity.PublicKey.Export(KeyBlobFormat.RawPublicKey);
 
-    private static byte[] Signature(Cell cell) => cell.Device is { } device ? TestDevice.Sign(device.Identity, device.User.Id, device.Id, device.PublicKey) : new byte[64];
+    private static byte[] Signature(Cell cell) => cell.Device is { } device ? TestDevice.Sign(device.Identity, device.User.Id, device.Id, device.PublicKey)
+        : new byte[64];
 
     private static RotateDeviceRequest Rotation(Cell cell)
     {
@@ -195,6 +209,6 @@ internal static class Calls
         _ => "x",
     };
 
-    /// <summary>A record of the contract with the names that its fields have on the wire.</summary>
+    /// <summary>A record of the contract with the wire names of its members.</summary>
     private static JsonElement Camel(this object request) => JsonSerializer.SerializeToElement(request, request.GetType(), Wire.Json);
 }

@@ -2,12 +2,12 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
+using SecureMessaging.Server.Accounts;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract.Authorization;
 
-/// <summary>One cell of the table: a caller with a session of its own, and what it asks about.</summary>
+/// <summary>One cell of the table: a caller with its own session, and its object.</summary>
 internal sealed class Cell(Scene scene, string caller, Person person, bool others) : IAsyncDisposable
 {
     private bool keepsSession;
@@ -27,7 +27,7 @@ internal sealed class Cell(Scene scene, string caller, Person person, bool other
 
     public Guid RoomId { get; private set; } = Guid.NewGuid();
 
-    /// <summary>An entry of the caller where it may send and its own is asked about, else the owner's; in MLS rooms the commit.</summary>
+    /// <summary>An entry of the caller if it may send and its own is requested, otherwise the owner's; in MLS rooms the commit.</summary>
     public long Seq { get; private set; } = 1;
 
     public RotateDeviceRequest? Rotated { get; set; }
@@ -37,15 +37,15 @@ internal sealed class Cell(Scene scene, string caller, Person person, bool other
 
     private bool IsMember => Caller is "member" or "admin" or "owner";
 
-    /// <summary>The session carries a connection that later cells use.</summary>
+    /// <summary>The session has a connection that later cells use.</summary>
     public void KeepSession() => keepsSession = true;
 
     public async Task PrepareAsync(Operation operation, TestUser owner, TestUser member, TestUser admin, TestUser former)
     {
         if (Calls.NeedsDevice(operation))
             await PrepareDeviceAsync(operation);
-        // Whom the door itself turns away would find no room, and any other answer than 401 is as wrong.
-        if (!Calls.NeedsRoom(operation) || Caller is "nobody" or "expired" or "audience" or "disabled")
+        // The door itself rejects these callers, so they need no room: any status other than 401 is wrong.
+        if (!Calls.NeedsRoom(operation) || Caller is "anonymous" or "expired" or "audience" or "disabled")
             return;
         if (operation.IsRead && Scene.Readings is { } readings)
         {
@@ -67,9 +67,14 @@ internal sealed class Cell(Scene scene, string caller, Person person, bool other
         }
 
         http?.Dispose();
-        // Ended where nobody hears of it.
+        // Ends the session without an event.
         if (!keepsSession && Caller != "disabled")
-            await Scene.Server.Services.GetRequiredService<SessionStore>().EndAsync(Person.User.Id, Grant.SessionId, CancellationToken.None);
+        {
+            await Scene.Server.Database.WriteAsync(
+                transaction => Scene.Server.Services.GetRequiredService<SessionStore>()
+                    .EndAsync(transaction, Person.User.Id, Grant.SessionId, CancellationToken.None),
+                CancellationToken.None);
+        }
     }
 
     private async Task PrepareDeviceAsync(Operation operation)
@@ -82,7 +87,7 @@ internal sealed class Cell(Scene scene, string caller, Person person, bool other
 
         http = new HttpClient { BaseAddress = Scene.Server.Url };
         Device = new TestDevice(Person.User, Person.Identity, http);
-        if (Caller is "nobody" or "disabled" or "expired" or "audience" || operation.Name is "POST /v1/devices" or "mutation registerDevice")
+        if (Caller is "anonymous" or "disabled" or "expired" or "audience" || operation.Name is "POST /v1/devices" or "mutation registerDevice")
             return;
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
         await Device.RegisterAsync();

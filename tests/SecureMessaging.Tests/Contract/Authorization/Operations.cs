@@ -4,22 +4,22 @@ using GraphQL.Types;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.Extensions.DependencyInjection;
-using SecureMessaging.Server.Admin;
-using SecureMessaging.Server.Chat;
+using SecureMessaging.Server.Admin.LiveLogs;
+using SecureMessaging.Server.Doors.Hub;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract.Authorization;
 
-/// <summary>Something that a caller can ask for, as the table names it.</summary>
+/// <summary>An operation, as the table names it.</summary>
 internal abstract record Operation(string Name)
 {
-    /// <summary>The names of what it is about: route values, arguments, parameters.</summary>
+    /// <summary>The names of its route values, arguments or parameters.</summary>
     public abstract IReadOnlyCollection<string> Parameters { get; }
 
-    /// <summary>Changes nothing, so that its callers can share a room.</summary>
+    /// <summary>Reads only, so that its callers can share a room.</summary>
     public abstract bool IsRead { get; }
 
-    /// <summary>Own and another's, where the operation names an object that belongs to somebody; rooms belong to all members, whose roles are the columns.</summary>
+    /// <summary>Own and another's, if the operation names an object of one user. Rooms belong to all members, whose roles are the columns.</summary>
     public IEnumerable<string> Objects => Parameters.Contains("deviceId") || Calls.WithOwner.Contains(Name) ? ["own", "another's"] : ["-"];
 }
 
@@ -44,7 +44,7 @@ internal sealed record GraphQLOperation(string Root, FieldType Field) : Operatio
     public override bool IsRead => Root != "mutation";
 }
 
-/// <summary>Finds every operation that the server has, in what the server itself is built from: nothing can be forgotten here.</summary>
+/// <summary>Finds every operation of the server in its own metadata, so that none can be forgotten.</summary>
 internal static partial class Operations
 {
     public static List<Operation> Of(TestServer server) => [.. Hubs(), .. Endpoints(server), .. Fields(server)];
@@ -60,10 +60,12 @@ internal static partial class Operations
     private static IEnumerable<Operation> Endpoints(TestServer server) => (
         from endpoint in server.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
         let path = "/" + Constraint().Replace(endpoint.RoutePattern.RawText!, "}").Trim('/')
-        // A hub's endpoints say no method; its calls are operations of their own.
-        from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [path.EndsWith("/negotiate", StringComparison.Ordinal) ? "POST" : "GET"]
+        // A hub's endpoints have no method; its calls are operations of their own.
+        from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods
+            ?? [path.EndsWith("/negotiate", StringComparison.Ordinal) ? "POST" : "GET"]
         where method is not ("OPTIONS" or "CONNECT" or "HEAD")
-        select (Path: path, Method: method, Operation: new RestOperation(method, path, [.. endpoint.RoutePattern.Parameters.Select(parameter => parameter.Name)])))
+        select (Path: path, Method: method, Operation: new RestOperation(
+            method, path, [.. endpoint.RoutePattern.Parameters.Select(parameter => parameter.Name)])))
         .OrderBy(found => found.Path, StringComparer.Ordinal).ThenBy(found => found.Method, StringComparer.Ordinal).Select(found => found.Operation);
 
     private static IEnumerable<Operation> Fields(TestServer server)
@@ -73,7 +75,8 @@ internal static partial class Operations
         return (from root in new[] { ("query", schema.Query), ("mutation", schema.Mutation!), ("subscription", schema.Subscription!) }
                 from field in root.Item2.Fields
                 where !field.Name.StartsWith("__", StringComparison.Ordinal)
-                select (Root: root.Item1, Field: field)).OrderBy(found => found.Root, StringComparer.Ordinal).ThenBy(found => found.Field.Name, StringComparer.Ordinal)
+                select (Root: root.Item1, Field: field)).OrderBy(found => found.Root, StringComparer.Ordinal)
+                    .ThenBy(found => found.Field.Name, StringComparer.Ordinal)
             .Select(found => new GraphQLOperation(found.Root, found.Field));
     }
 

@@ -10,8 +10,9 @@ using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.SignalR.Client;
 using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Auth;
-using SecureMessaging.Server.Platform;
+using SecureMessaging.Server.Accounts;
+using SecureMessaging.Server.Platform.Http;
+using SecureMessaging.Server.Platform.Identity;
 using SecureMessaging.Tests.Admin;
 using SecureMessaging.Tests.Auth;
 using SecureMessaging.Tests.GraphQL;
@@ -19,10 +20,10 @@ using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Contract.Authorization;
 
-/// <summary>The people of the table, and for each of its cells a session and a room as nobody has used them before.</summary>
+/// <summary>The people of the table; each cell gets an unused session and room.</summary>
 internal sealed partial class Scene : IAsyncDisposable
 {
-    public static readonly string[] Callers = ["nobody", "expired", "audience", "stranger", "ex-member", "member", "admin", "owner", "operator", "disabled"];
+    public static readonly string[] Callers = ["anonymous", "expired", "audience", "stranger", "ex-member", "member", "admin", "owner", "operator", "disabled"];
 
     private readonly TestServer server;
     private readonly Dictionary<string, Person> people;
@@ -32,38 +33,38 @@ internal sealed partial class Scene : IAsyncDisposable
     private Scene(TestServer server, Dictionary<string, Person> people, Person target, Person bystander) =>
         (this.server, this.people, Target, Bystander) = (server, people, target, bystander);
 
-    /// <summary>A member of every room, with a device: what is another's is this one's.</summary>
+    /// <summary>A member of every room, with a device: the owner of others' objects.</summary>
     public Person Target { get; }
 
-    /// <summary>In no room.</summary>
+    /// <summary>A member of no room.</summary>
     public Person Bystander { get; }
 
     public HttpClient Http => server.Http;
 
     public TestServer Server => server;
 
-    /// <summary>Where everybody reads, made by who came first, and an entry in it.</summary>
+    /// <summary>The room that all readers share, created by the first of them, and an entry in it.</summary>
     public (Guid RoomId, long Seq)? Readings { get; set; }
 
     public static async Task<Scene> CreateAsync(TestServer server)
     {
-        var everybody = new Dictionary<string, Person>(StringComparer.Ordinal);
+        var byCaller = new Dictionary<string, Person>(StringComparer.Ordinal);
         foreach (var name in new[] { "stranger", "ex-member", "member", "admin", "owner", "disabled" })
-            everybody[name] = new Person(await server.SignUpAsync());
-        everybody["operator"] = new Person(await server.SignUpAdminAsync(), IsOperator: true);
+            byCaller[name] = new Person(await server.SignUpAsync());
+        byCaller["operator"] = new Person(await server.SignUpAdminAsync(), IsOperator: true);
         var target = new Person(await server.SignUpAsync());
         target.Device = new TestDevice(target.User, target.Identity, target.User.Http);
         await target.Device.RegisterAsync();
         await target.Device.StockUpAsync(50, lastResort: true);
-        // Everybody has a room, so that subscriptions to all rooms have something to say.
-        foreach (var person in everybody.Values)
+        // Every person has a room, so that subscriptions to all rooms have events.
+        foreach (var person in byCaller.Values)
             await person.User.CreateRoomAsync([]);
-        using var disabled = await everybody["operator"].User.Http.PostAsync($"/v1/admin/users/{everybody["disabled"].User.Username}/disable", null);
+        using var disabled = await byCaller["operator"].User.Http.PostAsync($"/v1/admin/users/{byCaller["disabled"].User.Username}/disable", null);
         disabled.EnsureSuccessStatusCode();
-        return new Scene(server, everybody, target, new Person(await server.SignUpAsync()));
+        return new Scene(server, byCaller, target, new Person(await server.SignUpAsync()));
     }
 
-    /// <summary>Carries out one cell: <c>ok</c>, or the status of the refusal.</summary>
+    /// <summary>Executes one cell: <c>ok</c>, or the status of the error.</summary>
     public async Task<string> TryAsync(Operation operation, bool others, string caller)
     {
         await using var cell = await CreateCellAsync(operation, others, caller);
@@ -91,19 +92,24 @@ internal sealed partial class Scene : IAsyncDisposable
     {
         var path = operation.Path;
         foreach (var name in operation.Route)
-            path = path.Replace($"{{{name}}}", Uri.EscapeDataString(Calls.Value(operation, name, cell)?.ToString() ?? ""), StringComparison.Ordinal).Replace($"/{{{name}?}}", "", StringComparison.Ordinal);
-        using var response = await server.Http.SendAsync(new HttpMethod(operation.Method), path + Calls.Query(operation), cell.Token, operation.Method is "GET" or "DELETE" ? null : Calls.Body(operation, cell));
+            path = path.Replace($"{{{name}}}", Uri.EscapeDataString(Calls.Value(operation, name, cell)?.ToString() ?? ""), StringComparison.Ordinal)
+                .Replace($"/{{{name}?}}", "", StringComparison.Ordinal);
+        using var response = await server.Http.SendAsync(new HttpMethod(operation.Method), path
+            + Calls.Query(operation), cell.Token, operation.Method is "GET" or "DELETE" ? null : Calls.Body(operation, cell));
         if (!response.IsSuccessStatusCode)
             return ((int)response.StatusCode).ToString();
-        return operation.Path.EndsWith("/batch", StringComparison.Ordinal) ? OfBatch(JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync())) : "ok";
+        return operation.Path.EndsWith("/batch", StringComparison.Ordinal)
+            ? OfBatch(JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync())) : "ok";
     }
 
-    /// <summary>Each part of a batch succeeds or fails alone.</summary>
+    /// <summary>Parts of a batch succeed or fail one by one.</summary>
     private static string OfBatch(JsonElement results) =>
-        results[0].TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.Object ? Status(Code(error.GetProperty("code").GetString()!)) : "ok";
+        results[0].TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.Object ? Status(Code(error.GetProperty("code").GetString()!))
+            : "ok";
 
-    /// <summary>A code as GraphQL writes enumerations, or as everybody else does.</summary>
-    private static string Code(string name) => name.Contains('_', StringComparison.Ordinal) || name.All(char.IsUpper) ? name.Replace("_", "", StringComparison.Ordinal) : name;
+    /// <summary>A code as a GraphQL enum value, or as in the other doors.</summary>
+    private static string Code(string name) => name.Contains('_', StringComparison.Ordinal) || name.All(char.IsUpper)
+        ? name.Replace("_", "", StringComparison.Ordinal) : name;
 
     private async Task<string> TryAsync(GraphQLOperation operation, Cell cell)
     {
@@ -113,7 +119,8 @@ internal sealed partial class Scene : IAsyncDisposable
         return operation.Field.Name == "sendBatch" && Read(reply) == "ok" ? OfBatch(reply.GetProperty("data").GetProperty("sendBatch")) : Read(reply);
     }
 
-    private static string Read(JsonElement reply) => reply.TryGetProperty("errors", out var errors) ? Status(errors[0].GetProperty("extensions").GetProperty("code").GetString()!) : "ok";
+    private static string Read(JsonElement reply) => reply.TryGetProperty("errors", out var errors)
+        ? Status(errors[0].GetProperty("extensions").GetProperty("code").GetString()!) : "ok";
 
     private async Task<string> TryAsync(HubOperation operation, Cell cell)
     {
@@ -124,7 +131,8 @@ internal sealed partial class Scene : IAsyncDisposable
         try
         {
             var result = await known.Hub.InvokeCoreAsync(operation.Method.Name, typeof(object), Calls.Arguments(operation, cell));
-            return result is JsonElement { ValueKind: JsonValueKind.Array } results && operation.Method.ReturnType == typeof(Task<SendResult[]>) ? OfBatch(results) : "ok";
+            return result is JsonElement { ValueKind: JsonValueKind.Array } results && operation.Method.ReturnType == typeof(Task<SendResult[]>)
+                ? OfBatch(results) : "ok";
         }
         catch (HubException exception)
         {
@@ -149,7 +157,7 @@ internal sealed partial class Scene : IAsyncDisposable
         catch (WebSocketException exception)
         {
             await connection.DisposeAsync();
-            // The client tells the status of a refused upgrade in its message alone.
+            // The client reports the status of a rejected upgrade only in its message.
             return (null, UpgradeStatus().Match(exception.Message) is { Success: true } status ? status.Groups["code"].Value : exception.Message);
         }
     }
@@ -162,9 +170,10 @@ internal sealed partial class Scene : IAsyncDisposable
             return known.Refusal;
         var (query, variables) = Calls.Document(operation, cell);
         var subscription = await known.Socket.SubscribeAsync(query, variables);
-        for (var patience = 0; patience < 400 && !subscription.HasEvent && !subscription.Error.Task.IsCompleted && !subscription.Completed.Task.IsCompleted; patience++)
+        for (var patience = 0; patience < 400 && !subscription.HasEvent && !subscription.Error.Task.IsCompleted
+            && !subscription.Completed.Task.IsCompleted; patience++)
         {
-            // What is not stored is said again until it is heard.
+            // Ephemeral events are repeated until one arrives.
             await Calls.PokeAsync(this, cell);
             await Task.Delay(10);
         }
@@ -178,7 +187,8 @@ internal sealed partial class Scene : IAsyncDisposable
     private async Task<(GraphQLTestSocket? Socket, string Refusal)> ConnectAsync(Cell cell)
     {
         var socket = await GraphQLTestSocket.OpenAsync(server.Url);
-        await socket.SendAsync(cell.Token is null ? new { type = "connection_init" } : (object)new { type = "connection_init", payload = new { accessToken = cell.Token } });
+        await socket.SendAsync(
+            cell.Token is null ? new { type = "connection_init" } : (object)new { type = "connection_init", payload = new { accessToken = cell.Token } });
         if (await Task.WhenAny(socket.Acknowledged.Task, socket.Closed.Task) == socket.Acknowledged.Task)
         {
             cell.KeepSession();
@@ -187,7 +197,7 @@ internal sealed partial class Scene : IAsyncDisposable
 
         var code = await socket.ClosedAsync();
         await socket.DisposeAsync();
-        // Of this subprotocol 4401 and 4403 say what 401 says over HTTP; which of them decides whether a client comes back.
+        // In this subprotocol 4401 and 4403 mean HTTP's 401; they tell a client whether to reconnect.
         return (null, code is 4401 or 4403 ? "401" : code.ToString() ?? "broken");
     }
 
@@ -202,7 +212,7 @@ internal sealed partial class Scene : IAsyncDisposable
         if (Calls.EndsEverything.Contains(operation.Name) && caller is not "disabled")
             person = new Person(await server.SignUpAsync(), IsOperator: caller == "operator");
         var cell = new Cell(this, caller, person, others) { Grant = await StartSessionAsync(person) };
-        if (caller is not ("nobody" or "disabled"))
+        if (caller is not ("anonymous" or "disabled"))
             cell.Token = Token(person, cell.Grant, caller);
         else if (caller == "disabled")
             (cell.Token, cell.Grant) = (person.User.Tokens.AccessToken, cell.Grant with { RefreshToken = person.User.Tokens.RefreshToken });
@@ -211,12 +221,14 @@ internal sealed partial class Scene : IAsyncDisposable
     }
 
     public Task<Grant> StartSessionAsync(Person person) => server.Database.WriteAsync(
-        transaction => server.Services.GetRequiredService<SessionStore>().StartAsync(transaction, person.User.Id, CancellationToken.None), CancellationToken.None);
+        transaction => server.Services.GetRequiredService<SessionStore>().StartAsync(transaction, person.User.Id, CancellationToken.None),
+        CancellationToken.None);
 
-    /// <summary>True tokens of true sessions, and two that are signed by the true key and say the wrong thing.</summary>
+    /// <summary>Valid tokens of valid sessions, and two with a valid signature and wrong claims.</summary>
     private string Token(Person person, Grant grant, string caller)
     {
-        var token = server.Services.GetRequiredService<AccessTokens>().Issue(new Caller(grant.UserId, grant.SessionId), person.IsOperator, grant.ExpiresAt).Token;
+        var token = server.Services.GetRequiredService<AccessTokens>()
+            .Issue(new Caller(grant.UserId, grant.SessionId), person.IsOperator, grant.ExpiresAt).Token;
         if (caller is not ("expired" or "audience"))
             return token;
         var parts = token.Split('.');
@@ -231,13 +243,16 @@ internal sealed partial class Scene : IAsyncDisposable
     }
 }
 
-/// <summary>Somebody of the scene.</summary>
+/// <summary>A person of the scene.</summary>
 internal sealed record Person(TestUser User, bool IsOperator = false) : IAsyncDisposable
 {
-    /// <summary>Of all of this one's devices.</summary>
+    /// <summary>Shared by all devices of this person.</summary>
     public NSec.Cryptography.Key Identity { get; } = TestDevice.NewKey();
 
     public TestDevice? Device { get; set; }
+
+    /// <summary>The person's first device list. Publishing it again gets the same answer.</summary>
+    public byte[] FirstList => field ??= ListContent.First(User, ListedKeys.New(), Identity).Encode();
 
     public async ValueTask DisposeAsync()
     {

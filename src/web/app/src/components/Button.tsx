@@ -4,7 +4,7 @@ import { Icon, type IconName } from "./Icon.js";
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   look?: "main" | "soft" | "bare" | "bad";
   icon?: IconName;
-  /** Something is under way: the button waits. */
+  /** Whether the action is running. The button is then disabled. */
   busy?: boolean;
   wide?: boolean;
   compact?: boolean;
@@ -12,8 +12,13 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
 
 export function Button({ look = "soft", icon, busy, wide, compact, children, disabled, type = "button", ...rest }: ButtonProps) {
   return (
-    <button {...rest} type={type} disabled={disabled || busy} aria-busy={busy || undefined}
-      className={`button ${look} ${wide ? "wide" : ""} ${compact ? "compact" : ""}`}>
+    <button
+      {...rest}
+      type={type}
+      disabled={disabled || busy}
+      aria-busy={busy || undefined}
+      className={`button ${look} ${wide ? "wide" : ""} ${compact ? "compact" : ""}`}
+    >
       {busy ? <Spinner small /> : icon && <Icon name={icon} {...(compact ? { size: "small" as const } : {})} />}
       {children}
     </button>
@@ -22,7 +27,7 @@ export function Button({ look = "soft", icon, busy, wide, compact, children, dis
 
 interface IconButtonProps extends Omit<ButtonHTMLAttributes<HTMLButtonElement>, "children"> {
   icon: IconName;
-  /** Its accessible name; also the tooltip. */
+  /** The accessible name, also the tooltip. */
   label: string;
   small?: boolean;
   ref?: Ref<HTMLButtonElement>;
@@ -40,7 +45,7 @@ export function Spinner({ small, label }: { small?: boolean; label?: string }) {
   return <span className={`spinner ${small ? "small" : ""}`} {...(label ? { role: "status", "aria-label": label } : { "aria-hidden": true })} />;
 }
 
-/** Something to know, in a box. */
+/** A boxed notice. */
 export function Note({ tone, icon = "info", children }: { tone?: "warn" | "bad" | "good"; icon?: IconName; children: ReactNode }) {
   return (
     <div className={`note ${tone ?? ""}`} {...(tone === "bad" ? { role: "alert" } : {})}>

@@ -1,26 +1,34 @@
 import { useId, useState, type InputHTMLAttributes, type ReactNode } from "react";
-import { strings } from "../strings.js";
+import { strings } from "../text/strings.js";
 import { IconButton } from "./Button.js";
 import { Icon } from "./Icon.js";
 
 interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChange" | "value"> {
   label: string;
   value: string;
-  onChange(value: string): void;
+  onChange: (value: string) => void;
   hint?: ReactNode;
-  /** What is wrong with it, as a sentence. */
+  /** The error, as a sentence. */
   wrong?: string | undefined;
-  /** For digits that are compared. */
+  /** For digits to compare. */
   mono?: boolean;
 }
 
-/** A labelled input. A password can be shown. */
+/** An input with a label. A password can be shown. */
 export function Field({ label, value, onChange, hint, wrong, mono, type = "text", ...rest }: FieldProps) {
   const id = useId();
   const [shown, setShown] = useState(false);
   const input = (
-    <input {...rest} id={id} className={mono ? "input mono" : "input"} type={type === "password" && shown ? "text" : type} value={value} onChange={(event) => onChange(event.target.value)}
-      aria-invalid={wrong ? true : undefined} aria-describedby={hint || wrong ? `${id}-more` : undefined} />
+    <input
+      {...rest}
+      id={id}
+      className={mono ? "input mono" : "input"}
+      type={type === "password" && shown ? "text" : type}
+      value={value}
+      onChange={(event) => onChange(event.target.value)}
+      aria-invalid={wrong ? true : undefined}
+      aria-describedby={hint || wrong ? `${id}-more` : undefined}
+    />
   );
   return (
     <div className="field">
@@ -28,36 +36,83 @@ export function Field({ label, value, onChange, hint, wrong, mono, type = "text"
       {type === "password" ? (
         <div className="with-button">
           {input}
-          <IconButton icon={shown ? "eyeoff" : "eye"} label={shown ? strings.common.hidePassword : strings.common.showPassword} onClick={() => setShown(!shown)} />
+          <IconButton
+            icon={shown ? "eyeoff" : "eye"}
+            label={shown ? strings.common.hidePassword : strings.common.showPassword}
+            onClick={() => setShown(!shown)}
+          />
         </div>
-      ) : input}
+      ) : (
+        input
+      )}
       {(wrong || hint) && (
         <div id={`${id}-more`} className={wrong ? "wrong" : "hint"} {...(wrong ? { role: "alert" } : {})}>
-          {wrong ? <><Icon name="warning" size="small" /><span>{wrong}</span></> : hint}
+          {wrong ? (
+            <>
+              <Icon name="warning" size="small" />
+              <span>{wrong}</span>
+            </>
+          ) : (
+            hint
+          )}
         </div>
       )}
     </div>
   );
 }
 
-/** On or off, with its label beside it. */
-export function Switch({ label, hint, on, onChange, disabled }: { label: string; hint?: string; on: boolean; onChange(on: boolean): void; disabled?: boolean }) {
+/** A switch with a label. */
+export function Switch({
+  label,
+  hint,
+  on,
+  onChange,
+  disabled,
+}: {
+  label: string;
+  hint?: string;
+  on: boolean;
+  onChange: (on: boolean) => void;
+  disabled?: boolean;
+}) {
   const id = useId();
   return (
     <div className="line switch-line">
       <div className="grow">
         <div id={id}>{label}</div>
-        {hint && <div id={`${id}-hint`} className="muted small">{hint}</div>}
+        {hint && (
+          <div id={`${id}-hint`} className="muted small">
+            {hint}
+          </div>
+        )}
       </div>
-      <button type="button" className="switch" role="switch" aria-checked={on} aria-labelledby={id} aria-describedby={hint ? `${id}-hint` : undefined} disabled={disabled}
-        onClick={() => onChange(!on)} />
+      <button
+        type="button"
+        className="switch"
+        role="switch"
+        aria-checked={on}
+        aria-labelledby={id}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+        disabled={disabled}
+        onClick={() => onChange(!on)}
+      />
     </div>
   );
 }
 
-/** One of a few. */
-export function Choices<T extends string>({ label, value, options, onChange, disabled }: {
-  label: string; value: T; options: readonly (readonly [T, string])[]; onChange(value: T): void; disabled?: boolean;
+/** A choice of one among a few. */
+export function Choices<T extends string>({
+  label,
+  value,
+  options,
+  onChange,
+  disabled,
+}: {
+  label: string;
+  value: T;
+  options: readonly (readonly [T, string])[];
+  onChange: (value: T) => void;
+  disabled?: boolean;
 }) {
   const name = useId();
   return (

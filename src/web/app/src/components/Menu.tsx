@@ -1,6 +1,6 @@
 import { createContext, useContext, useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 import { createPortal } from "react-dom";
-import { giveBack, isLost } from "../focus.js";
+import { giveBack, isLost } from "../browser/focus.js";
 import { IconButton } from "./Button.js";
 import { Icon, type IconName } from "./Icon.js";
 
@@ -13,31 +13,49 @@ const Close = createContext<() => void>(() => undefined);
 const itemsOf = (menu: HTMLElement): HTMLElement[] => [...menu.querySelectorAll<HTMLElement>("[role^=menuitem]")];
 
 /**
- * A menu at an anchor, by the keys of the WAI-ARIA pattern: it takes the focus, arrows, Home, End and first letters move in it, Esc and Tab close it, and the focus goes back to
- * where it was. A click elsewhere closes it, too.
+ * A menu with the keys of the WAI-ARIA pattern: arrows, Home, End and first letters move the focus; Esc, Tab and a click elsewhere close it. It takes the focus
+ * when it opens and returns it when it closes.
  */
-export function Menu({ label, anchor, start = "first", onClose, children }: { label: string; anchor: Anchor; start?: "first" | "last"; onClose(): void; children: ReactNode }) {
+export function Menu({
+  label,
+  anchor,
+  start = "first",
+  onClose,
+  children,
+}: {
+  label: string;
+  anchor: Anchor;
+  start?: "first" | "last";
+  onClose: () => void;
+  children: ReactNode;
+}) {
   const ref = useRef<HTMLDivElement>(null);
   const close = useRef(onClose);
   close.current = onClose;
   const typed = useRef({ text: "", at: 0 });
 
-  // Placed first: what is hidden takes no focus.
+  // Placement comes first: a hidden element cannot take the focus.
   useLayoutEffect(() => {
     const menu = ref.current!;
     const before = document.activeElement;
     place(menu, anchor);
-    itemsOf(menu).at(start === "first" ? 0 : -1)?.focus({ preventScroll: true });
+    itemsOf(menu)
+      .at(start === "first" ? 0 : -1)
+      ?.focus({ preventScroll: true });
     return () => {
-      // A choice may have given the focus to something else.
-      if (isLost() || menu.contains(document.activeElement))
-        giveBack(before);
+      // The chosen item may have moved the focus.
+      if (isLost() || menu.contains(document.activeElement)) giveBack(before);
     };
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- the menu is placed only when it opens
   }, []);
 
   useEffect(() => {
     const outside = (event: PointerEvent): void => {
-      if (event.target instanceof Node && !ref.current?.contains(event.target) && !(anchor instanceof HTMLElement && anchor.hasAttribute("aria-expanded") && anchor.contains(event.target)))
+      if (
+        event.target instanceof Node &&
+        !ref.current?.contains(event.target) &&
+        !(anchor instanceof HTMLElement && anchor.hasAttribute("aria-expanded") && anchor.contains(event.target))
+      )
         close.current();
     };
     const away = (): void => close.current();
@@ -64,7 +82,11 @@ export function Menu({ label, anchor, start = "first", onClose, children }: { la
   };
 
   return createPortal(
-    <div ref={ref} className="menu" role="menu" aria-label={label} onKeyDown={onKeyDown}><Close.Provider value={onClose}>{children}</Close.Provider></div>, landmarkOf(anchor));
+    <div ref={ref} className="menu" role="menu" aria-label={label} onKeyDown={onKeyDown}>
+      <Close.Provider value={onClose}>{children}</Close.Provider>
+    </div>,
+    landmarkOf(anchor),
+  );
 }
 
 function place(menu: HTMLElement, anchor: Anchor): void {
@@ -76,65 +98,94 @@ function place(menu: HTMLElement, anchor: Anchor): void {
   menu.style.top = `${below + height + margin <= innerHeight ? below : Math.max(margin, box.top - height - 4)}px`;
 }
 
-/** Which item a key leads to. Reactions stand in rows, so up and down go by what is above and below. */
+/** The item that a key moves to. Reactions are in rows, so up and down use the positions on the screen. */
 function nextItem(items: HTMLElement[], key: string, typed: { text: string; at: number }): HTMLElement | undefined {
   const at = items.indexOf(document.activeElement as HTMLElement);
   const { bottom, top, left } = (items[at] ?? items[0]!).getBoundingClientRect();
   const nearest = (rows: HTMLElement[], edge: (box: DOMRect) => number): HTMLElement | undefined => {
     const row = rows.filter((item) => edge(item.getBoundingClientRect()) === edge(rows[0]!.getBoundingClientRect()));
     const away = (item: HTMLElement): number => Math.abs(item.getBoundingClientRect().left - left);
-    return row.sort((a, b) => away(a) - away(b))[0];
+    return row.toSorted((a, b) => away(a) - away(b))[0];
   };
   switch (key) {
-    case "ArrowRight": return items[(at + 1) % items.length];
-    case "ArrowLeft": return items.at(at - 1);
-    case "ArrowDown": return nearest(items.filter((item) => item.getBoundingClientRect().top >= bottom - 1), (box) => box.top) ?? items[0];
-    case "ArrowUp": return nearest(items.filter((item) => item.getBoundingClientRect().bottom <= top + 1).reverse(), (box) => box.bottom) ?? items.at(-1);
-    case "Home": return items[0];
-    case "End": return items.at(-1);
+    case "ArrowRight":
+      return items[(at + 1) % items.length];
+    case "ArrowLeft":
+      return items.at(at - 1);
+    case "ArrowDown":
+      return (
+        nearest(
+          items.filter((item) => item.getBoundingClientRect().top >= bottom - 1),
+          (box) => box.top,
+        ) ?? items[0]
+      );
+    case "ArrowUp":
+      return nearest(items.filter((item) => item.getBoundingClientRect().bottom <= top + 1).toReversed(), (box) => box.bottom) ?? items.at(-1);
+    case "Home":
+      return items[0];
+    case "End":
+      return items.at(-1);
   }
-  if ([...key].length !== 1 || key === " ")
-    return undefined;
+  if ([...key].length !== 1 || key === " ") return undefined;
   const now = performance.now();
   typed.text = (now - typed.at < typingMs ? typed.text : "") + key.toLowerCase();
   typed.at = now;
-  // One letter goes on to the next item that begins with it; more of them stay where they still fit.
+  // One letter moves to the next item with it. More letters stay on an item that matches.
   const from = typed.text.length === 1 ? at + 1 : Math.max(0, at);
   return [...items.slice(from), ...items.slice(0, from)].find((item) => item.textContent?.trim().toLowerCase().startsWith(typed.text));
 }
 
-/** In the part of the page that it belongs to, so that it is read there; in a dialog nothing else could be reached. */
+/** The landmark or dialog around the anchor: screen readers read the menu there, and outside a modal dialog it could not be reached. */
 const landmarkOf = (anchor: Anchor): Element =>
   (anchor instanceof HTMLElement ? anchor.closest("dialog, aside, nav, main") : document.querySelector("main")) ?? document.body;
 
-/** Closes the menu around it. */
+/** Closes the surrounding menu. */
 export const useMenuClose = (): (() => void) => useContext(Close);
 
-export function MenuItem({ icon, bad, onSelect, children }: { icon: IconName; bad?: boolean; onSelect(): void; children: ReactNode }) {
+export function MenuItem({ icon, bad, onSelect, children }: { icon: IconName; bad?: boolean; onSelect: () => void; children: ReactNode }) {
   const close = useMenuClose();
   return (
-    <button type="button" role="menuitem" tabIndex={-1} className={`item ${bad ? "bad" : ""}`} onClick={() => {
-      close();
-      onSelect();
-    }}>
-      <Icon name={icon} /><span>{children}</span>
+    <button
+      type="button"
+      role="menuitem"
+      tabIndex={-1}
+      className={`item ${bad ? "bad" : ""}`}
+      onClick={() => {
+        close();
+        onSelect();
+      }}
+    >
+      <Icon name={icon} />
+      <span>{children}</span>
     </button>
   );
 }
 
-/** A button that opens a menu: by a click, Enter or Space, and by the arrows at its first or last item. */
+/** A button that opens a menu: a click, Enter and Space open it at the first item, the arrow keys at the first or last one. */
 export function MenuButton({ label, children }: { label: string; children: ReactNode }) {
   const button = useRef<HTMLButtonElement>(null);
   const [open, setOpen] = useState<"first" | "last">();
   return (
     <>
-      <IconButton ref={button} icon="more" label={label} aria-haspopup="menu" aria-expanded={open !== undefined} onClick={() => setOpen(open ? undefined : "first")} onKeyDown={(event) => {
-        if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-          event.preventDefault();
-          setOpen(event.key === "ArrowDown" ? "first" : "last");
-        }
-      }} />
-      {open && <Menu label={label} anchor={button.current!} start={open} onClose={() => setOpen(undefined)}>{children}</Menu>}
+      <IconButton
+        ref={button}
+        icon="more"
+        label={label}
+        aria-haspopup="menu"
+        aria-expanded={open !== undefined}
+        onClick={() => setOpen(open ? undefined : "first")}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+            event.preventDefault();
+            setOpen(event.key === "ArrowDown" ? "first" : "last");
+          }
+        }}
+      />
+      {open && (
+        <Menu label={label} anchor={button.current!} start={open} onClose={() => setOpen(undefined)}>
+          {children}
+        </Menu>
+      )}
     </>
   );
 }

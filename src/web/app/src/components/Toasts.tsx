@@ -1,7 +1,7 @@
 import { useApp } from "../state/context.js";
-import { useCell } from "../state/cell.js";
-import { giveBack } from "../focus.js";
-import { strings } from "../strings.js";
+import { useCell } from "../base/cell.js";
+import { giveBack } from "../browser/focus.js";
+import { strings } from "../text/strings.js";
 import { Button, IconButton } from "./Button.js";
 
 export function Toasts() {
@@ -12,15 +12,28 @@ export function Toasts() {
       {list.map(({ id, text, action }) => (
         <div key={id} className="toast">
           <span className="grow">{text}</span>
-          {action && <Button look="bare" compact onClick={() => {
-            toasts.close(id);
-            action.run();
-          }}>{action.label}</Button>}
-          <IconButton icon="close" small label={strings.common.close} onClick={(event) => {
-            toasts.close(id);
-            event.currentTarget.blur();
-            giveBack(null);
-          }} />
+          {action && (
+            <Button
+              look="bare"
+              compact
+              onClick={() => {
+                toasts.close(id);
+                action.run();
+              }}
+            >
+              {action.label}
+            </Button>
+          )}
+          <IconButton
+            icon="close"
+            small
+            label={strings.common.close}
+            onClick={(event) => {
+              toasts.close(id);
+              event.currentTarget.blur();
+              giveBack(null);
+            }}
+          />
         </div>
       ))}
     </div>

@@ -1,54 +1,58 @@
-import { go } from "../routes.js";
-import { openSharedClient, SecureMessagingError, type SharedClient } from "../sdk.js";
+import { go } from "../browser/routes.js";
+import { openSharedClient, SecureMessagingError, type SharedClient } from "../base/sdk.js";
 import { AppState } from "./app.js";
-import { Cell } from "./cell.js";
+import { Cell } from "../base/cell.js";
 
-/** An account that this browser holds data of. */
-export interface Account { store: string; username: string }
+/** An account with data in this browser. */
+export interface Account {
+  store: string;
+  username: string;
+}
 
-interface Entry { store: string; username?: string | undefined }
+interface Entry {
+  store: string;
+  username?: string | undefined;
+}
 
 const listKey = "accounts";
 const lastKey = "account";
-/** The store of the time when a browser had one account. */
+/** The store name of earlier versions, which had one account for each browser. */
 const firstStore = "secure-messaging";
 
 /**
- * The accounts of this browser. Each has a store of its own: keys, history, lock and tabs. Which there are stands in local storage, by username, so that the gate can name them before a
- * store is opened. A tab shows one of them and stays with it; a new tab opens the one that was used last.
+ * The accounts of this browser. Each has its own store: keys, history, lock and tabs. Local storage lists them by username, so that the sign-in screen can
+ * show them before a store is opened. A tab keeps its account; a new tab opens the one that was used last.
  */
 export class Accounts {
-  /** What is shown. */
+  /** The state of the shown account. */
   readonly app = new Cell<AppState | undefined>(undefined);
-  /** Those that can be chosen. */
+  /** The accounts to choose from. */
   readonly list = new Cell<readonly Account[]>([]);
-  /** Whether the gate is shown although an account is signed in, to choose another. */
+  /** Whether the sign-in screen is shown to choose another account, although one is signed in. */
   readonly choosing = new Cell(false);
   private entries: readonly Entry[] = [];
 
   constructor(private readonly open = (store: string): Promise<SharedClient> => openSharedClient({ url: location.origin, name: store })) {
     this.load();
     window.addEventListener("storage", (event) => {
-      if (event.key === listKey)
-        this.load();
+      if (event.key === listKey) this.load();
     });
   }
 
-  /** Opens what this tab showed last, or this browser. */
+  /** Opens the last account of this tab, or else of this browser. */
   async start(): Promise<void> {
     const last = recall(sessionStorage, lastKey) ?? recall(localStorage, lastKey);
     const entry = this.entries.find(({ store }) => store === last) ?? this.entries[0];
     this.show(await this.openApp(entry?.store ?? firstStore));
   }
 
-  /** Shows an account, for its password if it is signed out. */
+  /** Shows an account. It asks for the password when the account is signed out. */
   async choose(store: string): Promise<void> {
-    if (store !== this.app.get()?.store)
-      this.show(await this.openApp(store));
+    if (store !== this.app.get()?.store) this.show(await this.openApp(store));
     this.choosing.set(false);
   }
 
-  /** Signs in or up. An account that this browser does not know gets a store of its own; it is shown once that has worked. */
+  /** Signs in or up. An account that is new in this browser gets its own store, and is shown when the call succeeds. */
   async enter(username: string | undefined, work: (client: SharedClient) => Promise<void>): Promise<void> {
     const known = this.entries.find((entry) => entry.username !== undefined && entry.username === username);
     const store = known?.store ?? this.entries.find((entry) => entry.username === undefined)?.store ?? newStore(this.entries);
@@ -58,13 +62,12 @@ export class Accounts {
     } else {
       const app = await this.openApp(store);
       try {
-        if (app.client.status.state === "signedOut")
-          await work(app.client);
-        // A person has signed in by e-mail whose name this browser knows: one account, one store.
+        if (app.client.status.state === "signedOut") await work(app.client);
+        // The user has signed in by e-mail to an account that already has a store in this browser.
         const name = app.client.status.username;
         if (known === undefined && this.entries.some((entry) => entry.store !== store && entry.username !== undefined && entry.username === name)) {
           await app.client.signOut({ wipe: true });
-          throw new SecureMessagingError({ code: "Conflict", message: "The account has a store in this browser.", retryable: false });
+          throw new SecureMessagingError({ code: "Conflict", message: "The account already has a store in this browser.", retryable: false });
         }
       } catch (error) {
         await app.close();
@@ -75,7 +78,7 @@ export class Accounts {
     this.choosing.set(false);
   }
 
-  /** Takes everything of an account from this browser, and ends its session if it has one. */
+  /** Deletes all data of an account from this browser, and ends its session. */
   async remove(store: string): Promise<void> {
     const shown = this.app.get();
     const app = shown?.store === store ? shown : await this.openApp(store);
@@ -83,8 +86,7 @@ export class Accounts {
       await app.client.signOut({ wipe: true });
       app.unsent.forgetAll();
     } finally {
-      if (app !== shown)
-        await app.close();
+      if (app !== shown) await app.close();
     }
     this.remember(store, undefined);
   }
@@ -100,32 +102,29 @@ export class Accounts {
     const before = this.app.get();
     keep(sessionStorage, lastKey, app.store);
     keep(localStorage, lastKey, app.store);
-    if (before)
-      go({ at: "list" }, { replace: true });
+    if (before) go({ at: "list" }, { replace: true });
     this.app.set(app);
-    before?.close().catch((error: unknown) => console.warn("The account that was shown before did not close:", error));
+    before?.close().catch((error: unknown) => console.warn("The former account could not be closed:", error));
   }
 
-  /** @param username The account that the store holds data of; undefined: of none. */
+  /** @param username - The account with data in the store; undefined when there is none. */
   private remember(store: string, username: string | undefined): void {
     this.load();
     const known = this.entries.find((entry) => entry.store === store);
-    if (known && known.username === username)
-      return;
-    this.entries = known ? this.entries.map((entry) => entry === known ? { store, username } : entry) : [...this.entries, { store, username }];
+    if (known && known.username === username) return;
+    this.entries = known ? this.entries.map((entry) => (entry === known ? { store, username } : entry)) : [...this.entries, { store, username }];
     keep(localStorage, listKey, JSON.stringify(this.entries));
     this.publish();
   }
 
   private load(): void {
     const stored = recall(localStorage, listKey);
-    if (stored === undefined)
-      return;
+    if (stored === undefined) return;
     try {
       const value: unknown = JSON.parse(stored);
       this.entries = Array.isArray(value) ? value.filter(isEntry) : [];
     } catch (error) {
-      console.warn("The list of accounts could not be read; it begins anew:", error);
+      console.warn("The list of accounts could not be read. It is empty now:", error);
       this.entries = [];
     }
     this.publish();
@@ -133,17 +132,20 @@ export class Accounts {
 
   private publish(): void {
     const next = this.entries.filter((entry): entry is Account => entry.username !== undefined);
-    if (JSON.stringify(next) !== JSON.stringify(this.list.get()))
-      this.list.set(next);
+    if (JSON.stringify(next) !== JSON.stringify(this.list.get())) this.list.set(next);
   }
 }
 
 const isEntry = (value: unknown): value is Entry =>
-  typeof value === "object" && value !== null && "store" in value && typeof value.store === "string" && (!("username" in value) || typeof value.username === "string");
+  typeof value === "object" &&
+  value !== null &&
+  "store" in value &&
+  typeof value.store === "string" &&
+  (!("username" in value) || typeof value.username === "string");
 
-const newStore = (entries: readonly Entry[]): string => entries.length === 0 ? firstStore : `${firstStore}-${crypto.randomUUID()}`;
+const newStore = (entries: readonly Entry[]): string => (entries.length === 0 ? firstStore : `${firstStore}-${crypto.randomUUID()}`);
 
-/** Storage can be blocked: then a browser has the account that it has opened first. */
+/** Returns undefined when storage is blocked: the browser then opens the first account. */
 function recall(storage: Storage, key: string): string | undefined {
   try {
     return storage.getItem(key) ?? undefined;
@@ -157,6 +159,6 @@ function keep(storage: Storage, key: string, value: string): void {
   try {
     storage.setItem(key, value);
   } catch (error) {
-    console.warn("This browser does not keep which accounts it has:", error);
+    console.warn("The list of accounts could not be stored:", error);
   }
 }

@@ -1,25 +1,29 @@
-import type { Conversation, SharedClient, SharedStatus } from "../sdk.js";
-import { Cell, coalesce } from "./cell.js";
+import type { Conversation, SharedClient, SharedStatus } from "../base/sdk.js";
+import { Cell, coalesce } from "../base/cell.js";
 import { watchPush } from "./push.js";
 import { RoomStore } from "./room.js";
 import { Toasts } from "./toasts.js";
 import { Unsent } from "./unsent.js";
 
-/** Somebody who types, until when that is believed. */
-export interface Typist { userId: string; username: string; until: number }
+/** A member who is typing, and until when to show it. */
+export interface Typist {
+  userId: string;
+  username: string;
+  until: number;
+}
 
 const typingLastsMs = 5_000;
 const roomsKept = 8;
 
-/** Everything that the screens share, above the client that all tabs share. */
+/** The state that all screens of an account share. */
 export class AppState {
   readonly status: Cell<SharedStatus>;
   /** Undefined until they are read. */
   readonly conversations = new Cell<readonly Conversation[] | undefined>(undefined);
   readonly typing = new Cell<Readonly<Record<string, readonly Typist[]>>>({});
-  /** Usernames by user id, as far as this tab has met them. */
+  /** Usernames by user id, as far as this tab knows them. */
   readonly names = new Cell<ReadonlyMap<string, string>>(new Map());
-  /** People whose identity key has changed while this tab was open. */
+  /** Users whose identity key has changed while this tab was open. */
   readonly changedPeople = new Cell<readonly string[]>([]);
   readonly toasts = new Toasts();
   readonly unsent: Unsent;
@@ -29,20 +33,20 @@ export class AppState {
 
   private readonly offs: (() => void)[] = [];
 
-  /** @param store The name of the account's store, which tells the accounts of this browser apart. */
-  constructor(readonly client: SharedClient, readonly store: string) {
+  /** @param store - The name of the account's store. */
+  constructor(
+    readonly client: SharedClient,
+    readonly store: string,
+  ) {
     this.status = new Cell(client.status);
     this.unsent = new Unsent(client, store);
     this.offs.push(watchPush(client));
     client.on("status", (status) => {
       const before = this.status.get();
       this.status.set(status);
-      if (status.state !== "ready" || status.userId !== before.userId)
-        this.forget();
-      if (status.state === "ready" && before.state !== "ready")
-        void this.refresh();
-      if (status.state === "ready" && (before.state !== "ready" || (status.leader && !before.leader)))
-        this.unsent.recover();
+      if (status.state !== "ready" || status.userId !== before.userId) this.forget();
+      if (status.state === "ready" && before.state !== "ready") void this.refresh();
+      if (status.state === "ready" && (before.state !== "ready" || (status.leader && !before.leader))) this.unsent.recover();
     });
     client.on("conversations", () => void this.refresh());
     client.on("room", ({ roomId }) => {
@@ -54,9 +58,8 @@ export class AppState {
     client.on("identityChanged", ({ username }) => this.changedPeople.set([...this.changedPeople.get().filter((other) => other !== username), username]));
     client.on("warning", ({ area, kind, roomId, error, detail, retrying }) => {
       console.warn(`${area}: ${kind}`, roomId ?? "", error?.message ?? "", detail ?? "", retrying ? "(trying again)" : "");
-      // The rest heals by itself, or is shown where it belongs.
-      if (error && (kind === "sendFailed" || kind === "gaveUp"))
-        this.toasts.fail(error);
+      // All other failures are retried, or shown in their place.
+      if (error && (kind === "sendFailed" || kind === "gaveUp")) this.toasts.fail(error);
     });
     if (client.status.state === "ready") {
       this.unsent.recover();
@@ -64,10 +67,9 @@ export class AppState {
     }
   }
 
-  /** This tab shows another account. */
+  /** Closes the state when this tab shows another account. */
   async close(): Promise<void> {
-    for (const off of this.offs)
-      off();
+    for (const off of this.offs) off();
     await this.client.close();
   }
 
@@ -78,31 +80,28 @@ export class AppState {
     for (const { id, kind, last } of conversations)
       if (kind === "group" && last?.from && !this.names.get().has(last.from.userId) && !this.membersAsked.has(id)) {
         this.membersAsked.add(id);
-        this.learnMembers(id).catch((error: unknown) => console.warn("The names of a group's members are not known yet:", error));
+        this.learnMembers(id).catch((error: unknown) => console.warn("The names of a group's members could not be read:", error));
       }
   }, 80);
 
-  /** What is held of a room; the ones that were looked at last stay. */
+  /** The state of a room. Only the last used rooms are kept. */
   room(roomId: string): RoomStore {
     const room = this.rooms.get(roomId) ?? new RoomStore(this.client, this.unsent, roomId);
     this.rooms.delete(roomId);
     this.rooms.set(roomId, room);
     for (const id of this.rooms.keys()) {
-      if (this.rooms.size <= roomsKept)
-        break;
+      if (this.rooms.size <= roomsKept) break;
       this.rooms.delete(id);
     }
     return room;
   }
 
-  /** Asks who is in a room, and remembers their names. */
+  /** Reads the members of a room and stores their names. */
   async learnMembers(roomId: string) {
     const members = await this.client.members(roomId);
     const names = new Map(this.names.get());
-    for (const { userId, username } of members)
-      names.set(userId, username);
-    if (names.size > this.names.get().size)
-      this.names.set(names);
+    for (const { userId, username } of members) names.set(userId, username);
+    if (names.size > this.names.get().size) this.names.set(names);
     return members;
   }
 
@@ -112,8 +111,7 @@ export class AppState {
     this.typing.set({ ...this.typing.get(), [roomId]: [...others, { userId, username, until: now + typingLastsMs }] });
     setTimeout(() => {
       const left = (this.typing.get()[roomId] ?? []).filter((typist) => typist.until > Date.now());
-      if (left.length !== this.typing.get()[roomId]?.length)
-        this.typing.set({ ...this.typing.get(), [roomId]: left });
+      if (left.length !== this.typing.get()[roomId]?.length) this.typing.set({ ...this.typing.get(), [roomId]: left });
     }, typingLastsMs + 50);
   }
 

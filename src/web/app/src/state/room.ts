@@ -1,24 +1,42 @@
-import type { Message } from "@secure-messaging/sdk";
-import type { PendingSend, RoomMarks, SharedClient } from "../sdk.js";
-import { codeOf } from "../errors.js";
-import { Cell, coalesce } from "./cell.js";
+import type { Message, PendingSend, RoomMarks, SharedClient } from "../base/sdk.js";
+import { codeOf } from "../base/errors.js";
+import { Cell, coalesce } from "../base/cell.js";
 import type { Unsent } from "./unsent.js";
 
-/** A send of this tab that the outbox has not confirmed yet: shown at once. */
-interface Echo { id: string; text: string; replyTo?: string; at: number; taken: boolean; error?: string }
+/** A send of this tab that the outbox has not confirmed. It is shown at once. */
+interface Echo {
+  id: string;
+  text: string;
+  replyTo?: string;
+  at: number;
+  taken: boolean;
+  error?: string;
+}
 
-/** Own changes of messages that have not come back in the log yet: shown at once. */
-interface Overlay { text?: string; deleted?: boolean; reactions?: Record<string, boolean>; before: Message }
+/** Own changes of a message that the log has not delivered. They are shown at once. */
+interface Overlay {
+  text?: string;
+  deleted?: boolean;
+  reactions?: Record<string, boolean>;
+  before: Message;
+}
 
-/** A message that is on its way, as it is shown. */
-export interface Outgoing { id: string; text: string; replyTo?: string; at: number; state: "waiting" | "failed"; error?: string }
+/** A message that is not in the log yet. */
+export interface Outgoing {
+  id: string;
+  text: string;
+  replyTo?: string;
+  at: number;
+  state: "waiting" | "failed";
+  error?: string;
+}
 
-/** What is shown of a room. Replaced as a whole. */
+/** The visible state of a room. Each change replaces it. */
 export interface RoomView {
   loaded: boolean;
-  /** A run of the history without a hole, oldest first. */
+  /** A part of the history without gaps, oldest first. */
   messages: readonly Message[];
-  /** Whether the run begins where this device's history begins. */
+  /** Whether it contains the begin of this device's history. */
   atStart: boolean;
   loadingOlder: boolean;
   outgoing: readonly Outgoing[];
@@ -28,7 +46,7 @@ export interface RoomView {
 const pageSize = 60;
 const catchUpSize = 200;
 
-/** The part of a room's history that this tab looks at, kept up with the device's store. */
+/** The part of a room's history that this tab shows, kept equal to the device's store. */
 export class RoomStore {
   readonly view = new Cell<RoomView>({ loaded: false, messages: [], atStart: false, loadingOlder: false, outgoing: [], marks: { read: {} } });
 
@@ -40,15 +58,19 @@ export class RoomStore {
   private loadingOlder = false;
   private loaded = false;
   private marks: RoomMarks = { read: {} };
-  /** What lies before this place was read before the last change and may have changed with it. */
+  /** Messages before this place were read before the last change and may be outdated. */
   private staleBefore = 0;
   private visible = { from: 0, to: 0 };
 
-  constructor(private readonly client: SharedClient, private readonly unsent: Unsent, readonly roomId: string) {}
+  constructor(
+    private readonly client: SharedClient,
+    private readonly unsent: Unsent,
+    readonly roomId: string,
+  ) {}
 
   /** Reads again what is shown. */
   readonly refresh = coalesce(async () => {
-    // In this order: what has left the outbox by then is in the history that is read afterwards.
+    // The outbox is read first: what has left it by then is in the history that is read afterwards.
     const known = new Set(this.echoes.filter((echo) => echo.taken).map((echo) => echo.id));
     const pending = await this.client.pending(this.roomId);
     let page = await this.client.history(this.roomId, { limit: pageSize });
@@ -62,8 +84,7 @@ export class RoomStore {
     this.marks = await this.client.marks(this.roomId);
     const first = page[0]?.seq ?? 0;
     this.merge(complete ? 0 : first, Infinity, page);
-    if (complete)
-      this.atStart = true;
+    if (complete) this.atStart = true;
     this.staleBefore = Math.max(this.staleBefore, complete ? 0 : first);
     this.pending = pending;
     const there = new Set([...pending.map((send) => send.id), ...this.messages.filter((message) => message.mine).map((message) => message.id)]);
@@ -73,16 +94,14 @@ export class RoomStore {
     await this.refreshVisible();
   });
 
-  /** Reads on into the past. */
+  /** Reads earlier messages. */
   async loadOlder(): Promise<void> {
     const first = this.messages[0];
-    if (this.loadingOlder || this.atStart || !this.loaded || !first)
-      return;
+    if (this.loadingOlder || this.atStart || !this.loaded || !first) return;
     this.loadingOlder = true;
     try {
       const page = await this.client.history(this.roomId, { before: first.seq, limit: pageSize * 2 });
-      if (page.length < pageSize * 2)
-        this.atStart = true;
+      if (page.length < pageSize * 2) this.atStart = true;
       this.messages = [...page.filter((message) => message.seq < first.seq), ...this.messages];
     } finally {
       this.loadingOlder = false;
@@ -90,14 +109,13 @@ export class RoomStore {
     }
   }
 
-  /** Says which places are on the screen: they are kept up first. */
+  /** Sets the visible places. They are updated first. */
   setVisible(from: number, to: number): void {
     this.visible = { from, to };
-    if (from < this.staleBefore)
-      void this.refreshVisible();
+    if (from < this.staleBefore) void this.refreshVisible();
   }
 
-  /** Resolves when the outbox has it, or when it is kept here because the outbox cannot take it now; until then, and after, it is shown. Rejects when it was not taken. */
+  /** Resolves when the outbox or this browser has stored the text. It is shown in the meantime. Rejects when it was not stored. */
   async send(text: string, replyTo?: string): Promise<void> {
     const options = replyTo === undefined ? {} : { replyTo };
     const echo: Echo = { id: crypto.randomUUID(), text, ...options, at: Date.now(), taken: false };
@@ -106,7 +124,7 @@ export class RoomStore {
     await this.handOver(echo, () => this.unsent.send(this.roomId, text, { id: echo.id, ...options }));
   }
 
-  /** Sends once more what has failed. */
+  /** Sends a failed text again. */
   async retry(id: string): Promise<void> {
     const echo = this.echoes.find((each) => each.id === id);
     if (!echo) {
@@ -118,7 +136,7 @@ export class RoomStore {
     await this.handOver(echo, () => this.unsent.retry(id));
   }
 
-  /** Forgets what has failed. */
+  /** Deletes a failed text. */
   async discard(id: string): Promise<void> {
     if (!this.echoes.some((echo) => echo.id === id)) {
       await this.client.discard(this.roomId, id);
@@ -138,7 +156,7 @@ export class RoomStore {
         this.drop(echo.id);
         throw error;
       }
-      // The store of this browser fails: the text is kept where it is shown.
+      // The browser's store fails: the text stays in `unsent`, and is shown as failed.
       echo.error = codeOf(error);
       this.publish();
     }
@@ -178,8 +196,7 @@ export class RoomStore {
 
   private async refreshVisible(): Promise<void> {
     const { from, to } = this.visible;
-    if (from >= this.staleBefore || to <= 0)
-      return;
+    if (from >= this.staleBefore || to <= 0) return;
     const until = Math.min(to + 1, this.staleBefore);
     const shown = this.place(until) - this.place(from);
     const page = shown === 0 ? [] : await this.client.history(this.roomId, { before: until, limit: shown });
@@ -189,7 +206,7 @@ export class RoomStore {
     }
   }
 
-  /** Puts what was read in the place of what is held from there up to there. What has not changed stays the same object. */
+  /** Replaces the messages between two places with new ones. Equal messages keep their object. */
   private merge(from: number, until: number, page: Message[]): void {
     const begin = this.place(from);
     const end = this.place(until);
@@ -201,22 +218,19 @@ export class RoomStore {
     const next = [...this.messages.slice(0, begin), ...fresh, ...this.messages.slice(end)];
     for (const message of fresh) {
       const overlay = this.overlays.get(idOf(message));
-      if (overlay && JSON.stringify(overlay.before) !== JSON.stringify(message))
-        this.overlays.delete(idOf(message));
+      if (overlay && JSON.stringify(overlay.before) !== JSON.stringify(message)) this.overlays.delete(idOf(message));
     }
     this.messages = next;
   }
 
-  /** The index of the first message from there on. */
+  /** The index of the first message at or after a place. */
   private place(seq: number): number {
     let low = 0;
     let high = this.messages.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.messages[middle]!.seq < seq)
-        low = middle + 1;
-      else
-        high = middle;
+      if (this.messages[middle]!.seq < seq) low = middle + 1;
+      else high = middle;
     }
     return low;
   }
@@ -225,9 +239,14 @@ export class RoomStore {
     const ids = new Set(this.messages.filter((message) => message.mine).map((message) => message.id));
     const pending = this.pending.filter((send) => !ids.has(send.id));
     const queued = new Set(pending.map((send) => send.id));
-    const echoes = this.echoes.filter((echo) => !ids.has(echo.id) && !queued.has(echo.id)).map((echo): Outgoing => ({ ...echo, state: echo.error === undefined ? "waiting" : "failed" }));
+    const echoes = this.echoes
+      .filter((echo) => !ids.has(echo.id) && !queued.has(echo.id))
+      .map((echo): Outgoing => ({ ...echo, state: echo.error === undefined ? "waiting" : "failed" }));
     this.view.set({
-      loaded: this.loaded, atStart: this.atStart, loadingOlder: this.loadingOlder, marks: this.marks,
+      loaded: this.loaded,
+      atStart: this.atStart,
+      loadingOlder: this.loadingOlder,
+      marks: this.marks,
       messages: this.overlays.size === 0 ? this.messages : this.messages.map((message) => this.overlaid(message)),
       outgoing: [...pending, ...echoes],
     });
@@ -235,16 +254,13 @@ export class RoomStore {
 
   private overlaid(message: Message): Message {
     const overlay = this.overlays.get(idOf(message));
-    if (!overlay)
-      return message;
+    if (!overlay) return message;
     const { content } = message;
     const next: Message = { ...message };
-    if (overlay.deleted)
-      next.deleted = true;
+    if (overlay.deleted) next.deleted = true;
     else if (overlay.text !== undefined && (content.type === "text" || content.type === "reply"))
       Object.assign(next, { edited: true, content: { ...content, text: overlay.text } });
-    if (overlay.reactions)
-      next.reactions = withOwn(message.reactions ?? {}, overlay.reactions, this.client.status.userId ?? "");
+    if (overlay.reactions) next.reactions = withOwn(message.reactions ?? {}, overlay.reactions, this.client.status.userId ?? "");
     return next;
   }
 }
@@ -253,15 +269,12 @@ function withOwn(reactions: Record<string, string[]>, own: Record<string, boolea
   const all = new Map(Object.entries(reactions));
   for (const [emoji, on] of Object.entries(own)) {
     const users = (all.get(emoji) ?? []).filter((user) => user !== userId);
-    if (on)
-      users.push(userId);
-    if (users.length > 0)
-      all.set(emoji, users);
-    else
-      all.delete(emoji);
+    if (on) users.push(userId);
+    if (users.length > 0) all.set(emoji, users);
+    else all.delete(emoji);
   }
   return Object.fromEntries(all);
 }
 
-/** Ids are told apart by their authors: somebody else's client could repeat one. */
+/** The id together with its author: another client could repeat an id. */
 const idOf = (message: Message): string => `${message.from?.userId ?? ""}/${message.id}`;

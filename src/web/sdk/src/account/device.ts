@@ -1,71 +1,93 @@
-import { concat, copy, equal, fromBase64, idBytes, newId, sha256, toBase64, toHex, utf8, type Bytes } from "../bytes.js";
-import { SecureMessagingError } from "../errors.js";
+import { copy, equal, fromBase64, randomBytes, toBase64, type Bytes } from "../base/bytes.js";
+import { SecureMessagingError } from "../base/errors.js";
+import { Emitter } from "../base/events.js";
 import { signDevice, verifyDevice, type DeviceIdentity } from "../mls/credential.js";
-import { generateSigningKey, publicKeyOf, type KeyPair } from "../mls/ed25519.js";
-import { hpke } from "../mls/suite.js";
-import type { Session } from "../net/session.js";
+import { generateSigningKey, type KeyPair } from "../mls/ed25519.js";
 import { keys, pack, read, type Changes, type Store } from "../store/store.js";
-import { Mutex } from "../timing.js";
-import type { WireDevice } from "../wire.js";
+import { Mutex } from "../base/timing.js";
+import type { WireDevice } from "../net/wire.js";
+import { DeviceActs } from "./deviceActs.js";
+import {
+  confirmationCode,
+  deviceCode,
+  DeviceState,
+  entryOf,
+  forgetGroups,
+  hasKeysOf,
+  newRecord,
+  onlyDigits,
+  type DeviceRecord,
+  type DeviceServer,
+} from "./deviceRecord.js";
+import type { Directory } from "./directory.js";
+import { OwnList } from "./ownList.js";
+import { accept, encodeDeviceQr, open, type Opened, type WaitingDevice } from "./transfers.js";
+import type { TrustBook } from "./trustBook.js";
 
-/** This device's keys, as they are stored. */
-export interface DeviceRecord {
-  deviceId: string;
-  signature: KeyPair;
-  link: KeyPair;
-  registered: boolean;
-  /** The identity's private key; only once this device has been approved, or is the first. */
-  identitySeed?: Bytes;
-  identityKey?: Bytes;
-  identitySignature?: Bytes;
+export { digits } from "./deviceRecord.js";
+
+/** The events of {@link OwnDevice}. @internal */
+export interface DeviceEvents {
+  /** The device can take part in groups. */
+  approved: undefined;
+  /** An approval waits for {@link OwnDevice.confirm}. */
+  offered: undefined;
+  /** A value from the server cannot be used. */
+  trouble: { kind: string; error: unknown };
 }
 
-/** This device: its registration, its approval, its keys' rotation. @internal */
-export class OwnDevice {
+/** An approval that the server has delivered. */
+interface Offer {
+  identityKey: Bytes;
+  identitySignature: Bytes;
+  opened: Opened;
+}
+
+/** This device: its registration, approval and key rotation. @internal */
+export class OwnDevice extends Emitter<DeviceEvents> {
+  readonly list: OwnList;
+  readonly acts: DeviceActs;
   private readonly turn = new Mutex();
-  /** The device can take part in groups from now on. */
-  onApproved: (() => void) | undefined;
-  /** There is an approval to confirm. */
-  onOffer: (() => void) | undefined;
-  /** Something of the device's own could not be used. */
-  onTrouble: ((kind: string, error: unknown) => void) | undefined;
-  private offer: DeviceRecord | undefined;
+  private offer: Offer | undefined;
 
-  private constructor(private record: DeviceRecord, private readonly session: Session, private readonly store: Store) {}
+  private constructor(
+    private readonly state: DeviceState,
+    private readonly book: TrustBook,
+    directory: Directory,
+  ) {
+    super();
+    this.list = new OwnList(book, directory, state.server);
+    this.acts = new DeviceActs(state, this.list, book);
+  }
 
-  static async load(session: Session, store: Store): Promise<OwnDevice> {
-    let record = await read<DeviceRecord>(store, keys.device);
-    if (!record) {
-      record = await newRecord();
-      await store.write(new Map([[keys.device, pack(record)]]));
-    }
-    return new OwnDevice(record, session, store);
+  static async load(server: DeviceServer, store: Store, book: TrustBook, directory: Directory): Promise<OwnDevice> {
+    return new OwnDevice(await DeviceState.load(server, store), book, directory);
+  }
+
+  get userId(): string {
+    return this.state.userId;
   }
 
   get id(): string {
-    return this.record.deviceId;
+    return this.state.record.deviceId;
   }
 
   get signature(): KeyPair {
-    return this.record.signature;
+    return this.state.record.signature;
   }
 
   get identityKey(): Bytes | undefined {
-    return this.record.identityKey && copy(this.record.identityKey);
+    const { identityKey } = this.state.record;
+    return identityKey && copy(identityKey);
   }
 
-  get identitySeed(): Bytes | undefined {
-    return this.record.identitySeed;
-  }
-
-  /** What stands in this device's credential; undefined while it waits for approval. */
+  /** The content of this device's credential; undefined until the device is approved. */
   get identity(): DeviceIdentity | undefined {
-    const { deviceId, identityKey, identitySignature } = this.record;
-    return identityKey && identitySignature && { userId: this.session.userId, deviceId, identityKey: copy(identityKey), identitySignature: copy(identitySignature) };
+    return this.state.identity;
   }
 
   code(): Promise<string> {
-    return deviceCode({ id: this.id, signatureKey: this.record.signature.publicKey, linkKey: this.record.link.publicKey });
+    return deviceCode(codeKeys(this.state.record));
   }
 
   /** Whether an approval waits for {@link confirm}. */
@@ -73,264 +95,260 @@ export class OwnDevice {
     return this.offer !== undefined;
   }
 
-  /** Takes over the identity that an approval has brought, when the code is the one that the approving device computed over it. */
+  /** The text of the QR code that this device shows while it waits. */
+  qrText(): Promise<string> {
+    return this.turn.run(async () => {
+      const { record } = this.state;
+      if (this.identity) throw SecureMessagingError.of("Conflict", "This device is approved already.");
+      const secret = record.secret ?? randomBytes(32);
+      if (!record.secret) await this.state.adopt({ ...record, secret });
+      return encodeDeviceQr(this.userId, record, secret);
+    });
+  }
+
+  /** Accepts the identity of an approval, when the code is the one that the approving device computed for it. */
   confirm(code: string): Promise<void> {
     return this.turn.run(async () => {
       const { offer } = this;
       if (!offer) {
-        if (this.identity)
-          return;
-        throw SecureMessagingError.of("NotReady", "No device has approved this one.");
+        if (this.identity) return;
+        throw SecureMessagingError.of("NotReady", "No other device has approved this one.");
       }
-      const expected = await confirmationCode(this.session.userId, { id: offer.deviceId, signatureKey: offer.signature.publicKey, linkKey: offer.link.publicKey }, offer.identityKey!);
+      const expected = await confirmationCode(this.userId, codeKeys(this.state.record), offer.identityKey);
       if (onlyDigits(code) !== onlyDigits(expected))
-        throw SecureMessagingError.of("Forbidden", "The code is not the approving device's. Somebody may be in between.");
+        throw SecureMessagingError.of("Forbidden", "The code does not match the approval. An attacker may have replaced it.");
+      await this.take(offer, true);
       this.offer = undefined;
-      await this.adopt(offer);
-      this.onApproved?.();
+      this.emit("approved", undefined);
     });
   }
 
-  /** Brings the server and this record into line: registers, takes over the session, takes note of an approval. */
+  /** Makes the server and this record agree: registers the device, binds the session to it, reads its approval, completes interrupted acts. */
   reconcile(): Promise<void> {
     return this.turn.run(async () => {
-      const devices = await this.session.call<WireDevice[]>("GET", "v1/devices");
+      const devices = await this.devices();
       const own = devices.find((device) => device.id === this.id);
-      if (own)
-        await this.takeNote(own);
-      else if (this.record.registered)
-        await this.startOver(devices);
-      else
-        await this.register(devices.length === 0);
+      if (own) await this.takeNote(own);
+      else await this.missing(devices);
+      await this.settle();
     });
   }
 
-  /** Starts anew with other keys: the way back for a device whose groups cannot be followed any more. */
+  /** Replaces the device's keys, so that it can join its groups again. */
   rotate(): Promise<void> {
-    return this.turn.run(async () => {
-      const next = await this.withNewKeys(this.record);
-      // Both are kept until the server has answered: the answer may be lost.
-      await this.store.write(new Map([[keys.nextDevice, pack(next)]]));
-      await this.finishRotation(next);
-    });
+    return this.turn.run(async () => this.finishRotation(await this.acts.rotate()));
   }
 
-  /** The calling device goes on under a new identity; all others of the user wait for approval. */
-  replaceIdentity(attempt?: string): Promise<void> {
+  /** Gives the user a new identity, without the devices in `without`. */
+  replaceIdentity(without: string[], attempt?: string): Promise<void> {
     return this.turn.run(async () => {
-      const made = attempt === undefined ? undefined : await read<Bytes>(this.store, keys.attempt(attempt));
-      if (made) {
-        const own = (await this.session.call<WireDevice[]>("GET", "v1/devices")).find((device) => device.id === this.id);
-        if (own)
-          await this.takeNote(own);
-        if (this.record.identityKey && equal(this.record.identityKey, made))
-          return;
+      const earlier = attempt === undefined ? undefined : await read<Bytes>(this.state.store, keys.attempt(attempt));
+      const own = (await this.devices()).find((device) => device.id === this.id);
+      if (earlier) {
+        if (own) await this.takeNote(own);
+        if (this.identityKey && equal(this.identityKey, earlier)) return;
       }
-      const identity = await generateSigningKey();
-      const next: DeviceRecord = {
-        ...this.record, identitySeed: identity.privateKey, identityKey: identity.publicKey,
-        identitySignature: await signDevice(identity.privateKey, this.session.userId, this.id, this.record.signature.publicKey),
-      };
-      await this.store.write(new Map([
-        [`${keys.device}/identity`, pack(next)], ...(attempt === undefined ? [] : [[keys.attempt(attempt), pack(next.identityKey)] as [string, Uint8Array]]),
-      ]));
-      await this.session.call("PUT", "v1/me/identity", {
-        deviceId: this.id, identityKey: toBase64(next.identityKey!), identitySignature: toBase64(next.identitySignature!),
-      });
-      await this.beginAs(next);
+      const made = await this.acts.replaceIdentity(without, own?.identityKey, attempt);
+      const rotated = await this.acts.finishIdentity(made, own?.identityKey);
+      if (rotated) await this.finishRotation(rotated);
     });
   }
 
-  /** Signs a waiting device and hands it the identity's private key, sealed to its link key. Returns what that device asks for before it believes it. */
-  async approve(device: WireDevice): Promise<string> {
-    const seed = this.record.identitySeed;
-    if (!seed)
-      throw SecureMessagingError.of("NotReady", "This device does not hold the identity's private key.");
-    const [signatureKey, linkKey] = [fromBase64(device.signatureKey), fromBase64(device.linkKey)];
-    const suite = hpke();
-    const { enc, ct } = await suite.seal(
-      { recipientPublicKey: await suite.kem.deserializePublicKey(linkKey), info: this.transferInfo(device.id, signatureKey) }, copy(seed));
-    await this.session.call("PUT", `v1/devices/${device.id}/approval`, {
-      identitySignature: toBase64(await signDevice(seed, this.session.userId, device.id, signatureKey)),
-      sealedIdentity: toBase64(concat(new Uint8Array(enc), new Uint8Array(ct))),
+  approve(device: WaitingDevice): Promise<string> {
+    return this.turn.run(() => this.acts.approve(device));
+  }
+
+  revoke(deviceId: string): Promise<void> {
+    return this.turn.run(() => this.acts.revoke(deviceId));
+  }
+
+  rename(username: string): Promise<void> {
+    return this.turn.run(() => this.acts.rename(username));
+  }
+
+  /**
+   * A person wants this device to become a new one, because the server does not know it, or another device has revoked it. Only the keys of its groups are
+   * deleted. In an account without devices it founds another identity.
+   */
+  startOver(): Promise<void> {
+    return this.turn.run(async () => {
+      const devices = await this.devices();
+      const isListed = !this.list.newest || this.list.entry(this.id) !== undefined;
+      if (this.state.record.registered && isListed && devices.some((device) => device.id === this.id))
+        throw SecureMessagingError.of("Conflict", "The server knows this device. Revoke it from another device first.");
+      this.offer = undefined;
+      await this.state.adopt(await newRecord(), (await forgetGroups(this.state.store)).set(keys.mayFound, pack(true)));
+      await this.register(devices.length === 0);
+      await this.settle();
     });
-    return confirmationCode(this.session.userId, { id: device.id, signatureKey, linkKey }, await publicKeyOf(seed));
+  }
+
+  private sign(identitySeed: Bytes): Promise<Bytes> {
+    return signDevice(identitySeed, this.userId, this.id, this.signature.publicKey);
+  }
+
+  private devices(): Promise<WireDevice[]> {
+    return this.state.server.call<WireDevice[]>("GET", "v1/devices");
+  }
+
+  /** The server does not show this device. Nothing is forgotten, and no identity is founded, unless a person wants it. */
+  private async missing(devices: WireDevice[]): Promise<void> {
+    const { record } = this.state;
+    if (!record.registered) {
+      if (devices.length === 0 && !(await read<boolean>(this.state.store, keys.mayFound)))
+        throw SecureMessagingError.of("DeviceUnknown", "The server shows no device of this account. If all are lost, begin with devices.startOver.");
+      return this.register(devices.length === 0);
+    }
+    await this.list.refresh();
+    if (!this.identity || !hasKeysOf(this.list.entry(this.id), record)) throw this.unknown();
+    // The user's signed list still has this device: the server has deleted it, for example because it was not seen for long.
+    await this.register(devices.length === 0);
+    this.emit("trouble", {
+      kind: "registeredAgain",
+      error: SecureMessagingError.of("DeviceUnknown", "The server had deleted this device. It was registered again with the same keys."),
+    });
+  }
+
+  private unknown(): SecureMessagingError {
+    const revoked = this.list.newest && !this.list.entry(this.id);
+    const why = revoked ? "Another device of this account has revoked this one." : "The server does not know this device any more.";
+    return SecureMessagingError.of("DeviceUnknown", `${why} Its keys and history are kept. devices.startOver makes it a new device.`);
   }
 
   private async register(first: boolean): Promise<void> {
-    if (first && !this.record.identitySeed) {
+    if (first && !this.state.record.identitySeed) {
       const identity = await generateSigningKey();
-      const identitySignature = await signDevice(identity.privateKey, this.session.userId, this.id, this.record.signature.publicKey);
-      await this.adopt({ ...this.record, identitySeed: identity.privateKey, identityKey: identity.publicKey, identitySignature });
+      const made = { identitySeed: identity.privateKey, identityKey: identity.publicKey, identitySignature: await this.sign(identity.privateKey) };
+      await this.state.adopt({ ...this.state.record, ...made, founded: true });
     }
-    const { identityKey, identitySignature } = this.record;
+    const { record } = this.state;
+    const { identityKey, identitySignature } = record;
     try {
-      const registered = await this.session.call<WireDevice>("POST", "v1/devices", {
-        id: this.id, signatureKey: toBase64(this.record.signature.publicKey), linkKey: toBase64(this.record.link.publicKey), scheme: "mls10",
-        ...(identityKey && identitySignature ? { identityKey: toBase64(identityKey), identitySignature: toBase64(identitySignature) } : {}),
-      });
-      await this.adopt({ ...this.record, registered: true });
+      const registered = await this.post(identityKey && identitySignature ? { identityKey, identitySignature } : undefined);
+      await this.state.adopt({ ...this.state.record, registered: true }, new Map([[keys.mayFound, null]]));
       await this.takeNote(registered);
     } catch (error) {
-      if (error instanceof SecureMessagingError && error.code === "TooLarge")
-        throw SecureMessagingError.of("TooManyDevices", error.message, error);
-      if (!(error instanceof SecureMessagingError) || (error.code !== "Conflict" && error.code !== "Invalid") || !identityKey)
-        throw error;
-      // Another device was first after all, with its own identity: this one waits.
-      await this.adopt({ ...await newRecord(), deviceId: this.id });
+      if (error instanceof SecureMessagingError && error.code === "TooLarge") throw SecureMessagingError.of("TooManyDevices", error.message, error);
+      if (!(error instanceof SecureMessagingError) || (error.code !== "Conflict" && error.code !== "Invalid") || !identityKey) throw error;
+      if (record.registered) throw this.unknown();
+      // Another device was registered first, with its own identity. This one waits for its approval.
+      await this.state.adopt({ ...(await newRecord()), deviceId: this.id });
       await this.register(false);
     }
   }
 
-  /** The device was revoked and the session signed in again: a new one, with nothing of the old. */
-  private async startOver(devices: WireDevice[]): Promise<void> {
-    await this.adopt(await newRecord(), await forgetGroups(this.store));
-    await this.register(devices.length === 0);
+  /** The server does not interpret the name: it has the device's own signature over its keys, which the list needs. */
+  private async post(identity: { identityKey: Bytes; identitySignature: Bytes } | undefined): Promise<WireDevice> {
+    const { record, server } = this.state;
+    return server.call<WireDevice>("POST", "v1/devices", {
+      id: record.deviceId,
+      signatureKey: toBase64(record.signature.publicKey),
+      linkKey: toBase64(record.link.publicKey),
+      scheme: "mls10",
+      name: toBase64((await entryOf(this.userId, record, 1)).own),
+      ...(identity ? { identityKey: toBase64(identity.identityKey), identitySignature: toBase64(identity.identitySignature) } : {}),
+    });
+  }
+
+  /** Compares the signed list with this device, and completes interrupted acts. */
+  private async settle(): Promise<void> {
+    const { record } = this.state;
+    if (!this.identity || !record.registered) return;
+    if (record.founded && !this.list.newest) await this.list.begin(record.identityKey!);
+    await this.list.refresh();
+    await this.acts.ensureList();
+    if (this.list.newest && !this.list.entry(this.id)) throw this.unknown();
+    await this.acts.finish((error) => this.emit("trouble", { kind: "actNotCompleted", error }));
   }
 
   private async takeNote(own: WireDevice): Promise<void> {
-    if (!own.current)
-      await this.session.call("PUT", `v1/devices/${this.id}/session`);
-    const next = await read<DeviceRecord>(this.store, keys.nextDevice);
+    if (!own.current) await this.state.server.call("PUT", `v1/devices/${this.id}/session`);
+    const next = await read<DeviceRecord>(this.state.store, keys.nextDevice);
+    const nextIdentity = await this.acts.nextIdentity();
     if (next) {
-      // Another device has given the user another identity since: the signature of the old one is worth nothing, and this device waits for approval.
-      const outdated = next.identityKey !== undefined && own.identityKey !== toBase64(next.identityKey);
-      await this.finishRotation(outdated ? { ...next, identitySignature: undefined } : next);
-      return;
+      if (own.identityKey === (next.identityKey && toBase64(next.identityKey))) return this.finishRotation(next);
+      // Another device has replaced the identity: this one needs its approval first. Of its own keys it uses those that the server has.
+      const used = own.signatureKey === toBase64(next.signature.publicKey) ? next : this.state.record;
+      await this.state.adopt({ ...used, identitySignature: undefined }, new Map([[keys.nextDevice, null]]));
+    } else if (nextIdentity) {
+      const rotated = await this.acts.finishIdentity(nextIdentity, own.identityKey);
+      if (rotated) return this.finishRotation(rotated);
     }
-    const replaced = await read<DeviceRecord>(this.store, `${keys.device}/identity`);
-    if (replaced) {
-      if (own.identityKey === toBase64(replaced.identityKey!)) {
-        await this.beginAs(replaced);
-        return;
-      }
-      await this.adopt(this.record, new Map([[`${keys.device}/identity`, null]]));
-    }
-    if (!own.approved && own.identityKey && this.identity && own.identityKey !== toBase64(this.record.identityKey!)) {
-      // Another device goes on under a new identity, and this one waits. Its own identity's key is kept: only an approval replaces it.
-      await this.adopt({ ...this.record, identitySignature: undefined });
-      return;
-    }
-    if (!own.approved)
+    const { record } = this.state;
+    const isSame = record.identityKey !== undefined && own.identityKey === toBase64(record.identityKey);
+    if (!own.approved) {
       this.offer = undefined;
-    if (!own.approved || !own.identityKey || !own.identitySignature || this.record.registered && this.identity && equal(this.record.identityKey!, fromBase64(own.identityKey)))
-      return;
-    const record: DeviceRecord = { ...this.record, registered: true, identityKey: fromBase64(own.identityKey), identitySignature: fromBase64(own.identitySignature) };
-    if (!await verifyDevice({ userId: this.session.userId, deviceId: this.id, identityKey: record.identityKey!, identitySignature: record.identitySignature! }, record.signature.publicKey))
-      throw SecureMessagingError.of("Invalid", "The server's approval of this device is not signed by the identity that it names.");
-    if (own.sealedIdentity)
-      record.identitySeed = await this.unseal(fromBase64(own.sealedIdentity), record.identityKey!);
-    // The server may have made up an identity of its own: only one that was confirmed before, or is confirmed now, is believed.
-    if (!this.record.identityKey || !equal(this.record.identityKey, record.identityKey!)) {
-      const isNews = !this.offer || !equal(this.offer.identityKey!, record.identityKey!);
-      this.offer = record;
-      if (isNews)
-        this.onOffer?.();
+      // Another device has replaced the identity, so this one waits. It keeps its identity key: only an approval replaces it.
+      if (own.identityKey && this.identity && !isSame) await this.state.adopt({ ...record, identitySignature: undefined });
       return;
     }
-    await this.adopt(record);
-    this.onApproved?.();
+    if (record.registered && isSame && (this.identity || record.identitySeed)) {
+      // The server said before that another device had replaced the identity, and does not say it any more.
+      if (!this.identity) await this.state.adopt({ ...record, identitySignature: await this.sign(record.identitySeed!) });
+      if (own.sealedIdentity) await this.acknowledge();
+      return;
+    }
+    if (own.identityKey && own.identitySignature && own.sealedIdentity)
+      await this.offered(fromBase64(own.identityKey), fromBase64(own.identitySignature), fromBase64(own.sealedIdentity));
   }
 
-  private async unseal(sealed: Bytes, identityKey: Bytes): Promise<Bytes | undefined> {
+  /** An approval has arrived. The server may have invented the identity, so it needs a proof, or a person who confirms it. */
+  private async offered(identityKey: Bytes, identitySignature: Bytes, sealed: Bytes): Promise<void> {
+    const { record } = this.state;
+    const opened = await open(sealed, this.userId, record);
+    const credential = { userId: this.userId, deviceId: this.id, identityKey, identitySignature };
+    if (!opened || !equal(opened.identity, identityKey) || !(await verifyDevice(credential, record.signature.publicKey))) {
+      const error = SecureMessagingError.of("Invalid", "The server's approval of this device is not valid.");
+      this.emit("trouble", { kind: "approvalNotValid", error });
+      return;
+    }
+    const offer: Offer = { identityKey, identitySignature, opened };
+    await this.list.refresh();
+    const renewed = this.list.newest !== undefined && equal(this.list.newest.list.identity, identityKey);
+    const wasSame = record.identityKey !== undefined && equal(record.identityKey, identityKey);
+    if (!opened.scanned && !renewed && !wasSame) {
+      const isNews = !this.offer || !equal(this.offer.identityKey, identityKey);
+      this.offer = offer;
+      if (isNews) this.emit("offered", undefined);
+      return;
+    }
+    await this.take(offer, opened.scanned);
+    this.offer = undefined;
+    // The leaves of a device that was in groups before have the old identity.
+    if (record.registered && record.identityKey && !wasSame) await this.finishRotation(await this.acts.rotate());
+    else this.emit("approved", undefined);
+  }
+
+  /** @param confirmed - Whether a person has confirmed the identity, so that another chain of lists than before is accepted. */
+  private async take({ identityKey, identitySignature, opened }: Offer, confirmed: boolean): Promise<void> {
+    const { record } = this.state;
+    const known = confirmed ? undefined : this.list.newest;
+    const { transfer, lists } = await accept(opened, identityKey, { userId: this.userId, record, list: this.list, known });
+    await this.book.trustOwn(identityKey, lists);
+    await this.book.takePins(transfer.pins);
+    const changes: Changes = new Map();
+    for (const room of transfer.rooms) changes.set(keys.transferredRoom(room.room), pack(room));
+    await this.state.adopt(
+      { ...record, registered: true, founded: false, identitySeed: copy(transfer.identitySeed), identityKey, identitySignature, secret: undefined },
+      changes,
+    );
+    await this.acknowledge();
+  }
+
+  /** The server deletes what the approving device left. */
+  private async acknowledge(): Promise<void> {
     try {
-      const suite = hpke();
-      const recipientKey = await suite.kem.deserializePrivateKey(copy(this.record.link.privateKey));
-      const seed = new Uint8Array(await suite.open(
-        { recipientKey, enc: copy(sealed.subarray(0, 32)), info: this.transferInfo(this.id, this.record.signature.publicKey) }, copy(sealed.subarray(32))));
-      return equal(await publicKeyOf(seed), identityKey) ? seed : undefined;
+      await this.state.server.call("DELETE", `v1/devices/${this.id}/sealed-identity`);
     } catch (error) {
-      // It takes part all the same; it only cannot approve others.
-      this.onTrouble?.("identityNotUnsealed", error);
-      return undefined;
+      // A later comparison repeats it.
+      if (!(error instanceof SecureMessagingError) || error.code !== "NotFound") this.emit("trouble", { kind: "notAcknowledged", error });
     }
-  }
-
-  private async withNewKeys(record: DeviceRecord): Promise<DeviceRecord> {
-    const signature = await generateSigningKey();
-    return {
-      ...record, signature, link: await newLinkKey(),
-      identitySignature: record.identitySeed && await signDevice(record.identitySeed, this.session.userId, this.id, signature.publicKey),
-    };
-  }
-
-  /** The server has the new identity. The device's leaves still show the old one; with other keys they are replaced. */
-  private async beginAs(record: DeviceRecord): Promise<void> {
-    const next = await this.withNewKeys(record);
-    await this.adopt(record, new Map([[`${keys.device}/identity`, null], [keys.nextDevice, pack(next)]]));
-    await this.finishRotation(next);
   }
 
   private async finishRotation(next: DeviceRecord): Promise<void> {
-    const approved = next.identitySignature !== undefined;
-    await this.session.call("PUT", `v1/devices/${this.id}/keys`, {
-      signatureKey: toBase64(next.signature.publicKey), linkKey: toBase64(next.link.publicKey),
-      ...(approved ? { identitySignature: toBase64(next.identitySignature!) } : {}),
-    });
-    const gone: Changes = new Map([[keys.nextDevice, null], [keys.stock, null]]);
-    for (const [key] of await this.store.list(keys.keyPackages))
-      gone.set(key, null);
-    await this.adopt(next, gone);
-    if (approved)
-      this.onApproved?.();
-  }
-
-  private async adopt(record: DeviceRecord, changes: Changes = new Map()): Promise<void> {
     this.offer = undefined;
-    await this.store.write(new Map(changes).set(keys.device, pack(record)));
-    this.record = record;
-  }
-
-  private transferInfo(deviceId: string, signatureKey: Uint8Array): Bytes {
-    return concat(utf8("SecureMessaging 1.0 IdentityTransfer"), idBytes(this.session.userId), idBytes(deviceId), signatureKey);
+    if (await this.acts.finishRotation(next)) this.emit("approved", undefined);
   }
 }
 
-async function newRecord(): Promise<DeviceRecord> {
-  return { deviceId: newId(), signature: await generateSigningKey(), link: await newLinkKey(), registered: false };
-}
-
-async function newLinkKey(): Promise<KeyPair> {
-  const { kem } = hpke();
-  const pair = await kem.generateKeyPair();
-  return { privateKey: new Uint8Array(await kem.serializePrivateKey(pair.privateKey)), publicKey: new Uint8Array(await kem.serializePublicKey(pair.publicKey)) };
-}
-
-async function forgetGroups(store: Store): Promise<Changes> {
-  const gone: Changes = new Map([[keys.stock, null], [keys.nextDevice, null]]);
-  for (const prefix of [keys.keyPackages, "group/", "ratchet/", "pending/", "welcome/"])
-    for (const [key] of await store.list(prefix))
-      gone.set(key, null);
-  return gone;
-}
-
-/**
- * The code that people compare before one of their devices approves another: SHA-256 over a label, the device's id, signature key and link key, as 6 groups of 5 digits.
- * @internal
- */
-export async function deviceCode(device: { id: string; signatureKey: Uint8Array; linkKey: Uint8Array }): Promise<string> {
-  return digits(await sha256(utf8("SecureMessaging 1.0 DeviceCode"), idBytes(device.id), device.signatureKey, device.linkKey), 6);
-}
-
-/**
- * The code that the approving device shows and the new one asks for: SHA-256 over a label, the user, the new device's id and keys, and the identity key, as 6 groups of
- * 5 digits. An identity that somebody else has made has another.
- * @internal
- */
-export async function confirmationCode(userId: string, device: { id: string; signatureKey: Uint8Array; linkKey: Uint8Array }, identityKey: Uint8Array): Promise<string> {
-  return digits(
-    await sha256(utf8("SecureMessaging 1.0 DeviceConfirmation"), idBytes(userId), idBytes(device.id), device.signatureKey, device.linkKey, identityKey), 6);
-}
-
-/** @internal A code without what people put between its digits. */
-export const onlyDigits = (code: string): string => code.replaceAll(/\D/g, "");
-
-/** @internal Each group is 5 bytes of the hash, big-endian, modulo 100,000. */
-export function digits(hash: Uint8Array, groups: number): string {
-  const all: string[] = [];
-  for (let i = 0; i < groups; i++) {
-    const value = Number.parseInt(toHex(hash.subarray(5 * i, 5 * i + 5)), 16);
-    all.push(String(value % 100_000).padStart(5, "0"));
-  }
-  return all.join(" ");
-}
+const codeKeys = ({ deviceId, signature, link }: DeviceRecord) => ({ id: deviceId, signatureKey: signature.publicKey, linkKey: link.publicKey });

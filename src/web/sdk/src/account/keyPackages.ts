@@ -1,10 +1,10 @@
-import { toBase64, toHex } from "../bytes.js";
+import { toBase64, toHex } from "../base/bytes.js";
 import type { DeviceIdentity } from "../mls/credential.js";
 import { makeKeyPackage, type OwnKeyPackage } from "../mls/messages.js";
 import type { Session } from "../net/session.js";
 import { keys, pack, read, unpack, type Changes, type Store } from "../store/store.js";
-import { Mutex } from "../timing.js";
-import type { KeyPackageStock } from "../wire.js";
+import { Mutex } from "../base/timing.js";
+import type { KeyPackageStock } from "../net/wire.js";
 import type { OwnDevice } from "./device.js";
 
 const wanted = 50;
@@ -12,55 +12,57 @@ const low = 25;
 const firstFew = 5;
 const lifetimeDays = 84;
 const dayMs = 86_400_000;
-/** Whoever claims can use the last resort up at once, again and again; each new one is kept for months, here and there. */
+/** A claim can use up the last-resort KeyPackage at any time, and each new one is stored for months. So it is replaced at most once in this time. */
 const lastResortEveryMs = 3_600_000;
 
-export interface StoredKeyPackage extends OwnKeyPackage { lastResort: boolean; madeAt: number }
+export interface StoredKeyPackage extends OwnKeyPackage {
+  lastResort: boolean;
+  madeAt: number;
+}
 
-/** The device's KeyPackages in the server's directory. Private parts are stored before anyone can see the public ones. @internal */
+/** This device's KeyPackages in the server's directory. The store has the private keys before the server has the public ones. @internal */
 export class KeyPackages {
   private readonly turn = new Mutex();
 
-  constructor(private readonly device: OwnDevice, private readonly session: Session, private readonly store: Store) {}
+  constructor(
+    private readonly device: OwnDevice,
+    private readonly session: Session,
+    private readonly store: Store,
+  ) {}
 
-  /** Uploads what is missing. */
+  /** Uploads the missing KeyPackages. */
   topUp(): Promise<void> {
     return this.turn.run(async () => {
       const identity = this.device.identity;
-      if (!identity)
-        return;
+      if (!identity) return;
       const path = `v1/devices/${this.device.id}/key-packages`;
       const stock = await this.session.call<KeyPackageStock>("GET", path);
       const remembered = await read<{ lastResortAt: number }>(this.store, keys.stock);
       const now = this.session.http.now();
-      // One that was made in the future stems from a clock that was wrong.
+      // A KeyPackage from the future was made with a wrong clock.
       const age = remembered && remembered.lastResortAt < now + 3_600_000 ? now - remembered.lastResortAt : Infinity;
-      const needsLastResort = !stock.lastResort || (stock.lastResortUsed && age > lastResortEveryMs) || age > lifetimeDays / 3 * dayMs;
+      const needsLastResort = !stock.lastResort || (stock.lastResortUsed && age > lastResortEveryMs) || age > (lifetimeDays / 3) * dayMs;
       const count = stock.available < low ? wanted - stock.available : 0;
-      if (count === 0 && !needsLastResort)
-        return;
-      // Those that others may be waiting for first.
+      if (count === 0 && !needsLastResort) return;
+      // A few first, because others may wait for them.
       await this.upload(identity, Math.min(count, firstFew), needsLastResort);
-      if (count > firstFew)
-        await this.upload(identity, count - firstFew, false);
+      if (count > firstFew) await this.upload(identity, count - firstFew, false);
     });
   }
 
   private async upload(identity: DeviceIdentity, count: number, withLastResort: boolean): Promise<void> {
     const changes: Changes = new Map();
-    // Others compare lifetimes with their clocks; of this device's the user may have made anything.
+    // Others compare the lifetime with their clocks, so the server's time counts. This device's clock may be wrong.
     const now = this.session.http.now();
     const make = async (lastResort: boolean) => {
-      const made: StoredKeyPackage = { ...await makeKeyPackage(identity, this.device.signature, lifetimeDays, now), lastResort, madeAt: now };
+      const made: StoredKeyPackage = { ...(await makeKeyPackage(identity, this.device.signature, lifetimeDays, now)), lastResort, madeAt: now };
       changes.set(keys.keyPackage(toHex(made.reference)), pack(made));
       return toBase64(made.message);
     };
     const keyPackages: string[] = [];
-    for (let i = 0; i < count; i++)
-      keyPackages.push(await make(false));
+    for (let i = 0; i < count; i++) keyPackages.push(await make(false));
     const lastResort = withLastResort ? await make(true) : undefined;
-    if (withLastResort)
-      changes.set(keys.stock, pack({ lastResortAt: now }));
+    if (withLastResort) changes.set(keys.stock, pack({ lastResortAt: now }));
     await this.forgetExpired(changes, now);
     await this.store.write(changes);
     await this.session.call<KeyPackageStock>("POST", `v1/devices/${this.device.id}/key-packages`, { keyPackages, ...(lastResort ? { lastResort } : {}) });
@@ -70,10 +72,9 @@ export class KeyPackages {
     return read<StoredKeyPackage>(this.store, keys.keyPackage(reference));
   }
 
-  /** Nobody can use it any more. A Welcome may come late, so there is a month on top. */
+  /** Deletes KeyPackages that have expired. A Welcome may be late, so they stay one month longer. */
   private async forgetExpired(changes: Changes, now: number): Promise<void> {
     for (const [key, value] of await this.store.list(keys.keyPackages))
-      if (now - unpack<StoredKeyPackage>(value).madeAt > (lifetimeDays + 30) * dayMs)
-        changes.set(key, null);
+      if (now - unpack<StoredKeyPackage>(value).madeAt > (lifetimeDays + 30) * dayMs) changes.set(key, null);
   }
 }

@@ -1,110 +1,162 @@
-import { concat, copy, equal, fromBase64, idBytes, toHex, utf8, type Bytes } from "../bytes.js";
-import { verifyDevice } from "../mls/credential.js";
-import type { Leaf } from "../mls/group.js";
-import { keys, pack, read, type Store } from "../store/store.js";
-import type { UserKeys } from "../wire.js";
-import { digits } from "./device.js";
+import { concat, copy, equal, idBytes, toHex, utf8 } from "../base/bytes.js";
+import { SecureMessagingError } from "../base/errors.js";
+import { attempt } from "../trust/rules.js";
+import { decodeContactCode, encodeContactCode } from "../trust/safety.js";
+import type { Hold, TrustedDevice, TrustLine } from "./peopleTrust.js";
+import type { Pin } from "./pins.js";
+import { digits } from "./deviceRecord.js";
+import type { TrustBook } from "./trustBook.js";
 
-/** Somebody's identity key is another than the one this device knew. */
-export interface IdentityChange {
+export type { IdentityChange } from "./trustBook.js";
+
+/** A user as this device knows them: by what it has seen and what the user has signed. */
+export interface Person {
+  /** The user's id. */
   userId: string;
-  username: string | undefined;
-  /** The key from here on. */
-  identityKey: Uint8Array;
-  /** The key until now. */
-  previousKey: Uint8Array;
+  /** The username at first sight, or the one in the newest signed list. Undefined when this device has not seen one. */
+  username?: string;
+  /** The identity key. Undefined until the user has a device. */
+  identityKey?: Uint8Array;
+  /** The devices in the newest signed list. */
+  devices: TrustedDevice[];
+  /** `no`: no person has compared the keys. `yes`: a person has. `again`: the user has other keys since then, so compare again. */
+  verified: "no" | "yes" | "again";
+  /** Why sends to this user wait; undefined when they do not. */
+  hold?: Hold;
 }
 
-interface Pin { key: Bytes; since: number; changed?: boolean }
-
-/** A device that is approved and that its user's identity has signed. @internal */
-export interface VerifiedDevice { userId: string; deviceId: string; signatureKey: Bytes }
-
-/** Who is behind an id: usernames and identity keys. A key is believed when it is first seen; a change is announced. @internal */
+/** The people whom this device knows. Nothing here depends on the newest answer of the server alone. */
 export class People {
-  private readonly names = new Map<string, string>();
-  private readonly pins = new Map<string, Pin>();
-  onIdentityChange: ((change: IdentityChange) => void) | undefined;
+  /** @internal */
+  constructor(
+    private readonly book: TrustBook,
+    private readonly own: { readonly userId: string; readonly identityKey: Uint8Array | undefined },
+  ) {}
 
-  constructor(private readonly store: Store) {}
+  /** A user whom this device knows. */
+  get(userId: string): Person | undefined {
+    const pin = this.book.pins.pin(userId);
+    return pin && this.toPerson(userId, pin);
+  }
 
-  async nameOf(userId: string): Promise<string | undefined> {
-    let name = this.names.get(userId);
-    if (name === undefined) {
-      name = await read<string>(this.store, keys.user(userId));
-      if (name !== undefined)
-        this.names.set(userId, name);
+  /** All users whom this device knows, without this user. */
+  list(): Person[] {
+    return this.book.pins
+      .users()
+      .filter((userId) => userId !== this.own.userId)
+      .map((userId) => this.get(userId)!);
+  }
+
+  /** The users to whom nothing is sent, with the reason. */
+  get holds(): { userId: string; hold: Hold }[] {
+    return this.list().flatMap(({ userId, hold }) => (hold ? [{ userId, hold }] : []));
+  }
+
+  /** What this device has noticed about a user's keys, devices and name, oldest first. */
+  lines(userId: string): Promise<TrustLine[]> {
+    return this.book.linesOf(userId);
+  }
+
+  /**
+   * The code that this user and another compare over another channel to detect an attacker between them: 12 groups of 5 digits, equal for both. While another
+   * identity key waits for a decision, it is made of that key.
+   * @throws {@link SecureMessagingError} `NotReady` when one of them has no identity key that this device knows.
+   */
+  async safetyNumber(userId: string): Promise<string> {
+    const candidate = this.book.pins.pin(userId)?.holds?.identityChanged?.candidate;
+    const theirs = candidate?.identity ?? this.book.identityKeyOf(userId);
+    const own = this.own.identityKey;
+    if (!own || !theirs) throw SecureMessagingError.of("NotReady", "One of the two users has no identity key, because no device is registered.");
+    return safetyNumber({ userId: this.own.userId, identityKey: own }, { userId, identityKey: theirs });
+  }
+
+  /** A person has compared the safety number of this user, and it was equal. Another identity key that waits for a decision is accepted. */
+  async verify(userId: string): Promise<void> {
+    this.require(userId);
+    await this.book.decide(userId, true);
+  }
+
+  /** Removes the mark that a person has compared the keys. */
+  unverify(userId: string): Promise<void> {
+    this.require(userId);
+    return this.book.unverify(userId);
+  }
+
+  /**
+   * A person has seen why sends to this user wait, and wants to send. It is valid for what {@link Person.hold} shows now. Another identity key becomes the
+   * user's, not compared.
+   */
+  async accept(userId: string): Promise<void> {
+    const person = this.require(userId);
+    if (person.hold?.kind === "nameChanged" && person.username === undefined)
+      throw SecureMessagingError.of("Invalid", "Call people.acceptName with the name that has changed.");
+    await this.book.decide(userId, false);
+  }
+
+  /** A person knows that a username belongs to another user than before. From now on the name stands for the new user. */
+  acceptName(username: string): Promise<void> {
+    return this.book.acceptName(username);
+  }
+
+  /**
+   * The text of the QR code that shows this user's keys to another person, who scans it with {@link People.verifyByQr}. Both people scan, so that both know.
+   * @throws {@link SecureMessagingError} `NotReady` until this device is approved and the account has a device list.
+   */
+  qrText(): string {
+    const list = this.book.listOf(this.own.userId);
+    const { identityKey } = this.own;
+    if (!list || !identityKey) throw SecureMessagingError.of("NotReady", "This device is not approved yet.");
+    return encodeContactCode({ user: this.own.userId, identity: copy(identityKey), number: list.number, list: list.hash });
+  }
+
+  /**
+   * Compares the keys in the QR code of another person with those that this device knows, and marks the person as verified.
+   * @throws {@link SecureMessagingError} `Invalid` for another text, `Forbidden` when the keys or the device lists differ: an attacker may be between.
+   */
+  async verifyByQr(text: string): Promise<Person> {
+    const read = attempt(() => decodeContactCode(text.trim()));
+    if (!read.ok) throw SecureMessagingError.of("Invalid", "This is not the QR code of a person.");
+    const { user, identity, number, list } = read.value;
+    if (user === this.own.userId) throw SecureMessagingError.of("Invalid", "This is your own QR code.");
+    let compared = await this.book.mention(user, { number, hash: list });
+    if (compared === "newer") {
+      await this.book.refresh([user]);
+      compared = await this.book.mention(user, { number, hash: list });
     }
-    return name;
+    const known = this.book.pins.pin(user)?.holds?.identityChanged?.candidate?.identity ?? this.book.identityKeyOf(user);
+    if (!known || !equal(known, identity)) throw differs("The other device has another identity key of this person.");
+    if (compared === "fork") throw differs("The other device has another device list of the same number.");
+    if (compared === "newer") throw SecureMessagingError.of("Conflict", "The server does not have the person's newest device list. Try again.");
+    await this.verify(user);
+    return this.get(user)!;
   }
 
-  async learnName(userId: string, username: string): Promise<void> {
-    if (await this.nameOf(userId) === username)
-      return;
-    await this.store.write(new Map([[keys.user(userId), pack(username)]]));
-    this.names.set(userId, username);
+  private require(userId: string): Person {
+    const person = this.get(userId);
+    if (!person) throw SecureMessagingError.of("NotFound", "This device does not know this user.");
+    return person;
   }
 
-  async identityOf(userId: string): Promise<Bytes | undefined> {
-    const pin = await this.pinOf(userId);
-    return pin && copy(pin.key);
-  }
-
-  /** Compares with what is known, and remembers. */
-  async see(userId: string, identityKey: Uint8Array): Promise<void> {
-    const pin = await this.pinOf(userId);
-    if (pin && equal(pin.key, identityKey))
-      return;
-    const next: Pin = { key: copy(identityKey), since: Date.now(), ...(pin ? { changed: true } : {}) };
-    await this.store.write(new Map([[keys.pin(userId), pack(next)]]));
-    this.pins.set(userId, next);
-    if (pin)
-      this.onIdentityChange?.({ userId, username: await this.nameOf(userId), identityKey: copy(identityKey), previousKey: copy(pin.key) });
-  }
-
-  async seeLeaves(leaves: Leaf[]): Promise<void> {
-    for (const leaf of leaves)
-      await this.see(leaf.userId, leaf.identityKey);
-  }
-
-  /** The devices of a directory's answer that their user's identity vouches for. */
-  async verify(users: UserKeys[]): Promise<VerifiedDevice[]> {
-    const all: VerifiedDevice[] = [];
-    for (const user of users) {
-      await this.learnName(user.userId, user.username);
-      if (user.identityKey === undefined)
-        continue;
-      const identityKey = fromBase64(user.identityKey);
-      const good: VerifiedDevice[] = [];
-      for (const device of user.devices) {
-        const signatureKey = fromBase64(device.signatureKey);
-        const identity = { userId: user.userId, deviceId: device.deviceId, identityKey, identitySignature: fromBase64(device.identitySignature) };
-        if (await verifyDevice(identity, signatureKey))
-          good.push({ userId: user.userId, deviceId: device.deviceId, signatureKey });
-      }
-      if (good.length > 0)
-        await this.see(user.userId, identityKey);
-      all.push(...good);
-    }
-    return all;
-  }
-
-  private async pinOf(userId: string): Promise<Pin | undefined> {
-    let pin = this.pins.get(userId);
-    if (!pin) {
-      pin = await read<Pin>(this.store, keys.pin(userId));
-      if (pin)
-        this.pins.set(userId, pin);
-    }
-    return pin;
+  private toPerson(userId: string, { username, identity, verified }: Pin): Person {
+    const hold = this.book.holdOf(userId);
+    return {
+      userId,
+      ...(username === undefined ? {} : { username }),
+      ...(identity ? { identityKey: new Uint8Array(identity) } : {}),
+      devices: this.book.devicesOf(userId),
+      verified: verified ?? "no",
+      ...(hold ? { hold } : {}),
+    };
   }
 }
+
+const differs = (what: string) => SecureMessagingError.of("Forbidden", `${what} An attacker may be between you.`);
 
 /**
- * What two people compare to know that no one stands between them: SHA-512 over a label and, the smaller user id first, both user ids and identity keys, as 12 groups of
- * 5 digits. The same for both.
+ * The code that two people compare to detect an attacker between them: SHA-512 of a label, both user ids and both identity keys, the smaller user id
+ * first, as 12 groups of 5 digits. It is equal for both.
  */
 export async function safetyNumber(a: { userId: string; identityKey: Uint8Array }, b: { userId: string; identityKey: Uint8Array }): Promise<string> {
-  const parts = [a, b].map((one) => concat(idBytes(one.userId), one.identityKey)).sort((x, y) => toHex(x) < toHex(y) ? -1 : 1);
+  const parts = [a, b].map((one) => concat(idBytes(one.userId), one.identityKey)).toSorted((x, y) => (toHex(x) < toHex(y) ? -1 : 1));
   return digits(new Uint8Array(await crypto.subtle.digest("SHA-512", concat(utf8("SecureMessaging 1.0 SafetyNumber"), ...parts))), 12);
 }

@@ -1,33 +1,79 @@
 /*
- * The one place that knows ts-mls (pinned to 1.6.4, unaudited), together with `suite.ts`, `join.ts` and `messages.ts`. A {@link Group} is a value: what changes it returns another, so
- * that a state is used only once it is stored. Epochs are numbers here.
+ * A {@link Group} is immutable: each change returns a new one, so that the caller can store a state before it is used. Epochs are numbers.
  */
-import type { ClientConfig, ClientState, EpochReceiverData, GroupState, Proposal } from "ts-mls";
-import { createGroup, decodeGroupState, encodeGroupState } from "ts-mls/clientState.js";
-import { encode } from "ts-mls/codec/tlsEncoder.js";
-import { createCommit } from "ts-mls/createCommit.js";
-import { createApplicationMessage } from "ts-mls/createMessage.js";
-import { mlsExporter } from "ts-mls/keySchedule.js";
-import { unprotectPrivateMessage } from "ts-mls/messageProtection.js";
-import { processPrivateMessage } from "ts-mls/processMessages.js";
-import { emptyPskIndex } from "ts-mls/pskIndex.js";
-import { consumeRatchet, decodeSecretTree, secretTreeEncoder } from "ts-mls/secretTree.js";
-import { leafToNodeIndex, nodeToLeafIndex, toLeafIndex, toNodeIndex } from "ts-mls/treemath.js";
-import { copy, equal, idText, toHex, type Bytes } from "../bytes.js";
-import { decodeCredential, encodeCredential, verifyDevice, type DeviceIdentity } from "./credential.js";
-import { joinByWelcome } from "./join.js";
+import { copy, equal, idText, toHex, type Bytes } from "../base/bytes.js";
+import { decodeCredential, encodeCredential, verifyDevice } from "./credential.js";
+import { joinByWelcome, roomInfoExtension } from "./join.js";
 import { decodeMessage, decodeOwn, decodePackageMessage, decodePrivate, encodeMessage, type OwnKeyPackage } from "./messages.js";
+import { leafNodeOf, leafOf, leavesOf, openProposal, toLeaf, type Leaf, type OpenedProposal } from "./leaves.js";
 import { suite } from "./suite.js";
+import {
+  consumeRatchet,
+  createApplicationMessage,
+  createCommit,
+  createGroup,
+  decodeGroupState,
+  decodeSecretTree,
+  emptyPskIndex,
+  encode,
+  encodeGroupState,
+  framedContentTBSEncoder,
+  leafNodeEncoder,
+  leafToNodeIndex,
+  mlsExporter,
+  processPrivateMessage,
+  secretTreeEncoder,
+  toLeafIndex,
+  toTbs,
+  unprotectPrivateMessage,
+  type ClientConfig,
+  type ClientState,
+  type EpochReceiverData,
+  type GroupState,
+  type PrivateMessage,
+  type Proposal,
+} from "./tsMls.js";
 
-/** A leaf of the tree: one device. */
-export interface Leaf extends DeviceIdentity {
-  index: number;
-  signatureKey: Bytes;
+export type { Leaf, OpenedProposal } from "./leaves.js";
+
+/** A group that a Welcome has brought. */
+export interface Joined {
+  group: Group;
+  /** The leaf that has made the Welcome. */
+  signer: Leaf;
+  /** The room's founding and state; undefined when the Welcome has none. */
+  roomInfo: Bytes | undefined;
 }
 
-/** A Commit on its way, and the state that it leads to. */
+/** A decrypted application message. */
+export interface Opened {
+  group: Group;
+  /** The author's leaf in the message's epoch. */
+  sender: Leaf;
+  epoch: number;
+  plaintext: Bytes;
+  authenticatedData: Bytes;
+  /** What proves to a third person that the author's device has signed the message. */
+  proof(): { tbs: Bytes; signature: Bytes; leaf: Bytes };
+}
+
+/** Another member's Commit, decrypted and with a valid signature. It has changed nothing yet. */
+export interface OpenedCommit {
+  /** The author's leaf before the Commit. */
+  committer: Leaf;
+  authenticatedData: Bytes;
+  /** Whether all proposals stand in the Commit itself. */
+  isByValue: boolean;
+  proposals: OpenedProposal[];
+  /** The new leaf of the author; undefined without a path. The index is the author's. */
+  path: Leaf | undefined;
+  /** Whether the Commit removes this device. */
+  removesThisDevice: boolean;
+}
+
+/** An own Commit that the server has not accepted yet, and the state after it. */
 export interface OwnCommit {
-  /** The state as it is until the Commit wins: its handshake key is used up. */
+  /** The state until the Commit is accepted. Its handshake key is used up. */
   before: Group;
   after: Group;
   commit: Bytes;
@@ -37,7 +83,7 @@ export interface OwnCommit {
 const verified = new Set<string>();
 
 const config: ClientConfig = {
-  // The log is in order, so no key need wait for a late message: what was skipped is gone.
+  // The log delivers messages in order, so skipped message keys are deleted at once.
   keyRetentionConfig: { retainKeysForGenerations: 0, retainKeysForEpochs: 4, maximumForwardRatchetSteps: 2000 },
   lifetimeConfig: { maximumTotalLifetime: 10_000_000n, validateLifetimeOnReceive: false },
   keyPackageEqualityConfig: {
@@ -48,20 +94,17 @@ const config: ClientConfig = {
   authService: {
     async validateCredential(credential, signatureKey) {
       const identity = credential.credentialType === "basic" ? decodeCredential(credential.identity) : undefined;
-      if (!identity)
-        return false;
+      if (!identity) return false;
       const known = toHex(encodeCredential(identity)) + toHex(signatureKey);
-      if (verified.has(known))
-        return true;
+      if (verified.has(known)) return true;
       const good = await verifyDevice(identity, signatureKey);
-      if (good)
-        verified.add(known);
+      if (good) verified.add(known);
       return good;
     },
   },
 };
 
-/** The group's id: the room's id and its generation. */
+/** The group id: the room id and the generation of the group. */
 export function groupIdOf(room: Uint8Array, generation: number): Bytes {
   const id = new Uint8Array(20);
   id.set(room);
@@ -69,44 +112,41 @@ export function groupIdOf(room: Uint8Array, generation: number): Bytes {
   return id;
 }
 
-/** Which group of its room, as its id tells; -1 of an id that was made otherwise. */
-export const generationOf = (groupId: Uint8Array): number => groupId.length === 20 ? new DataView(groupId.buffer, groupId.byteOffset).getUint32(16) : -1;
+/** The generation in a group id; -1 when the id has another form. */
+export const generationOf = (groupId: Uint8Array): number => (groupId.length === 20 ? new DataView(groupId.buffer, groupId.byteOffset).getUint32(16) : -1);
 
 export class Group {
   private constructor(private readonly state: ClientState) {}
 
-  /** Founds a group of one. */
+  /** Creates a group with one member. */
   static async found(groupId: Uint8Array, own: OwnKeyPackage): Promise<Group> {
     const { keyPackage, privateKeys } = decodeOwn(own);
     return new Group(await createGroup(copy(groupId), keyPackage, privateKeys, [], await suite(), config));
   }
 
-  /** Joins by the Welcome; the KeyPackage is one that the Welcome names, see {@link welcomeReferences}. */
-  static async join(welcome: Uint8Array, own: OwnKeyPackage): Promise<Group> {
+  /** Joins with a Welcome. The KeyPackage must be one that the Welcome names, see {@link welcomeReferences}. */
+  static async join(welcome: Uint8Array, own: OwnKeyPackage): Promise<Joined> {
     const message = decodeMessage(welcome);
-    if (message.wireformat !== "mls_welcome")
-      throw new TypeError("Not a Welcome.");
+    if (message.wireformat !== "mls_welcome") throw new TypeError("Not a Welcome.");
     const { keyPackage, privateKeys } = decodeOwn(own);
-    return new Group(await joinByWelcome(message.welcome, keyPackage, privateKeys, await suite(), config));
+    const { state, signer, roomInfo } = await joinByWelcome(message.welcome, keyPackage, privateKeys, await suite(), config);
+    return { group: new Group(state), signer: leafOf(state.ratchetTree, signer), roomInfo };
   }
 
-  /** Restores what {@link encodeBase} and {@link encodeRatchet} wrote; an epoch whose ratchets are missing cannot be read any more. */
+  /** Restores the output of {@link encodeBase} and {@link encodeRatchet}. An epoch without its ratchets can no longer be decrypted. */
   static restore(base: Uint8Array, ratchets: Map<number, Uint8Array>): Group {
     const state = decodeGroupState(copy(base), 0)?.[0];
-    if (!state)
-      throw new TypeError("The state cannot be read.");
+    if (!state) throw new TypeError("The state cannot be read.");
     const treeOf = (epoch: bigint) => {
       const bytes = ratchets.get(Number(epoch));
       return bytes ? decodeSecretTree(copy(bytes), 0)?.[0] : undefined;
     };
     const current = treeOf(state.groupContext.epoch);
-    if (!current)
-      throw new TypeError("The state's ratchets are missing.");
+    if (!current) throw new TypeError("The state's ratchets are missing.");
     const past = new Map<bigint, EpochReceiverData>();
     for (const [epoch, data] of state.historicalReceiverData) {
       const secretTree = treeOf(epoch);
-      if (secretTree)
-        past.set(epoch, { ...data, secretTree });
+      if (secretTree) past.set(epoch, { ...data, secretTree });
     }
     return new Group({ ...state, secretTree: current, historicalReceiverData: past, clientConfig: config });
   }
@@ -127,7 +167,7 @@ export class Group {
     return Number(this.state.groupContext.epoch);
   }
 
-  /** Epochs that can be decrypted: the current one and some before it. */
+  /** The epochs that can be decrypted: the current one and up to four before it. */
   get epochs(): number[] {
     return [...this.state.historicalReceiverData.keys()].map(Number).concat(this.epoch);
   }
@@ -136,7 +176,7 @@ export class Group {
     return this.state.privatePath.leafIndex;
   }
 
-  /** Changes with each epoch and is the same for all who are in it (RFC 9420 section 8.7). */
+  /** Differs in each epoch and is equal for all members (RFC 9420 section 8.7). */
   get epochAuthenticator(): Bytes {
     return copy(this.state.keySchedule.epochAuthenticator);
   }
@@ -149,29 +189,27 @@ export class Group {
     return copy(this.state.signaturePrivateKey);
   }
 
-  /** RFC 9420 section 8.5. */
+  /** The MLS exporter (RFC 9420 section 8.5). */
   async export(label: string, context: Uint8Array, length: number): Promise<Bytes> {
     return copy(await mlsExporter(this.state.keySchedule.exporterSecret, label, context, length, await suite()));
   }
 
-  /** All but the message keys. */
+  /** The state without the message keys. */
   encodeBase(): Bytes {
     const past = new Map<bigint, EpochReceiverData>();
-    for (const [epoch, data] of this.state.historicalReceiverData)
-      past.set(epoch, { ...data, secretTree: [] });
+    for (const [epoch, data] of this.state.historicalReceiverData) past.set(epoch, { ...data, secretTree: [] });
     const base: GroupState = { ...this.state, secretTree: [], historicalReceiverData: past };
     return copy(encodeGroupState(base));
   }
 
-  /** The message keys of an epoch: small, and what changes with each message. */
+  /** The message keys of one epoch. They are small, and each message changes only them. */
   encodeRatchet(epoch: number): Bytes {
     const tree = epoch === this.epoch ? this.state.secretTree : this.state.historicalReceiverData.get(BigInt(epoch))?.secretTree;
-    if (!tree)
-      throw new TypeError("There is no such epoch.");
+    if (!tree) throw new TypeError("There is no such epoch.");
     return copy(encode(secretTreeEncoder)(tree));
   }
 
-  /** Encrypts for the current epoch. */
+  /** Encrypts in the current epoch. */
   async encrypt(plaintext: Uint8Array): Promise<{ group: Group; message: Bytes }> {
     const result = await createApplicationMessage({ ...this.state, unappliedProposals: {} }, plaintext, await suite());
     return {
@@ -180,78 +218,114 @@ export class Group {
     };
   }
 
-  /** Decrypts an application message of the current or a past epoch. Throws when it cannot be; then nothing has changed. */
-  async decrypt(message: Uint8Array): Promise<{ group: Group; sender: Leaf; plaintext: Bytes }> {
+  /** Decrypts an application message of the current or an earlier epoch. Throws when that fails; then no state has changed. */
+  async decrypt(message: Uint8Array): Promise<Opened> {
     const privateMessage = decodePrivate(message);
     if (privateMessage.contentType !== "application" || !equal(privateMessage.groupId, this.state.groupContext.groupId))
       throw new TypeError("Not a message of this group.");
     const current = privateMessage.epoch === this.state.groupContext.epoch;
     const past = this.state.historicalReceiverData.get(privateMessage.epoch);
-    if (!current && !past)
-      throw new TypeError("The keys of this epoch are gone.");
-    const keys = current
-      ? { ...this.state, senderDataSecret: this.state.keySchedule.senderDataSecret } : past!;
-    const { content, tree } = await unprotectPrivateMessage(
-      keys.senderDataSecret, privateMessage, keys.secretTree, keys.ratchetTree, keys.groupContext, config.keyRetentionConfig, await suite());
-    if (content.content.contentType !== "application" || content.content.sender.senderType !== "member")
-      throw new TypeError("Not an application message.");
-    const index = content.content.sender.leafIndex;
-    const sender = leavesOf(keys.ratchetTree).find((leaf) => leaf.index === index);
-    if (!sender)
-      throw new TypeError("The sender is not in the group.");
-    const group = current ? this.with({ secretTree: tree })
+    if (!current && !past) throw new TypeError("The keys of this epoch are gone.");
+    const keys = current ? { ...this.state, senderDataSecret: this.state.keySchedule.senderDataSecret } : past!;
+    const { content, tree } = await unprotect(privateMessage, keys);
+    const framed = content.content;
+    if (framed.contentType !== "application" || framed.sender.senderType !== "member") throw new TypeError("Not an application message.");
+    const sender = leafOf(keys.ratchetTree, framed.sender.leafIndex);
+    const group = current
+      ? this.with({ secretTree: tree })
       : this.with({ historicalReceiverData: new Map(this.state.historicalReceiverData).set(privateMessage.epoch, { ...past!, secretTree: tree }) });
-    return { group, sender, plaintext: copy(content.content.applicationData) };
+    return {
+      group,
+      sender,
+      epoch: Number(privateMessage.epoch),
+      plaintext: copy(framed.applicationData),
+      authenticatedData: copy(framed.authenticatedData),
+      proof: () => ({
+        tbs: copy(encode(framedContentTBSEncoder)(toTbs(framed, "mls_private_message", keys.groupContext))),
+        signature: copy(content.auth.signature),
+        leaf: copy(encode(leafNodeEncoder)(leafNodeOf(keys.ratchetTree, sender.index))),
+      }),
+    };
   }
 
-  /** Applies another's Commit of the current epoch. Without a group in the answer this device was removed by it. */
-  async applyCommit(message: Uint8Array): Promise<{ group: Group | undefined; committer: Leaf | undefined }> {
+  /** Decrypts another member's Commit of the current epoch, to judge it before {@link applyCommit}. */
+  async openCommit(message: Uint8Array): Promise<OpenedCommit> {
+    const privateMessage = this.decodeCommit(message);
+    const { content } = await unprotect(privateMessage, { ...this.state, senderDataSecret: this.state.keySchedule.senderDataSecret });
+    const framed = content.content;
+    if (framed.contentType !== "commit" || framed.sender.senderType !== "member") throw new TypeError("Not a member's Commit.");
+    const committer = leafOf(this.state.ratchetTree, framed.sender.leafIndex);
+    const { proposals, path } = framed.commit;
+    const opened = proposals.flatMap((each) => (each.proposalOrRefType === "proposal" ? [openProposal(each.proposal, this.state.ratchetTree)] : []));
+    return {
+      committer,
+      authenticatedData: copy(framed.authenticatedData),
+      isByValue: opened.length === proposals.length,
+      proposals: opened,
+      path: path && toLeaf(path.leafNode, committer.index),
+      removesThisDevice: opened.some((each) => each.type === "remove" && each.leaf.index === this.ownLeafIndex),
+    };
+  }
+
+  private decodeCommit(message: Uint8Array): PrivateMessage {
     const privateMessage = decodePrivate(message);
-    if (privateMessage.contentType !== "commit" || !equal(privateMessage.groupId, this.state.groupContext.groupId) || privateMessage.epoch !== this.state.groupContext.epoch)
+    if (
+      privateMessage.contentType !== "commit" ||
+      !equal(privateMessage.groupId, this.state.groupContext.groupId) ||
+      privateMessage.epoch !== this.state.groupContext.epoch
+    )
       throw new TypeError("Not a Commit of this epoch.");
+    return privateMessage;
+  }
+
+  /** Applies another member's Commit of the current epoch. The result has no group when the Commit removed this device. */
+  async applyCommit(message: Uint8Array): Promise<{ group: Group | undefined }> {
+    const privateMessage = this.decodeCommit(message);
     let removed = false;
-    let committer: number | undefined;
-    const before = this.leaves();
     try {
       const result = await processPrivateMessage(this.state, privateMessage, emptyPskIndex, await suite(), (incoming) => {
-        if (incoming.kind !== "commit")
-          return "reject";
-        committer = incoming.senderLeafIndex;
-        if (incoming.proposals.some(({ proposal }) => !isAllowed(proposal)))
-          return "reject";
+        if (incoming.kind !== "commit") return "reject";
+        if (incoming.proposals.some(({ proposal }) => !isAllowed(proposal))) return "reject";
         removed = incoming.proposals.some(({ proposal }) => proposal.proposalType === "remove" && proposal.remove.removed === this.ownLeafIndex);
         return "accept";
       });
-      if (result.kind !== "newState" || result.actionTaken === "reject")
-        throw new TypeError("The Commit does what is not done here.");
-      if (!removed)
-        return { group: new Group(result.newState), committer: before.find((leaf) => leaf.index === committer) };
+      if (result.kind !== "newState" || result.actionTaken === "reject") throw new TypeError("The Commit contains a proposal that is not allowed.");
+      if (!removed) return { group: new Group(result.newState) };
     } catch (error) {
-      // ts-mls tells a removal by the blank leaf. When the same Commit fills it again, it tries to go on and finds no key.
-      if (!removed)
-        throw error;
+      // ts-mls detects a removal by the blank leaf. When the same Commit fills the leaf again, ts-mls continues and finds no key.
+      if (!removed) throw error;
     }
-    return { group: undefined, committer: before.find((leaf) => leaf.index === committer) };
+    return { group: undefined };
   }
 
-  /** Takes note of a proposal, so that a Commit may refer to it. None of them is ever committed by this SDK. */
+  /** Stores a proposal, so that a later Commit may refer to it. This SDK never commits one. */
   async applyProposal(message: Uint8Array): Promise<Group> {
     const result = await processPrivateMessage(this.state, decodePrivate(message), emptyPskIndex, await suite());
-    if (result.kind !== "newState")
-      throw new TypeError("Not a proposal.");
+    if (result.kind !== "newState") throw new TypeError("Not a proposal.");
     return new Group(result.newState);
   }
 
-  /** Makes a Commit. Nothing of it takes effect until {@link merge}. */
-  async commit(change: { remove: number[]; add: Uint8Array[] }): Promise<OwnCommit> {
+  /**
+   * Makes a Commit. It has no effect before {@link merge}. `authenticatedData` is signed with the Commit, and the server can read it; `roomInfo` goes to the
+   * added devices, inside the Welcome.
+   */
+  async commit(change: { remove: number[]; add: Uint8Array[]; authenticatedData?: Uint8Array; roomInfo?: Uint8Array }): Promise<OwnCommit> {
     const cs = await suite();
     const proposals: Proposal[] = [
       ...change.remove.map((removed): Proposal => ({ proposalType: "remove", remove: { removed } })),
       ...change.add.map((keyPackage): Proposal => ({ proposalType: "add", add: { keyPackage: decodePackageMessage(keyPackage) } })),
     ];
     const state = { ...this.state, unappliedProposals: {} };
-    const result = await createCommit({ state, cipherSuite: cs, pskIndex: emptyPskIndex }, { extraProposals: proposals, ratchetTreeExtension: true });
-    // ts-mls leaves the key that it used in the state; a second Commit of this epoch would use it again.
+    const result = await createCommit(
+      { state, cipherSuite: cs, pskIndex: emptyPskIndex },
+      {
+        extraProposals: proposals,
+        ratchetTreeExtension: true,
+        authenticatedData: copy(change.authenticatedData ?? new Uint8Array()),
+        groupInfoExtensions: change.roomInfo ? [{ extensionType: roomInfoExtension, extensionData: copy(change.roomInfo) }] : [],
+      },
+    );
+    // ts-mls leaves the used handshake key in the state, so a second Commit of this epoch would use it again.
     const { newTree } = await consumeRatchet(this.state.secretTree, leafToNodeIndex(toLeafIndex(this.ownLeafIndex)), "commit", cs);
     return {
       before: this.with({ secretTree: newTree }),
@@ -261,28 +335,31 @@ export class Group {
     };
   }
 
-  /** Goes on to the state after one's own Commit. Message keys of this epoch that were used since it was made stay used. */
+  /** Moves to the state after an own Commit. Message keys of this epoch that were used meanwhile stay used. */
   merge(after: Group): Group {
     const epoch = this.state.groupContext.epoch;
     const past = new Map(after.state.historicalReceiverData);
     for (const [each, data] of past) {
       const secretTree = each === epoch ? this.state.secretTree : this.state.historicalReceiverData.get(each)?.secretTree;
-      if (secretTree)
-        past.set(each, { ...data, secretTree });
+      if (secretTree) past.set(each, { ...data, secretTree });
     }
     return after.with({ historicalReceiverData: past });
   }
 
-  /** This device was in the group before, under another leaf: what is still under way for the epochs from then can be read. */
+  /** Keeps the keys of a former membership of this device, so that messages of its epochs that are still to come can be decrypted. */
   inherit(former: Group): Group {
     const { state } = former;
-    if (!equal(state.groupContext.groupId, this.state.groupContext.groupId) || former.epoch >= this.epoch)
-      return this;
+    if (!equal(state.groupContext.groupId, this.state.groupContext.groupId) || former.epoch >= this.epoch) return this;
     const past = new Map(state.historicalReceiverData).set(state.groupContext.epoch, {
-      secretTree: state.secretTree, ratchetTree: state.ratchetTree, groupContext: state.groupContext,
-      senderDataSecret: state.keySchedule.senderDataSecret, resumptionPsk: state.keySchedule.resumptionPsk,
+      secretTree: state.secretTree,
+      ratchetTree: state.ratchetTree,
+      groupContext: state.groupContext,
+      senderDataSecret: state.keySchedule.senderDataSecret,
+      resumptionPsk: state.keySchedule.resumptionPsk,
     });
-    return this.with({ historicalReceiverData: new Map([...past].filter(([epoch]) => Number(epoch) + config.keyRetentionConfig.retainKeysForEpochs > this.epoch)) });
+    return this.with({
+      historicalReceiverData: new Map([...past].filter(([epoch]) => Number(epoch) + config.keyRetentionConfig.retainKeysForEpochs > this.epoch)),
+    });
   }
 
   private with(change: Partial<ClientState>): Group {
@@ -294,14 +371,5 @@ function isAllowed(proposal: Proposal): boolean {
   return proposal.proposalType === "add" || proposal.proposalType === "remove" || proposal.proposalType === "update";
 }
 
-function leavesOf(tree: GroupState["ratchetTree"]): Leaf[] {
-  const leaves: Leaf[] = [];
-  for (const [i, node] of tree.entries()) {
-    if (node?.nodeType !== "leaf" || node.leaf.credential.credentialType !== "basic")
-      continue;
-    const identity = decodeCredential(node.leaf.credential.identity);
-    if (identity)
-      leaves.push({ ...identity, index: nodeToLeafIndex(toNodeIndex(i)), signatureKey: copy(node.leaf.signaturePublicKey) });
-  }
-  return leaves;
-}
+const unprotect = async (message: PrivateMessage, keys: Pick<EpochReceiverData, "senderDataSecret" | "secretTree" | "ratchetTree" | "groupContext">) =>
+  unprotectPrivateMessage(keys.senderDataSecret, message, keys.secretTree, keys.ratchetTree, keys.groupContext, config.keyRetentionConfig, await suite());

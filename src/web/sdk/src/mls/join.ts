@@ -1,38 +1,64 @@
 /*
- * Joining by Welcome (RFC 9420 section 12.4.3.1) from the parts of ts-mls. Its own joinGroup refuses valid trees: it wants all ancestors of an unmerged leaf
- * to list the same unmerged leaves, which a Commit whose path crosses only some of them does not leave behind. What is checked here is what section 12.4.3.1 asks for;
- * pre-shared keys and resumption, which nobody here uses, are refused.
+ * Joining with a Welcome (RFC 9420 section 12.4.3.1), built from parts of ts-mls. Its own joinGroup rejects valid trees: it requires all ancestors of an
+ * unmerged leaf to list the same unmerged leaves, which is not so after a Commit whose path crosses only some of them. This code checks what section
+ * 12.4.3.1 requires. It rejects pre-shared keys and resumption, which this protocol does not use.
  */
-import type { CiphersuiteImpl, ClientConfig, ClientState, GroupContext, KeyPackage, LeafNode, PrivateKeyPackage, RatchetTree, Welcome } from "ts-mls";
-import { validateLeafNodeUpdateOrCommit } from "ts-mls/clientState.js";
-import { ratchetTreeFromExtension, verifyGroupInfoConfirmationTag, verifyGroupInfoSignature } from "ts-mls/groupInfo.js";
-import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
-import { deriveKeySchedule } from "ts-mls/keySchedule.js";
-import { verifyLeafNodeSignatureKeyPackage } from "ts-mls/leafNode.js";
-import { verifyParentHashes } from "ts-mls/parentHash.js";
-import { pathToRoot } from "ts-mls/pathSecrets.js";
-import { mergePrivateKeyPaths, toPrivateKeyPath } from "ts-mls/privateKeyPath.js";
-import { findLeafIndex } from "ts-mls/ratchetTree.js";
-import { createSecretTree } from "ts-mls/secretTree.js";
-import { treeHashRoot } from "ts-mls/treeHash.js";
-import { directPath, isLeaf, leafToNodeIndex, leafWidth, nodeToLeafIndex, toLeafIndex, toNodeIndex } from "ts-mls/treemath.js";
-import { firstCommonAncestor } from "ts-mls/updatePath.js";
-import { decryptGroupInfo, decryptGroupSecrets } from "ts-mls/welcome.js";
-import { equal, toHex } from "../bytes.js";
+import { copy, equal, toHex, type Bytes } from "../base/bytes.js";
+import {
+  createSecretTree,
+  decryptGroupInfo,
+  decryptGroupSecrets,
+  deriveKeySchedule,
+  directPath,
+  findLeafIndex,
+  firstCommonAncestor,
+  isLeaf,
+  leafToNodeIndex,
+  leafWidth,
+  makeKeyPackageRef,
+  mergePrivateKeyPaths,
+  nodeToLeafIndex,
+  pathToRoot,
+  ratchetTreeFromExtension,
+  toLeafIndex,
+  toNodeIndex,
+  toPrivateKeyPath,
+  treeHashRoot,
+  validateLeafNodeUpdateOrCommit,
+  verifyGroupInfoConfirmationTag,
+  verifyGroupInfoSignature,
+  verifyLeafNodeSignatureKeyPackage,
+  verifyParentHashes,
+  type CiphersuiteImpl,
+  type ClientConfig,
+  type ClientState,
+  type GroupContext,
+  type KeyPackage,
+  type LeafNode,
+  type PrivateKeyPackage,
+  type RatchetTree,
+  type Welcome,
+} from "./tsMls.js";
 
-/** What a Welcome or a tree says that must not be believed. */
+/** The extension of the group info with the room's founding and state, see section 5 of the signed objects. */
+export const roomInfoExtension = 0xf0a1;
+
+/** A Welcome or a tree is not valid. */
 export class JoinError extends Error {
   override readonly name = "JoinError";
 }
 
 function must(condition: boolean, what: string): asserts condition {
-  if (!condition)
-    throw new JoinError(what);
+  if (!condition) throw new JoinError(what);
 }
 
 export async function joinByWelcome(
-  welcome: Welcome, keyPackage: KeyPackage, privateKeys: PrivateKeyPackage, cs: CiphersuiteImpl, clientConfig: ClientConfig,
-): Promise<ClientState> {
+  welcome: Welcome,
+  keyPackage: KeyPackage,
+  privateKeys: PrivateKeyPackage,
+  cs: CiphersuiteImpl,
+  clientConfig: ClientConfig,
+): Promise<{ state: ClientState; signer: number; roomInfo: Bytes | undefined }> {
   const reference = await makeKeyPackageRef(keyPackage, cs.hash);
   const secrets = await decryptGroupSecrets(await cs.hpke.importPrivateKey(privateKeys.initPrivateKey), reference, welcome, cs.hpke);
   must(secrets !== undefined, "The group secrets cannot be read.");
@@ -45,6 +71,11 @@ export async function joinByWelcome(
   must(context.version === "mls10" && context.extensions.length === 0, "The group uses what is not used here.");
   const tree = ratchetTreeFromExtension(info);
   must(tree !== undefined, "The Welcome brings no tree.");
+  const others = info.extensions.filter(({ extensionType }) => extensionType !== "ratchet_tree");
+  must(
+    others.length <= 1 && others.every(({ extensionType }) => extensionType === roomInfoExtension),
+    "The group info has an extension that is not used here.",
+  );
 
   const signer = leafAt(tree, info.signer);
   must(await clientConfig.authService.validateCredential(signer.credential, signer.signaturePublicKey), "The signer's credential is not valid.");
@@ -54,15 +85,29 @@ export async function joinByWelcome(
   const own = findLeafIndex(tree, keyPackage.leafNode);
   must(own !== undefined, "The tree lacks this device.");
   const ownPath = { leafIndex: own, privateKeys: { [leafToNodeIndex(own)]: privateKeys.hpkePrivateKey } };
-  const privatePath = secrets.pathSecret === undefined ? ownPath : mergePrivateKeyPaths(
-    await toPrivateKeyPath(await pathToRoot(tree, firstCommonAncestor(tree, own, toLeafIndex(info.signer)), secrets.pathSecret, cs.kdf), own, cs), ownPath);
+  const privatePath =
+    secrets.pathSecret === undefined
+      ? ownPath
+      : mergePrivateKeyPaths(
+          await toPrivateKeyPath(await pathToRoot(tree, firstCommonAncestor(tree, own, toLeafIndex(info.signer)), secrets.pathSecret, cs.kdf), own, cs),
+          ownPath,
+        );
   const [keySchedule, encryptionSecret] = await deriveKeySchedule(secrets.joinerSecret, pskSecret, context, cs.kdf);
   must(await verifyGroupInfoConfirmationTag(info, secrets.joinerSecret, pskSecret, cs), "The confirmation tag is wrong.");
-  return {
-    groupContext: context, ratchetTree: tree, privatePath, signaturePrivateKey: privateKeys.signaturePrivateKey, confirmationTag: info.confirmationTag,
-    unappliedProposals: {}, keySchedule, secretTree: await createSecretTree(leafWidth(tree.length), encryptionSecret, cs.kdf),
-    historicalReceiverData: new Map(), groupActiveState: { kind: "active" }, clientConfig,
+  const state: ClientState = {
+    groupContext: context,
+    ratchetTree: tree,
+    privatePath,
+    signaturePrivateKey: privateKeys.signaturePrivateKey,
+    confirmationTag: info.confirmationTag,
+    unappliedProposals: {},
+    keySchedule,
+    secretTree: await createSecretTree(leafWidth(tree.length), encryptionSecret, cs.kdf),
+    historicalReceiverData: new Map(),
+    groupActiveState: { kind: "active" },
+    clientConfig,
   };
+  return { state, signer: info.signer, roomInfo: others[0] && copy(others[0].extensionData) };
 }
 
 function leafAt(tree: RatchetTree, index: number): LeafNode {
@@ -78,8 +123,7 @@ async function validateTree(tree: RatchetTree, context: GroupContext, cs: Cipher
   const signatureKeys = new Set<string>();
   const isNew = (keys: Set<string>, key: Uint8Array) => keys.size < keys.add(toHex(key)).size;
   for (const [i, node] of tree.entries()) {
-    if (node === undefined)
-      continue;
+    if (node === undefined) continue;
     const index = toNodeIndex(i);
     must(isLeaf(index) === (node.nodeType === "leaf"), "Leaves and parents are mixed up.");
     if (node.nodeType === "leaf") {
@@ -103,13 +147,15 @@ async function validateTree(tree: RatchetTree, context: GroupContext, cs: Cipher
 }
 
 async function validateLeaf(leaf: LeafNode, index: number, context: GroupContext, cs: CiphersuiteImpl, config: ClientConfig): Promise<void> {
-  must(leaf.credential.credentialType === "basic" && leaf.capabilities.credentials.includes("basic") && leaf.extensions.length === 0, "A leaf uses what is not used here.");
+  must(
+    leaf.credential.credentialType === "basic" && leaf.capabilities.credentials.includes("basic") && leaf.extensions.length === 0,
+    "A leaf uses what is not used here.",
+  );
   if (leaf.leafNodeSource === "key_package") {
     must(await verifyLeafNodeSignatureKeyPackage(leaf, cs.signature), "A leaf is not signed.");
     must(await config.authService.validateCredential(leaf.credential, leaf.signaturePublicKey), "A credential is not valid.");
   } else {
     const error = await validateLeafNodeUpdateOrCommit(leaf, index, context, config.authService, cs.signature);
-    if (error)
-      throw error;
+    if (error) throw error;
   }
 }

@@ -1,14 +1,11 @@
 /*
- * MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (0x0001) over WebCrypto and @hpke/core. ts-mls would bring its own, along with imports of packages
- * for a dozen suites more that bundlers then ask for.
+ * MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (0x0001) with WebCrypto and @hpke/core. The implementation in ts-mls imports packages for many other suites,
+ * which a bundler would then require.
  */
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import type { CiphersuiteImpl } from "ts-mls";
-import { makeGenericHpke } from "ts-mls/crypto/implementation/hpke.js";
-import { makeHashImpl } from "ts-mls/crypto/implementation/default/makeHashImpl.js";
-import { makeKdfImpl } from "ts-mls/crypto/implementation/default/makeKdfImpl.js";
-import { copy, randomBytes } from "../bytes.js";
+import { copy, randomBytes } from "../base/bytes.js";
 import { generateSigningKey, sign, verify } from "./ed25519.js";
+import { makeGenericHpke, makeHashImpl, makeKdfImpl, type CiphersuiteImpl } from "./tsMls.js";
 
 export const suiteName = "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519";
 
@@ -25,13 +22,13 @@ const parameters = (nonce: Uint8Array, aad: Uint8Array): AesGcmParams => ({ name
 
 const aesKey = (key: Uint8Array, use: KeyUsage) => crypto.subtle.importKey("raw", copy(key), "AES-GCM", false, [use]);
 
-/** RFC 9180 with the suite's algorithms. */
+/** HPKE (RFC 9180) with the algorithms of the suite. */
 export const hpke = (): CipherSuite => new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });
 
 let made: Promise<CiphersuiteImpl> | undefined;
 
 export function suite(): Promise<CiphersuiteImpl> {
-  return made ??= make();
+  return (made ??= make());
 }
 
 async function make(): Promise<CiphersuiteImpl> {

@@ -1,33 +1,60 @@
-import { SecureMessagingError } from "../errors.js";
+import { SecureMessagingError } from "../base/errors.js";
+import { Emitter } from "../base/events.js";
 import { keys, pack, read, type Store } from "../store/store.js";
-import { Backoff } from "../timing.js";
-import { Trouble } from "../warnings.js";
-import type { SessionEndReason, TokenResponse, Unknown } from "../wire.js";
+import { Backoff } from "../base/timing.js";
+import { FailureReporter } from "../base/warnings.js";
+import type { SessionEndReason, TokenResponse, Unknown } from "./wire.js";
 import { Http, type Method, type ServerAddress } from "./http.js";
 
 export interface StoredSession {
-  url: string; allowInsecureHttp?: boolean; userId: string; username: string; sessionId: string;
-  accessToken?: string; accessIssuedAt: number; accessExpiresAt: number; refreshToken?: string;
+  url: string;
+  allowInsecureHttp?: boolean;
+  userId: string;
+  username: string;
+  sessionId: string;
+  accessToken?: string;
+  accessIssuedAt: number;
+  accessExpiresAt: number;
+  refreshToken?: string;
+}
+
+/** The events of a session. @internal */
+export interface SessionEvents {
+  /** The session has ended, once; with the server's reason when it gave one. */
+  ended: { reason: SessionEndReason | Unknown | undefined };
+  /** The token cannot be renewed, or the end of the session cannot be stored. */
+  trouble: { kind: string; error: unknown; retrying: boolean };
 }
 
 /**
- * The session's tokens. Renews the access token before it expires, once for all callers and for as long as it takes: only the server's definite no ends the session. A
- * new refresh token is stored before anyone uses what came with it; should the process die in between, the server takes the old one until a newer one has been used. @internal
+ * The tokens of a session. One renewal of the access token serves all callers, and is retried until the server answers: only a definite rejection ends the
+ * session. A new refresh token is stored before the tokens are used. If the process ends in between, the server accepts the old one until a newer one was
+ * used. @internal
  */
-export class Session {
+export class Session extends Emitter<SessionEvents> {
   private renewal: Promise<string> | undefined;
   private readonly closing = new AbortController();
-  /** Told once, when the session is over; with the server's reason when it gave one. */
-  onEnd: ((reason: SessionEndReason | Unknown | undefined) => void) | undefined;
-  /** What keeps the token from being renewed, or the session's end from being stored. */
-  onTrouble: ((kind: string, error: unknown, retrying: boolean) => void) | undefined;
-  private readonly trouble = new Trouble((error) => this.onTrouble?.("notRenewed", error, true));
+  private readonly reporter = new FailureReporter((error) => this.emit("trouble", { kind: "notRenewed", error, retrying: true }));
 
-  private constructor(private current: StoredSession, private readonly store: Store, readonly http: Http) {}
+  private constructor(
+    private current: StoredSession,
+    private readonly store: Store,
+    readonly http: Http,
+  ) {
+    super();
+  }
 
-  static async begin(tokens: TokenResponse, address: ServerAddress, store: Store, http: Http): Promise<Session> {
+  /** @param isNew - Whether the account was made now, so that its first device may found the user's identity. */
+  static async begin(tokens: TokenResponse, address: ServerAddress, store: Store, http: Http, isNew = false): Promise<Session> {
     const stored = toStored(tokens, address);
-    await store.write(new Map([["owner", pack(tokens.userId)], [keys.session, pack(stored)], [keys.signUp, null]]));
+    await store.write(
+      new Map([
+        ...(isNew ? [[keys.mayFound, pack(true)] as [string, Uint8Array]] : []),
+        ["owner", pack(tokens.userId)],
+        [keys.session, pack(stored)],
+        [keys.signUp, null],
+      ]),
+    );
     return new Session(stored, store, http);
   }
 
@@ -52,54 +79,56 @@ export class Session {
     return this.current.refreshToken === undefined;
   }
 
+  /** The time of the server's clock, as far as it is known. */
+  now(): number {
+    return this.http.now();
+  }
+
   get refreshToken(): string | undefined {
     return this.current.refreshToken;
   }
 
-  /** When the access token should be renewed: a minute before it expires, or a third of a short life. */
+  /** The time to renew the access token: 60 s before it expires, or a third of its lifetime when that is shorter. */
   get renewAt(): number {
     return this.current.accessExpiresAt - Math.min(60_000, (this.current.accessExpiresAt - this.current.accessIssuedAt) / 3);
   }
 
-  /** @param rejected A token that the server refused although it looks good by this clock. */
+  /** @param rejected - A token that the server has rejected although it is valid by this device's clock. */
   accessToken(rejected?: string): Promise<string> {
-    if (this.isOver)
-      return Promise.reject(SecureMessagingError.signedOut());
+    if (this.isOver) return Promise.reject(SecureMessagingError.signedOut());
     const token = this.current.accessToken;
-    if (token !== undefined && token !== rejected && Date.now() < this.renewAt)
-      return Promise.resolve(token);
-    return this.renewal ??= this.renew().finally(() => { this.renewal = undefined; });
+    if (token !== undefined && token !== rejected && Date.now() < this.renewAt) return Promise.resolve(token);
+    return (this.renewal ??= this.renew().finally(() => {
+      this.renewal = undefined;
+    }));
   }
 
-  /** REST with the access token; renews it once when the server has had enough of it. */
+  /** Calls an endpoint with the access token. When the server rejects the token, renews it and calls once more. {@link close} ends running calls. */
   async call<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const token = await this.accessToken();
     try {
-      return await this.http.call<T>(method, path, body, token);
+      return await this.http.call<T>(method, path, body, token, this.closing.signal);
     } catch (error) {
-      if (!(error instanceof SecureMessagingError) || error.code !== "Unauthenticated")
-        throw error;
-      return this.http.call<T>(method, path, body, await this.accessToken(token));
+      if (!(error instanceof SecureMessagingError) || error.code !== "Unauthenticated") throw error;
+      return this.http.call<T>(method, path, body, await this.accessToken(token), this.closing.signal);
     }
   }
 
-  /** The session is over here; everything but the tokens stays. */
+  /** Ends the session on this device. The store keeps everything except the tokens. */
   async end(reason?: SessionEndReason | Unknown): Promise<void> {
-    if (this.isOver)
-      return;
+    if (this.isOver) return;
     this.current = { ...this.current, refreshToken: undefined, accessToken: undefined };
     try {
       await this.store.write(new Map([[keys.session, pack(this.current)]]));
     } finally {
-      this.onEnd?.(reason);
+      this.emit("ended", { reason });
     }
   }
 
-  /** Lets a renewal that is under way come to its end, so that its reply is not lost. */
+  /** Ends running calls at once. Waits for a running renewal, so that its answer is not lost. */
   async close(): Promise<void> {
     this.closing.abort(SecureMessagingError.of("Unavailable", "The client is closed."));
-    if (this.renewal)
-      await Promise.allSettled([this.renewal]);
+    if (this.renewal) await Promise.allSettled([this.renewal]);
   }
 
   private async renew(): Promise<string> {
@@ -107,21 +136,20 @@ export class Session {
     for (;;) {
       let wait: number | undefined;
       try {
-        // Whoever has lost the store to another must not use up the other's token: then this write fails.
+        // A client that has lost the store to another must not use up the token of the other: this write then fails.
         await this.store.write(new Map([[keys.session, pack(this.current)]]));
         const tokens = await this.http.call<TokenResponse>("POST", "v1/auth/refresh", { refreshToken: this.current.refreshToken });
         const next = toStored(tokens, this.current);
         await this.store.write(new Map([[keys.session, pack(next)]]));
         this.current = next;
-        this.trouble.over();
+        this.reporter.recovered();
         return next.accessToken!;
       } catch (error) {
         if (error instanceof SecureMessagingError && error.code === "Unauthenticated") {
           await this.end();
           throw SecureMessagingError.signedOut();
         }
-        if (!this.closing.signal.aborted)
-          this.trouble.met(error);
+        if (!this.closing.signal.aborted) this.reporter.report(error);
         wait = error instanceof SecureMessagingError ? error.retryAfterMs : undefined;
       }
       await backoff.wait(wait, this.closing.signal);
@@ -132,7 +160,14 @@ export class Session {
 function toStored(tokens: TokenResponse, { url, allowInsecureHttp }: ServerAddress): StoredSession {
   const now = Date.now();
   return {
-    url, ...(allowInsecureHttp ? { allowInsecureHttp } : {}), userId: tokens.userId, username: tokens.username, sessionId: tokens.sessionId, accessToken: tokens.accessToken,
-    accessIssuedAt: now, accessExpiresAt: now + tokens.expiresIn * 1000, refreshToken: tokens.refreshToken,
+    url,
+    ...(allowInsecureHttp ? { allowInsecureHttp } : {}),
+    userId: tokens.userId,
+    username: tokens.username,
+    sessionId: tokens.sessionId,
+    accessToken: tokens.accessToken,
+    accessIssuedAt: now,
+    accessExpiresAt: now + tokens.expiresIn * 1000,
+    refreshToken: tokens.refreshToken,
   };
 }

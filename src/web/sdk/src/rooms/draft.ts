@@ -1,19 +1,24 @@
-import { Group } from "../mls/group.js";
 import { keys, pack, read, unpack, type Changes, type Store } from "../store/store.js";
+import type { Mls, RoomGroup } from "./ports.js";
 import type { PendingCommit, RoomState, StoredWelcome } from "./records.js";
+import { SignedRoom } from "./signedRoom.js";
 
 /**
- * What some entries of the log change, until all of it is stored in one write. A crash before that has changed nothing, one after it everything: no message key is used
- * again and no message lost. @internal
+ * The changes that some log entries make, stored in one atomic write. A crash leaves either none or all of them: no message key is used twice and no message
+ * is lost. @internal
  */
 export class Draft {
   readonly changes: Changes = new Map();
-  /** To be told to the application once it is stored. */
+  /** Notifications for the application, to call after the write. */
   readonly after: (() => void)[] = [];
 
   constructor(
-    private readonly store: Store, public state: RoomState, public group: Group | undefined,
-    public pending: PendingCommit | undefined, public welcome: StoredWelcome | undefined,
+    private readonly store: Store,
+    public state: RoomState,
+    public group: RoomGroup | undefined,
+    public pending: PendingCommit | undefined,
+    public welcome: StoredWelcome | undefined,
+    public signed: SignedRoom | undefined,
   ) {
     this.state = { ...state };
   }
@@ -28,57 +33,58 @@ export class Draft {
 
   async get<T>(key: string): Promise<T | undefined> {
     const changed = this.changes.get(key);
-    if (changed !== undefined)
-      return changed === null ? undefined : unpack<T>(changed);
+    if (changed !== undefined) return changed === null ? undefined : unpack<T>(changed);
     return read<T>(this.store, key);
   }
 
-  /** The message keys of one epoch have changed. */
-  usedKeys(group: Group, epoch: number): void {
+  /** Stores the message keys of one epoch. */
+  usedKeys(group: RoomGroup, epoch: number): void {
     this.group = group;
     this.changes.set(keys.ratchet(this.state.id, epoch), group.encodeRatchet(epoch));
   }
 
-  /** Another state: another epoch, another group, or none. */
-  async replaceGroup(group: Group | undefined): Promise<void> {
+  /** Replaces the group's state, for another epoch or another group; undefined deletes it. */
+  async replaceGroup(group: RoomGroup | undefined): Promise<void> {
     const id = this.state.id;
-    for (const [key] of await this.store.list(keys.ratchets(id)))
-      this.delete(key);
-    for (const key of [...this.changes.keys()])
-      if (key.startsWith(keys.ratchets(id)))
-        this.delete(key);
+    for (const [key] of await this.store.list(keys.ratchets(id))) this.delete(key);
+    for (const key of [...this.changes.keys()]) if (key.startsWith(keys.ratchets(id))) this.delete(key);
     this.group = group;
     if (!group) {
       this.delete(keys.group(id));
       return;
     }
     this.changes.set(keys.group(id), group.encodeBase());
-    for (const epoch of group.epochs)
-      this.changes.set(keys.ratchet(id, epoch), group.encodeRatchet(epoch));
+    for (const epoch of group.epochs) this.changes.set(keys.ratchet(id, epoch), group.encodeRatchet(epoch));
   }
 
   setPending(pending: PendingCommit | undefined): void {
     this.pending = pending;
-    if (pending)
-      this.put(keys.pending(this.state.id), pending);
-    else
-      this.delete(keys.pending(this.state.id));
+    if (pending) this.put(keys.pending(this.state.id), pending);
+    else this.delete(keys.pending(this.state.id));
   }
 
   setWelcome(welcome: StoredWelcome | undefined): void {
     this.welcome = welcome;
-    if (welcome)
-      this.put(keys.welcome(this.state.id), welcome);
-    else
-      this.delete(keys.welcome(this.state.id));
+    if (welcome) this.put(keys.welcome(this.state.id), welcome);
+    else this.delete(keys.welcome(this.state.id));
+  }
+
+  setSigned(signed: SignedRoom): void {
+    this.signed = signed;
+    this.changes.set(keys.signed(this.state.id), signed.encode());
   }
 }
 
 /** @internal */
-export async function loadGroup(store: Store, roomId: string): Promise<Group | undefined> {
+export async function loadSigned(store: Store, roomId: string): Promise<SignedRoom | undefined> {
+  const bytes = await store.get(keys.signed(roomId));
+  return bytes && SignedRoom.decode(bytes);
+}
+
+/** @internal */
+export async function loadGroup(store: Store, mls: Pick<Mls, "restore">, roomId: string): Promise<RoomGroup | undefined> {
   const base = await store.get(keys.group(roomId));
-  if (!base)
-    return undefined;
+  if (!base) return undefined;
   const prefix = keys.ratchets(roomId);
-  return Group.restore(base, new Map((await store.list(prefix)).map(([key, value]) => [Number(key.slice(prefix.length)), value])));
+  return mls.restore(base, new Map((await store.list(prefix)).map(([key, value]) => [Number(key.slice(prefix.length)), value])));
 }

@@ -1,92 +1,76 @@
-import { newId } from "../bytes.js";
-import { decodeContent, encodeContent, pad, requirementOf, type Content } from "../content.js";
-import { SecureMessagingError, type ErrorBody } from "../errors.js";
-import type { Group } from "../mls/group.js";
-import { keys, pack, read, unpack, type Store } from "../store/store.js";
-import { defer, handled, type Deferred } from "../timing.js";
-import type { Context } from "./context.js";
+import { newId } from "../base/bytes.js";
+import { decodeContent, encodeContent, requirementOf, type Content } from "../content/content.js";
+import { pad } from "../content/padding.js";
+import { SecureMessagingError } from "../base/errors.js";
+import { Emitter } from "../base/events.js";
+import { keys, pack, read, unpack } from "../store/store.js";
+import { defer, handled, type Deferred } from "../base/timing.js";
 import type { Draft } from "./draft.js";
-import type { OwnSend } from "./entries.js";
+import type { Ports, RoomGroup } from "./ports.js";
+import type { FailedItem, OutboxItem, OwnSend } from "./records.js";
 
-/** A send from when the application asked for it until the log has brought it back. @internal */
-export interface OutboxItem {
-  position: number;
-  roomId: string;
-  /** The content's id, which stays. */
-  id: string;
-  content: Content;
-  /** When it was asked for, by this device's clock. */
-  at?: number;
-  /** The envelope's id: one for each encryption. */
-  clientMessageId: string;
-  timeToLiveSeconds?: number;
-  /** Once encrypted, always the same bytes for the same id. */
-  ciphertext?: Uint8Array;
-  epoch?: number;
-  generation?: number;
-}
-
-/** A send that the server has refused for good, kept until somebody decides what becomes of it. @internal */
-export interface FailedItem { id: string; roomId: string; content: Content; at?: number; timeToLiveSeconds?: number; error: ErrorBody }
-
-/** How to send. */
+/** Options of a send. */
 export interface SendOptions {
-  /** Seconds after which the server purges the message, at least 60; the room's own time to live counts when it is shorter. */
+  /** Seconds until the server deletes the message, at least 60. A shorter time of the room has precedence. */
   timeToLiveSeconds?: number;
-  /** A UUID of version 4 that names the message, when the same send may be asked for again: it is sent once. Drawn at random when there is none. */
+  /** The id of the message: a random UUID, version 4. With it, repeated calls send the message once. By default the SDK draws one. */
   id?: string;
-  /** Whether that may be a second time: then it is looked up what became of the first. */
+  /** Whether an earlier call may have used the same id. Then its outcome is looked up first. */
   repeated?: boolean;
 }
 
-/** What became of a send. */
+/** The result of a send. */
 export interface Stored {
-  /** The message's place in the room's log. */
+  /** The place of the message in the room's log. */
   seq: number;
 }
 
-/** An item in memory, with what only memory knows. @internal */
+/** An item with the state that only memory holds. @internal */
 export interface Tracked extends OutboxItem {
   stored: Deferred<Stored>;
   acked?: number;
   ackedAt?: number;
-  /** How often the server has answered it with an error of its own. */
+  /** How many times the server has answered `Internal` to it. */
   internal?: number;
 }
 
-/** Sends that have not come back in the log, and those that the server has refused, as this device keeps them. {@link Dispatcher} brings them to the server. @internal */
-export class Outbox {
+/** The events of the outbox. @internal */
+export interface OutboxEvents {
+  /** The sends of a room have changed. */
+  changed: { roomId: string };
+  /** A send is stored and can be sent. */
+  added: { roomId: string };
+  /** The server has rejected a send. */
+  failed: { roomId: string; id: string; error: SecureMessagingError };
+}
+
+/** The sends of this device that the log has not delivered yet, and those that the server has rejected. {@link Dispatcher} sends them. @internal */
+export class Outbox extends Emitter<OutboxEvents> {
   private readonly items: Tracked[] = [];
   private readonly failures: FailedItem[] = [];
   private next = 1;
-  /** What waits in a room is another. */
-  onChanged: ((roomId: string) => void) | undefined;
-  /** A send that the server has refused for good. */
-  onFailed: ((failure: { roomId: string; id: string; error: SecureMessagingError }) => void) | undefined;
-  context!: Context;
 
-  constructor(private readonly store: Store) {}
+  constructor(private readonly ports: Pick<Ports, "clock" | "closing" | "device" | "store">) {
+    super();
+  }
 
   async load(): Promise<void> {
-    for (const [, value] of await this.store.list(keys.outboxes)) {
+    for (const [, value] of await this.ports.store.list(keys.outboxes)) {
       const item = unpack<OutboxItem>(value);
       this.items.push({ ...item, stored: defer() });
       this.next = Math.max(this.next, item.position + 1);
     }
-    for (const [, value] of await this.store.list(keys.allFailures))
-      this.failures.push(unpack<FailedItem>(value));
+    for (const [, value] of await this.ports.store.list(keys.allFailures)) this.failures.push(unpack<FailedItem>(value));
   }
 
-  /** Resolves when the item is stored on this device. What is under way, sent or refused by the name that the options give is not sent once more. */
+  /** Resolves when this device has stored the item. An item with the same id that waits, was sent or was rejected is not sent again. */
   async enqueue(roomId: string, content: Content, options: SendOptions = {}): Promise<{ id: string; stored: Promise<Stored> }> {
     const { id } = options;
     if (id !== undefined && options.repeated) {
       const underWay = this.underWay(roomId, id);
-      if (underWay)
-        return underWay;
-      const seq = await read<number>(this.store, keys.messageId(roomId, `${this.context.session.userId}/${id}`));
-      if (seq !== undefined)
-        return { id, stored: Promise.resolve({ seq }) };
+      if (underWay) return underWay;
+      const seq = await read<number>(this.ports.store, keys.messageId(roomId, `${this.ports.device.userId}/${id}`));
+      if (seq !== undefined) return { id, stored: Promise.resolve({ seq }) };
       const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
       if (failed) {
         const stored = Promise.reject(new SecureMessagingError(failed.error));
@@ -102,15 +86,25 @@ export class Outbox {
     return item && { id, stored: item.stored.promise };
   }
 
-  /** @param failed What it was until now. */
-  private async add(roomId: string, content: Content, timeToLiveSeconds: number | undefined, id: string, failed?: FailedItem): Promise<{ id: string; stored: Promise<Stored> }> {
-    // A client that is closed sends nothing any more, and another one may use its store.
-    this.context.closing.throwIfAborted();
+  /** @param failed - The rejected item that is sent again. */
+  private async add(
+    roomId: string,
+    content: Content,
+    timeToLiveSeconds: number | undefined,
+    id: string,
+    failed?: FailedItem,
+  ): Promise<{ id: string; stored: Promise<Stored> }> {
+    // After the client was closed, another client may use its store.
+    this.ports.closing.throwIfAborted();
     const twin = this.underWay(roomId, id);
-    if (twin)
-      return twin;
+    if (twin) return twin;
     const item: OutboxItem = {
-      position: this.next++, roomId, id, content, at: Date.now(), clientMessageId: newId(),
+      position: this.next++,
+      roomId,
+      id,
+      content,
+      at: this.ports.clock.now(),
+      clientMessageId: newId(),
       ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
     };
     let padded: Uint8Array;
@@ -119,24 +113,24 @@ export class Outbox {
     } catch (error) {
       throw SecureMessagingError.of("TooLarge", error instanceof Error ? error.message : "The content is too large.", error);
     }
-    const read = decodeContent(padded);
-    if (!("content" in read) || read.content.type === "unsupported")
-      throw SecureMessagingError.of("Invalid", requirementOf(item.content.type));
+    const decoded = decodeContent(padded);
+    if (!("content" in decoded) || decoded.content.type === "unsupported") throw SecureMessagingError.of("Invalid", requirementOf(item.content.type));
     const stored = pack(item);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);
-    this.onChanged?.(roomId);
+    this.emit("changed", { roomId });
     try {
-      // What is encrypted of it is stored for good before it is sent.
-      await this.store.write(new Map([[keys.outbox(item.position), stored], ...(failed ? [[keys.failed(roomId, id), null] as [string, null]] : [])]), { relaxed: true });
+      // The write of the encrypted item, before it is sent, is not relaxed.
+      await this.ports.store.write(new Map([[keys.outbox(item.position), stored], ...(failed ? [[keys.failed(roomId, id), null] as [string, null]] : [])]), {
+        relaxed: true,
+      });
     } catch (error) {
-      // Whoever asked is told that it failed, so it must not be sent after all.
+      // The caller learns of the failure, so the item must not be sent.
       this.remove(tracked);
       throw error;
     }
-    if (failed)
-      this.failures.splice(this.failures.indexOf(failed), 1);
-    this.context.dispatcher.wake(roomId);
+    if (failed) this.failures.splice(this.failures.indexOf(failed), 1);
+    this.emit("added", { roomId });
     return { id: item.id, stored: tracked.stored.promise };
   }
 
@@ -144,56 +138,53 @@ export class Outbox {
     return this.items.find((item) => item.clientMessageId === clientMessageId && item.roomId === roomId);
   }
 
-  /** Sends of a room that have not come back, in their order. */
+  /** The sends of a room that the log has not delivered, in order. */
   waiting(roomId: string): OutboxItem[] {
     return this.items.filter((item) => item.roomId === roomId);
   }
 
-  /** Those of them that the server has not said yes to. */
+  /** The sends of a room that the server has not acknowledged, in order. */
   unsent(roomId: string): Tracked[] {
     return this.items.filter((item) => item.roomId === roomId && item.acked === undefined);
   }
 
-  /** Whether the log has not brought it back, and nobody has refused it. */
+  /** Whether the item still waits: the log has not delivered it and it was not rejected. */
   holds(item: Tracked): boolean {
     return this.items.includes(item);
   }
 
-  /** Rooms with sends that have not come back. */
+  /** The rooms with sends that the log has not delivered. */
   rooms(): Set<string> {
     return new Set(this.items.map((item) => item.roomId));
   }
 
-  /** Sends of a room that the server has refused for good. */
+  /** The sends of a room that the server has rejected. */
   failed(roomId: string): FailedItem[] {
     return this.failures.filter((each) => each.roomId === roomId);
   }
 
-  /** Sends anew what was refused, under its old name. Whoever asks twice has it sent once. */
+  /** Sends a rejected item again, with the same id. A second call has no effect. */
   async retry(roomId: string, id: string): Promise<void> {
     const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
-    if (failed)
-      await this.add(roomId, failed.content, failed.timeToLiveSeconds, id, failed);
+    if (failed) await this.add(roomId, failed.content, failed.timeToLiveSeconds, id, failed);
   }
 
-  /** Forgets what was refused. */
+  /** Deletes a rejected item. */
   async discard(roomId: string, id: string): Promise<void> {
-    await this.store.write(new Map([[keys.failed(roomId, id), null]]));
+    await this.ports.store.write(new Map([[keys.failed(roomId, id), null]]));
     const at = this.failures.findIndex((each) => each.id === id && each.roomId === roomId);
-    if (at >= 0)
-      this.failures.splice(at, 1);
+    if (at >= 0) this.failures.splice(at, 1);
   }
 
-  /** How many sends of a room, or of all, have not come back. */
+  /** How many sends of a room, or of all rooms, the log has not delivered. */
   count(roomId?: string): number {
     return this.items.filter((item) => roomId === undefined || item.roomId === roomId).length;
   }
 
-  /** The log has brought it back. */
+  /** The log has delivered the item. */
   passed(draft: Draft, roomId: string, clientMessageId: string, seq: number): void {
     const item = this.items.find((each) => each.clientMessageId === clientMessageId && each.roomId === roomId);
-    if (!item)
-      return;
+    if (!item) return;
     draft.delete(keys.outbox(item.position));
     draft.after.push(() => {
       this.remove(item);
@@ -201,72 +192,73 @@ export class Outbox {
     });
   }
 
-  /** This user may have been out of the room: whatever was encrypted before that is encrypted again. Should it have got through, its readers know it by its content's id. */
+  /**
+   * This user may have been out of the room, so earlier encrypted items are encrypted again. If one was stored after all, its readers recognise it by the id
+   * of its content.
+   */
   encryptAnew(draft: Draft): void {
     for (const item of this.unsent(draft.state.id))
-      // Unless this same draft has just brought it back.
-      if (item.ciphertext && draft.changes.get(keys.outbox(item.position)) !== null)
-        this.unseal(draft, item);
+      // Skips an item that this draft has just delivered.
+      if (item.ciphertext && draft.changes.get(keys.outbox(item.position)) !== null) this.unseal(draft, item);
   }
 
-  /** It is encrypted, and keeps these bytes. */
-  seal(draft: Draft, item: Tracked, ciphertext: Uint8Array, { epoch, generation }: Group): void {
+  /** Stores the encrypted bytes of an item. */
+  seal(draft: Draft, item: Tracked, ciphertext: Uint8Array, { epoch, generation }: RoomGroup): void {
     draft.put(keys.outbox(item.position), bare({ ...item, ciphertext, epoch, generation }));
     draft.after.push(() => Object.assign(item, { ciphertext, epoch, generation }));
   }
 
-  /** It will be encrypted again, under another id. */
+  /** Removes the encrypted bytes of an item, so that it is encrypted again with another id. */
   unseal(draft: Draft, item: Tracked): void {
     const fresh = bare({ ...item, clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined });
     draft.put(keys.outbox(item.position), fresh);
     draft.after.push(() => {
-      // Unless its ack has come meanwhile: then the log brings it back under the old name.
+      // Not when it was acknowledged meanwhile: the log will deliver it with the old id.
       if (item.acked === undefined)
         Object.assign(item, { clientMessageId: fresh.clientMessageId, ciphertext: undefined, epoch: undefined, generation: undefined });
     });
   }
 
-  /** The room is over: its sends are refused. */
+  /** Rejects all sends of a room that has ended. */
   async drop(roomId: string): Promise<void> {
-    const error = SecureMessagingError.of("NotFound", "The room is over.");
-    for (const item of this.items.filter((each) => each.roomId === roomId))
-      await this.fail(item, error);
+    const error = SecureMessagingError.of("NotFound", "The room has ended.");
+    for (const item of this.items.filter((each) => each.roomId === roomId)) await this.fail(item, error);
   }
 
-  /** Sends that are stored at a place up to this one and have not come back, oldest first. */
+  /** The acknowledged sends up to a place that the log has not delivered, oldest first. */
   ackedUpTo(roomId: string, seq: number): OwnSend[] {
-    return this.items.filter((item) => item.roomId === roomId && item.acked !== undefined && item.acked <= seq)
-      .map((item) => ({ ...item, seq: item.acked!, at: item.ackedAt! })).sort((a, b) => a.seq - b.seq);
+    return this.items
+      .filter((item) => item.roomId === roomId && item.acked !== undefined && item.acked <= seq)
+      .map((item) => ({ ...item, seq: item.acked!, at: item.ackedAt! }))
+      .toSorted((a, b) => a.seq - b.seq);
   }
 
-  /** The server has refused it for good, or it has no room any more. */
+  /** Rejects an item for good. */
   async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
     const changes = new Map<string, Uint8Array | null>([[keys.outbox(item.position), null]]);
     const { roomId, id, content, at, timeToLiveSeconds } = item;
     let failed: FailedItem | undefined;
-    // What somebody has written is not lost because the server did not want it.
+    // The user's text stays, although the server has rejected it.
     if (content.type === "text" || content.type === "reply" || content.type === "custom") {
       const { code, message, retryable } = error;
       failed = { id, roomId, content, at, timeToLiveSeconds, error: { code, message, retryable } };
       changes.set(keys.failed(roomId, id), pack(failed));
     }
-    await this.store.write(changes);
-    if (failed)
-      this.failures.push(failed);
+    await this.ports.store.write(changes);
+    if (failed) this.failures.push(failed);
     this.remove(item);
     item.stored.reject(error);
-    this.onFailed?.({ roomId: item.roomId, id: item.id, error });
+    this.emit("failed", { roomId, id, error });
   }
 
   private remove(item: Tracked): void {
     const at = this.items.indexOf(item);
-    if (at >= 0)
-      this.items.splice(at, 1);
-    this.onChanged?.(item.roomId);
+    if (at >= 0) this.items.splice(at, 1);
+    this.emit("changed", { roomId: item.roomId });
   }
 }
 
-/** Without what only memory knows. */
+/** The stored part of an item. */
 function bare(item: OutboxItem): OutboxItem {
   const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation } = item;
   return { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation };

@@ -1,71 +1,101 @@
-import type { Content, MalformedContent, UnsupportedContent } from "../content.js";
-import type { EntryKind, Role, RoomKind, RosterChange, Unknown } from "../wire.js";
+import type { ErrorBody } from "../base/errors.js";
+import type { Content, MalformedContent, UnsupportedContent } from "../content/content.js";
+import {
+  readRole,
+  readRoomKind,
+  readSettings,
+  type EntryKind,
+  type Role,
+  type RoomKind,
+  type RoomSettings,
+  type RosterChange,
+  type Unknown,
+  type RoomSummary,
+} from "../net/wire.js";
 
-/** An envelope that this device has no key for: sent while it was away too long, before it was let in, or damaged. */
-export interface UnreadableContent { type: "unreadable"; reason: string }
+/** An envelope that this device cannot decrypt: it was offline too long, was added later, or the envelope is damaged. */
+export interface UnreadableContent {
+  /** The type of the content. */
+  type: "unreadable";
+  /** Why it cannot be decrypted, for a log. */
+  reason: string;
+}
 
-/** Where a message came from, as MLS has authenticated it. */
-export interface Sender { userId: string; deviceId: string }
+/** The author of a message, as MLS has authenticated it. */
+export interface Sender {
+  /** The user's id. */
+  userId: string;
+  /** The device's id. */
+  deviceId: string;
+}
 
-/** One message of a room, as this device keeps it. */
+/** A message of a room, as this device stores it. */
 export interface Message {
-  /** Its place in the room's log: the only order there is. */
+  /** The place in the room's log. Only this orders messages. */
   seq: number;
-  /** Names it in replies, edits and reactions. */
+  /** The id that replies, edits and reactions refer to. */
   id: string;
-  /** Who wrote it; undefined when it is unreadable. */
+  /** The author; undefined when the message cannot be decrypted. */
   from?: Sender;
-  /** Whether this user wrote it, on whichever device. */
+  /** Whether this user wrote it, on any device. */
   mine: boolean;
-  /** When the server stored it, to the minute. The server's word; it orders nothing. */
+  /** The time at which the server stored it, to the minute. It comes from the server and orders nothing. */
   at: Date;
-  /** What it says. Of an edited message this is the newest text. */
+  /** The content. After an edit, the newest text. */
   content: Content | UnsupportedContent | MalformedContent | UnreadableContent;
-  /** Whether its author has changed it. */
+  /** Whether the author has edited it. */
   edited?: boolean;
-  /** Whether its author has taken it back: then the text is gone from here, too. */
+  /** Whether the author has deleted it. The text is then removed from this device too. */
   deleted?: boolean;
-  /** Whether the server says that it was taken back, without its author having said so under encryption. */
+  /** Whether the server reports a deletion that the author has not confirmed in an encrypted message. */
   retracted?: boolean;
-  /** Users by reaction. */
+  /** User ids by reaction. */
   reactions?: Record<string, string[]>;
 }
 
-/** @internal As it is stored. */
-export interface MessageRecord extends Omit<Message, "at"> { at: number }
+/** @internal The stored form. */
+export interface MessageRecord extends Omit<Message, "at"> {
+  at: number;
+}
 
 /** @internal */
 export const toMessage = (record: MessageRecord): Message => ({ ...record, at: new Date(record.at) });
 
-/** @internal What is known of a room. */
-export interface RoomState {
+/** @internal The stored state of a room. */
+export interface RoomState extends RoomSettings {
   id: string;
   kind: RoomKind | Unknown;
   scheme: string;
   role: Role | Unknown;
   generation: number;
-  /** The last entry that was dealt with; undefined until the log's beginning is known. */
+  /** The last applied entry; undefined until the begin of the log is known. */
   cursor?: number;
-  /** The farthest that the cursor has been. */
+  /** The highest value that `cursor` has had. */
   high: number;
   name?: string;
-  timeToLiveSeconds?: number;
-  /** Whether a message has passed that was sent before this device was let in. */
+  /** Whether the log contains messages from before this device was added. */
   earlier?: boolean;
-  /** Other people in the room when its group was last compared with them. */
+  /** The number of other people, from the last comparison with the directory. */
   others?: number;
+  /** The newest entry that has changed members or devices, while this device has not compared the group's leaves with them since. */
+  uncompared?: number;
   /** Why the group cannot be followed. */
   broken?: Broken;
-  /** A Commit has taken this device's leaf out; it waits to be let in again. */
+  /** Whether a Commit has removed this device's leaf. Another member must add it again. */
   out?: boolean;
-  /** This user was out of the room for a while. Until it is known whether the group went on meanwhile, nothing is encrypted for it. */
+  /** Whether this user was out of the room for a while. Nothing is encrypted until it is known whether the group moved on. */
   wasAway?: boolean;
 }
 
 /** @internal */
-export interface Broken { seq: number; why: "commit" | "chain" | "welcome"; since: number; reported?: boolean }
+export interface Broken {
+  seq: number;
+  why: "commit" | "chain" | "welcome";
+  since: number;
+  reported?: boolean;
+}
 
-/** @internal An own Commit from before it is sent until it is known what became of it. */
+/** @internal An own Commit, from before it is sent until its outcome is known. */
 export interface PendingCommit {
   id: string;
   generation: number;
@@ -73,12 +103,12 @@ export interface PendingCommit {
   commit: Uint8Array;
   welcomes: Uint8Array[];
   roster?: RosterChange;
-  /** The state after it: base and message keys. */
+  /** The state after the Commit: base and message keys. */
   base: Uint8Array;
   ratchets: [epoch: number, ratchet: Uint8Array][];
 }
 
-/** @internal A group that was joined and is used once the log has come to its Commit. */
+/** @internal A joined group, to be used when the log reaches its Commit. */
 export interface StoredWelcome {
   generation: number;
   seq: number;
@@ -87,5 +117,53 @@ export interface StoredWelcome {
   ratchet: Uint8Array;
 }
 
-/** @internal Entries that only the group's state can read. */
+/** A send, from the application's call until the log delivers it. @internal */
+export interface OutboxItem {
+  position: number;
+  roomId: string;
+  /** The id of the content. It never changes. */
+  id: string;
+  content: Content;
+  /** The time of the call, by this device's clock. */
+  at?: number;
+  /** The id of the envelope. Each encryption has its own. */
+  clientMessageId: string;
+  timeToLiveSeconds?: number;
+  /** The encrypted bytes. They stay the same for the same id. */
+  ciphertext?: Uint8Array;
+  epoch?: number;
+  generation?: number;
+}
+
+/** A send that the server has rejected. It is kept until the user sends it again or discards it. @internal */
+export interface FailedItem {
+  id: string;
+  roomId: string;
+  content: Content;
+  at?: number;
+  timeToLiveSeconds?: number;
+  error: ErrorBody;
+}
+
+/** An own send at its place in the log. This device has its plaintext. @internal */
+export interface OwnSend {
+  clientMessageId: string;
+  id: string;
+  content: Content;
+  seq: number;
+  at: number;
+}
+
+/** @internal Whether an entry can only be read with the group's state. */
 export const isEncrypted = (kind: EntryKind): boolean => kind === "message" || kind === "commit" || kind === "proposal";
+
+/** @internal The state of a room of which this device has read nothing. */
+export const newState = (id: string, summary: RoomSummary): RoomState => ({
+  id,
+  kind: readRoomKind(summary.kind),
+  scheme: summary.scheme,
+  role: readRole(summary.role),
+  generation: summary.generation,
+  high: 0,
+  ...readSettings(summary),
+});

@@ -1,31 +1,36 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { open, readFile, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { defer, type Deferred } from "../timing.js";
-import { reasonOf, SecureMessagingError } from "../errors.js";
+import { defer, type Deferred } from "../base/timing.js";
+import { reasonOf, SecureMessagingError } from "../base/errors.js";
 import { MemoryStore, pack, unpack, type Changes } from "./store.js";
 
-/** A journal this many times as long as what is alive in it is written anew. */
+/** The journal is rewritten when it is this many times as long as its live values. */
 const compactionFactor = 4;
 const compactionFloor = 4 * 1024 * 1024;
-/** A journal begins with this and 16 random bytes that name it. A length of that many bytes no record of the first layout had. */
+/** The first bytes of a journal; 16 random bytes follow as its name. Read as a record length of the first layout, they are too large to be valid. */
 const magic = Buffer.from("SMJ2");
 const headerLength = magic.length + 16;
 
 /** How to open a {@link FileStore}. */
 export interface FileStoreOptions {
-  /** 32 bytes to encrypt with. Without it a key is generated into `<path>.key` (mode 0600): then whoever has both files has everything. */
+  /** The encryption key, 32 bytes. Without it, a random key is stored in `<path>.key` (mode 0600); an attacker who has both files can then read everything. */
   key?: Uint8Array;
-  /** Told what the store has dealt with: a write that a crash cut off, a journal that could not be written anew. The console by default. */
+  /** Called when the store has handled a problem: it dropped an incomplete write, or could not rewrite the journal. By default it logs to the console. */
   onTrouble?: (error: SecureMessagingError) => void;
 }
 
 /**
- * A store for Node: one file, an encrypted journal. Each write is one record (length, nonce, AES-256-GCM), on disk when
- * `write` resolves; its associated data are the journal's random name, the record's number and the tag of the record before it, so that a record counts only where it was written:
- * one of another store, of another place or of an earlier journal is refused; writes that wait at the same moment share one sync. A record that a crash cut off at the end counts as not written. Now and then the journal is
- * replaced, by rename, by one that holds only what is alive; until then deleted values stay in it, encrypted. What is alive is held in memory. A write that finds the disk full fails,
- * and the next one that finds space goes on. An earlier state of the whole file is not told from the newest.
+ * A store for Node: one file, an encrypted journal.
+ *
+ * - Each write is one record (length, nonce, AES-256-GCM) and is on disk when `write` resolves. Writes that wait at the same time share one sync.
+ * - The associated data of a record are the journal's random name, the record's number and the tag of the record before it. A record from another
+ *   store, another place or an earlier journal is rejected.
+ * - An incomplete record at the end, from a crash, counts as not written.
+ * - The live values are in memory. From time to time a journal with only the live values replaces the old one, by rename. Until then deleted values
+ *   stay in the file, encrypted.
+ * - A write to a full disk fails. The next write works when there is space again.
+ * - The store cannot detect that the whole file was replaced by an earlier state of itself.
  */
 export class FileStore extends MemoryStore {
   private length = 0;
@@ -33,7 +38,7 @@ export class FileStore extends MemoryStore {
   private records = 0;
   private name: Buffer = Buffer.alloc(0);
   private lastTag: Buffer = Buffer.alloc(0);
-  /** Bytes of a write that failed may stand after the last record. */
+  /** Whether bytes of a failed write may stand after the last record. */
   private torn = false;
   private waiting: { changes: Changes; done: Deferred<void> }[] = [];
   private writing: Promise<void> | undefined;
@@ -41,14 +46,20 @@ export class FileStore extends MemoryStore {
 
   private compactAt = compactionFloor;
 
-  private constructor(private readonly path: string, private readonly key: Uint8Array, private file: FileHandle, private readonly onTrouble: (error: SecureMessagingError) => void) {
+  private constructor(
+    private readonly path: string,
+    private readonly key: Uint8Array,
+    private file: FileHandle,
+    private readonly onTrouble: (error: SecureMessagingError) => void,
+  ) {
     super();
   }
 
   /**
-   * Opens the store, or creates it.
-   * @param path Of the journal. Beside it lie `<path>.lock` while it is open, and `<path>.key` when no key is given.
-   * @throws {@link SecureMessagingError} `Conflict` when another process uses it, `Invalid` when the key does not fit.
+   * Opens the store. Creates it when it does not exist.
+   * @param path - The path of the journal. `<path>.lock` exists beside it while the store is open, `<path>.key` when no key is given.
+   * @param options - The key, and what to do with problems.
+   * @throws {@link SecureMessagingError} `Conflict` when another process uses the store, `Invalid` when the key is wrong.
    */
   static async open(path: string, options: FileStoreOptions = {}): Promise<FileStore> {
     try {
@@ -61,10 +72,14 @@ export class FileStore extends MemoryStore {
   private static async openLocked(path: string, options: FileStoreOptions): Promise<FileStore> {
     await takeLock(`${path}.lock`);
     try {
-      const key = options.key ?? await readOrCreateKey(`${path}.key`);
-      if (key.length !== 32)
-        throw SecureMessagingError.of("Invalid", "The store's key has 32 bytes.");
-      const store = new FileStore(path, key, await open(path, "a+", 0o600), options.onTrouble ?? ((error) => console.warn(`SecureMessaging: ${path}: ${error.message}`)));
+      const key = options.key ?? (await readOrCreateKey(`${path}.key`));
+      if (key.length !== 32) throw SecureMessagingError.of("Invalid", "The store's key must have 32 bytes.");
+      const store = new FileStore(
+        path,
+        key,
+        await open(path, "a+", 0o600),
+        options.onTrouble ?? ((error) => console.warn(`SecureMessaging: ${path}: ${error.message}`)),
+      );
       try {
         await store.load();
       } catch (error) {
@@ -78,6 +93,7 @@ export class FileStore extends MemoryStore {
     }
   }
 
+  /** Applies all changes, or none. Resolves when they are on disk. */
   override async write(changes: Changes): Promise<void> {
     if (this.broken !== undefined)
       throw SecureMessagingError.store(`The store cannot be written any more: ${reasonOf(this.broken)}. Open it again.`, this.broken, true);
@@ -87,6 +103,7 @@ export class FileStore extends MemoryStore {
     await done.promise;
   }
 
+  /** Waits for running writes and closes the store, so that another client can open it. */
   override async close(): Promise<void> {
     await this.writing;
     await this.file.close();
@@ -100,11 +117,8 @@ export class FileStore extends MemoryStore {
       this.waiting = [];
       try {
         const all: Changes = new Map();
-        for (const { changes } of turn)
-          for (const [key, value] of changes)
-            all.set(key, value);
-        if (this.torn)
-          await this.cutOff();
+        for (const { changes } of turn) for (const [key, value] of changes) all.set(key, value);
+        if (this.torn) await this.cutOff();
         const { record, tag } = this.seal(all, this.name, this.records, this.lastTag);
         this.torn = true;
         await this.file.appendFile(record);
@@ -114,25 +128,26 @@ export class FileStore extends MemoryStore {
         this.lastTag = tag;
         this.length += record.length;
         this.apply(all);
-        if (this.length > this.compactAt && this.length > compactionFactor * this.live)
-          await this.tryCompact();
-        for (const { done } of turn)
-          done.resolve();
+        if (this.length > this.compactAt && this.length > compactionFactor * this.live) await this.tryCompact();
+        for (const { done } of turn) done.resolve();
       } catch (error) {
-        // Part of a record may stand at the end; nothing may come after it. Without space that can be mended; after other failures only the next start knows what is on the disk.
+        // No record may follow an incomplete one. When the disk was full, the incomplete bytes can be cut off; after other errors only a restart shows what is
+        // on disk.
         const full = this.torn && isFull(error);
-        if (!full)
-          this.broken = error;
-        const failed = SecureMessagingError.store(full ? "The disk is full: free some space." : `The store cannot be written: ${reasonOf(error)}.`, error, !full);
-        for (const { done } of [...turn, ...this.waiting])
-          done.reject(failed);
+        if (!full) this.broken = error;
+        const failed = SecureMessagingError.store(
+          full ? "The disk is full. Free some space." : `The store cannot be written: ${reasonOf(error)}.`,
+          error,
+          !full,
+        );
+        for (const { done } of [...turn, ...this.waiting]) done.reject(failed);
         this.waiting = [];
       }
     }
     this.writing = undefined;
   }
 
-  /** Takes away what a write that failed has left. */
+  /** Removes the bytes of a failed write. */
   private async cutOff(): Promise<void> {
     await this.file.truncate(this.length);
     await this.file.datasync();
@@ -157,8 +172,7 @@ export class FileStore extends MemoryStore {
     let offset = named ? headerLength : 0;
     while (offset + 4 <= bytes.length) {
       const end = offset + 4 + bytes.readUInt32BE(offset);
-      if (end > bytes.length)
-        break;
+      if (end > bytes.length) break;
       const body = bytes.subarray(offset + 4, end);
       const changes = this.unseal(body, named ? associated(this.name, this.records, this.lastTag) : Buffer.from(String(this.records)));
       if (!changes) {
@@ -172,16 +186,15 @@ export class FileStore extends MemoryStore {
       offset = end;
     }
     if (offset < bytes.length) {
-      this.onTrouble(SecureMessagingError.store(`The last ${bytes.length - offset} bytes are of a write that did not come to its end; they are dropped.`));
+      this.onTrouble(SecureMessagingError.store(`The last ${bytes.length - offset} bytes belong to an incomplete write. They are dropped.`));
       await this.file.truncate(offset);
     }
     this.length = offset;
-    // The first layout did not bind its records to the journal.
-    if (!named)
-      await this.compact();
+    // The first layout did not bind its records to a journal.
+    if (!named) await this.compact();
   }
 
-  /** An empty journal, or one whose beginning a crash has cut off before anything was in it. */
+  /** Begins an empty journal, also when a crash has cut off the header. */
   private async begin(): Promise<void> {
     this.name = randomBytes(16);
     await this.file.truncate(0);
@@ -190,18 +203,17 @@ export class FileStore extends MemoryStore {
     this.length = headerLength;
   }
 
-  /** The journal as it is goes on when there is no space for another. */
+  /** Without space for a new journal, the old one stays in use. */
   private async tryCompact(): Promise<void> {
     try {
       await this.compact();
       this.compactAt = compactionFloor;
     } catch (error) {
-      if (!isFull(error))
-        throw error;
-      // What was written of it takes space that the next writes need.
+      if (!isFull(error)) throw error;
+      // The incomplete new journal takes space that the next writes need.
       await rm(`${this.path}.new`, { force: true });
       this.compactAt = this.length * 2;
-      this.onTrouble(SecureMessagingError.store("The journal could not be written anew, so it grows: the disk is full.", error));
+      this.onTrouble(SecureMessagingError.store("The journal could not be rewritten because the disk is full. It grows until there is space.", error));
     }
   }
 
@@ -256,8 +268,7 @@ async function readOrCreateKey(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
-      throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
   const key = randomBytes(32);
   const file = await open(path, "wx", 0o600);
@@ -280,13 +291,13 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Locks that this thread holds. */
+/** The locks that this thread holds. */
 const held = new Set<string>();
 
-/** When this process began, the same in all of its threads. In a container each process may have the number of the one before. */
+/** The start time of this process, equal in all its threads. In a container, successive processes can have the same process id. */
 const began = () => Date.now() - process.uptime() * 1000;
 
-/** The lock names its process, by number and beginning; that of a dead one counts for nothing. */
+/** The lock file names its process, by process id and start time. The lock of a process that has ended is ignored. */
 async function takeLock(path: string): Promise<void> {
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
@@ -294,11 +305,9 @@ async function takeLock(path: string): Promise<void> {
       held.add(resolve(path));
       return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST")
-        throw error;
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       const [owner, since] = (await readLock(path)).split(" ").map(Number);
-      if (held.has(resolve(path)) || (owner === process.pid ? Math.abs(since! - began()) < 5000 : owner! > 0 && isAlive(owner!)))
-        break;
+      if (held.has(resolve(path)) || (owner === process.pid ? Math.abs(since! - began()) < 5000 : owner! > 0 && isAlive(owner!))) break;
       await rm(path, { force: true });
     }
   }
@@ -309,9 +318,8 @@ async function readLock(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    // Freed in between.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT")
-      return "";
+    // Removed since the attempt to create it.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
     throw error;
   }
 }

@@ -1,62 +1,70 @@
-import { concat, copy, randomBytes, utf8 } from "../bytes.js";
-import { SecureMessagingError } from "../errors.js";
-import { defer } from "../timing.js";
+import { concat, copy, randomBytes, utf8 } from "../base/bytes.js";
+import { SecureMessagingError } from "../base/errors.js";
+import { defer } from "../base/timing.js";
 import type { Changes, ListOptions, Store, WriteOptions } from "./store.js";
 
 const values = "values";
 const secrets = "secrets";
-/** How values are laid out. A later version's are not touched. */
+/** The version of the layout of the values. A store of a later version is not changed. */
 const format = 1;
 
-/** A browser that has not opened its database by then will not: Safari, now and then, and another tab that does not give way. */
+/** A browser that has not opened the database after this time will not open it: Safari does so at times, and another tab may block it. */
 const openWithinMs = 10_000;
 
 /**
- * A store in the browser's IndexedDB. Values are encrypted with AES-256-GCM under a WebCrypto key that cannot be exported and that IndexedDB keeps beside them:
- * a copy of the profile's files has it, a script that reads the database has only its use. Keys (ids of rooms, sequence numbers) are not encrypted.
- * A Web Lock keeps other tabs out; should one take the lock from a tab that was frozen, each write finds out, in its own transaction, and changes nothing.
- * A connection that the browser closes, as in the background on iOS, is opened again when it is next needed. What cannot be stored is a `StoreFailed` that names the cause.
+ * A store in the browser's IndexedDB.
+ *
+ * - Values are encrypted with AES-256-GCM under a WebCrypto key that cannot be exported. IndexedDB keeps the key beside the values: a copy of the
+ *   browser profile contains it, a script in the page can only use it. Keys of entries (room ids, sequence numbers) are not encrypted.
+ * - A Web Lock keeps other tabs out. When another tab takes the lock from a frozen one, each write of the frozen tab detects it in its own transaction
+ *   and changes nothing.
+ * - When the browser closes the connection (iOS does so in the background), the store opens it again on the next use.
+ * - A failure to store is a `StoreFailed` that names the cause.
  */
 export class IndexedDbStore implements Store {
-  /** Told when another has opened the store meanwhile, or it was deleted. @internal */
+  /** Called when another tab has opened the store, or when it was deleted. @internal */
   onLost: ((why: SecureMessagingError) => void) | undefined;
-  /** Told when writes begin to fail, and when they work again. @internal */
+  /** Called when writes begin to fail, and when they work again. @internal */
   onState: ((error: SecureMessagingError | undefined) => void) | undefined;
-  /** When the transaction of the last write that was asked for has begun. */
+  /** Resolves when the transaction of the last requested write has begun. */
   private begun: Promise<void> = Promise.resolve();
   private database: IDBDatabase | undefined;
   private reopening: Promise<IDBDatabase> | undefined;
-  /** Why it cannot be used any more. */
+  /** Why the store can no longer be used. */
   private over: SecureMessagingError | undefined;
   private failing = false;
 
-  private constructor(private readonly name: string, private key: CryptoKey, /** @internal Grows with each opening. */ readonly turn: number, private readonly release: () => void) {}
+  private constructor(
+    private readonly name: string,
+    private key: CryptoKey,
+    /** @internal Increases with each opening. */ readonly turn: number,
+    private readonly release: () => void,
+  ) {}
 
   /**
-   * Opens the store, or creates it.
-   * @param name Of the database; one account each.
-   * @throws {@link SecureMessagingError} `Conflict` when another tab uses it, `StoreFailed` when the browser does not open it, `UnsupportedPlatform` where it has no IndexedDB or Web Locks.
+   * Opens the store. Creates it when it does not exist.
+   * @param name - The name of the database. Each account needs its own.
+   * @throws {@link SecureMessagingError} `Conflict` when another tab uses it, `StoreFailed` when the browser does not open it,
+   * `UnsupportedPlatform` without IndexedDB or Web Locks.
    */
   static async open(name = "secure-messaging"): Promise<IndexedDbStore> {
     requireBrowserStore();
     return IndexedDbStore.openHeld(name, await lock(lockOf(name)));
   }
 
-  /** Opens the store for whoever holds its lock. @internal */
+  /** Opens the store; the caller holds its lock. @internal */
   static async openHeld(name: string, release: () => void): Promise<IndexedDbStore> {
     try {
       const database = await openDatabase(name);
       const made = await newKey();
       const transaction = database.transaction(secrets, "readwrite", { durability: "strict" });
       const store = transaction.objectStore(secrets);
-      const [known, turn, laidOut] = await Promise.all(["key", "turn", "format"].map((name) => settled<unknown>(store.get(name))));
-      if (typeof laidOut === "number" && laidOut > format)
-        throw SecureMessagingError.of("Conflict", "The store was written by a later version.");
+      const [known, turn, laidOut] = await Promise.all(["key", "turn", "format"].map((field) => settled<unknown>(store.get(field))));
+      if (typeof laidOut === "number" && laidOut > format) throw SecureMessagingError.of("Conflict", "The store was written by a later version.");
       const next = typeof turn === "number" ? turn + 1 : 1;
       store.put(next, "turn");
       store.put(format, "format");
-      if (!known)
-        store.put(made, "key");
+      if (!known) store.put(made, "key");
       await completed(transaction);
       const opened = new IndexedDbStore(name, (known as CryptoKey | undefined) ?? made, next, release);
       opened.use(database);
@@ -67,57 +75,76 @@ export class IndexedDbStore implements Store {
     }
   }
 
+  /** The value of a key. */
   async get(key: string): Promise<Uint8Array | undefined> {
     const sealed = await this.reading((store) => settled<Uint8Array | undefined>(store.get(key)));
     return sealed && this.open(key, sealed);
   }
 
+  /** The entries whose keys begin with `prefix`, ordered by UTF-16 code units. */
   async list(prefix: string, options: ListOptions = {}): Promise<[string, Uint8Array][]> {
     const end = `${prefix}\uffff`;
-    const range = options.after === undefined ? IDBKeyRange.bound(prefix, end)
-      : options.reverse ? IDBKeyRange.bound(prefix, options.after, false, true) : IDBKeyRange.bound(options.after, end, true, false);
-    const found = await this.reading((store) => new Promise<[string, Uint8Array][]>((resolve, reject) => {
-      const all: [string, Uint8Array][] = [];
-      const cursor = store.openCursor(range, options.reverse ? "prev" : "next");
-      cursor.onerror = () => reject(cursor.error as DOMException);
-      cursor.onsuccess = () => {
-        const at = cursor.result;
-        if (!at || all.length >= (options.limit ?? Infinity)) {
-          resolve(all);
-          return;
-        }
-        all.push([at.key as string, at.value as Uint8Array]);
-        at.continue();
-      };
-    }));
+    const range =
+      options.after === undefined
+        ? IDBKeyRange.bound(prefix, end)
+        : options.reverse
+          ? IDBKeyRange.bound(prefix, options.after, false, true)
+          : IDBKeyRange.bound(options.after, end, true, false);
+    const found = await this.reading(
+      (store) =>
+        new Promise<[string, Uint8Array][]>((resolve, reject) => {
+          const all: [string, Uint8Array][] = [];
+          const cursor = store.openCursor(range, options.reverse ? "prev" : "next");
+          cursor.onerror = () => reject(cursor.error);
+          cursor.onsuccess = () => {
+            const at = cursor.result;
+            if (!at || all.length >= (options.limit ?? Infinity)) {
+              resolve(all);
+              return;
+            }
+            all.push([at.key as string, at.value as Uint8Array]);
+            at.continue();
+          };
+        }),
+    );
     return Promise.all(found.map(async ([key, sealed]) => [key, await this.open(key, sealed)] as [string, Uint8Array]));
   }
 
+  /** Applies all changes, or none. */
   async write(changes: Changes, options: WriteOptions = {}): Promise<void> {
-    // Sealed first: a transaction closes by itself while nothing is asked of it.
+    // Encryption comes first: IndexedDB closes a transaction that has no pending request.
     const { key: secret } = this;
-    const sealing = Promise.all([...changes].map(async ([key, value]) => [key, value && await this.seal(key, value)] as const));
-    await this.inTurn(sealing, (transaction, sealed) => {
-      if (this.key !== secret)
-        throw SecureMessagingError.of("Unavailable", "The store was erased meanwhile.");
-      const store = transaction.objectStore(values);
-      for (const [key, value] of sealed) {
-        if (value === null)
-          store.delete(key);
-        else
-          store.put(value, key);
-      }
-    }, options.relaxed ? "relaxed" : "strict");
+    const sealing = Promise.all([...changes].map(async ([key, value]) => [key, value && (await this.seal(key, value))] as const));
+    await this.inTurn(
+      sealing,
+      (transaction, sealed) => {
+        if (this.key !== secret) throw SecureMessagingError.of("Unavailable", "The store was erased during the write.");
+        const store = transaction.objectStore(values);
+        for (const [key, value] of sealed) {
+          if (value === null) store.delete(key);
+          else store.put(value, key);
+        }
+      },
+      options.relaxed ? "relaxed" : "strict",
+    );
   }
 
-  /** Takes everything away, and the key that it was encrypted under. @internal */
+  /** Deletes all values, and the key that encrypted them. @internal */
   async erase(): Promise<void> {
-    await this.inTurn(newKey(), (transaction, key) => {
-      transaction.objectStore(values).clear();
-      transaction.objectStore(secrets).put(key, "key");
-    }, "strict", (key) => { this.key = key; });
+    await this.inTurn(
+      newKey(),
+      (transaction, key) => {
+        transaction.objectStore(values).clear();
+        transaction.objectStore(secrets).put(key, "key");
+      },
+      "strict",
+      (key) => {
+        this.key = key;
+      },
+    );
   }
 
+  /** Closes the store, so that another client can open it. */
   async close(): Promise<void> {
     this.over ??= SecureMessagingError.of("Unavailable", "The store is closed.");
     this.database?.close();
@@ -127,16 +154,15 @@ export class IndexedDbStore implements Store {
   private use(database: IDBDatabase): void {
     this.database = database;
     database.onclose = () => this.forget(database);
-    // An application of a later version wants the database, or a page deletes it: both wait for this one.
+    // An application of a later version wants the database, or a page deletes it. Both wait until this connection closes.
     database.onversionchange = () => {
       database.close();
-      this.lose(SecureMessagingError.of("Conflict", "A later version of the application has taken the store, or it was deleted."));
+      this.lose(SecureMessagingError.of("Conflict", "An application of a later version has opened the store, or the store was deleted."));
     };
   }
 
   private forget(database: IDBDatabase): void {
-    if (this.database === database)
-      this.database = undefined;
+    if (this.database === database) this.database = undefined;
   }
 
   private lose(why: SecureMessagingError): SecureMessagingError {
@@ -148,37 +174,49 @@ export class IndexedDbStore implements Store {
   }
 
   private async connected(): Promise<IDBDatabase> {
-    if (this.over)
-      throw this.over;
-    return this.database ?? await (this.reopening ??= this.reopen().finally(() => { this.reopening = undefined; }));
+    if (this.over) throw this.over;
+    return (
+      this.database ??
+      (await (this.reopening ??= this.reopen().finally(() => {
+        this.reopening = undefined;
+      })))
+    );
   }
 
-  /** The browser has closed the connection. What was in the database may be gone, too. */
+  /** The browser has closed the connection. It may also have deleted the database. */
   private async reopen(): Promise<IDBDatabase> {
     const database = await openDatabase(this.name);
     const turn = await settled<unknown>(database.transaction(secrets).objectStore(secrets).get("turn"));
     if (this.over || turn !== this.turn) {
       database.close();
-      throw this.over ?? this.lose(turn === undefined
-        ? SecureMessagingError.store("The browser has deleted what was stored on this device.", undefined, true)
-        : SecureMessagingError.of("Conflict", "Another tab uses this store."));
+      throw (
+        this.over ??
+        this.lose(
+          turn === undefined
+            ? SecureMessagingError.store("The browser has deleted what was stored on this device.", undefined, true)
+            : SecureMessagingError.of("Conflict", "Another tab uses this store."),
+        )
+      );
     }
     this.use(database);
     return database;
   }
 
-  /** Begins a transaction on a connection that is open. Nothing may come between its beginning and its work: it would close. */
-  private async begin<T>(stores: string | string[], options: { durability?: IDBTransactionDurability } | undefined, work: (transaction: IDBTransaction) => T): Promise<{ result: T }> {
+  /** Begins a transaction on an open connection and calls `work` at once: IndexedDB closes a transaction without requests. */
+  private async begin<T>(
+    stores: string | string[],
+    options: { durability?: IDBTransactionDurability } | undefined,
+    work: (transaction: IDBTransaction) => T,
+  ): Promise<{ result: T }> {
     for (let again = false; ; again = true) {
       const database = await this.connected();
       let transaction: IDBTransaction;
       try {
         transaction = options ? database.transaction(stores, "readwrite", options) : database.transaction(stores);
       } catch (error) {
-        // Closed, and no event has said so.
+        // The connection was closed without an event.
         this.forget(database);
-        if (again || !isNamed(error, "InvalidStateError"))
-          throw error;
+        if (again || !isNamed(error, "InvalidStateError")) throw error;
         continue;
       }
       return { result: work(transaction) };
@@ -188,21 +226,27 @@ export class IndexedDbStore implements Store {
   private async reading<T>(work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
     for (let again = false; ; again = true) {
       try {
-        return await (await this.begin(values, undefined, (transaction) => work(transaction.objectStore(values)))).result;
+        return await (
+          await this.begin(values, undefined, (transaction) => work(transaction.objectStore(values)))
+        ).result;
       } catch (error) {
-        if (again || error instanceof SecureMessagingError || !isNamed(error, "AbortError", "InvalidStateError", "UnknownError"))
-          throw failure(error);
-        // The connection was closed under it.
+        if (again || error instanceof SecureMessagingError || !isNamed(error, "AbortError", "InvalidStateError", "UnknownError")) throw failure(error);
+        // The connection was closed during the read.
         this.database = undefined;
       }
     }
   }
 
   /**
-   * Writes, while no other tab has opened the store since. Writes take effect in the order in which they were asked for, however long each takes to make ready.
-   * @param alone Called when it has taken effect, before another begins.
+   * Writes, unless another tab has opened the store since. Writes take effect in the order of the calls, however long each needs to prepare.
+   * @param alone - Called when the write has taken effect and before the next one begins.
    */
-  private async inTurn<T>(ready: Promise<T>, work: (transaction: IDBTransaction, made: T) => void, durability: IDBTransactionDurability = "strict", alone?: (made: T) => void): Promise<void> {
+  private async inTurn<T>(
+    ready: Promise<T>,
+    work: (transaction: IDBTransaction, made: T) => void,
+    durability: IDBTransactionDurability = "strict",
+    alone?: (made: T) => void,
+  ): Promise<void> {
     const before = this.begun;
     const begun = defer<void>();
     this.begun = begun.promise;
@@ -215,8 +259,7 @@ export class IndexedDbStore implements Store {
           const turn = transaction.objectStore(secrets).get("turn");
           turn.onsuccess = () => {
             lost = turn.result !== this.turn;
-            if (lost)
-              transaction.abort();
+            if (lost) transaction.abort();
           };
           try {
             work(transaction, made);
@@ -231,7 +274,7 @@ export class IndexedDbStore implements Store {
           alone(made);
         }
       } finally {
-        void before.then(begun.resolve);
+        void before.then(() => begun.resolve());
       }
       await done;
     } catch (error) {
@@ -256,8 +299,9 @@ export class IndexedDbStore implements Store {
 
   private async open(key: string, sealed: Uint8Array): Promise<Uint8Array> {
     try {
-      return new Uint8Array(await crypto.subtle.decrypt(
-        { name: "AES-GCM", iv: copy(sealed.subarray(0, 12)), additionalData: utf8(key) }, this.key, copy(sealed.subarray(12))));
+      return new Uint8Array(
+        await crypto.subtle.decrypt({ name: "AES-GCM", iv: copy(sealed.subarray(0, 12)), additionalData: utf8(key) }, this.key, copy(sealed.subarray(12))),
+      );
     } catch (error) {
       throw SecureMessagingError.store("A value in the store is damaged and cannot be read.", error, true);
     }
@@ -267,22 +311,25 @@ export class IndexedDbStore implements Store {
 /** @internal @throws `UnsupportedPlatform` */
 export function requireBrowserStore(): void {
   if (typeof indexedDB === "undefined" || typeof navigator === "undefined" || !navigator.locks)
-    throw SecureMessagingError.of("UnsupportedPlatform", `This platform cannot keep a store: it lacks ${typeof indexedDB === "undefined" ? "IndexedDB" : "Web Locks"}. In a browser the page must have come over https:// or from localhost; elsewhere use another store.`);
+    throw SecureMessagingError.of(
+      "UnsupportedPlatform",
+      `This platform cannot keep a store: it lacks ${typeof indexedDB === "undefined" ? "IndexedDB" : "Web Locks"}. ` +
+        "In a browser, open the page with https:// or from localhost. Elsewhere, use another store.",
+    );
 }
 
-const isNamed = (error: unknown, ...names: string[]): boolean => typeof error === "object" && error !== null && names.includes((error as { name?: string }).name ?? "");
+const isNamed = (error: unknown, ...names: string[]): boolean =>
+  typeof error === "object" && error !== null && names.includes((error as { name?: string }).name ?? "");
 
-/** What went wrong, in a sentence. */
+/** The failure as a sentence. */
 function failure(error: unknown): SecureMessagingError {
-  if (error instanceof SecureMessagingError)
-    return error;
+  if (error instanceof SecureMessagingError) return error;
   if (isNamed(error, "QuotaExceededError"))
     return SecureMessagingError.store("There is no space left for this page's data: free some on the device or in the browser's settings.", error);
-  if (isNamed(error, "VersionError"))
-    return SecureMessagingError.of("Conflict", "The store was written by a later version.", error);
-  if (isNamed(error, "AbortError", "InvalidStateError"))
-    return SecureMessagingError.store("The browser has closed the store.", error);
-  return SecureMessagingError.store(`The browser's store failed: ${error instanceof Error || isNamed(error, "UnknownError") ? (error as Error).message || (error as Error).name : String(error)}.`, error);
+  if (isNamed(error, "VersionError")) return SecureMessagingError.of("Conflict", "The store was written by a later version.", error);
+  if (isNamed(error, "AbortError", "InvalidStateError")) return SecureMessagingError.store("The browser has closed the store.", error);
+  const why = error instanceof Error || isNamed(error, "UnknownError") ? (error as Error).message || (error as Error).name : String(error);
+  return SecureMessagingError.store(`The browser's store failed: ${why}.`, error);
 }
 
 function openDatabase(name: string): Promise<IDBDatabase> {
@@ -291,24 +338,30 @@ function openDatabase(name: string): Promise<IDBDatabase> {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      reject(SecureMessagingError.store(blocked ? "Another tab of an earlier version keeps the store open: close it." : "The browser does not open its database. Load the page again, or restart the browser."));
+      reject(
+        SecureMessagingError.store(
+          blocked
+            ? "Another tab with an earlier version keeps the store open. Close that tab."
+            : "The browser does not open its database. Load the page again, or restart the browser.",
+        ),
+      );
     }, openWithinMs);
     const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => {
       opening.result.createObjectStore(values);
       opening.result.createObjectStore(secrets);
     };
-    opening.onblocked = () => { blocked = true; };
+    opening.onblocked = () => {
+      blocked = true;
+    };
     opening.onsuccess = () => {
       clearTimeout(timer);
-      if (late)
-        opening.result.close();
-      else
-        resolve(opening.result);
+      if (late) opening.result.close();
+      else resolve(opening.result);
     };
     opening.onerror = () => {
       clearTimeout(timer);
-      reject(opening.error as DOMException);
+      reject(opening.error);
     };
   });
 }
@@ -318,29 +371,31 @@ export const lockOf = (name: string): string => `secure-messaging:${name}`;
 
 const newKey = (): Promise<CryptoKey> => crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
 
-/** Holds a Web Lock until told otherwise. */
+/** Holds a Web Lock until the returned function is called. */
 function lock(name: string): Promise<() => void> {
   return new Promise((resolve, reject) => {
-    navigator.locks.request(name, { ifAvailable: true }, (held) => {
-      if (!held) {
-        reject(SecureMessagingError.of("Conflict", "Another tab uses this store."));
-        return undefined;
-      }
-      return new Promise<void>((release) => resolve(release));
-    }).catch(reject);
+    navigator.locks
+      .request(name, { ifAvailable: true }, (held) => {
+        if (!held) {
+          reject(SecureMessagingError.of("Conflict", "Another tab uses this store."));
+          return undefined;
+        }
+        return new Promise<void>((release) => resolve(release));
+      })
+      .catch(reject);
   });
 }
 
 function settled<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error as DOMException);
+    request.onerror = () => reject(request.error);
   });
 }
 
 function completed(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();
-    transaction.onerror = transaction.onabort = () => reject(transaction.error as DOMException);
+    transaction.onerror = transaction.onabort = () => reject(transaction.error);
   });
 }

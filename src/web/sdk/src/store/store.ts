@@ -1,76 +1,79 @@
 import { decode, encode } from "@msgpack/msgpack";
-import { copy } from "../bytes.js";
+import { copy } from "../base/bytes.js";
 
-/** What one atomic write changes: a value to set, or null to delete. */
+/** The changes of one atomic write: a value to set, or null to delete. */
 export type Changes = Map<string, Uint8Array | null>;
 
 /**
- * Where a client keeps what must outlive it: tokens, keys, MLS states, plaintext history, outbox, cursors. An ordered map of bytes.
- * Whoever implements it keeps three promises: a `write` takes effect as a whole or not at all, it is durable when it resolves, and values are
- * encrypted at rest. One client at a time uses a store: two would use the same keys twice.
+ * Where a client keeps what must survive a restart: tokens, keys, MLS states, decrypted history, outbox, cursors. An ordered map of bytes.
+ *
+ * An implementation must guarantee that a `write` takes effect completely or not at all, that it is durable when it resolves, and that values are encrypted
+ * at rest. Only one client at a time may use a store: two would use the same keys twice.
  */
 export interface Store {
   /** The value of a key. */
   get(key: string): Promise<Uint8Array | undefined>;
-  /** Keys that begin with `prefix`, in order of their code units, from after `after`; the last ones first when `reverse`. */
+  /** The entries whose keys begin with `prefix`, ordered by UTF-16 code units. */
   list(prefix: string, options?: ListOptions): Promise<[key: string, value: Uint8Array][]>;
   /** Applies all changes, or none. */
   write(changes: Changes, options?: WriteOptions): Promise<void>;
-  /** Lets another client have it. */
+  /** Closes the store, so that another client can open it. */
   close(): Promise<void>;
 }
 
-/** How to write. */
+/** Options of a write. */
 export interface WriteOptions {
   /**
-   * A power cut may undo the write, the end of the process may not; and it is never undone while a later one, relaxed or not, is kept. For what the log or the user can bring
-   * again. A store may leave this unheard.
+   * A power failure may undo the write; the end of the process may not. The store never undoes it while it keeps a later write, relaxed or not.
+   * For values that the log or the user can produce again. A store may ignore this.
    */
   relaxed?: boolean;
 }
 
-/** How to read a range of keys. */
+/** Selects a range of keys. */
 export interface ListOptions {
-  /** Only keys after this one; with `reverse`, before it. */
+  /** Only keys after this one. With `reverse`: only keys before it. */
   after?: string;
-  /** At most so many. */
+  /** The maximal number of entries. */
   limit?: number;
-  /** From the end. */
+  /** Whether the last entries come first. */
   reverse?: boolean;
 }
 
-/** A store that is gone with the process. For tests, and for clients that shall leave no trace. */
+/** A store in memory, for tests and for clients that must leave no trace. */
 export class MemoryStore implements Store {
   /** @internal */
   protected readonly values = new Map<string, Uint8Array>();
   private sorted: string[] | undefined;
 
+  /** The value of a key. */
   async get(key: string): Promise<Uint8Array | undefined> {
     return this.values.get(key);
   }
 
+  /** The entries whose keys begin with `prefix`, ordered by UTF-16 code units. */
   async list(prefix: string, options: ListOptions = {}): Promise<[string, Uint8Array][]> {
-    const keys = this.sorted ??= [...this.values.keys()].sort();
+    const keys = (this.sorted ??= [...this.values.keys()].toSorted());
     const found: [string, Uint8Array][] = [];
     const limit = options.limit ?? Infinity;
     if (options.reverse) {
       let i = lowerBound(keys, options.after ?? `${prefix}\uffff`) - 1;
-      for (; i >= 0 && found.length < limit && keys[i]!.startsWith(prefix); i--)
-        found.push([keys[i]!, this.values.get(keys[i]!)!]);
+      for (; i >= 0 && found.length < limit && keys[i]!.startsWith(prefix); i--) found.push([keys[i]!, this.values.get(keys[i]!)!]);
       return found;
     }
     let i = lowerBound(keys, options.after === undefined ? prefix : `${options.after}\0`);
-    for (; i < keys.length && found.length < limit && keys[i]!.startsWith(prefix); i++)
-      found.push([keys[i]!, this.values.get(keys[i]!)!]);
+    for (; i < keys.length && found.length < limit && keys[i]!.startsWith(prefix); i++) found.push([keys[i]!, this.values.get(keys[i]!)!]);
     return found;
   }
 
+  /** Applies all changes, or none. */
   async write(changes: Changes): Promise<void> {
     this.apply(changes);
   }
 
+  /** Closes the store, so that another client can open it. */
   async close(): Promise<void> {
-    // Nothing to let go of.
+    // Memory needs no closing.
   }
 
   /** @internal */
@@ -79,12 +82,10 @@ export class MemoryStore implements Store {
       if (value === null) {
         if (this.values.delete(key) && this.sorted) {
           const at = lowerBound(this.sorted, key);
-          if (this.sorted[at] === key)
-            this.sorted.splice(at, 1);
+          if (this.sorted[at] === key) this.sorted.splice(at, 1);
         }
       } else {
-        if (!this.values.has(key) && this.sorted)
-          this.sorted.splice(lowerBound(this.sorted, key), 0, key);
+        if (!this.values.has(key) && this.sorted) this.sorted.splice(lowerBound(this.sorted, key), 0, key);
         this.values.set(key, copy(value));
       }
     }
@@ -96,18 +97,17 @@ function lowerBound(keys: string[], key: string): number {
   let high = keys.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (keys[middle]! < key)
-      low = middle + 1;
-    else
-      high = middle;
+    if (keys[middle]! < key) low = middle + 1;
+    else high = middle;
   }
   return low;
 }
 
-/** @internal How values are written. */
+/** @internal Encodes a value. */
 export const pack = (value: unknown): Uint8Array => encode(value, { ignoreUndefined: true });
 
 /** @internal */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it has stored
 export const unpack = <T>(bytes: Uint8Array): T => decode(bytes) as T;
 
 /** @internal */
@@ -116,25 +116,45 @@ export async function read<T>(store: Store, key: string): Promise<T | undefined>
   return bytes && unpack<T>(bytes);
 }
 
-/** @internal A number as part of a key, so that keys order as numbers do. */
+/** @internal A number as part of a key: such keys order as numbers do. */
 export const ordinal = (value: number): string => value.toString().padStart(16, "0");
 
 /** @internal */
 export const keys = {
   session: "session",
-  /** The name that a sign-up has been asked for, until its answer is here. */
+  /** The username of a sign-up that has no answer yet. */
   signUp: "sign-up",
   device: "device",
   nextDevice: "device/next",
+  /** Whether a person wants this device to found the user's identity when the account has no device: at the sign-up, or by `devices.startOver`. */
+  mayFound: "device/founds",
+  /** A new identity of the user that the server may not have yet. */
+  nextIdentity: "device/identity",
+  /** An approval or revocation of another device that may not be complete. */
+  deviceAct: (deviceId: string) => `device/act/${deviceId}`,
+  deviceActs: "device/act/",
+  /** What the approving device knew of a room. */
+  transferredRoom: (roomId: string) => `transferred/${roomId}`,
   privacy: "privacy",
   attempt: (id: string) => `attempt/${id}`,
   keyPackage: (ref: string) => `kp/${ref}`,
   keyPackages: "kp/",
   stock: "stock",
   pin: (userId: string) => `pin/${userId}`,
-  user: (userId: string) => `user/${userId}`,
+  pins: "pin/",
+  /** The user to whom a username is pinned. */
+  pinnedName: (username: string) => `name/${username}`,
+  pinnedNames: "name/",
+  /** The newest verified device list of a user. */
+  deviceList: (userId: string) => `list/${userId}`,
+  deviceLists: "list/",
+  /** What was noticed about a user's keys. */
+  allTrustLines: "trust/",
+  trustLines: (userId: string) => `trust/${userId}/`,
   room: (id: string) => `room/${id}`,
   rooms: "room/",
+  /** What the members have signed about a room. */
+  signed: (id: string) => `signed/${id}`,
   group: (id: string) => `group/${id}`,
   ratchet: (id: string, epoch: number) => `ratchet/${id}/${ordinal(epoch)}`,
   ratchets: (id: string) => `ratchet/${id}/`,
@@ -146,8 +166,8 @@ export const keys = {
   messageIds: (id: string) => `mid/${id}/`,
   read: (id: string, userId: string) => `read/${id}/${userId}`,
   reads: (id: string) => `read/${id}/`,
-  /** How far the others were told that this user has read. */
-  told: (id: string) => `told/${id}`,
+  /** How far this user's reading was announced to the others. */
+  announced: (id: string) => `told/${id}`,
   taken: (id: string) => `taken/${id}`,
   outbox: (position: number) => `out/${ordinal(position)}`,
   outboxes: "out/",

@@ -4,36 +4,54 @@ import { Code } from "../../components/Code.js";
 import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { Logo } from "../../components/Logo.js";
-import { sentence } from "../../errors.js";
+import { sentence } from "../../text/errors.js";
 import { useAttempt, useClient, useStatus } from "../../state/context.js";
-import { strings } from "../../strings.js";
+import { strings } from "../../text/strings.js";
 
 const text = strings.waiting;
 
-/** A new device, until another of the user's lets it in: it shows its code, and then asks for the other's. */
+/** A new device that waits for approval: it shows its code, and then asks for the code of the other device. */
 export function Waiting() {
   const client = useClient();
-  const { deviceCode, toConfirm } = useStatus();
+  const { deviceCode, toConfirm, deviceError } = useStatus();
   const attempt = useAttempt();
   const [lost, setLost] = useState(false);
   return (
     <main className="gate single">
       <section className="gate-form">
         <Logo />
-        {toConfirm ? <Confirm /> : (
+        {toConfirm ? (
+          <Confirm />
+        ) : (
           <div className="stack">
             <h1>{text.title}</h1>
             <p className="muted">{text.text}</p>
             {deviceCode === undefined ? <Spinner label={strings.common.loading} /> : <Code label={text.code} code={deviceCode} />}
-            <p className="line muted" role="status"><Spinner small />{text.waiting}</p>
+            <p className="line muted" role="status">
+              <Spinner small />
+              {text.waiting}
+            </p>
             <Note>{text.history}</Note>
           </div>
         )}
         <div className="line wrap gate-exits">
-          <Button look="bare" onClick={() => setLost(true)}>{text.lost}</Button>
-          <Button look="bare" onClick={() => attempt(() => client.signOut({ wipe: true }))}>{strings.settings.signOut}</Button>
+          <Button look="bare" onClick={() => setLost(true)}>
+            {text.lost}
+          </Button>
+          <Button look="bare" onClick={() => attempt(() => client.signOut({ wipe: true }))}>
+            {strings.settings.signOut}
+          </Button>
         </div>
-        {lost && <Ask title={text.lostTitle} text={text.lostText} action={text.lostAction} bad onClose={() => setLost(false)} onDo={() => client.replaceIdentity()} />}
+        {lost && (
+          <Ask
+            title={text.lostTitle}
+            text={text.lostText}
+            action={text.lostAction}
+            bad
+            onClose={() => setLost(false)}
+            onDo={() => (deviceError?.code === "DeviceUnknown" ? client.startOver() : client.replaceIdentity())}
+          />
+        )}
       </section>
     </main>
   );
@@ -45,17 +63,29 @@ function Confirm() {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   return (
-    <form className="stack" onSubmit={(event) => {
-      event.preventDefault();
-      setBusy(true);
-      setError(undefined);
-      client.confirmDevice(code).catch(setError).finally(() => setBusy(false));
-    }}>
+    <form
+      className="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setBusy(true);
+        setError(undefined);
+        client
+          .confirmDevice(code)
+          .catch(setError)
+          .finally(() => setBusy(false));
+      }}
+    >
       <h1>{text.confirmTitle}</h1>
       <p className="muted">{text.confirmText}</p>
       <Field label={text.confirmLabel} value={code} onChange={setCode} inputMode="numeric" autoComplete="off" mono required autoFocus />
-      {error !== undefined && <Note tone="bad" icon="warning">{sentence(error, { Forbidden: text.wrong })}</Note>}
-      <Button look="main" type="submit" wide busy={busy} disabled={code.replace(/\D/g, "").length !== 30}>{text.confirm}</Button>
+      {error !== undefined && (
+        <Note tone="bad" icon="warning">
+          {sentence(error, { Forbidden: text.wrong })}
+        </Note>
+      )}
+      <Button look="main" type="submit" wide busy={busy} disabled={code.replace(/\D/g, "").length !== 30}>
+        {text.confirm}
+      </Button>
     </form>
   );
 }

@@ -3,36 +3,45 @@ import { Avatar } from "../../components/Avatar.js";
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
 import { SafeText } from "../../components/SafeText.js";
-import { clock, fullTime, iso } from "../../format.js";
-import type { Message } from "../../sdk.js";
-import { strings } from "../../strings.js";
-import { isBlank, isEmojiOnly } from "../../text.js";
+import { clock, fullTime, iso } from "../../text/format.js";
+import type { Message } from "../../base/sdk.js";
+import { strings } from "../../text/strings.js";
+import { isBlank, isEmojiOnly } from "../../text/safe.js";
 import type { BubbleRow } from "./rows.js";
 import { Reactions } from "./Reactions.js";
-import { gist } from "./words.js";
+import { gist } from "../../text/gist.js";
 
-/** What a bubble can ask for. */
+/** The actions of a bubble. */
 export interface BubbleActions {
   me: string;
-  nameOf(userId: string | undefined): string;
-  jump(id: string): void;
-  react(message: Message, emoji: string, on: boolean): void;
+  nameOf: (userId: string | undefined) => string;
+  jump: (id: string) => void;
+  react: (message: Message, emoji: string, on: boolean) => void;
   /** Opens the menu of a message at an element or point. */
-  menu(message: Message, anchor: HTMLElement | { x: number; y: number }): void;
-  pickReaction(message: Message, anchor: HTMLElement): void;
-  reply(message: Message): void;
-  /** Asks before an address is opened that can look like another one. */
-  openSuspect(link: { href: string; host: string }): void;
-  retry(id: string): void;
-  discard(id: string): void;
+  menu: (message: Message, anchor: HTMLElement | { x: number; y: number }) => void;
+  pickReaction: (message: Message, anchor: HTMLElement) => void;
+  reply: (message: Message) => void;
+  /** Asks before it opens an address that can look like another one. */
+  openSuspect: (link: { href: string; host: string }) => void;
+  retry: (id: string) => void;
+  discard: (id: string) => void;
 }
 
-/** Rows are made anew for each change; what is drawn of most has not changed. */
+/** Each change creates new row objects, but most of them are equal: compares them by value. */
 const same = (a: Props, b: Props): boolean =>
-  a.group === b.group && a.lit === b.lit && a.canWrite === b.canWrite && a.actions === b.actions
-  && (Object.keys({ ...a.row, ...b.row }) as (keyof BubbleRow)[]).every((key) => Object.is(a.row[key], b.row[key]));
+  a.group === b.group &&
+  a.lit === b.lit &&
+  a.canWrite === b.canWrite &&
+  a.actions === b.actions &&
+  (Object.keys({ ...a.row, ...b.row }) as (keyof BubbleRow)[]).every((key) => Object.is(a.row[key], b.row[key]));
 
-interface Props { row: BubbleRow; group: boolean; lit: boolean; canWrite: boolean; actions: BubbleActions }
+interface Props {
+  row: BubbleRow;
+  group: boolean;
+  lit: boolean;
+  canWrite: boolean;
+  actions: BubbleActions;
+}
 
 /** One message. */
 export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions }: Props) {
@@ -42,20 +51,31 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
   const text = message ? (content?.type === "text" || content?.type === "reply" ? content.text : undefined) : outgoing?.text;
   const replyTo = content?.type === "reply" ? content.to : outgoing?.replyTo;
   const emoji = text !== undefined && !message?.deleted && replyTo === undefined && isEmojiOnly(text);
-  const label = strings.chat.person(who, message ? gist(message) : text ?? "", clock(row.at));
+  const label = strings.chat.person(who, message ? gist(message) : (text ?? ""), clock(row.at));
   const act = message && canWrite && !message.deleted;
   return (
-    <article className={`message ${mine ? "mine" : "theirs"} ${first ? "first" : ""} ${last ? "last" : ""} ${lit ? "lit" : ""}`} data-row={row.key} tabIndex={-1} aria-label={label}
+    <article
+      className={`message ${mine ? "mine" : "theirs"} ${first ? "first" : ""} ${last ? "last" : ""} ${lit ? "lit" : ""}`}
+      data-row={row.key}
+      tabIndex={-1}
+      aria-label={label}
       onContextMenu={(event) => {
-        // A selection has the browser's own menu.
+        // For a selection the browser shows its own menu.
         if (message && getSelection()?.isCollapsed !== false && !(event.target instanceof HTMLAnchorElement)) {
           event.preventDefault();
           actions.menu(message, { x: event.clientX, y: event.clientY });
         }
       }}
       onClick={(event) => {
-        // Where nothing hovers, a tap opens the menu.
-        if (message && matchMedia("(hover: none)").matches && getSelection()?.isCollapsed !== false && event.target instanceof Element && event.target.closest(".bubble") && !event.target.closest("a, button"))
+        // Without a mouse, a tap opens the menu.
+        if (
+          message &&
+          matchMedia("(hover: none)").matches &&
+          getSelection()?.isCollapsed !== false &&
+          event.target instanceof Element &&
+          event.target.closest(".bubble") &&
+          !event.target.closest("a, button")
+        )
           actions.menu(message, { x: event.clientX, y: event.clientY });
       }}
       onKeyDown={(event) => {
@@ -63,10 +83,15 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           event.preventDefault();
           actions.menu(message, event.currentTarget);
         }
-      }}>
+      }}
+    >
       {group && !mine && <div className="face">{last && <Avatar name={who} size="s" />}</div>}
       <div className="column">
-        {group && !mine && first && <div className="sender"><bdi>{who}</bdi></div>}
+        {group && !mine && first && (
+          <div className="sender">
+            <bdi>{who}</bdi>
+          </div>
+        )}
         <div className="bubble-line">
           <div className={`bubble ${emoji ? "emoji" : ""} ${message?.deleted || (message && text === undefined) ? "dim" : ""}`}>
             {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} target={row.quoted} missing={row.quoteMissing} actions={actions} />}
@@ -74,7 +99,11 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
             {(stamped || (message?.edited && !message.deleted)) && (
               <span className="stamp">
                 {message?.edited && !message.deleted && <span>{strings.chat.edited}</span>}
-                {stamped && <time dateTime={iso(row.at)} title={fullTime(row.at)}>{clock(row.at)}</time>}
+                {stamped && (
+                  <time dateTime={iso(row.at)} title={fullTime(row.at)}>
+                    {clock(row.at)}
+                  </time>
+                )}
                 {stamped && state && <State state={state} />}
               </span>
             )}
@@ -88,12 +117,22 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           )}
         </div>
         {message?.reactions && !message.deleted && <Reactions message={message} canWrite={canWrite} actions={actions} />}
-        {message?.retracted && !message.deleted && <div className="aside"><Icon name="info" size="small" />{strings.chat.retracted}</div>}
+        {message?.retracted && !message.deleted && (
+          <div className="aside">
+            <Icon name="info" size="small" />
+            {strings.chat.retracted}
+          </div>
+        )}
         {outgoing?.state === "failed" && (
           <div className="aside bad" role="alert">
-            <Icon name="warning" size="small" /><span>{strings.chat.failed}</span>
-            <button type="button" onClick={() => actions.retry(outgoing.id)}>{strings.chat.tryAgain}</button>
-            <button type="button" onClick={() => actions.discard(outgoing.id)}>{strings.chat.discard}</button>
+            <Icon name="warning" size="small" />
+            <span>{strings.chat.failed}</span>
+            <button type="button" onClick={() => actions.retry(outgoing.id)}>
+              {strings.chat.tryAgain}
+            </button>
+            <button type="button" onClick={() => actions.discard(outgoing.id)}>
+              {strings.chat.discard}
+            </button>
           </div>
         )}
       </div>
@@ -103,19 +142,39 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
 
 function Body({ message, text, mine, actions }: { message: Message | undefined; text: string | undefined; mine: boolean; actions: BubbleActions }) {
   const { chat } = strings;
-  if (message?.deleted)
-    return <Dim icon="trash" text={mine ? chat.ownDeleted : chat.deleted} />;
-  if (text !== undefined)
-    return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} onSuspect={actions.openSuspect} />;
-  return <Dim icon="warning" text={message?.content.type === "custom" ? chat.custom : message?.content.type === "unsupported" ? chat.unsupported : message?.content.type === "malformed" ? chat.malformed : chat.unreadable} />;
+  if (message?.deleted) return <Dim icon="trash" text={mine ? chat.ownDeleted : chat.deleted} />;
+  if (text !== undefined) return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} onSuspect={actions.openSuspect} />;
+  return (
+    <Dim
+      icon="warning"
+      text={
+        message?.content.type === "custom"
+          ? chat.custom
+          : message?.content.type === "unsupported"
+            ? chat.unsupported
+            : message?.content.type === "malformed"
+              ? chat.malformed
+              : chat.unreadable
+      }
+    />
+  );
 }
 
-const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string }) => <div className="text dimmed"><Icon name={icon} size="small" /><span>{text}</span></div>;
+const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string }) => (
+  <div className="text dimmed">
+    <Icon name={icon} size="small" />
+    <span>{text}</span>
+  </div>
+);
 
 function Quote({ id, target, missing, actions }: { id: string; target: Message | undefined; missing: boolean | undefined; actions: BubbleActions }) {
   return (
     <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(id)}>
-      {target && <strong><bdi>{target.mine ? strings.common.you : actions.nameOf(target.from?.userId)}</bdi></strong>}
+      {target && (
+        <strong>
+          <bdi>{target.mine ? strings.common.you : actions.nameOf(target.from?.userId)}</bdi>
+        </strong>
+      )}
       <span dir="auto">{target ? gist(target) : missing ? strings.chat.replyGone : strings.chat.replyLoading}</span>
     </button>
   );
@@ -123,5 +182,9 @@ function Quote({ id, target, missing, actions }: { id: string; target: Message |
 
 function State({ state }: { state: NonNullable<BubbleRow["state"]> }) {
   const icon = state === "waiting" ? "clock" : state === "failed" ? "warning" : state === "alone" ? "person" : state === "sent" ? "check" : "checks";
-  return <span className={`state ${state}`} role="img" aria-label={strings.chat.states[state]} title={strings.chat.states[state]}><Icon name={icon} size="small" /></span>;
+  return (
+    <span className={`state ${state}`} role="img" aria-label={strings.chat.states[state]} title={strings.chat.states[state]}>
+      <Icon name={icon} size="small" />
+    </span>
+  );
 }

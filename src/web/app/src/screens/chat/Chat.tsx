@@ -2,14 +2,14 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Ask } from "../../components/Dialog.js";
 import { Empty } from "../../components/Empty.js";
 import { Note, Spinner } from "../../components/Button.js";
-import { sentence } from "../../errors.js";
-import { hasKeyboard } from "../../focus.js";
-import { go } from "../../routes.js";
-import type { Conversation, Message } from "../../sdk.js";
-import { useCell } from "../../state/cell.js";
+import { sentence } from "../../text/errors.js";
+import { hasKeyboard } from "../../browser/focus.js";
+import { go } from "../../browser/routes.js";
+import type { Conversation, Message } from "../../base/sdk.js";
+import { useCell } from "../../base/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
-import { useLoad } from "../../state/useLoad.js";
-import { strings } from "../../strings.js";
+import { useLoad } from "../../base/useLoad.js";
+import { strings } from "../../text/strings.js";
 import type { BubbleActions } from "./Bubble.js";
 import { ChatHeader } from "./ChatHeader.js";
 import { Composer, type Aim, type ComposerHandle } from "./Composer.js";
@@ -19,9 +19,9 @@ import { RoomBanner } from "./RoomBanner.js";
 import { Timeline } from "./Timeline.js";
 import { useQuotes } from "./useQuotes.js";
 import { useReading } from "./useReading.js";
-import { wordsOf } from "./words.js";
+import { wordsOf } from "../../text/gist.js";
 
-/** One conversation. A new one is a new component: nothing of the last one stays. */
+/** A conversation. Each one is a new component, so that no state remains. */
 export function Chat({ conversation }: { conversation: Conversation }) {
   const { id, kind, role, unread, memberCount, earlier } = conversation;
   const app = useApp();
@@ -30,7 +30,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const room = useMemo(() => app.room(id), [app, id]);
   const view = useCell(room.view);
   const names = useCell(app.names);
-  // Whoever has come has a name, too.
+  // New members have names too.
   useLoad(() => app.learnMembers(id), `${id} ${memberCount}`);
   const typists = useCell(app.typing)[id] ?? [];
   const composer = useRef<ComposerHandle>(null);
@@ -45,12 +45,11 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const unreadAtOpen = useRef(unread);
   const group = kind === "group";
   const canWrite = role !== undefined;
-  // Of two, the other one is no more.
+  // The other person of a direct room has deleted the account.
   const isGone = !group && canWrite && memberCount === 1;
 
   const toComposer = useCallback(() => {
-    if (hasKeyboard())
-      composer.current?.focus();
+    if (hasKeyboard()) composer.current?.focus();
   }, []);
 
   useEffect(() => {
@@ -58,10 +57,9 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     toComposer();
   }, [room, toComposer]);
 
-  // Where the unread begin is found once, when the history is there.
+  // The first unread message is found once, when the history is loaded.
   useEffect(() => {
-    if (!view.loaded || unreadAtOpen.current === 0)
-      return;
+    if (!view.loaded || unreadAtOpen.current === 0) return;
     const theirs = view.messages.filter((message) => !message.mine);
     setUnreadFrom(theirs.at(-Math.min(unreadAtOpen.current, theirs.length))?.seq);
     unreadAtOpen.current = 0;
@@ -70,63 +68,151 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const quotes = useQuotes(id, view);
   useReading(id, view, atBottom, unread);
 
-  const nameOf = useCallback((userId: string | undefined) => {
-    if (userId === me)
-      return strings.common.you;
-    return names.get(userId ?? "") ?? (kind === "direct" ? conversation.title : strings.common.formerMember);
-  }, [names, me, kind, conversation.title]);
+  const nameOf = useCallback(
+    (userId: string | undefined) => {
+      if (userId === me) return strings.common.you;
+      return names.get(userId ?? "") ?? (kind === "direct" ? conversation.title : strings.common.formerMember);
+    },
+    [names, me, kind, conversation.title],
+  );
 
   const { toasts } = app;
-  const actions = useMemo<BubbleActions>(() => ({
-    me, nameOf,
-    jump: (messageId) => setTarget({ id: messageId }),
-    react: (message, emoji, on) => {
-      toComposer();
-      room.react(message, emoji, on).catch(toasts.fail);
-    },
-    menu: (message, anchor) => setChoice({ message, anchor }),
-    pickReaction: (message, anchor) => setChoice({ message, anchor, only: "reactions" }),
-    reply: (message) => setAim({ kind: "reply", to: message }),
-    openSuspect: setSuspect,
-    retry: (sendId) => {
-      toComposer();
-      room.retry(sendId).catch(toasts.fail);
-    },
-    discard: (sendId) => {
-      toComposer();
-      room.discard(sendId).catch(toasts.fail);
-    },
-  }), [me, nameOf, room, toasts, toComposer]);
+  const actions = useMemo<BubbleActions>(
+    () => ({
+      me,
+      nameOf,
+      jump: (messageId) => setTarget({ id: messageId }),
+      react: (message, emoji, on) => {
+        toComposer();
+        room.react(message, emoji, on).catch(toasts.fail);
+      },
+      menu: (message, anchor) => setChoice({ message, anchor }),
+      pickReaction: (message, anchor) => setChoice({ message, anchor, only: "reactions" }),
+      reply: (message) => setAim({ kind: "reply", to: message }),
+      openSuspect: setSuspect,
+      retry: (sendId) => {
+        toComposer();
+        room.retry(sendId).catch(toasts.fail);
+      },
+      discard: (sendId) => {
+        toComposer();
+        room.discard(sendId).catch(toasts.fail);
+      },
+    }),
+    [me, nameOf, room, toasts, toComposer],
+  );
 
   const editLast = (): void => {
     const last = view.messages.findLast((message) => message.mine && wordsOf(message) !== undefined);
-    if (last)
-      setAim({ kind: "edit", message: last });
+    if (last) setAim({ kind: "edit", message: last });
   };
 
   return (
     <section className="chat" aria-label={conversation.title}>
       <ChatHeader conversation={conversation} typing={typists.map((typist) => typist.username)} />
-      {storeError && <div className="room-banner narrow" role="alert"><Note tone="bad" icon="warning">{strings.list.notStored(sentence(storeError))}</Note></div>}
+      {storeError && (
+        <div className="room-banner narrow" role="alert">
+          <Note tone="bad" icon="warning">
+            {strings.list.notStored(sentence(storeError))}
+          </Note>
+        </div>
+      )}
       {!isGone && <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />}
-      {!view.loaded ? <div className="centre"><Spinner label={strings.common.loading} /></div>
-        : view.messages.length + view.outgoing.length === 0 ? <div className="centre"><Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} /></div>
-          : <Timeline room={room} view={view} group={group} canWrite={canWrite} me={me} others={memberCount > 1 ? memberCount - 1 : !group ? 1 : memberCount === 1 ? 0 : undefined} earlier={earlier === true} unreadFrom={unreadFrom} quotes={quotes} actions={actions}
-            target={target} onTargetMissing={() => toasts.show(strings.chat.notFound)} onBottom={setAtBottom} onEscape={() => composer.current?.focus()} />}
-      <div className="typing" aria-live="polite">{typists.length > 0 && <><Dots /><span>{strings.chat.typing(typists.map((typist) => typist.username))}</span></>}</div>
-      {canWrite && !isGone
-        ? <Composer ref={composer} roomId={id} aim={aim} nameOf={nameOf} onAim={setAim} onSend={(text, replyTo) => room.send(text, replyTo)} onEdit={(message, text) => room.edit(message, text)} onEditLast={editLast} />
-        : <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>}
-      {choice && <MessageMenu choice={choice} canWrite={canWrite} me={me} onClose={() => setChoice(undefined)} onChosen={toComposer} onReact={actions.react}
-        onMoreReactions={() => setChoice({ ...choice, only: "reactions" })} onReply={actions.reply} onJump={actions.jump}
-        onEdit={(message) => setAim({ kind: "edit", message })} onDelete={setDeleting} onInfo={setInfo} onCopy={(words) => void navigator.clipboard.writeText(words).then(() => toasts.show(strings.common.copied), toasts.fail)} />}
+      {!view.loaded ? (
+        <div className="centre">
+          <Spinner label={strings.common.loading} />
+        </div>
+      ) : view.messages.length + view.outgoing.length === 0 ? (
+        <div className="centre">
+          <Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} />
+        </div>
+      ) : (
+        <Timeline
+          room={room}
+          view={view}
+          group={group}
+          canWrite={canWrite}
+          me={me}
+          others={memberCount > 1 ? memberCount - 1 : !group ? 1 : memberCount === 1 ? 0 : undefined}
+          earlier={earlier === true}
+          unreadFrom={unreadFrom}
+          quotes={quotes}
+          actions={actions}
+          target={target}
+          onTargetMissing={() => toasts.show(strings.chat.notFound)}
+          onBottom={setAtBottom}
+          onEscape={() => composer.current?.focus()}
+        />
+      )}
+      <div className="typing" aria-live="polite">
+        {typists.length > 0 && (
+          <>
+            <Dots />
+            <span>{strings.chat.typing(typists.map((typist) => typist.username))}</span>
+          </>
+        )}
+      </div>
+      {canWrite && !isGone ? (
+        <Composer
+          ref={composer}
+          roomId={id}
+          aim={aim}
+          nameOf={nameOf}
+          onAim={setAim}
+          onSend={(text, replyTo) => room.send(text, replyTo)}
+          onEdit={(message, text) => room.edit(message, text)}
+          onEditLast={editLast}
+        />
+      ) : (
+        <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>
+      )}
+      {choice && (
+        <MessageMenu
+          choice={choice}
+          canWrite={canWrite}
+          me={me}
+          onClose={() => setChoice(undefined)}
+          onChosen={toComposer}
+          onReact={actions.react}
+          onMoreReactions={() => setChoice({ ...choice, only: "reactions" })}
+          onReply={actions.reply}
+          onJump={actions.jump}
+          onEdit={(message) => setAim({ kind: "edit", message })}
+          onDelete={setDeleting}
+          onInfo={setInfo}
+          onCopy={(words) => void navigator.clipboard.writeText(words).then(() => toasts.show(strings.common.copied), toasts.fail)}
+        />
+      )}
       {info && <MessageInfo message={info} receipts={receipts} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
-      {suspect && <Ask title={strings.chat.addressTitle} text={strings.chat.addressText(suspect.host)} action={strings.chat.addressAction} onClose={() => setSuspect(undefined)} onDo={async () => {
-        window.open(suspect.href, "_blank", "noopener,noreferrer");
-      }} />}
-      {deleting && <Ask title={strings.chat.deleteTitle} text={strings.chat.deleteText} action={strings.chat.deleteAction} bad onClose={() => setDeleting(undefined)} onDo={() => room.remove(deleting)} />}
+      {suspect && (
+        <Ask
+          title={strings.chat.addressTitle}
+          text={strings.chat.addressText(suspect.host)}
+          action={strings.chat.addressAction}
+          onClose={() => setSuspect(undefined)}
+          onDo={async () => {
+            window.open(suspect.href, "_blank", "noopener,noreferrer");
+          }}
+        />
+      )}
+      {deleting && (
+        <Ask
+          title={strings.chat.deleteTitle}
+          text={strings.chat.deleteText}
+          action={strings.chat.deleteAction}
+          bad
+          onClose={() => setDeleting(undefined)}
+          onDo={() => room.remove(deleting)}
+        />
+      )}
     </section>
   );
 }
 
-const Dots = () => <span className="dots" aria-hidden="true"><i /><i /><i /></span>;
+const Dots = () => (
+  <span className="dots" aria-hidden="true">
+    <i />
+    <i />
+    <i />
+  </span>
+);

@@ -1,29 +1,40 @@
 import { Avatar } from "../../components/Avatar.js";
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
-import { duration } from "../../format.js";
-import { go, hrefOf } from "../../routes.js";
-import type { Conversation } from "../../sdk.js";
-import { strings } from "../../strings.js";
-import { nameOf } from "../../text.js";
+import { duration } from "../../text/format.js";
+import { go, hrefOf } from "../../browser/routes.js";
+import type { Conversation } from "../../base/sdk.js";
+import { strings } from "../../text/strings.js";
+import { nameOf } from "../../text/safe.js";
 
 export function ChatHeader({ conversation, typing }: { conversation: Conversation; typing: string[] }) {
   const { id, kind, title, role, timeToLiveSeconds, memberCount } = conversation;
   const group = kind === "group";
-  const under = role === undefined ? strings.list.left : typing.length > 0 ? strings.chat.typing(typing) : group && memberCount > 0 ? strings.chat.members(memberCount) : strings.chat.direct;
+  const under =
+    role === undefined
+      ? strings.list.left
+      : typing.length > 0
+        ? strings.chat.typing(typing)
+        : group && memberCount > 0
+          ? strings.chat.members(memberCount)
+          : strings.chat.direct;
   return (
     <header className="bar">
       <IconButton icon="back" className="only-narrow" label={strings.common.back} onClick={() => go({ at: "list" })} />
       <a className="chat-title" href={hrefOf({ at: "room", roomId: id, details: true })}>
         <Avatar id={id} name={title} group={group} size="s" />
         <div className="grow">
-          <h1 className="ellipsis"><bdi>{nameOf(title)}</bdi></h1>
+          <h1 className="ellipsis">
+            <bdi>{nameOf(title)}</bdi>
+          </h1>
           <div className="small muted ellipsis">{under}</div>
         </div>
       </a>
       {timeToLiveSeconds !== undefined && (
         <span className="timer" title={strings.chat.disappearing(duration(timeToLiveSeconds))}>
-          <Icon name="timer" size="small" /><span aria-hidden="true">{duration(timeToLiveSeconds)}</span><span className="visually-hidden">{strings.chat.disappearing(duration(timeToLiveSeconds))}</span>
+          <Icon name="timer" size="small" />
+          <span aria-hidden="true">{duration(timeToLiveSeconds)}</span>
+          <span className="visually-hidden">{strings.chat.disappearing(duration(timeToLiveSeconds))}</span>
         </span>
       )}
       <IconButton icon="info" label={strings.chat.details} onClick={() => go({ at: "room", roomId: id, details: true })} />

@@ -1,37 +1,39 @@
 import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type Ref } from "react";
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
-import type { Message } from "../../sdk.js";
+import type { Message } from "../../base/sdk.js";
 import { useApp } from "../../state/context.js";
-import { strings } from "../../strings.js";
-import { gist, wordsOf } from "./words.js";
+import { strings } from "../../text/strings.js";
+import { gist, wordsOf } from "../../text/gist.js";
 
-/** What the composer works on, apart from a new message. */
+/** The message that the composer edits or answers. */
 export type Aim = { kind: "reply"; to: Message } | { kind: "edit"; message: Message } | undefined;
 
-export interface ComposerHandle { focus(): void }
+export interface ComposerHandle {
+  focus(): void;
+}
 
 interface Props {
   roomId: string;
   aim: Aim;
-  nameOf(userId: string | undefined): string;
-  onAim(aim: Aim): void;
-  /** Takes a text at once, and the draft away; rejects when it could not be kept. */
-  onSend(text: string, replyTo: string | undefined): Promise<void>;
-  onEdit(message: Message, text: string): Promise<void>;
-  /** Wants to edit the newest own message. */
-  onEditLast(): void;
+  nameOf: (userId: string | undefined) => string;
+  onAim: (aim: Aim) => void;
+  /** Stores the text and deletes the draft. Rejects when the text was not stored. */
+  onSend: (text: string, replyTo: string | undefined) => Promise<void>;
+  onEdit: (message: Message, text: string) => Promise<void>;
+  /** Called to edit the newest own message. */
+  onEditLast: () => void;
   ref?: Ref<ComposerHandle>;
 }
 
-/** A content has 32,255 bytes at most, and its JSON some around the text. */
+/** A content has at most 32,255 bytes, including the JSON around the text. */
 const maxBytes = 31_900;
 const draftAfterMs = 300;
 const typingEveryMs = 2_500;
 const encoder = new TextEncoder();
 const sizeOf = (text: string): number => encoder.encode(JSON.stringify(text)).length;
 
-/** Where one writes. What stands in it outlives the tab as the draft. */
+/** The input for messages. Its text is stored as a draft. */
 export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLast, ref }: Props) {
   const { client, toasts, unsent } = useApp();
   const area = useRef<HTMLTextAreaElement>(null);
@@ -46,30 +48,37 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
 
   const flush = useCallback(() => {
     const waiting = unsaved.current;
-    if (!waiting)
-      return;
+    if (!waiting) return;
     clearTimeout(waiting.timer);
     unsaved.current = undefined;
     client.setDraft(roomId, waiting.text).catch((error: unknown) => {
-      // Kept for as long as the page is; the next change tries again.
+      // The text stays in the page; the next change tries again to store it.
       console.warn("The draft is not stored:", error);
     });
   }, [client, roomId]);
 
-  const saveDraft = useCallback((draft: string) => {
-    clearTimeout(unsaved.current?.timer);
-    unsaved.current = { text: draft, timer: setTimeout(flush, draftAfterMs) };
-  }, [flush]);
+  const saveDraft = useCallback(
+    (draft: string) => {
+      clearTimeout(unsaved.current?.timer);
+      unsaved.current = { text: draft, timer: setTimeout(flush, draftAfterMs) };
+    },
+    [flush],
+  );
 
   useEffect(() => {
     let left = false;
-    // What has been sent after all is no draft any more.
-    void unsent.recovered.then(() => client.draft(roomId)).then((draft) => {
-      if (!left && !loaded.current) {
-        loaded.current = true;
-        setText((now) => now === "" ? draft : now);
-      }
-    }, (error: unknown) => console.warn("The draft could not be read:", error));
+    // A text that was sent is no draft any more.
+    void unsent.recovered
+      .then(() => client.draft(roomId))
+      .then(
+        (draft) => {
+          if (!left && !loaded.current) {
+            loaded.current = true;
+            setText((now) => (now === "" ? draft : now));
+          }
+        },
+        (error: unknown) => console.warn("The draft could not be read:", error),
+      );
     window.addEventListener("pagehide", flush);
     return () => {
       left = true;
@@ -78,7 +87,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     };
   }, [client, roomId, flush, unsent]);
 
-  // What is edited takes the place of the draft, and the draft comes back.
+  // While a message is edited, it replaces the draft.
   useEffect(() => {
     if (aim?.kind === "edit") {
       kept.current ??= area.current?.value ?? "";
@@ -90,15 +99,13 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
   }, [aim]);
 
   useEffect(() => {
-    if (aim)
-      area.current?.focus();
+    if (aim) area.current?.focus();
   }, [aim]);
 
-  // Where the style sheet cannot (field-sizing), this lets the area grow with its text.
+  // The area grows with its text in browsers without field-sizing.
   useLayoutEffect(() => {
     const element = area.current!;
-    if (CSS.supports("field-sizing", "content"))
-      return;
+    if (CSS.supports("field-sizing", "content")) return;
     element.style.height = "auto";
     element.style.height = `${element.scrollHeight}px`;
   }, [text]);
@@ -106,25 +113,22 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
   const change = (value: string): void => {
     loaded.current = true;
     setText(value);
-    if (aim?.kind === "edit")
-      return;
+    if (aim?.kind === "edit") return;
     saveDraft(value);
     if (value.trim() !== "" && Date.now() - typed.current > typingEveryMs) {
       typed.current = Date.now();
-      client.typing(roomId).catch((error: unknown) => console.warn("Others do not see that this user types:", error));
+      client.typing(roomId).catch((error: unknown) => console.warn("The typing signal could not be sent:", error));
     }
   };
 
   const submit = (): void => {
     const words = text.trim();
-    if (words === "" || tooLong)
-      return;
+    if (words === "" || tooLong) return;
     area.current?.focus();
     if (aim?.kind === "edit") {
       const { message } = aim;
       onAim(undefined);
-      if (wordsOf(message) !== words)
-        onEdit(message, words).catch(toasts.fail);
+      if (wordsOf(message) !== words) onEdit(message, words).catch(toasts.fail);
       return;
     }
     const replyTo = aim?.kind === "reply" ? aim.to.id : undefined;
@@ -134,13 +138,11 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
     unsaved.current = undefined;
     onSend(words, replyTo).catch((error: unknown) => {
       toasts.fail(error);
-      // Not even kept on this device: it goes back to where it was written. What is being edited there is no draft.
+      // The text was not stored, so it returns to the input. An edited message is no draft.
       const now = kept.current ?? area.current?.value ?? "";
       const back = now === "" ? words : `${words}\n${now}`;
-      if (kept.current === undefined)
-        setText(back);
-      else
-        kept.current = back;
+      if (kept.current === undefined) setText(back);
+      else kept.current = back;
       saveDraft(back);
     });
   };
@@ -151,27 +153,50 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
   };
   const target = aim?.kind === "reply" ? aim.to : aim?.message;
   return (
-    <form className="composer" onSubmit={(event) => {
-      event.preventDefault();
-      submit();
-    }}>
+    <form
+      className="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
       {aim && target && (
         <div className="aim">
           <Icon name={aim.kind === "reply" ? "reply" : "edit"} size="small" />
           <div className="grow">
             <strong>{aim.kind === "edit" ? strings.chat.editing : strings.chat.replyTo(target.mine ? strings.common.you : nameOf(target.from?.userId))}</strong>
-            <div className="ellipsis muted small" dir="auto">{gist(target)}</div>
+            <div className="ellipsis muted small" dir="auto">
+              {gist(target)}
+            </div>
           </div>
           <IconButton icon="close" small label={aim.kind === "reply" ? strings.chat.cancelReply : strings.chat.cancelEdit} onClick={cancel} />
         </div>
       )}
-      {tooLong && <div className="too-long" role="alert">{strings.chat.tooLong}</div>}
+      {tooLong && (
+        <div className="too-long" role="alert">
+          {strings.chat.tooLong}
+        </div>
+      )}
       <div className="write">
-        <textarea ref={area} data-place="writing" rows={1} dir="auto" value={text} aria-label={strings.chat.write} placeholder={strings.chat.placeholder} title={strings.chat.sendKeys}
-          aria-keyshortcuts="Enter" enterKeyHint="send" autoComplete="off" spellCheck onChange={(event) => change(event.target.value)} onBlur={flush} onKeyDown={(event) => {
-            // While a word is being composed, Enter belongs to the input method.
-            if (event.nativeEvent.isComposing || event.keyCode === 229)
-              return;
+        <textarea
+          ref={area}
+          data-place="writing"
+          rows={1}
+          dir="auto"
+          value={text}
+          aria-label={strings.chat.write}
+          placeholder={strings.chat.placeholder}
+          title={strings.chat.sendKeys}
+          aria-keyshortcuts="Enter"
+          enterKeyHint="send"
+          autoComplete="off"
+          spellCheck
+          onChange={(event) => change(event.target.value)}
+          onBlur={flush}
+          onKeyDown={(event) => {
+            // During composition, Enter belongs to the input method.
+            // oxlint-disable-next-line typescript/no-deprecated -- Safari reports composition only as key code 229
+            if (event.nativeEvent.isComposing || event.keyCode === 229) return;
             if (event.key === "Enter" && !event.shiftKey) {
               event.preventDefault();
               submit();
@@ -183,8 +208,15 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
               event.preventDefault();
               onEditLast();
             }
-          }} />
-        <button type="submit" className="send" aria-label={aim?.kind === "edit" ? strings.common.save : strings.chat.send} title={strings.chat.send} disabled={text.trim() === "" || tooLong}>
+          }}
+        />
+        <button
+          type="submit"
+          className="send"
+          aria-label={aim?.kind === "edit" ? strings.common.save : strings.chat.send}
+          title={strings.chat.send}
+          disabled={text.trim() === "" || tooLong}
+        >
           <Icon name={aim?.kind === "edit" ? "check" : "send"} />
         </button>
       </div>

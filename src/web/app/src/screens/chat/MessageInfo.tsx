@@ -1,13 +1,29 @@
 import { Avatar } from "../../components/Avatar.js";
 import { Button } from "../../components/Button.js";
 import { Dialog } from "../../components/Dialog.js";
-import { fullTime } from "../../format.js";
-import type { Message, RoomMarks } from "../../sdk.js";
-import { strings } from "../../strings.js";
+import { fullTime } from "../../text/format.js";
+import type { Message, RoomMarks } from "../../base/sdk.js";
+import { strings } from "../../text/strings.js";
 
-/** When a message was stored, and who says to have read it. */
-export function MessageInfo({ message, receipts, marks, me, nameOf, onClose }: { message: Message; receipts: boolean; marks: RoomMarks; me: string; nameOf(userId: string | undefined): string; onClose(): void }) {
-  const readers = Object.entries(marks.read).filter(([userId, upTo]) => userId !== me && userId !== message.from?.userId && upTo >= message.seq).map(([userId]) => userId);
+/** When a message was stored, and who has read it. */
+export function MessageInfo({
+  message,
+  receipts,
+  marks,
+  me,
+  nameOf,
+  onClose,
+}: {
+  message: Message;
+  receipts: boolean;
+  marks: RoomMarks;
+  me: string;
+  nameOf: (userId: string | undefined) => string;
+  onClose: () => void;
+}) {
+  const readers = Object.entries(marks.read)
+    .filter(([userId, upTo]) => userId !== me && userId !== message.from?.userId && upTo >= message.seq)
+    .map(([userId]) => userId);
   return (
     <Dialog title={strings.chat.infoTitle} onClose={onClose}>
       <div className="body">
@@ -21,10 +37,17 @@ export function MessageInfo({ message, receipts, marks, me, nameOf, onClose }: {
           <div className="small muted">{strings.chat.readBy}</div>
           {readers.length === 0 && <div>{receipts ? strings.chat.readByNobody : strings.chat.receiptsOff}</div>}
           <ul className="stack tight">
-            {readers.map((userId) => <li key={userId} className="line"><Avatar name={nameOf(userId)} size="s" /><bdi>{nameOf(userId)}</bdi></li>)}
+            {readers.map((userId) => (
+              <li key={userId} className="line">
+                <Avatar name={nameOf(userId)} size="s" />
+                <bdi>{nameOf(userId)}</bdi>
+              </li>
+            ))}
           </ul>
         </div>
-        <div className="actions"><Button onClick={onClose}>{strings.common.close}</Button></div>
+        <div className="actions">
+          <Button onClick={onClose}>{strings.common.close}</Button>
+        </div>
       </div>
     </Dialog>
   );

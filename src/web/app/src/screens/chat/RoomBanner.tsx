@@ -1,15 +1,14 @@
 import { Button, Note } from "../../components/Button.js";
-import type { Conversation } from "../../sdk.js";
+import type { Conversation } from "../../base/sdk.js";
 import { useAttempt, useClient } from "../../state/context.js";
-import { strings } from "../../strings.js";
+import { strings } from "../../text/strings.js";
 
-/** What is wrong with a conversation; stays until it is right again or somebody has looked. */
-export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare(): void }) {
+/** The problem of a conversation. It stays until it is solved or acknowledged. */
+export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare: () => void }) {
   const client = useClient();
   const attempt = useAttempt();
   const { problem } = room;
-  if (!problem)
-    return null;
+  if (!problem) return null;
   const grave = problem === "identityChanged" || problem === "rosterMismatch" || problem === "logRewound";
   return (
     <div className={`room-banner ${problem === "joining" ? "late" : ""}`} role="status">
@@ -17,8 +16,14 @@ export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare(
         <p>{strings.problems[problem]}</p>
         {grave && (
           <div className="line wrap banner-actions">
-            {problem !== "logRewound" && <Button look="soft" compact onClick={onCompare}>{strings.problems.compare}</Button>}
-            <Button look="bare" compact onClick={() => attempt(() => client.acknowledge(room.id))}>{problem === "identityChanged" ? strings.problems.seen : strings.problems.understood}</Button>
+            {problem !== "logRewound" && (
+              <Button look="soft" compact onClick={onCompare}>
+                {strings.problems.compare}
+              </Button>
+            )}
+            <Button look="bare" compact onClick={() => attempt(() => client.acknowledge(room.id))}>
+              {problem === "identityChanged" ? strings.problems.seen : strings.problems.understood}
+            </Button>
           </div>
         )}
       </Note>

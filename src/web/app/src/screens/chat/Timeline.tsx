@@ -2,14 +2,14 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, typ
 import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { Spinner } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
-import { count, day } from "../../format.js";
-import type { Message } from "../../sdk.js";
+import { count, day } from "../../text/format.js";
+import type { Message } from "../../base/sdk.js";
 import type { RoomStore, RoomView } from "../../state/room.js";
-import { strings } from "../../strings.js";
-import { nameOf } from "../../text.js";
+import { strings } from "../../text/strings.js";
+import { nameOf } from "../../text/safe.js";
 import { Bubble, type BubbleActions } from "./Bubble.js";
 import { rowsOf, type Quotes, type Row } from "./rows.js";
-import { gist } from "./words.js";
+import { gist } from "../../text/gist.js";
 
 interface Props {
   room: RoomStore;
@@ -22,22 +22,37 @@ interface Props {
   earlier: boolean;
   /** The first unread place when the room was opened. */
   unreadFrom: number | undefined;
-  /** What is answered to and not held. */
+  /** Answered messages that are not loaded. */
   quotes: Quotes;
   actions: BubbleActions;
-  /** A message to scroll to; another object each time. */
+  /** A message to scroll to; each request is another object. */
   target: { id: string } | undefined;
-  onTargetMissing(): void;
+  onTargetMissing: () => void;
   /** Whether the newest message is on the screen. */
-  onBottom(atBottom: boolean): void;
-  onEscape(): void;
+  onBottom: (atBottom: boolean) => void;
+  onEscape: () => void;
 }
 
 const nearBottom = 60;
 const nearTop = 900;
 
-/** The messages: only those near the screen are in the document, however many there are. */
-export function Timeline({ room, view, group, canWrite, me, others, earlier, unreadFrom, quotes, actions, target, onTargetMissing, onBottom, onEscape }: Props) {
+/** The messages. Only those near the visible part are in the document. */
+export function Timeline({
+  room,
+  view,
+  group,
+  canWrite,
+  me,
+  others,
+  earlier,
+  unreadFrom,
+  quotes,
+  actions,
+  target,
+  onTargetMissing,
+  onBottom,
+  onEscape,
+}: Props) {
   const rows = useMemo(() => rowsOf(view, me, others, unreadFrom, quotes), [view, me, others, unreadFrom, quotes]);
   const list = useRef<VirtualizerHandle>(null);
   const box = useRef<HTMLDivElement>(null);
@@ -61,8 +76,7 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
   useLayoutEffect(() => {
     const old = before.current;
     before.current = { ...(firstSeq === undefined ? {} : { first: firstSeq }), ...(lastKey === undefined ? {} : { last: lastKey }), length: rows.length };
-    if (rows.length === 0)
-      return;
+    if (rows.length === 0) return;
     if (!placed.current) {
       placed.current = true;
       const unread = rows.findIndex((row) => row.type === "unread");
@@ -76,53 +90,46 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
     }
     const last = rows.at(-1)!;
     const isNew = lastKey !== old.last;
-    if (isNew && last.type === "bubble" && last.outgoing)
-      stuck.current = true;
-    if (stuck.current)
-      toBottom();
-    else if (isNew)
-      setBelow((n) => n + 1);
+    if (isNew && last.type === "bubble" && last.outgoing) stuck.current = true;
+    if (stuck.current) toBottom();
+    else if (isNew) setBelow((n) => n + 1);
   }, [rows, firstSeq, lastKey, toBottom]);
 
-  // The composer grows, the keyboard of a phone opens, a window is made wider: the newest message stays where it was.
+  // When the composer, the keyboard of a phone or the window changes the size, the newest message stays visible.
   const onResize = useCallback(() => {
-    if (placed.current && stuck.current)
-      toBottom();
+    if (placed.current && stuck.current) toBottom();
   }, [toBottom]);
 
-  const onScroll = useCallback((offset: number) => {
-    const handle = list.current;
-    if (!handle || !placed.current)
-      return;
-    // From the element itself: a window that has just grown has moved it before the list has measured it.
-    const { scrollHeight, scrollTop, clientHeight } = box.current!;
-    const left = scrollHeight - scrollTop - clientHeight;
-    const atBottom = left < nearBottom;
-    setAway(left > handle.viewportSize);
-    if (atBottom !== stuck.current) {
-      stuck.current = atBottom;
-      onBottom(atBottom);
-    }
-    if (atBottom)
-      setBelow(0);
-    if (offset < nearTop)
-      void room.loadOlder();
-    const from = seqAt(rows, handle.findItemIndex(offset), 1);
-    const to = seqAt(rows, handle.findItemIndex(offset + handle.viewportSize), -1);
-    if (from !== undefined && to !== undefined)
-      room.setVisible(from, to);
-  }, [room, rows, onBottom]);
+  const onScroll = useCallback(
+    (offset: number) => {
+      const handle = list.current;
+      if (!handle || !placed.current) return;
+      // The element's own values: after a resize they are correct before the list has measured.
+      const { scrollHeight, scrollTop, clientHeight } = box.current!;
+      const left = scrollHeight - scrollTop - clientHeight;
+      const atBottom = left < nearBottom;
+      setAway(left > handle.viewportSize);
+      if (atBottom !== stuck.current) {
+        stuck.current = atBottom;
+        onBottom(atBottom);
+      }
+      if (atBottom) setBelow(0);
+      if (offset < nearTop) void room.loadOlder();
+      const from = seqAt(rows, handle.findItemIndex(offset), 1);
+      const to = seqAt(rows, handle.findItemIndex(offset + handle.viewportSize), -1);
+      if (from !== undefined && to !== undefined) room.setVisible(from, to);
+    },
+    [room, rows, onBottom],
+  );
 
-  // A screen that is not full has nothing to scroll.
+  // A list that does not fill the screen cannot be scrolled, so it loads more by itself.
   useEffect(() => {
     const handle = list.current;
-    if (view.loaded && !view.atStart && !view.loadingOlder && handle && handle.scrollSize <= handle.viewportSize + nearTop)
-      void room.loadOlder();
+    if (view.loaded && !view.atStart && !view.loadingOlder && handle && handle.scrollSize <= handle.viewportSize + nearTop) void room.loadOlder();
   }, [view, room]);
 
   useEffect(() => {
-    if (!target)
-      return;
+    if (!target) return;
     let stopped = false;
     void (async () => {
       for (let tries = 0; tries < 100 && !stopped; tries++) {
@@ -137,17 +144,15 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
           setTimeout(() => setLit(undefined), 1_600);
           return;
         }
-        if (room.view.get().atStart)
-          break;
+        if (room.view.get().atStart) break;
         await room.loadOlder();
       }
-      if (!stopped)
-        onTargetMissing();
+      if (!stopped) onTargetMissing();
     })();
     return () => {
       stopped = true;
     };
-    // Only another target is a reason to jump.
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- only a new target causes a jump
   }, [target]);
 
   const onKeyDown = (event: KeyboardEvent<HTMLDivElement>): void => {
@@ -156,44 +161,69 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
       return;
     }
     const step = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
-    if (step === 0 || event.altKey || event.ctrlKey || event.metaKey)
-      return;
+    if (step === 0 || event.altKey || event.ctrlKey || event.metaKey) return;
     const focused = event.target instanceof HTMLElement ? event.target.closest<HTMLElement>("[data-row]") : null;
     const from = focused ? rows.findIndex((row) => row.key === focused.dataset.row) : rows.length;
     for (let index = from + step; index >= 0 && index < rows.length; index += step) {
-      if (rows[index]!.type !== "bubble")
-        continue;
+      if (rows[index]!.type !== "bubble") continue;
       event.preventDefault();
       letGo.current?.();
       list.current?.scrollToIndex(index, { align: "nearest" });
       requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-row="${CSS.escape(rows[index]!.key)}"]`)?.focus({ preventScroll: true }));
       return;
     }
-    if (step > 0)
-      onEscape();
+    if (step > 0) onEscape();
   };
 
   return (
     <div className="timeline-box">
-      <div ref={box} className="timeline" role="group" aria-label={strings.chat.messages} tabIndex={0} onKeyDown={onKeyDown} onWheel={() => letGo.current?.()} onTouchMove={() => letGo.current?.()} onClickCapture={(event) => {
-        if (event.target instanceof Element && event.target.matches(".fold")) {
-          stuck.current = false;
-          letGo.current?.();
-          letGo.current = keepPlace(box.current!, event.target.closest("article")!);
-        }
-      }}>
+      <div
+        ref={box}
+        className="timeline"
+        role="group"
+        aria-label={strings.chat.messages}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onWheel={() => letGo.current?.()}
+        onTouchMove={() => letGo.current?.()}
+        onClickCapture={(event) => {
+          if (event.target instanceof Element && event.target.matches(".fold")) {
+            stuck.current = false;
+            letGo.current?.();
+            letGo.current = keepPlace(box.current!, event.target.closest("article")!);
+          }
+        }}
+      >
         <div className="filler" />
-        {view.loadingOlder && <div className="loading-older"><Spinner small label={strings.chat.loadingOlder} /></div>}
+        {view.loadingOlder && (
+          <div className="loading-older">
+            <Spinner small label={strings.chat.loadingOlder} />
+          </div>
+        )}
         <Virtualizer ref={list} data={rows} shift={prepended} onScroll={onScroll} onResize={onResize} bufferSize={600} scrollRef={box}>
-          {(row) => <RowView key={row.key} row={row} earlier={earlier} group={group} lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit} canWrite={canWrite} actions={actions} />}
+          {(row) => (
+            <RowView
+              key={row.key}
+              row={row}
+              earlier={earlier}
+              group={group}
+              lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit}
+              canWrite={canWrite}
+              actions={actions}
+            />
+          )}
         </Virtualizer>
       </div>
-      <Jump show={below > 0 || away} below={below} onClick={() => {
-        setBelow(0);
-        stuck.current = true;
-        toBottom();
-        onBottom(true);
-      }} />
+      <Jump
+        show={below > 0 || away}
+        below={below}
+        onClick={() => {
+          setBelow(0);
+          stuck.current = true;
+          toBottom();
+          onBottom(true);
+        }}
+      />
       <Announcer messages={view.messages} actions={actions} />
     </div>
   );
@@ -202,19 +232,17 @@ export function Timeline({ room, view, group, canWrite, me, others, earlier, unr
 const settledAfterMs = 500;
 
 /**
- * Holds the top of a message where it is while its size changes: the list itself would hold the bottom of one that begins above the screen.
- * Returns what ends it earlier, when the person scrolls elsewhere.
+ * Keeps the top of a message in place while its size changes. The list would keep the bottom of a message that begins above the screen.
+ * Returns a function that ends this, for when the user scrolls.
  */
 function keepPlace(box: HTMLElement, message: HTMLElement): () => void {
   const place = (): number => message.getBoundingClientRect().top;
   const before = place();
   let until = performance.now() + settledAfterMs;
   const hold = (): void => {
-    if (until === 0)
-      return;
+    if (until === 0) return;
     box.scrollTop += place() - before;
-    if (performance.now() < until && message.isConnected)
-      requestAnimationFrame(hold);
+    if (performance.now() < until && message.isConnected) requestAnimationFrame(hold);
   };
   requestAnimationFrame(hold);
   return () => {
@@ -225,38 +253,77 @@ function keepPlace(box: HTMLElement, message: HTMLElement): () => void {
 function seqAt(rows: Row[], index: number, step: number): number | undefined {
   for (let i = Math.min(Math.max(index, 0), rows.length - 1); i >= 0 && i < rows.length; i += step) {
     const row = rows[i]!;
-    if (row.type === "bubble" && row.message)
-      return row.message.seq;
+    if (row.type === "bubble" && row.message) return row.message.seq;
   }
   return undefined;
 }
 
-function RowView({ row, earlier, group, lit, canWrite, actions }: { row: Row; earlier: boolean; group: boolean; lit: boolean; canWrite: boolean; actions: BubbleActions }) {
+function RowView({
+  row,
+  earlier,
+  group,
+  lit,
+  canWrite,
+  actions,
+}: {
+  row: Row;
+  earlier: boolean;
+  group: boolean;
+  lit: boolean;
+  canWrite: boolean;
+  actions: BubbleActions;
+}) {
   switch (row.type) {
     case "bubble":
       return <Bubble row={row} group={group} lit={lit} canWrite={canWrite} actions={actions} />;
     case "day":
-      return <div className="day" role="separator"><span>{day(row.at)}</span></div>;
+      return (
+        <div className="day" role="separator">
+          <span>{day(row.at)}</span>
+        </div>
+      );
     case "unread":
-      return <div className="day unread" role="separator"><span>{strings.chat.newMessages}</span></div>;
+      return (
+        <div className="day unread" role="separator">
+          <span>{strings.chat.newMessages}</span>
+        </div>
+      );
     case "start":
-      return <div className="beginning"><Icon name="lock" size="small" />{earlier ? strings.chat.earlier : strings.chat.beginning}</div>;
+      return (
+        <div className="beginning">
+          <Icon name="lock" size="small" />
+          {earlier ? strings.chat.earlier : strings.chat.beginning}
+        </div>
+      );
     case "name": {
       const { content, mine, from } = row.message;
-      return <div className="event"><bdi>{strings.chat.named(mine ? strings.common.you : actions.nameOf(from?.userId), content.type === "name" ? nameOf(content.name) : "")}</bdi></div>;
+      return (
+        <div className="event">
+          <bdi>{strings.chat.named(mine ? strings.common.you : actions.nameOf(from?.userId), content.type === "name" ? nameOf(content.name) : "")}</bdi>
+        </div>
+      );
     }
   }
 }
 
-function Jump({ show, below, onClick }: { show: boolean; below: number; onClick(): void }) {
-  return show && (
-    <button type="button" className="jump" aria-label={below > 0 ? strings.chat.newBelow(below) : strings.chat.newest} title={strings.chat.newest} onClick={onClick}>
-      <Icon name="down" />{below > 0 && <span className="badge">{count(below)}</span>}
-    </button>
+function Jump({ show, below, onClick }: { show: boolean; below: number; onClick: () => void }) {
+  return (
+    show && (
+      <button
+        type="button"
+        className="jump"
+        aria-label={below > 0 ? strings.chat.newBelow(below) : strings.chat.newest}
+        title={strings.chat.newest}
+        onClick={onClick}
+      >
+        <Icon name="down" />
+        {below > 0 && <span className="badge">{count(below)}</span>}
+      </button>
+    )
   );
 }
 
-/** Reads new messages out to screen readers; the list itself does not, because scrolling changes what is in it. */
+/** Reads new messages to screen readers. The list itself is not live, because scrolling changes it. */
 function Announcer({ messages, actions }: { messages: readonly Message[]; actions: BubbleActions }) {
   const [said, setSaid] = useState("");
   const newest = useRef<number>(undefined);
@@ -264,8 +331,11 @@ function Announcer({ messages, actions }: { messages: readonly Message[]; action
     const last = messages.at(-1);
     if (newest.current !== undefined && last && last.seq > newest.current && !last.mine)
       setSaid(strings.chat.incoming(actions.nameOf(last.from?.userId), gist(last)));
-    if (last)
-      newest.current = last.seq;
+    if (last) newest.current = last.seq;
   }, [messages, actions]);
-  return <div className="visually-hidden" role="log" aria-live="polite">{said}</div>;
+  return (
+    <div className="visually-hidden" role="log" aria-live="polite">
+      {said}
+    </div>
+  );
 }

@@ -1,11 +1,11 @@
-import type { Message } from "../../sdk.js";
-import { dayKey } from "../../format.js";
+import type { Message } from "../../base/sdk.js";
+import { dayKey } from "../../text/format.js";
 import type { Outgoing, RoomView } from "../../state/room.js";
 
-/** How far an own message has come. */
+/** The delivery state of an own message. */
 export type SendState = "waiting" | "failed" | "alone" | "sent" | "delivered" | "read";
 
-/** A message, or a send on its way, as one bubble. */
+/** A message or a pending send, as a bubble. */
 export interface BubbleRow {
   type: "bubble";
   key: string;
@@ -14,14 +14,14 @@ export interface BubbleRow {
   at: number;
   message?: Message;
   outgoing?: Outgoing;
-  /** What it answers to, as it is now. */
+  /** The message that it answers. */
   quoted?: Message;
-  /** It answers to something that this device does not hold. */
+  /** Whether it answers a message that this device does not have. */
   quoteMissing?: boolean;
-  /** First and last of a run of one sender within a few minutes. */
+  /** Whether it is the first or the last of successive messages of one sender within 5 minutes. */
   first: boolean;
   last: boolean;
-  /** Whether it tells its time: of a run within one minute only the last does. */
+  /** Whether it shows its time: only the last of a group within one minute does. */
   stamped: boolean;
   state?: SendState;
 }
@@ -40,24 +40,20 @@ const runMs = 5 * 60_000;
 const minute = (at: number): number => Math.floor(at / 60_000);
 
 /**
- * What stands on the screen, from top to bottom.
- * @param me This user's id.
- * @param others How many other members there are: a message is read when all of them have read it. Undefined while that is not known.
- * @param unreadFrom The first place in the log that was unread when the room was opened.
- * @param quotes What is answered to from before the part that is held; `undefined` when this device has no such message.
+ * The rows on the screen, from top to bottom.
+ * @param me - This user's id.
+ * @param others - The number of other members: a message is read when all of them have read it. Undefined while it is not known.
+ * @param unreadFrom - The first place in the log that was unread when the room was opened.
+ * @param quotes - Answered messages before the loaded part of the history; `undefined` when this device does not have the message.
  */
 export function rowsOf(view: RoomView, me: string, others: number | undefined, unreadFrom: number | undefined, quotes: Quotes): Row[] {
   const rows: Row[] = [];
-  if (view.atStart)
-    rows.push({ type: "start", key: "start" });
-  const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => userId === me ? [] : upTo);
+  if (view.atStart) rows.push({ type: "start", key: "start" });
+  const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => (userId === me ? [] : upTo));
   const byId = new Map<string, Message>();
-  for (const message of view.messages)
-    if (!byId.has(message.id))
-      byId.set(message.id, message);
+  for (const message of view.messages) if (!byId.has(message.id)) byId.set(message.id, message);
   const quotedBy = (replyTo: string | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
-    if (replyTo === undefined)
-      return {};
+    if (replyTo === undefined) return {};
     const quoted = byId.get(replyTo) ?? quotes.get(replyTo);
     return quoted ? { quoted } : quotes.has(replyTo) ? { quoteMissing: true } : {};
   };
@@ -67,7 +63,7 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
   let name: string | undefined;
   const startDay = (at: number): void => {
     const key = dayKey(at);
-    // A server's clock may go back; days are not begun twice for that.
+    // The server's clock may be set back. A day does not begin twice.
     if (day === undefined || key > day) {
       day = key;
       rows.push({ type: "day", key: `d${key}`, at });
@@ -92,16 +88,19 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
       previous = undefined;
     }
     if (message.content.type === "name") {
-      // The name is told anew to whoever comes later; that is no event for the others.
-      if (message.content.name === name)
-        continue;
+      // New members get the name again. For the others that is no event.
+      if (message.content.name === name) continue;
       ({ name } = message.content);
       rows.push({ type: "name", key: keyOf(message), message });
       previous = undefined;
       continue;
     }
     push({
-      key: keyOf(message), mine: message.mine, at, message, ...(message.from ? { userId: message.from.userId } : {}),
+      key: keyOf(message),
+      mine: message.mine,
+      at,
+      message,
+      ...(message.from ? { userId: message.from.userId } : {}),
       ...quotedBy(message.content.type === "reply" ? message.content.to : undefined),
       ...(message.mine ? { state: stateOf(message.seq, reads, others, view.marks.delivered) } : {}),
     });
@@ -113,11 +112,10 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
   return rows;
 }
 
-/** One's own message keeps the key that it had on its way, so that it does not move. */
-const keyOf = (message: Message): string => message.mine ? `o${message.id}` : `s${message.seq}`;
+/** An own message keeps the key of its pending send, so that it does not move. */
+const keyOf = (message: Message): string => (message.mine ? `o${message.id}` : `s${message.seq}`);
 
 function stateOf(seq: number, reads: number[], others: number | undefined, delivered: number | undefined): SendState {
-  if (others !== undefined && others > 0 && reads.filter((upTo) => upTo >= seq).length >= others)
-    return "read";
+  if (others !== undefined && others > 0 && reads.filter((upTo) => upTo >= seq).length >= others) return "read";
   return delivered !== undefined && delivered >= seq ? "delivered" : others === 0 ? "alone" : "sent";
 }

@@ -1,14 +1,14 @@
 import { useState } from "react";
 import { Button } from "../../components/Button.js";
 import { Ask } from "../../components/Dialog.js";
-import { go } from "../../routes.js";
-import type { Conversation, SharedMember } from "../../sdk.js";
+import { go } from "../../browser/routes.js";
+import type { Conversation, SharedMember } from "../../base/sdk.js";
 import { useApp } from "../../state/context.js";
-import { strings } from "../../strings.js";
+import { strings } from "../../text/strings.js";
 
 const text = strings.room;
 
-/** The ways out of a conversation. */
+/** The buttons to leave, delete or forget a conversation. */
 export function Leave({ room: { id, kind, role }, members }: { room: Conversation; members: SharedMember[] }) {
   const { client } = useApp();
   const [open, setOpen] = useState<"leave" | "delete" | "forget">();
@@ -19,19 +19,57 @@ export function Leave({ room: { id, kind, role }, members }: { room: Conversatio
     return (
       <section className="section">
         <p className="muted small">{text.forgetHint}</p>
-        <div><Button look="bad" icon="trash" onClick={() => setOpen("forget")}>{text.forget}</Button></div>
-        {open === "forget" && <Ask title={text.forgetTitle} text={text.forgetText} action={text.forget} bad onClose={() => setOpen(undefined)} onDo={() => client.deleteRoom(id).then(done)} />}
+        <div>
+          <Button look="bad" icon="trash" onClick={() => setOpen("forget")}>
+            {text.forget}
+          </Button>
+        </div>
+        {open === "forget" && (
+          <Ask
+            title={text.forgetTitle}
+            text={text.forgetText}
+            action={text.forget}
+            bad
+            onClose={() => setOpen(undefined)}
+            onDo={() => client.deleteRoom(id).then(done)}
+          />
+        )}
       </section>
     );
   return (
     <section className="section">
       <div className="line wrap">
-        <Button look="bad" icon="door" disabled={isLastOwner} onClick={() => setOpen("leave")}>{group ? text.leave : text.leaveDirect}</Button>
-        {group && role === "owner" && <Button look="bad" icon="trash" onClick={() => setOpen("delete")}>{text.delete}</Button>}
+        <Button look="bad" icon="door" disabled={isLastOwner} onClick={() => setOpen("leave")}>
+          {group ? text.leave : text.leaveDirect}
+        </Button>
+        {group && role === "owner" && (
+          <Button look="bad" icon="trash" onClick={() => setOpen("delete")}>
+            {text.delete}
+          </Button>
+        )}
       </div>
       {isLastOwner && <p className="muted small">{text.leaveOwner}</p>}
-      {open === "leave" && <Ask title={text.leaveTitle} text={text.leaveText} action={group ? text.leave : text.leaveDirect} bad special={{ Conflict: text.leaveOwner }} onClose={() => setOpen(undefined)} onDo={() => client.leave(id).then(done)} />}
-      {open === "delete" && <Ask title={text.deleteTitle} text={text.deleteText} action={text.delete} bad onClose={() => setOpen(undefined)} onDo={() => client.deleteRoom(id).then(done)} />}
+      {open === "leave" && (
+        <Ask
+          title={text.leaveTitle}
+          text={text.leaveText}
+          action={group ? text.leave : text.leaveDirect}
+          bad
+          special={{ Conflict: text.leaveOwner }}
+          onClose={() => setOpen(undefined)}
+          onDo={() => client.leave(id).then(done)}
+        />
+      )}
+      {open === "delete" && (
+        <Ask
+          title={text.deleteTitle}
+          text={text.deleteText}
+          action={text.delete}
+          bad
+          onClose={() => setOpen(undefined)}
+          onDo={() => client.deleteRoom(id).then(done)}
+        />
+      )}
     </section>
   );
 }

@@ -4,16 +4,26 @@ import { Button } from "../../components/Button.js";
 import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { MenuButton, MenuItem } from "../../components/Menu.js";
-import { go } from "../../routes.js";
-import type { Conversation, Role, SharedMember } from "../../sdk.js";
+import { go } from "../../browser/routes.js";
+import type { Conversation, Role, SharedMember } from "../../base/sdk.js";
 import { useApp, useStatus } from "../../state/context.js";
-import { strings } from "../../strings.js";
+import { strings } from "../../text/strings.js";
 
 const text = strings.room;
 const rank: Record<SharedMember["role"], number> = { owner: 0, admin: 1, member: 2, unknown: 3 };
 
-/** Who is in it, and what this user may do about it. The server has the last word. */
-export function Members({ room, members, onChanged, onSafety }: { room: Conversation; members: SharedMember[]; onChanged(): void; onSafety(username: string): void }) {
+/** The members, with the actions that this user's role allows. The server decides. */
+export function Members({
+  room,
+  members,
+  onChanged,
+  onSafety,
+}: {
+  room: Conversation;
+  members: SharedMember[];
+  onChanged: () => void;
+  onSafety: (username: string) => void;
+}) {
   const { client, toasts } = useApp();
   const { userId: me } = useStatus();
   const [adding, setAdding] = useState(false);
@@ -21,34 +31,65 @@ export function Members({ room, members, onChanged, onSafety }: { room: Conversa
   const { id, role } = room;
   const group = room.kind === "group";
   const rules = group && (role === "owner" || role === "admin");
-  const sorted = [...members].sort((a, b) => rank[a.role] - rank[b.role] || a.username.localeCompare(b.username));
+  const sorted = [...members].toSorted((a, b) => rank[a.role] - rank[b.role] || a.username.localeCompare(b.username));
   const may = (member: SharedMember): boolean => rules && (role === "owner" || member.role === "member");
 
   const setRole = (member: SharedMember, next: Role) => () => void client.setRole(id, member.userId, next).then(onChanged, toasts.fail);
-  const write = (member: SharedMember) => () => void client.createDirect(member.username).then((roomId) => go({ at: "room", roomId, details: false }), toasts.fail);
+  const write = (member: SharedMember) => () =>
+    void client.createDirect(member.username).then((roomId) => go({ at: "room", roomId, details: false }), toasts.fail);
   return (
     <section className="section">
-      <div className="line"><h2 className="grow">{role === undefined ? text.lastMembers : group ? `${text.members} (${members.length})` : text.members}</h2>{rules && <Button compact icon="plus" onClick={() => setAdding(true)}>{text.add}</Button>}</div>
+      <div className="line">
+        <h2 className="grow">{role === undefined ? text.lastMembers : group ? `${text.members} (${members.length})` : text.members}</h2>
+        {rules && (
+          <Button compact icon="plus" onClick={() => setAdding(true)}>
+            {text.add}
+          </Button>
+        )}
+      </div>
       <ul className="card plain">
         {sorted.map((member) => (
           <li key={member.userId} className="entry">
             <Avatar name={member.username} size="s" />
             <div className="grow">
-              <div>{member.username}{member.userId === me && <span className="muted"> ({text.you})</span>}</div>
+              <div>
+                {member.username}
+                {member.userId === me && <span className="muted"> ({text.you})</span>}
+              </div>
               <div className="muted small">{member.devices > 0 ? text.devices(member.devices) : ""}</div>
             </div>
             {group && member.role !== "member" && <span className="tag">{text.roles[member.role]}</span>}
             {member.userId !== me && (
               <MenuButton label={text.memberMenu(member.username)}>
-                {group && <MenuItem icon="chat" onSelect={write(member)}>{text.message}</MenuItem>}
-                <MenuItem icon="shield" onSelect={() => onSafety(member.username)}>{text.safety}</MenuItem>
+                {group && (
+                  <MenuItem icon="chat" onSelect={write(member)}>
+                    {text.message}
+                  </MenuItem>
+                )}
+                <MenuItem icon="shield" onSelect={() => onSafety(member.username)}>
+                  {text.safety}
+                </MenuItem>
                 {may(member) && (
                   <>
                     <hr />
-                    {role === "owner" && member.role !== "owner" && <MenuItem icon="person" onSelect={setRole(member, "owner")}>{text.makeOwner}</MenuItem>}
-                    {member.role !== "admin" && <MenuItem icon="person" onSelect={setRole(member, "admin")}>{text.makeAdmin}</MenuItem>}
-                    {member.role !== "member" && <MenuItem icon="person" onSelect={setRole(member, "member")}>{text.makeMember}</MenuItem>}
-                    <MenuItem icon="door" bad onSelect={() => setRemoving(member)}>{text.removeMember}</MenuItem>
+                    {role === "owner" && member.role !== "owner" && (
+                      <MenuItem icon="person" onSelect={setRole(member, "owner")}>
+                        {text.makeOwner}
+                      </MenuItem>
+                    )}
+                    {member.role !== "admin" && (
+                      <MenuItem icon="person" onSelect={setRole(member, "admin")}>
+                        {text.makeAdmin}
+                      </MenuItem>
+                    )}
+                    {member.role !== "member" && (
+                      <MenuItem icon="person" onSelect={setRole(member, "member")}>
+                        {text.makeMember}
+                      </MenuItem>
+                    )}
+                    <MenuItem icon="door" bad onSelect={() => setRemoving(member)}>
+                      {text.removeMember}
+                    </MenuItem>
                   </>
                 )}
               </MenuButton>
@@ -57,21 +98,49 @@ export function Members({ room, members, onChanged, onSafety }: { room: Conversa
         ))}
       </ul>
       {adding && <Add roomId={id} members={members} onClose={() => setAdding(false)} onDone={onChanged} />}
-      {removing && <Ask title={text.removeTitle(removing.username)} text={text.removeText} action={text.removeMember} bad onClose={() => setRemoving(undefined)} onDo={() => client.removeMember(id, removing.userId).then(onChanged)} />}
+      {removing && (
+        <Ask
+          title={text.removeTitle(removing.username)}
+          text={text.removeText}
+          action={text.removeMember}
+          bad
+          onClose={() => setRemoving(undefined)}
+          onDo={() => client.removeMember(id, removing.userId).then(onChanged)}
+        />
+      )}
     </section>
   );
 }
 
-function Add({ roomId, members, onDone, onClose }: { roomId: string; members: SharedMember[]; onDone(): void; onClose(): void }) {
+function Add({ roomId, members, onDone, onClose }: { roomId: string; members: SharedMember[]; onDone: () => void; onClose: () => void }) {
   const { client } = useApp();
   const [name, setName] = useState("");
   const clean = name.trim().replace(/^@/, "").toLowerCase();
   const { start } = strings;
   const isThere = members.some((member) => member.username === clean);
   return (
-    <Ask title={text.add} text={text.addText} action={text.addAction} ready={clean !== "" && !isThere} special={{ NotFound: start.nobody, Invalid: start.nobody, Conflict: text.addedAlready, NotReady: start.notReadyYet, TooLarge: start.full }} onClose={onClose}
-      onDo={() => client.addMember(roomId, clean).then(onDone)}>
-      <Field label={start.username} value={name} onChange={setName} hint={start.usernameHint} wrong={isThere ? text.addedAlready : undefined} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={33} autoFocus required />
+    <Ask
+      title={text.add}
+      text={text.addText}
+      action={text.addAction}
+      ready={clean !== "" && !isThere}
+      special={{ NotFound: start.unknownUser, Invalid: start.unknownUser, Conflict: text.addedAlready, NotReady: start.notReadyYet, TooLarge: start.full }}
+      onClose={onClose}
+      onDo={() => client.addMember(roomId, clean).then(onDone)}
+    >
+      <Field
+        label={start.username}
+        value={name}
+        onChange={setName}
+        hint={start.usernameHint}
+        wrong={isThere ? text.addedAlready : undefined}
+        autoCapitalize="none"
+        autoComplete="off"
+        spellCheck={false}
+        maxLength={33}
+        autoFocus
+        required
+      />
     </Ask>
   );
 }

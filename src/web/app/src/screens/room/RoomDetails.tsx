@@ -5,15 +5,16 @@ import { Code } from "../../components/Code.js";
 import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
-import { codeOf, sentence } from "../../errors.js";
-import { useArrival } from "../../focus.js";
-import { duration } from "../../format.js";
-import { go } from "../../routes.js";
-import type { Conversation } from "../../sdk.js";
+import { codeOf } from "../../base/errors.js";
+import { sentence } from "../../text/errors.js";
+import { useArrival } from "../../browser/focus.js";
+import { duration } from "../../text/format.js";
+import { go } from "../../browser/routes.js";
+import type { Conversation } from "../../base/sdk.js";
 import { useApp, useAttempt, useStatus } from "../../state/context.js";
-import { useLoad } from "../../state/useLoad.js";
-import { strings } from "../../strings.js";
-import { nameOf } from "../../text.js";
+import { useLoad } from "../../base/useLoad.js";
+import { strings } from "../../text/strings.js";
+import { nameOf } from "../../text/safe.js";
 import { Leave } from "./Leave.js";
 import { Members } from "./Members.js";
 import { RoomNotifications } from "./RoomNotifications.js";
@@ -24,7 +25,7 @@ const spans = [3_600, 86_400, 7 * 86_400, 28 * 86_400];
 const maxName = 100;
 const changedAfterMs = 1_000;
 
-/** Who is in a conversation, how it is set up, and whether one may trust it. */
+/** The members, settings and security of a conversation. */
 export function RoomDetails({ conversation }: { conversation: Conversation }) {
   const { id, kind, title, role, timeToLiveSeconds } = conversation;
   const app = useApp();
@@ -41,13 +42,13 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
   const group = kind === "group";
   const rules = role === "owner" || role === "admin";
   const other = members.value?.find((member) => member.userId !== me);
-  const timers = timeToLiveSeconds === undefined || spans.includes(timeToLiveSeconds) ? spans : [...spans, timeToLiveSeconds].sort((a, b) => a - b);
+  const timers = timeToLiveSeconds === undefined || spans.includes(timeToLiveSeconds) ? spans : [...spans, timeToLiveSeconds].toSorted((a, b) => a - b);
   const reload = useCallback((): void => {
     void reloadMembers();
     void reloadCode();
   }, [reloadMembers, reloadCode]);
 
-  // Others change the room, too.
+  // Other members change the room too.
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const off = client.on("room", ({ roomId }) => {
@@ -67,46 +68,77 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
     <section className="page" aria-label={text.title}>
       <header className="bar">
         <IconButton icon="close" label={strings.common.close} onClick={() => go({ at: "room", roomId: id, details: false })} />
-        <h1 className="grow" {...arrival}>{text.title}</h1>
+        <h1 className="grow" {...arrival}>
+          {text.title}
+        </h1>
       </header>
       <div className="page-body">
         <div className="room-head">
           <Avatar id={id} name={title} group={group} size="l" />
           <div className="line">
-            <h2><bdi>{nameOf(title)}</bdi></h2>
+            <h2>
+              <bdi>{nameOf(title)}</bdi>
+            </h2>
             {group && role !== undefined && <IconButton icon="edit" small label={text.rename} onClick={() => setRenaming(true)} />}
           </div>
-          <p className="line muted small"><Icon name="lock" size="small" />{text.encrypted}</p>
+          <p className="line muted small">
+            <Icon name="lock" size="small" />
+            {text.encrypted}
+          </p>
         </div>
 
         {role !== undefined && !group && other && (
-          <Button icon="shield" wide onClick={() => setSafety(other.username)}>{text.safety}</Button>
+          <Button icon="shield" wide onClick={() => setSafety(other.username)}>
+            {text.safety}
+          </Button>
         )}
 
         {role === undefined && <Note icon="door">{strings.chat.ended}</Note>}
 
-        {members.value ? <Members room={conversation} members={members.value} onChanged={reload} onSafety={setSafety} />
-          : members.error !== undefined ? <Note tone="warn" icon="offline">{sentence(members.error)}</Note> : <Spinner label={strings.common.loading} />}
+        {members.value ? (
+          <Members room={conversation} members={members.value} onChanged={reload} onSafety={setSafety} />
+        ) : members.error !== undefined ? (
+          <Note tone="warn" icon="offline">
+            {sentence(members.error)}
+          </Note>
+        ) : (
+          <Spinner label={strings.common.loading} />
+        )}
 
         {role !== undefined && (
           <>
             <section className="section">
               <h2>{text.timer}</h2>
               <p className="muted small">{text.timerText}</p>
-              <select className="input" aria-label={text.timer} value={timeToLiveSeconds ?? 0} disabled={group && !rules} onChange={(event) => {
-                const seconds = Number(event.target.value);
-                attempt(() => client.setTimeToLive(id, seconds === 0 ? undefined : seconds));
-              }}>
+              <select
+                className="input"
+                aria-label={text.timer}
+                value={timeToLiveSeconds ?? 0}
+                disabled={group && !rules}
+                onChange={(event) => {
+                  const seconds = Number(event.target.value);
+                  attempt(() => client.changeSettings(id, { timeToLiveSeconds: seconds === 0 ? null : seconds }));
+                }}
+              >
                 <option value={0}>{text.timerOff}</option>
-                {timers.map((seconds) => <option key={seconds} value={seconds}>{duration(seconds)}</option>)}
+                {timers.map((seconds) => (
+                  <option key={seconds} value={seconds}>
+                    {duration(seconds)}
+                  </option>
+                ))}
               </select>
               {group && !rules && <p className="muted small">{text.onlyAdmins}</p>}
             </section>
             <RoomNotifications roomId={id} />
             <section className="section">
               <h2>{text.security}</h2>
-              {code.value !== undefined ? <Code label={text.code} code={code.value} />
-                : code.error !== undefined ? <Note>{codeOf(code.error) === "NotReady" ? strings.problems[conversation.problem === "out" ? "out" : "joining"] : sentence(code.error)}</Note> : <Spinner label={strings.common.loading} />}
+              {code.value !== undefined ? (
+                <Code label={text.code} code={code.value} />
+              ) : code.error !== undefined ? (
+                <Note>{codeOf(code.error) === "NotReady" ? strings.problems[conversation.problem === "out" ? "out" : "joining"] : sentence(code.error)}</Note>
+              ) : (
+                <Spinner label={strings.common.loading} />
+              )}
               <p className="muted small">{text.codeText}</p>
             </section>
           </>
@@ -119,11 +151,18 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
   );
 }
 
-function Rename({ conversation: { id, title }, onClose }: { conversation: Conversation; onClose(): void }) {
+function Rename({ conversation: { id, title }, onClose }: { conversation: Conversation; onClose: () => void }) {
   const { client } = useApp();
   const [name, setName] = useState(nameOf(title));
   return (
-    <Ask title={text.renameTitle} text={strings.start.groupNameHint} action={strings.common.save} ready={name.trim() !== "" && name.trim() !== title} onClose={onClose} onDo={() => client.rename(id, name.trim())}>
+    <Ask
+      title={text.renameTitle}
+      text={strings.start.groupNameHint}
+      action={strings.common.save}
+      ready={name.trim() !== "" && name.trim() !== title}
+      onClose={onClose}
+      onDo={() => client.rename(id, name.trim())}
+    >
       <Field label={text.name} value={name} onChange={setName} maxLength={maxName} dir="auto" autoComplete="off" autoFocus required />
     </Ask>
   );

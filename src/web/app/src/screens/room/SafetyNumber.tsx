@@ -2,15 +2,16 @@ import { Button, Note, Spinner } from "../../components/Button.js";
 import { Code } from "../../components/Code.js";
 import { Dialog } from "../../components/Dialog.js";
 import { Qr } from "../../components/Qr.js";
-import { codeOf, sentence } from "../../errors.js";
+import { codeOf } from "../../base/errors.js";
+import { sentence } from "../../text/errors.js";
 import { useClient } from "../../state/context.js";
-import { useLoad } from "../../state/useLoad.js";
-import { strings } from "../../strings.js";
+import { useLoad } from "../../base/useLoad.js";
+import { strings } from "../../text/strings.js";
 
 const text = strings.room;
 
-/** Digits that two people compare, to know that nobody stands between them. */
-export function SafetyNumber({ username, onClose }: { username: string; onClose(): void }) {
+/** The digits that two people compare to detect an attacker between them. */
+export function SafetyNumber({ username, onClose }: { username: string; onClose: () => void }) {
   const client = useClient();
   const { value, error } = useLoad(() => client.safetyNumber(username), username);
   return (
@@ -23,8 +24,16 @@ export function SafetyNumber({ username, onClose }: { username: string; onClose(
             <Code label={text.safety} code={value} />
             <p className="muted small">{text.safetyText(username)}</p>
           </>
-        ) : error !== undefined ? <Note tone="warn" icon="warning">{codeOf(error) === "NotFound" || codeOf(error) === "NotReady" ? text.safetyNone : sentence(error)}</Note> : <Spinner label={strings.common.loading} />}
-        <div className="actions"><Button onClick={onClose}>{strings.common.close}</Button></div>
+        ) : error !== undefined ? (
+          <Note tone="warn" icon="warning">
+            {codeOf(error) === "NotFound" || codeOf(error) === "NotReady" ? text.safetyNone : sentence(error)}
+          </Note>
+        ) : (
+          <Spinner label={strings.common.loading} />
+        )}
+        <div className="actions">
+          <Button onClick={onClose}>{strings.common.close}</Button>
+        </div>
       </div>
     </Dialog>
   );

@@ -1,7 +1,7 @@
 import { Choices } from "../../components/Field.js";
-import { useCell } from "../../state/cell.js";
-import { strings } from "../../strings.js";
-import { setTheme, theme, themes } from "../../theme.js";
+import { useCell } from "../../base/cell.js";
+import { strings } from "../../text/strings.js";
+import { setTheme, theme, themes } from "../../browser/theme.js";
 
 export function Appearance() {
   const chosen = useCell(theme);
@@ -9,7 +9,14 @@ export function Appearance() {
     <section className="section">
       <h2>{strings.appearance.theme}</h2>
       <p className="muted">{strings.appearance.themeText}</p>
-      <div><Choices label={strings.appearance.theme} value={chosen} options={themes.map((each) => [each, strings.appearance[each]] as const)} onChange={setTheme} /></div>
+      <div>
+        <Choices
+          label={strings.appearance.theme}
+          value={chosen}
+          options={themes.map((each) => [each, strings.appearance[each]] as const)}
+          onChange={setTheme}
+        />
+      </div>
     </section>
   );
 }

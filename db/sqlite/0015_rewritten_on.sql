@@ -1,0 +1,2 @@
+-- As on Postgres. Not used: SQLite overwrites deleted content without a rewrite.
+alter table installation add column rewritten_on integer;

@@ -1,0 +1,44 @@
+import { Cell } from "../base/cell.js";
+
+/** A waiting new version of the app. A call reloads all tabs with it. */
+export const update = new Cell<(() => void) | undefined>(undefined);
+
+declare global {
+  interface Window {
+    /** In browsers with Trusted Types. */
+    trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(): string }): { createScriptURL(input: string): string } };
+  }
+}
+
+/** The only script address that the page's policy allows the app to create (`trusted-types` in Content-Security-Policy). */
+const path = "/sw.js";
+const policy = window.trustedTypes?.createPolicy("app", { createScriptURL: () => path });
+
+/** Registers the service worker, which keeps the app for offline use. */
+export function installWorker(): void {
+  const { serviceWorker } = navigator;
+  if (!serviceWorker) return;
+  const hadOne = serviceWorker.controller !== null;
+  let reloading = false;
+  serviceWorker.addEventListener("controllerchange", () => {
+    // The first worker takes control of a page of the same version.
+    if (hadOne && !reloading) {
+      reloading = true;
+      location.reload();
+    }
+  });
+  const offer = (worker: ServiceWorker): void => update.set(() => worker.postMessage("activate"));
+  serviceWorker
+    .register(policy?.createScriptURL("") ?? path, { updateViaCache: "none" })
+    .then((registration) => {
+      if (registration.waiting && hadOne) offer(registration.waiting);
+      registration.addEventListener("updatefound", () => {
+        const worker = registration.installing;
+        worker?.addEventListener("statechange", () => {
+          if (worker.state === "installed" && serviceWorker.controller) offer(worker);
+        });
+      });
+      setInterval(() => void registration.update().catch((error: unknown) => console.warn("The check for a new version failed:", error)), 3_600_000);
+    })
+    .catch((error: unknown) => console.warn("The service worker was not registered. The app does not open offline:", error));
+}

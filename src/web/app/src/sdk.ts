@@ -1,6 +1,0 @@
-/* The names of the SDK that the app uses. */
-export type { DeviceInfo, ErrorCode, Message, Role, SessionInfo } from "@secure-messaging/sdk";
-export type {
-  Conversation, NotificationPreferences, PendingSend, RoomMarks, SharedClient, SharedEvents, SharedMember, SharedStatus,
-} from "@secure-messaging/sdk";
-export { missingFeatures, openSharedClient, SecureMessagingError } from "@secure-messaging/sdk";

@@ -1,0 +1,26 @@
+/* Whether this device follows a room's group, and what happens when it no longer can. */
+import type { Applying } from "./applying.js";
+import type { Draft } from "./draft.js";
+import type { Broken, RoomState } from "./records.js";
+import type { RoomGroup } from "./ports.js";
+
+/** Whether the group's state is the current one of the log. @internal */
+export const canFollow = ({ group, state }: { group: RoomGroup | undefined; state: RoomState }): boolean => group !== undefined && !state.broken && !state.out;
+
+/** The group cannot be followed from this place of the log on. @internal */
+export function breakOff(draft: Draft, seq: number, why: Broken["why"], { clock, events }: Pick<Applying, "clock" | "events">): void {
+  draft.state.broken = { seq, why, since: clock.now() };
+  draft.after.push(() => events.emit("reconcile", "broken"));
+}
+
+/** The group has moved on by a Commit that this device cannot read. @internal */
+export function breakChain(draft: Draft, seq: number, applying: Pick<Applying, "clock" | "events">): void {
+  delete draft.state.wasAway;
+  breakOff(draft, seq, "chain", applying);
+}
+
+/** Reports each state, also one that the next entry replaces at once. @internal */
+export function notifyGroup(draft: Draft, { events }: Pick<Applying, "events">): void {
+  const group = canFollow(draft) ? draft.group : undefined;
+  draft.after.push(() => events.emit("group", { group }));
+}

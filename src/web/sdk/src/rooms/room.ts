@@ -1,0 +1,386 @@
+import { digits } from "../account/device.js";
+import { fromUtf8, sha256, utf8 } from "../base/bytes.js";
+import type { Content } from "../content/content.js";
+import { SecureMessagingError } from "../base/errors.js";
+import { Emitter } from "../base/events.js";
+import type { RoomCore } from "./core.js";
+import type { GroupReconciler } from "./reconciler.js";
+import type { Outbox, SendOptions, Stored } from "./outbox.js";
+import type { Ports, RoomGroup } from "./ports.js";
+import { Receipts, type ReadSignal } from "./receipts.js";
+import { toMessage, type Message, type MessageRecord, type Sender } from "./records.js";
+import { keys, ordinal, read, unpack, pack } from "../store/store.js";
+import { defer } from "../base/timing.js";
+import { readRole, readSettings, type Role, type RoomKind, type RoomSettings, type SettingsChange, type Unknown } from "../net/wire.js";
+
+/** The events of a room. */
+export interface RoomEvents {
+  /** A new message, own ones included, in order, each once. Edits, deletions and reactions are not messages: they cause `changed`. */
+  message: Message;
+  /** An earlier message was edited, deleted or reacted to. */
+  changed: Message;
+  /** A member is typing. It repeats every few seconds. */
+  typing: { userId: string; deviceId: string };
+  /** A member who was typing has sent a message or left. It does not come when a member just stops: end `typing` after about 5 s. */
+  typingEnded: { userId: string };
+  /** A signal of the application, see {@link Room.signal}. */
+  signal: { userId: string; deviceId: string; data: unknown };
+  /** A member has read the log up to this place. */
+  read: { userId: string; upTo: number };
+  /** Members have joined, left, or have another role. */
+  members: undefined;
+  /** The room's name or time to live has changed. */
+  settings: undefined;
+  /** The group has a new epoch with these devices. Without an epoch, this device is not in the group. */
+  epoch: { epoch: number | undefined; devices: Sender[] };
+}
+
+/** A member of a room. */
+export interface Member {
+  /** The user's id. */
+  userId: string;
+  /** The username. */
+  username: string;
+  /** The role in the room. */
+  role: Role | Unknown;
+}
+
+/** A send that this device's outbox has stored. */
+export interface Sent {
+  /** The id of the message. Other messages refer to it. */
+  id: string;
+  /**
+   * Resolves when the server has stored the message; rejects with a {@link SecureMessagingError} when the server rejects it. There is no need to wait: the
+   * outbox continues after a restart.
+   */
+  stored: Promise<Stored>;
+}
+
+const typingEveryMs = 3_000;
+/** Members end a typing state after this time. */
+const typingLastsMs = 15_000;
+
+/** @internal */
+export type RoomPorts = Pick<Ports, "clock" | "closing" | "device" | "hub" | "mls" | "people" | "privacy" | "reports" | "server" | "store">;
+
+/** A room. This device encrypts and decrypts everything in it. */
+export class Room extends Emitter<RoomEvents> {
+  private arrived = defer<void>();
+  private typedAt = -Infinity;
+  private readonly typists = new Map<string, number>();
+  /** @internal */
+  readonly receipts: Receipts;
+
+  /** @internal */
+  constructor(
+    private readonly ports: RoomPorts,
+    private readonly outbox: Outbox,
+    /** @internal */ readonly core: RoomCore,
+    private readonly reconciler: GroupReconciler,
+  ) {
+    super();
+    this.receipts = new Receipts(ports, core, (signal) => this.sendSignal(signal));
+  }
+
+  /** The room's id. */
+  get id(): string {
+    return this.core.id;
+  }
+
+  /** A group of any number of people, or a direct room of two. */
+  get kind(): RoomKind | Unknown {
+    return this.core.state.kind;
+  }
+
+  /** The name. The server does not know it. */
+  get name(): string | undefined {
+    return this.core.state.name;
+  }
+
+  /** The settings that admins change. */
+  get settings(): RoomSettings {
+    return readSettings(this.core.state);
+  }
+
+  /** This user's role. */
+  get role(): Role | Unknown {
+    return this.core.state.role;
+  }
+
+  /** Whether this device is in the room's MLS group, so that it can read and write. Another member's device must add a new device first. */
+  get isReady(): boolean {
+    return this.core.isReady;
+  }
+
+  /** Whether the log contains messages from before this device was added. It cannot read them. */
+  get hasEarlier(): boolean {
+    return this.core.state.earlier === true;
+  }
+
+  /**
+   * Whether another member can read what is sent now; undefined until that is known. While it is false, sends wait in the outbox. Read it again after the
+   * events `epoch` and `members`. In a direct room it stays false after the other person has left. In a group without other people it is true.
+   */
+  get canBeRead(): boolean | undefined {
+    return this.core.canBeRead;
+  }
+
+  /** The MLS epoch; undefined while this device is not in the group. */
+  get epoch(): number | undefined {
+    return this.core.group?.epoch;
+  }
+
+  /** Waits until {@link Room.isReady}. @throws {@link SecureMessagingError} `NotReady` after this many milliseconds. */
+  async whenReady(timeoutMs = 60_000): Promise<void> {
+    const { clock } = this.ports;
+    const until = clock.ticks() + timeoutMs;
+    while (!this.isReady) {
+      if (clock.ticks() > until || this.core.hasEnded) throw SecureMessagingError.of("NotReady", "This device is not yet in the room's MLS group.");
+      const turn = new AbortController();
+      const off = this.on("epoch", () => turn.abort());
+      await clock.pause(Math.min(500, timeoutMs), turn.signal);
+      off();
+    }
+  }
+
+  /**
+   * Sends a text. Resolves when this device's outbox has stored it; the outbox then sends it, also after a restart. @throws `TooLarge` above about 32,000
+   * bytes.
+   */
+  send(text: string, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "text", text }, options);
+  }
+
+  /** Answers a message. Resolves and throws like {@link Room.send}. */
+  reply(to: Message | string, text: string, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "reply", to: idOf(to), text }, options);
+  }
+
+  /** Replaces the text of an own message. Resolves and throws like {@link Room.send}. */
+  edit(target: Message | string, text: string, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "edit", target: idOf(target), text }, options);
+  }
+
+  /** Adds a reaction to a message, or removes it. Resolves like {@link Room.send}. */
+  react(target: Message | string, emoji: string, options: { remove?: boolean } & SendOptions = {}): Promise<Sent> {
+    return this.post({ type: "reaction", target: idOf(target), emoji, ...(options.remove ? { removed: true } : {}) }, options);
+  }
+
+  /** Deletes an own message: tells the other devices in an encrypted message, and asks the server to delete the envelope. */
+  async delete(target: Message, options?: SendOptions): Promise<Sent> {
+    const sent = await this.post({ type: "delete", target: target.id }, options);
+    // The deletion on the server is optional: the entry may have expired already.
+    void sent.stored.then(() => this.ports.hub.retract(this.id, target.seq)).catch(this.ports.reports.failed("room", "notRetracted", { roomId: this.id }));
+    return sent;
+  }
+
+  /** Changes the room's name. Resolves like {@link Room.send}. @throws `Invalid` for more than 200 characters. */
+  async rename(name: string, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "name", name }, options);
+  }
+
+  /** Sends content that the application defines: any JSON value. Resolves and throws like {@link Room.send}. */
+  sendCustom(kind: string, data: unknown, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "custom", kind, data }, options);
+  }
+
+  /**
+   * Tells the others how far this user has read, unless {@link Privacy} turns that off. Members who are connected get a signal (one for several calls). The
+   * others learn it from the next message, edit or reaction, or when they ask after connecting. It is not a log entry.
+   */
+  async markRead(upTo: Message | number): Promise<void> {
+    await this.receipts.mark(typeof upTo === "number" ? upTo : upTo.seq);
+  }
+
+  /** Tells the connected members that this user is typing, unless {@link Privacy} turns that off. Sends at most one signal in 3 s. */
+  async typing(): Promise<void> {
+    const { clock, privacy } = this.ports;
+    if (!privacy.settings.typing || clock.ticks() - this.typedAt < typingEveryMs) return;
+    this.typedAt = clock.ticks();
+    await this.sendSignal({ type: "typing" });
+  }
+
+  /** Sends up to about 800 bytes of JSON to the connected members. It arrives at most once and is not stored. */
+  async signal(data: unknown): Promise<void> {
+    await this.sendSignal({ type: "custom", data });
+  }
+
+  /**
+   * Iterates over the messages in the order of the log, each once: the stored ones first, then new ones, until the client is closed or the loop ends. Own
+   * messages are included. Edits, deletions and reactions change earlier messages and cause the event `changed`.
+   *
+   * By default it continues where the last loop on this device stopped. The place moves when the next message is requested.
+   * With `options.after` it begins after that place of the log and does not store its place. `options.signal` ends the loop.
+   */
+  async *messages(options: { after?: number; signal?: AbortSignal } = {}): AsyncGenerator<Message, void, undefined> {
+    const remember = options.after === undefined;
+    let last = options.after ?? (await read<number>(this.ports.store, keys.taken(this.id))) ?? 0;
+    const stop = () => this.arrived.resolve();
+    options.signal?.addEventListener("abort", stop, { once: true });
+    this.ports.closing.addEventListener("abort", stop, { once: true });
+    try {
+      while (!this.ports.closing.aborted && !options.signal?.aborted) {
+        const arrived = this.arrived.promise;
+        const found = await this.ports.store.list(keys.messages(this.id), { after: keys.message(this.id, last), limit: 100 });
+        for (const [, value] of found) {
+          const message = toMessage(unpack<MessageRecord>(value));
+          yield message;
+          last = message.seq;
+          if (remember) await this.ports.store.write(new Map([[keys.taken(this.id), pack(last)]]));
+          if (this.ports.closing.aborted || options.signal?.aborted) return;
+        }
+        if (found.length === 0) await arrived;
+      }
+    } finally {
+      options.signal?.removeEventListener("abort", stop);
+      this.ports.closing.removeEventListener("abort", stop);
+    }
+  }
+
+  /** The messages before a place in the log, oldest first. At most 50 by default. */
+  async history(options: { before?: number; limit?: number } = {}): Promise<Message[]> {
+    const found = await this.ports.store.list(keys.messages(this.id), {
+      reverse: true,
+      limit: options.limit ?? 50,
+      ...(options.before === undefined ? {} : { after: keys.messages(this.id) + ordinal(options.before) }),
+    });
+    return found.map(([, value]) => toMessage(unpack<MessageRecord>(value))).toReversed();
+  }
+
+  /** How far each member has read, by user id. */
+  async reads(): Promise<Map<string, number>> {
+    const prefix = keys.reads(this.id);
+    return new Map((await this.ports.store.list(prefix)).map(([key, value]) => [key.slice(prefix.length), unpack<number>(value)]));
+  }
+
+  /** The members of the room. */
+  readonly members = {
+    /** All members with their roles. */
+    list: async (): Promise<Member[]> => {
+      const members = (await this.ports.server.members(this.id)).map((member) => ({ ...member, role: readRole(member.role) }));
+      for (const member of members) await this.ports.people.learnName(member.userId, member.username);
+      return members;
+    },
+    /** Adds a person with all devices. They read only messages from now on. Needs the role admin. */
+    add: (username: string, role: Role = "member"): Promise<void> => this.reconciler.change({ add: [{ username, role }] }),
+    /** Removes a person with all devices, by user id or username. They cannot decrypt later messages. Needs the role admin. */
+    remove: async (who: string): Promise<void> => {
+      const member = (await this.members.list()).find((each) => each.userId === who || each.username === who.toLowerCase());
+      if (!member) throw SecureMessagingError.of("NotFound", "No member has this username or user id.");
+      if (member.userId === this.ports.device.userId) return this.leave();
+      return this.reconciler.change({ remove: [member.userId] });
+    },
+    /** Changes the role of a member. Needs the role owner. */
+    setRole: (userId: string, role: Role): Promise<void> => this.ports.server.setRole(this.id, userId, role),
+  };
+
+  /** Changes the settings that are given; null clears. Needs the role admin. */
+  async changeSettings(change: SettingsChange): Promise<void> {
+    await this.ports.server.changeRoom(this.id, change);
+    await this.core.catchUp();
+  }
+
+  /** Deletes the room and its log on the server, for all members. Needs the role owner. Devices keep what they have read. */
+  async destroy(): Promise<void> {
+    await this.ports.server.deleteRoom(this.id);
+    this.core.end("deleted");
+  }
+
+  /** Leaves the room. This device keeps what it has read. @throws `Conflict` for the last owner of a group with other members. */
+  async leave(): Promise<void> {
+    await this.ports.server.removeMember(this.id, this.ports.device.userId);
+    this.core.end("left");
+  }
+
+  /** How many sends of this room the log has not delivered yet. */
+  get unsent(): number {
+    return this.outbox.count(this.id);
+  }
+
+  /** Compares the group's leaves with the members' devices now, and commits the difference. The SDK does it by itself when something changes. */
+  reconcile(): Promise<void> {
+    return this.reconciler.change({});
+  }
+
+  /** The devices in the group, as MLS has authenticated them. */
+  devices(): Sender[] {
+    return devicesOf(this.core.group);
+  }
+
+  /** A code that is equal on all devices in the same epoch and differs otherwise: SHA-256 of the epoch authenticator, as 6 groups of 5 digits. */
+  async code(): Promise<string | undefined> {
+    const group = this.core.group;
+    return group && digits(await sha256(utf8("SecureMessaging 1.0 RoomCode"), group.id, group.epochAuthenticator), 6);
+  }
+
+  /** @internal A member no longer types; without an id, no member does. */
+  stoppedTyping(userId?: string): void {
+    for (const typist of userId === undefined ? [...this.typists.keys()] : [userId]) {
+      const since = this.typists.get(typist);
+      if (this.typists.delete(typist) && this.ports.clock.now() - since! < typingLastsMs) this.emit("typingEnded", { userId: typist });
+    }
+  }
+
+  /** @internal */
+  notify(): void {
+    this.arrived.resolve();
+    this.arrived = defer();
+  }
+
+  /** @internal */
+  async receiveSignal(signal: Uint8Array): Promise<void> {
+    const { clock, device, mls, privacy } = this.ports;
+    const group = this.core.group;
+    const opened = group && (await mls.openSignal(group, signal));
+    if (!opened || opened.sender.deviceId === device.id) return;
+    const { userId, deviceId } = opened.sender;
+    const value = readSignal(opened.content);
+    switch (value?.type) {
+      case "typing":
+        if (!privacy.settings.typing) return;
+        this.typists.set(userId, clock.now());
+        this.emit("typing", { userId, deviceId });
+        break;
+      case "read":
+        await this.receipts.received(userId, value as unknown as ReadSignal);
+        break;
+      case "custom":
+        this.emit("signal", { userId, deviceId, data: value.data });
+        break;
+    }
+  }
+
+  private post(content: Content, options?: SendOptions): Promise<Sent> {
+    if (this.core.hasEnded) return Promise.reject(SecureMessagingError.of("NotFound", "The room has ended."));
+    return this.outbox.enqueue(this.id, content, options);
+  }
+
+  /** Returns whether it was sent. Without a connection it is dropped. */
+  private async sendSignal(value: unknown): Promise<boolean> {
+    const group = this.core.group;
+    const { hub, mls, reports } = this.ports;
+    if (!group || !this.isReady || !hub.isConnected) return false;
+    try {
+      await hub.signal(this.id, await mls.sealSignal(group, utf8(JSON.stringify(value))));
+      return true;
+    } catch (error) {
+      reports.failed("room", "signalNotSent", { roomId: this.id })(error);
+      return false;
+    }
+  }
+}
+
+/** Undefined for a signal that this version does not know. It is ignored. */
+function readSignal(content: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(fromUtf8(content));
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const idOf = (message: Message | string): string => (typeof message === "string" ? message : message.id);
+
+/** @internal */
+export const devicesOf = (group: RoomGroup | undefined): Sender[] => (group?.leaves() ?? []).map(({ userId, deviceId }) => ({ userId, deviceId }));

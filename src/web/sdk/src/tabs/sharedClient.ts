@@ -1,0 +1,317 @@
+import type { ErrorBody } from "../base/errors.js";
+import type { Warning } from "../base/warnings.js";
+import type { NotificationPreferences } from "../account/account.js";
+import type { DevicesChange, Hold, TrustLine } from "../account/peopleTrust.js";
+import type { Person } from "../account/people.js";
+import type { DeviceInfo } from "../account/devices.js";
+import type { SessionInfo } from "../account/sessions.js";
+import type { PrivacySettings } from "../account/privacy.js";
+import type { Message } from "../rooms/records.js";
+import type { Role, RoomKind, RoomSettings, SessionEndReason, SettingsChange, Unknown } from "../net/wire.js";
+
+/** The state of the shared client. Each change replaces the whole object. */
+export interface SharedStatus {
+  /** `signedOut`: also when the server has ended the session. `waiting`: another device of the user must approve this one first. */
+  state: "signedOut" | "waiting" | "ready";
+  /** The user's id; undefined while signed out. */
+  userId?: string;
+  /** The username. While signed out, the one of the last session. */
+  username?: string;
+  /** This device's id; undefined while signed out. */
+  deviceId?: string;
+  /** While `waiting`: the code to type on the device that approves this one. */
+  deviceCode?: string;
+  /** While `waiting`: whether another device has approved this one. Then call {@link SharedClient.confirmDevice} with the code that it shows. */
+  toConfirm?: boolean;
+  /** Whether the leading tab is connected to the server. */
+  connected: boolean;
+  /** How many sends the rooms' logs have not delivered yet. */
+  unsent: number;
+  /** Which signals this device sends besides messages; undefined while signed out. {@link SharedClient.setPrivacy} changes it. */
+  privacy?: PrivacySettings;
+  /** Whether the session was not ended by this browser, but elsewhere or by the server. */
+  endedElsewhere?: boolean;
+  /** With `endedElsewhere`: the server's reason. Undefined when the device was offline at that time. */
+  endReason?: SessionEndReason | Unknown;
+  /** Why this browser cannot store anything at the moment. Keep typed text on the screen until this is undefined again. */
+  storeError?: ErrorBody;
+  /** Why others cannot write to this device: the server rejects it or its keys. The client retries. */
+  deviceError?: ErrorBody;
+  /** Whether this tab holds the device's state and the connection. */
+  leader: boolean;
+}
+
+/** An entry of the list of conversations. */
+export interface Conversation extends RoomSettings {
+  /** The room's id. */
+  id: string;
+  /** A group, or a direct room of two people. */
+  kind: RoomKind | Unknown;
+  /** The group's name, or the other person's username. */
+  title: string;
+  /** This user's role; undefined when the user is not a member any more and only the history is left. */
+  role?: Role | Unknown;
+  /** How many messages of others are unread. */
+  unread: number;
+  /** The number of members, this user included, as last known; 0 until it is known. */
+  memberCount: number;
+  /** The newest message. */
+  last?: Message;
+  /** Whether the log contains messages from before this device was added, which it cannot read. */
+  earlier?: boolean;
+  /**
+   * A problem to show until it is solved. `joining`: this device is not yet in the room's MLS group. `noReader`: no other member has a device that can read,
+   * so sends wait. `broken` and `out`: this device has lost the group and waits to be added again. `rosterMismatch`: a member has added or removed a wrong
+   * device. `identityChanged`: a member has a new identity key. `logRewound`: the server's log is shorter than before.
+   */
+  problem?: "joining" | "noReader" | "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
+}
+
+/** A member of a room. */
+export interface SharedMember {
+  /** The user's id. */
+  userId: string;
+  /** The username. */
+  username: string;
+  /** The role in the room. */
+  role: Role | Unknown;
+  /** How many devices of the user are in the MLS group. */
+  devices: number;
+}
+
+/** A text that is not in the log yet. */
+export interface PendingSend {
+  /** The id of the message. */
+  id: string;
+  /** The room's id. */
+  roomId: string;
+  /** The text. */
+  text: string;
+  /** The id of the message that it answers. */
+  replyTo?: string;
+  /** When it was sent: milliseconds since 1970, by this device's clock. */
+  at: number;
+  /** `waiting`: the client sends it. `failed`: the server has rejected it. */
+  state: "waiting" | "failed";
+  /** With `failed`: the error code. */
+  error?: string;
+}
+
+/** Read positions of a room. */
+export interface RoomMarks {
+  /** The last place in the log that each member has read, by user id. */
+  read: Record<string, number>;
+  /** The last place that a device of another member has received; undefined when it is not known. */
+  delivered?: number;
+}
+
+/** The events of a shared client. All tabs get the same. */
+export interface SharedEvents {
+  /** The status has changed. */
+  status: SharedStatus;
+  /** The list of conversations has changed: read it again. */
+  conversations: undefined;
+  /** Messages, sends or read positions of a room have changed: read again what is shown. */
+  room: { roomId: string };
+  /** A member is typing. It repeats every few seconds. */
+  typing: { roomId: string; userId: string; username: string };
+  /** A member who was typing has sent a message or left. */
+  typingEnded: { roomId: string; userId: string };
+  /** The identity key of a user has changed. */
+  identityChanged: { userId: string; username: string };
+  /** What this device knows about a user has changed. */
+  personChanged: { userId: string; line?: TrustLine };
+  /** The signed list of this user's devices has changed, also by this device. */
+  devicesChanged: DevicesChange;
+  /** The server shows device lists of this user that contradict each other. */
+  devicesAlarm: Hold;
+  /**
+   * A failure or an anomaly. `outdated`: a tab with a later version is open, and this page must be reloaded. `gaveUp`: the client has stopped connecting.
+   * `sendFailed`: the server has rejected a send; texts are in {@link SharedClient.pending}, other changes are undone. All other kinds are for a log.
+   * Without a listener it is logged to the console.
+   */
+  warning: Warning;
+}
+
+/**
+ * One device, shared by all tabs of a browser. One tab leads: it holds the keys and the connection, and the others send it their calls. When it closes or
+ * crashes, another tab leads and repeats the calls without an answer. An application does not notice which tab leads. All values are plain data.
+ *
+ * Each call rejects with a `SecureMessagingError`. Besides the listed codes, each call may reject with `SignedOut`, with `StoreFailed`, and with `Unavailable`,
+ * `RateLimited`, `Overloaded` or `Internal` of the server, where `retryable` says whether the same call can succeed later.
+ */
+export interface SharedClient {
+  /** The current status. The event `status` reports each change. */
+  readonly status: SharedStatus;
+  /** Adds a listener. Returns a function that removes it. */
+  on<K extends keyof SharedEvents>(name: K, listener: (event: SharedEvents[K]) => void): () => void;
+
+  /**
+   * Creates an account, with this browser as its first device. @throws `Conflict` when the name or the address is taken, or a user is already signed in here.
+   */
+  signUp(options: { username: string; email: string; password: string }): Promise<void>;
+  /**
+   * Signs in by username or e-mail address. With a store that does not know the account, this is a new device, which waits for approval.
+   * @throws `Unauthenticated` when the name or the password is wrong, `Conflict` when the store belongs to another account, `TooManyDevices`.
+   */
+  signIn(options: { username: string; password: string }): Promise<void>;
+  /** Ends the session. With `wipe`, also deletes keys and history from this browser: the next sign-in is a new device. */
+  signOut(options?: { wipe?: boolean }): Promise<void>;
+
+  /** All conversations, the newest message first. Includes rooms that the user has left and that can still be read here. */
+  conversations(): Promise<Conversation[]>;
+  /** Messages before a place in the log, oldest first; without `before`, the newest ones. At most 50 by default, 500 with `limit`. */
+  history(roomId: string, options?: { before?: number; limit?: number }): Promise<Message[]>;
+  /** A message by its id; undefined when this device does not have it. */
+  message(roomId: string, id: string): Promise<Message | undefined>;
+  /** The texts of a room that are not in the log yet, oldest first. */
+  pending(roomId: string): Promise<PendingSend[]>;
+  /** The read positions of a room. */
+  marks(roomId: string): Promise<RoomMarks>;
+  /**
+   * Sends a text. Resolves with its id when the outbox has stored it.
+   *
+   * `options.id` is a random UUID, version 4. With it, repeated calls send the text once, for example after a page was left before the call resolved.
+   */
+  send(roomId: string, text: string, options?: { replyTo?: string; id?: string }): Promise<string>;
+  /** Replaces the text of an own message, for all members. */
+  edit(roomId: string, id: string, text: string): Promise<void>;
+  /** Deletes an own message, for all members. @throws `NotFound` when this device has no own message with this id. */
+  remove(roomId: string, id: string): Promise<void>;
+  /** Adds a reaction to a message (`on` is true), or removes it. */
+  react(roomId: string, id: string, emoji: string, on: boolean): Promise<void>;
+  /** Deletes a failed text. */
+  discard(roomId: string, sendId: string): Promise<void>;
+  /** Sends a failed text again. */
+  retry(roomId: string, sendId: string): Promise<void>;
+  /** Tells the connected members that this user is typing, unless {@link SharedClient.setPrivacy} turned that off. Sends at most one signal in 3 s. */
+  typing(roomId: string): Promise<void>;
+  /** Turns signals on or off. A signal that is off is not shown of others either. */
+  setPrivacy(settings: Partial<PrivacySettings>): Promise<void>;
+  /** This user has read the room's log up to this place. */
+  markRead(roomId: string, seq: number): Promise<void>;
+  /**
+   * 32 random bytes that this device stores encrypted under a name, created by the first call. With them an application can encrypt what it stores elsewhere,
+   * for example where a write is synchronous. They are deleted with the store.
+   */
+  secret(name: string): Promise<Uint8Array>;
+  /** The draft of a room; empty when there is none. */
+  draft(roomId: string): Promise<string>;
+  /** Stores the draft of a room in this browser, encrypted. An empty text deletes it. */
+  setDraft(roomId: string, text: string): Promise<void>;
+
+  /**
+   * Returns the id of the direct room with another user, created when there is none. @throws `NotFound`, `NoDevice` when the user has no device that can read.
+   */
+  createDirect(username: string): Promise<string>;
+  /** Creates a group and returns its id. @throws `NotFound`, `NoDevice`, `TooLarge` above the server's limit of members. */
+  createGroup(usernames: string[], name: string): Promise<string>;
+  /** Changes a group's name. The server does not learn it. */
+  rename(roomId: string, name: string): Promise<void>;
+  /** Changes the settings of a room that are given; null clears. Needs the role admin. @throws `Forbidden`, `Invalid`, `TooLarge` */
+  changeSettings(roomId: string, change: SettingsChange): Promise<void>;
+  /** The members of a room; without a connection, as last known. */
+  members(roomId: string): Promise<SharedMember[]>;
+  /** Adds a member, who reads only later messages. Needs the role admin. @throws `NotFound`, `Conflict` for a member, `Forbidden`, `TooLarge` */
+  addMember(roomId: string, username: string): Promise<void>;
+  /** Removes a member. The group gets new keys. Needs the role admin. @throws `Forbidden` */
+  removeMember(roomId: string, userId: string): Promise<void>;
+  /** Changes the role of a member. Needs the role owner. @throws `Forbidden` */
+  setRole(roomId: string, userId: string, role: Role): Promise<void>;
+  /** Leaves a room. Its history stays on this device. @throws `Conflict` for the last owner of a group with other members. */
+  leave(roomId: string): Promise<void>;
+  /** Deletes a room for all members, which needs the role owner. For a room that has ended, deletes its history on this device. @throws `Forbidden` */
+  deleteRoom(roomId: string): Promise<void>;
+  /** A code that is equal on all devices in the same epoch of the group: 6 groups of 5 digits. @throws `NotReady` while this device is not in the group. */
+  roomCode(roomId: string): Promise<string>;
+  /** The code that this user and another compare: 12 groups of 5 digits, equal for both. @throws `NotReady` when one of them has no device, `NotFound` */
+  safetyNumber(username: string): Promise<string>;
+  /** The people whom this device knows. */
+  people(): Promise<Person[]>;
+  /** What this device has noticed about a user's keys, devices and name, oldest first. */
+  personLines(userId: string): Promise<TrustLine[]>;
+  /** The safety number with a user by id, see {@link People.safetyNumber}. @throws `NotReady` */
+  numberWith(userId: string): Promise<string>;
+  /** A person has compared the safety number, and it was equal. @throws `NotFound` */
+  verifyPerson(userId: string): Promise<void>;
+  /** Removes the mark that a person has compared the keys. @throws `NotFound` */
+  unverifyPerson(userId: string): Promise<void>;
+  /** A person has seen why sends to this user wait, and wants to send. @throws `NotFound` */
+  acceptPerson(userId: string): Promise<void>;
+  /** A person knows that a username belongs to another user than before. @throws `NotFound` */
+  acceptName(username: string): Promise<void>;
+  /** The text of the QR code that shows this user's keys. @throws `NotReady` */
+  contactQr(): Promise<string>;
+  /** Compares the keys in the QR code of another person, and marks the person as verified. @throws `Invalid`, `Forbidden`, `Conflict` */
+  verifyByQr(text: string): Promise<Person>;
+  /** The user has seen the problem of a room, for example a changed key. */
+  acknowledge(roomId: string): Promise<void>;
+
+  /** This user's devices. */
+  devices(): Promise<DeviceInfo[]>;
+  /**
+   * Approves a waiting device. Returns the code to type on it, see {@link SharedClient.confirmDevice}: without that, a hostile server could give the device
+   * an identity that the server invented.
+   * @param code - The code that the waiting device shows.
+   * @throws `Forbidden` when the code is wrong, `NotReady` when this device does not have the identity's private key.
+   */
+  approveDevice(deviceId: string, code: string): Promise<string>;
+  /**
+   * Accepts the approval on the waiting device, when `status.toConfirm` is true. @throws `Forbidden` when the code does not belong to the delivered identity.
+   */
+  confirmDevice(code: string): Promise<void>;
+  /** The text of the QR code that this device shows while it waits. The own device that scans it approves it without a code. @throws `Conflict` */
+  deviceQr(): Promise<string>;
+  /** Approves the waiting device whose QR code was scanned. @throws `Invalid`, `Forbidden`, `NotReady` */
+  approveDeviceByQr(text: string): Promise<void>;
+  /**
+   * Revokes a device: its session ends, and the other members remove it from all groups. With `lost`, the user also gets a new identity, because another person
+   * may have the device.
+   */
+  revokeDevice(deviceId: string, options?: { lost?: boolean }): Promise<void>;
+  /**
+   * Makes this device a new one, when `status.deviceError` has the code `DeviceUnknown` and a person wants it. History stays. @throws `Conflict` when the server
+   * knows this device.
+   */
+  startOver(): Promise<void>;
+  /** Replaces this device's keys in all groups. */
+  rotateDevice(): Promise<void>;
+  /** Replaces the user's identity key. All safety numbers change. See {@link Devices.replaceIdentity}. */
+  replaceIdentity(): Promise<void>;
+
+  /** The sessions that last, and those that have ended within 24 hours. */
+  sessions(): Promise<SessionInfo[]>;
+  /** Ends a session. Its connections close within 2 s. */
+  endSession(sessionId: string): Promise<void>;
+  /** Ends all sessions of the user, this one included. */
+  endAllSessions(): Promise<void>;
+
+  /** The account. `createdOn` is a day, `yyyy-mm-dd` (UTC). */
+  profile(): Promise<{ username: string; email: string; createdOn: string }>;
+  /** Changes the e-mail address. @throws `Forbidden` when the password is wrong, `Conflict` when another account has the address. */
+  changeEmail(password: string, email: string): Promise<void>;
+  /** Changes the password and ends all other sessions. @throws `Forbidden` when the current password is wrong, `Invalid` when the new one is too short. */
+  changePassword(password: string, newPassword: string): Promise<void>;
+  /** Deletes the account on the server and everything in this browser. @throws `Forbidden` when the password is wrong. */
+  deleteAccount(password: string): Promise<void>;
+  /** Everything that the server stores about this user: `GET /v1/me/data`. */
+  dataHeld(): Promise<unknown>;
+  /** What the server stores, for how long and why: `/.well-known/data-inventory`. */
+  dataInventory(): Promise<unknown>;
+  /** Everything readable on this device, with the data that the server stores: one JSON document. */
+  exportAll(): Promise<string>;
+
+  /** When messages may wake this user's devices: the general settings, and those of rooms that have their own, by room id. */
+  notifications(): Promise<{ everywhere: NotificationPreferences; rooms: Record<string, NotificationPreferences> }>;
+  /** Changes the general settings, or those of one room. Undefined settings of a room: the room uses the general ones. */
+  setNotifications(settings: NotificationPreferences | undefined, roomId?: string): Promise<void>;
+  /** The VAPID public key, base64url; undefined when the server has Web Push turned off. */
+  pushKey(): Promise<string | undefined>;
+  /** Whether the server wakes a browser for this session. */
+  pushRegistered(): Promise<boolean>;
+  /** Registers the push endpoint of this browser; undefined removes it. */
+  setPushEndpoint(endpoint: string | undefined): Promise<void>;
+
+  /** Closes this tab's client. Other tabs continue. Calls of this tab without an answer reject. */
+  close(): Promise<void>;
+}

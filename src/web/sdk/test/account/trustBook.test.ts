@@ -1,0 +1,256 @@
+import { beforeEach, expect, test } from "vitest";
+import { newId, toHex } from "../../src/base/bytes.js";
+import { generateSigningKey } from "../../src/mls/ed25519.js";
+import { People } from "../../src/account/people.js";
+import { Pins } from "../../src/account/pins.js";
+import { TrustBook, type IdentityChange } from "../../src/account/trustBook.js";
+import { deviceListHash } from "../../src/trust/deviceList.js";
+import { encodeContactCode } from "../../src/trust/safety.js";
+import { MemoryStore } from "../../src/store/store.js";
+import { isSame, ListUser, TestDirectory } from "./users.js";
+
+const ownId = newId();
+let store: MemoryStore;
+let directory: TestDirectory;
+let book: TrustBook;
+let people: People;
+let changes: IdentityChange[];
+let anna: ListUser;
+
+async function open(): Promise<void> {
+  book = new TrustBook(await Pins.load(store), directory, ownId);
+  people = new People(book, { userId: ownId, identityKey: (await generateSigningKey()).publicKey });
+  changes = [];
+  book.on("identityChanged", (change) => changes.push(change));
+}
+
+const kindsOf = async (user: ListUser): Promise<string[]> => (await book.linesOf(user.userId)).map((line) => line.kind);
+
+beforeEach(async () => {
+  store = new MemoryStore();
+  directory = new TestDirectory();
+  anna = await ListUser.create("anna");
+  directory.show(anna);
+  await open();
+});
+
+test("a name is pinned at first sight, with identity and list, and survives a restart without the server", async () => {
+  const resolved = await book.resolve("Anna");
+  expect(resolved).toMatchObject({ userId: anna.userId, username: "anna", list: 1 });
+  await open();
+  directory.isDown = true;
+  expect(isSame(book.identityKeyOf(anna.userId), anna.identity.publicKey)).toBe(true);
+  expect(book.listOf(anna.userId)).toMatchObject({ number: 1 });
+  expect(people.get(anna.userId)).toMatchObject({ username: "anna", verified: "no" });
+  expect(book.devicesOf(anna.userId).map((each) => each.deviceId)).toEqual([...anna.devices.keys()]);
+});
+
+test("a name that resolves to another user is not used until a person accepts it", async () => {
+  await book.resolve("anna");
+  const eve = await ListUser.create("anna");
+  directory.show(eve);
+  await expect(book.resolve("anna")).rejects.toMatchObject({ code: "NameChanged" });
+  expect(book.holdOf(eve.userId)).toMatchObject({ kind: "nameChanged" });
+  expect(await kindsOf(eve)).toEqual(["nameChanged"]);
+  await expect(book.resolve("anna")).rejects.toMatchObject({ code: "NameChanged" });
+  expect(people.get(anna.userId)).toMatchObject({ username: "anna" });
+  await people.acceptName("anna");
+  expect(await book.resolve("anna")).toMatchObject({ userId: eve.userId });
+  expect(book.holdOf(eve.userId)).toBeUndefined();
+});
+
+test("a name whose user has signed another name is refused", async () => {
+  directory.names.set("bea", anna);
+  await expect(book.resolve("bea")).rejects.toMatchObject({ code: "NameChanged" });
+  await book.resolve("anna");
+  // The server's word does not take the name from the real user.
+  const bea = await ListUser.create("bea");
+  directory.show(bea);
+  expect(await book.resolve("bea")).toMatchObject({ userId: bea.userId });
+});
+
+test("a name that a room's members had by the server's word gives way to the signed one", async () => {
+  await book.learnName(anna.userId, "bea");
+  await book.refresh([anna.userId]);
+  expect(people.get(anna.userId)).toMatchObject({ username: "anna" });
+  const bea = await ListUser.create("bea");
+  directory.show(bea);
+  expect(await book.resolve("bea")).toMatchObject({ userId: bea.userId });
+});
+
+test("the own identity never comes from an answer about this user", async () => {
+  const mine = await generateSigningKey();
+  await book.trustOwn(mine.publicKey, undefined);
+  const rival = Object.assign(anna.clone(), { userId: ownId });
+  await rival.begin();
+  directory.show(rival);
+  await book.refresh([ownId]);
+  expect(book.holdOf(ownId)).toMatchObject({ kind: "identityChanged" });
+  await people.accept(ownId);
+  expect(isSame(book.identityKeyOf(ownId), mine.publicKey)).toBe(true);
+  expect(book.listOf(ownId)).toBeUndefined();
+});
+
+test("lists are followed over pages, and each difference becomes a line", async () => {
+  await book.resolve("anna");
+  const phone = await anna.add();
+  await anna.add();
+  await anna.revoke(phone);
+  await anna.rename("anne");
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  const lines = await book.linesOf(anna.userId);
+  expect(lines.map((line) => line.kind)).toEqual(["devices", "devices", "devices", "renamed"]);
+  expect(lines[0]).toMatchObject({ added: [phone], removed: [], number: 2, signer: [...anna.devices.keys()][0] });
+  expect(lines[2]).toMatchObject({ removed: [phone], number: 4 });
+  expect(people.get(anna.userId)).toMatchObject({ username: "anne" });
+  expect(book.listOf(anna.userId)!.number).toBe(5);
+  expect(book.holdOf(anna.userId)).toBeUndefined();
+});
+
+test("an older chain and no chain change nothing", async () => {
+  await book.resolve("anna");
+  const early = [...anna.lists];
+  await anna.add();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  for (const chain of [early, []]) {
+    directory.chains.set(anna.userId, chain);
+    await book.refresh([anna.userId]);
+    expect(book.listOf(anna.userId)!.number).toBe(2);
+    expect(book.holdOf(anna.userId)).toBeUndefined();
+  }
+});
+
+test.each([0, 1])("two lists of one number are a fork, which a person can accept (rival %i ahead)", async (ahead) => {
+  await book.resolve("anna");
+  const rival = anna.clone();
+  await anna.add();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  await rival.add();
+  for (let i = 0; i < ahead; i++) await rival.add();
+  directory.show(rival);
+  await book.refresh([anna.userId]);
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "listFork" });
+  expect(toHex(book.listOf(anna.userId)!.encoded)).toBe(toHex(anna.lists[1]!));
+  await people.accept(anna.userId);
+  await book.refresh([anna.userId]);
+  expect(book.holdOf(anna.userId)).toBeUndefined();
+  await rival.add();
+  directory.show(rival);
+  await book.refresh([anna.userId]);
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "listFork" });
+});
+
+test("a mentioned list is compared, and is withheld while it cannot be fetched", async () => {
+  await book.resolve("anna");
+  const first = book.listOf(anna.userId)!;
+  expect(await book.mention(anna.userId, { number: 1, hash: first.hash.subarray(0, 16) })).toBe("same");
+  await anna.add();
+  expect(await book.mention(anna.userId, { number: 2, hash: new Uint8Array(16) })).toBe("newer");
+  await book.refresh([anna.userId]);
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "listWithheld" });
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  expect(book.holdOf(anna.userId)).toBeUndefined();
+  expect(await book.mention(anna.userId, { number: 1, hash: first.hash })).toBe("older");
+  expect(await book.mention(anna.userId, { number: 2, hash: new Uint8Array(16) })).toBe("fork");
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "listFork" });
+});
+
+test("a signed renewal holds nothing, and turns a verified mark into compare again", async () => {
+  await book.resolve("anna");
+  await people.verify(anna.userId);
+  await anna.renew();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  expect(changes).toMatchObject([{ userId: anna.userId, signed: true, blocksSending: false }]);
+  expect(await kindsOf(anna)).toEqual(["identityRenewed"]);
+  expect(people.get(anna.userId)).toMatchObject({ verified: "again" });
+  expect(book.holdOf(anna.userId)).toBeUndefined();
+  expect(isSame(book.identityKeyOf(anna.userId), anna.identity.publicKey)).toBe(true);
+});
+
+test("a leaf with an identity from before a signed renewal is no news", async () => {
+  await book.resolve("anna");
+  const before = anna.identity.publicKey;
+  await anna.renew();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  await book.seeLeaves([{ userId: anna.userId, identityKey: before }]);
+  const calls = directory.calls;
+  await expect.poll(() => directory.calls).toBeGreaterThanOrEqual(calls);
+  await book.update(anna.userId);
+  expect(changes.length).toBe(1);
+});
+
+test("an unsigned other identity is a line for others, and holds a verified user until a person decides", async () => {
+  await book.resolve("anna");
+  await anna.loseAll();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  expect(changes).toMatchObject([{ signed: false, blocksSending: false }]);
+  expect(isSame(book.identityKeyOf(anna.userId), anna.identity.publicKey)).toBe(true);
+  await people.verify(anna.userId);
+  const before = anna.identity.publicKey;
+  const number = await people.safetyNumber(anna.userId);
+  await anna.loseAll();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  await book.refresh([anna.userId]);
+  expect(changes).toMatchObject([{ blocksSending: false }, { signed: false, blocksSending: true }]);
+  expect(people.holds).toMatchObject([{ userId: anna.userId, hold: { kind: "identityChanged" } }]);
+  expect(isSame(book.identityKeyOf(anna.userId), before)).toBe(true);
+  expect(await people.safetyNumber(anna.userId)).not.toBe(number);
+  await open();
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "identityChanged" });
+  await people.accept(anna.userId);
+  expect(people.get(anna.userId)).toMatchObject({ verified: "again" });
+  expect(isSame(book.identityKeyOf(anna.userId), anna.identity.publicKey)).toBe(true);
+  await anna.add();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  expect(book.listOf(anna.userId)!.number).toBe(2);
+  expect(book.holdOf(anna.userId)).toBeUndefined();
+});
+
+test("a leaf with another identity than the lists does not change the pin", async () => {
+  await book.resolve("anna");
+  const forged = (await generateSigningKey()).publicKey;
+  await book.seeLeaves([{ userId: anna.userId, identityKey: forged }]);
+  await expect.poll(() => changes).toMatchObject([{ signed: false, blocksSending: false }]);
+  expect(isSame(book.identityKeyOf(anna.userId), anna.identity.publicKey)).toBe(true);
+  expect(await kindsOf(anna)).toEqual(["identityChanged"]);
+});
+
+test("the devices of a directory answer count only with the pinned identity", async () => {
+  await book.resolve("anna");
+  expect(await book.verify([await anna.keys()])).toMatchObject([{ userId: anna.userId, deviceId: [...anna.devices.keys()][0] }]);
+  const eve = anna.clone();
+  eve.identity = await generateSigningKey();
+  expect(await book.verify([await eve.keys()])).toEqual([]);
+});
+
+test("the QR code of a person verifies the keys and the list, also of a person who is not known yet", async () => {
+  const first = { user: anna.userId, identity: anna.identity.publicKey, number: 1, list: await deviceListHash(anna.lists[0]!) };
+  expect(await people.verifyByQr(encodeContactCode(first))).toMatchObject({ userId: anna.userId, username: "anna", verified: "yes" });
+  const forged = (await generateSigningKey()).publicKey;
+  await expect(people.verifyByQr(encodeContactCode({ ...first, identity: forged }))).rejects.toMatchObject({ code: "Forbidden" });
+  await expect(people.verifyByQr(encodeContactCode({ ...first, list: new Uint8Array(32) }))).rejects.toMatchObject({ code: "Forbidden" });
+  await expect(people.verifyByQr(encodeContactCode({ ...first, number: 2 }))).rejects.toMatchObject({ code: "Conflict" });
+  await expect(people.verifyByQr("no code")).rejects.toMatchObject({ code: "Invalid" });
+  await expect(people.verifyByQr(encodeContactCode({ ...first, user: ownId }))).rejects.toMatchObject({ code: "Invalid" });
+});
+
+test("a user without any list is withheld where a room needs the list, and not resolved without devices", async () => {
+  const bea = await ListUser.create("bea");
+  directory.show(bea);
+  directory.chains.delete(bea.userId);
+  expect(await book.resolve("bea")).toMatchObject({ list: 0 });
+  await book.refresh([bea.userId]);
+  expect(book.holdOf(bea.userId)).toMatchObject({ kind: "listWithheld" });
+  await people.accept(bea.userId);
+  await book.refresh([bea.userId]);
+  expect(book.holdOf(bea.userId)).toBeUndefined();
+});

@@ -1,0 +1,32 @@
+/* The two kinds of MLS that a run can use. */
+import { generateSigningKey, type KeyPair } from "../../src/mls/ed25519.js";
+import { signDevice } from "../../src/mls/credential.js";
+import { mls } from "../../src/rooms/mls.js";
+import type { Mls } from "../../src/rooms/ports.js";
+import { fakeMls } from "./fakeMls.js";
+import type { World } from "./world.js";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+export interface SimMls extends Mls {
+  /** The message key that a message uses: of all messages that the server sees, each must have another one. Undefined when it is not known. */
+  keyOf(message: Uint8Array): string | undefined;
+  newKey(): Promise<KeyPair>;
+  /** The identity's signature over a device's key. */
+  sign(identity: KeyPair, userId: string, deviceId: string, signatureKey: Uint8Array): Promise<Bytes>;
+}
+
+export function simMls(world: World): SimMls {
+  return {
+    ...fakeMls(world),
+    newKey: async () => ({ publicKey: world.bytes(32), privateKey: world.bytes(32) }),
+    sign: async () => new Uint8Array(64),
+  };
+}
+
+export const realMls: SimMls = {
+  ...mls,
+  keyOf: () => undefined,
+  newKey: generateSigningKey,
+  sign: (identity, userId, deviceId, signatureKey) => signDevice(identity.privateKey, userId, deviceId, signatureKey),
+};

@@ -1,0 +1,36 @@
+import { expect, vi } from "vitest";
+import { check, stateOf } from "./checks.js";
+import { Run, type RunOptions } from "./run.js";
+
+/** One seed, to repeat a run that has failed. */
+const only = process.env.SIMULATION_SEED;
+/** How many runs, in place of the number that a test gives. */
+const exactly = process.env.SIMULATION_RUNS;
+
+/** Plays runs one after another, the same ones on each machine. The message of a failure names the seed. Returns the number of runs. */
+export async function play(first: number, count: number, options: Omit<RunOptions, "seed">): Promise<number> {
+  const seeds = only === undefined ? Array.from({ length: Number(exactly ?? count) }, (_, i) => first + i) : [Number(only)];
+  for (const seed of seeds) await playOne({ ...options, seed });
+  return seeds.length;
+}
+
+async function playOne(options: RunOptions): Promise<void> {
+  const run = new Run(options);
+  const ids = vi.spyOn(crypto, "randomUUID").mockImplementation(() => run.world.uuid());
+  try {
+    await run.play();
+    expect(await check(run)).toEqual([]);
+    if (run.isThorough) {
+      const states = () => Promise.all(run.devices.map((device) => stateOf(device, run.room.id)));
+      const before = await states();
+      for (const device of run.devices) device.die();
+      await run.calm();
+      expect(await states()).toEqual(before);
+      expect(await check(run)).toEqual([]);
+    }
+  } catch (error) {
+    throw new Error(`SIMULATION_SEED=${options.seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  } finally {
+    ids.mockRestore();
+  }
+}
