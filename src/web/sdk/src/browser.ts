@@ -1,8 +1,8 @@
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
 export { SecureMessagingError, type ErrorCode } from "./base/errors.js";
 export type * from "./tabs/sharedClient.js";
-export type { Message, Sender, UnreadableContent } from "./rooms/records.js";
-export type { Content, CustomContent, MalformedContent, NameContent, ReplyContent, TextContent } from "./content/content.js";
+export type { Message, Sender, ShownContent, UnreadableContent } from "./rooms/records.js";
+export type { Content, CustomContent, FileContent, MalformedContent, MissingContent, Reference, ReplyContent, TextContent } from "./content/content.js";
 export type { NotificationPreferences } from "./account/account.js";
 export type { DeviceInfo } from "./account/devices.js";
 export type { SessionInfo } from "./account/sessions.js";

@@ -6,23 +6,30 @@ export { Account, type NotificationPreferences, type Profile } from "./account/a
 export { Devices, type DeviceInfo } from "./account/devices.js";
 export { Sessions, type SessionInfo } from "./account/sessions.js";
 export { SecureMessagingError, type ErrorBody, type ErrorCode, type FieldError } from "./base/errors.js";
-export type { Message, Sender, UnreadableContent } from "./rooms/records.js";
+export type { Message, Sender, ShownContent, UnreadableContent } from "./rooms/records.js";
 export type { SendOptions, Stored } from "./rooms/outbox.js";
 export { People, safetyNumber, type IdentityChange, type Person } from "./account/people.js";
 export type { DevicesChange, Hold, HoldKind, TrustedDevice, TrustLine } from "./account/peopleTrust.js";
 export type {
   Content,
+  ContentFile,
   CustomContent,
   DeleteContent,
   EditContent,
+  FileContent,
+  LeaveContent,
   MalformedContent,
-  NameContent,
+  MissingContent,
+  ModerateContent,
+  PinContent,
   ReactionContent,
-  ReceiptContent,
+  Reference,
   ReplyContent,
   TextContent,
   UnsupportedContent,
 } from "./content/content.js";
+export type { TranscriptMismatch } from "./rooms/applying.js";
+export type { MessageProof } from "./rooms/proofs.js";
 export { MemoryStore, type Changes, type ListOptions, type Store, type WriteOptions } from "./store/store.js";
 export { IndexedDbStore } from "./store/indexedDb.js";
 export { Emitter } from "./base/events.js";

@@ -31,6 +31,8 @@ export type ErrorCode =
   | "DeviceUnknown"
   /** The server says that a known username belongs to another user. A person decides with `people.acceptName`. */
   | "NameChanged"
+  /** The message reached the room when it no longer counted there: this device had lost its place or its right to send. Send it again. */
+  | "NotDelivered"
   /** The store on this device cannot be read or written. The message names the cause. With `retryable` it may work later, for example when there is space. */
   | "StoreFailed"
   /** This platform lacks a feature that the SDK needs, see `missingFeatures`. Nothing was sent. */

@@ -11,7 +11,9 @@ export interface Named {
 
 /** A message of an author. An id is unique only for its author. */
 export interface Reference {
+  /** The author's user id. */
   author: string;
+  /** The id of the message. */
   id: string;
 }
 
@@ -41,22 +43,33 @@ export interface ContentHeader {
 
 /** A file. All bytes are in base64url. */
 export interface ContentFile {
+  /** The id of the stored bytes. */
   blob: string;
+  /** What lets a person read the stored bytes. */
   get: string;
+  /** What lets a person delete the stored bytes. */
   delete: string;
+  /** The key that decrypts them. */
   key: string;
-  /** Bytes. */
+  /** The size of the file in bytes. */
   size: number;
+  /** The hash of the stored bytes. */
   hash: string;
+  /** The name of the file. */
   name: string;
+  /** The media type. */
   media: string;
-  /** Pixels. */
+  /** The width in pixels. */
   width?: number;
+  /** The height in pixels. */
   height?: number;
-  /** ms. */
+  /** The duration in milliseconds. */
   duration?: number;
+  /** The shape of a voice message. */
   waveform?: string;
+  /** A small picture. */
   thumbnail?: string;
+  /** A description for people who do not see it. */
   alt?: string;
 }
 
@@ -77,7 +90,7 @@ export type MessageContent = ContentHeader & ContentBody;
 export type DecodedContent =
   | { kind: "content"; content: MessageContent }
   /** Of a later version or type: shown as not supported. */
-  | { kind: "unsupported"; header: ContentHeader }
+  | { kind: "unsupported"; header: ContentHeader; type: string }
   | { kind: "malformed" };
 
 /** The JSON of a content, padded. Throws `RangeError` for a content above 32,255 bytes, and `TypeError` for one that a receiver finds malformed. */
@@ -104,7 +117,7 @@ export function decodeContent(bytes: Uint8Array): DecodedContent {
     const type = text(json.type);
     const header = readHeader(json);
     const read = version === 1 && Object.hasOwn(bodies, type) ? bodies[type as ContentBody["type"]] : undefined;
-    return read ? { kind: "content", content: { ...header, ...read(json) } } : { kind: "unsupported", header };
+    return read ? { kind: "content", content: { ...header, ...read(json) } } : { kind: "unsupported", header, type };
   } catch (error) {
     if (error instanceof Malformed) return { kind: "malformed" };
     throw error;

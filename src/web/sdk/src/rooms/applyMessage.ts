@@ -1,14 +1,23 @@
 import { equal } from "../base/bytes.js";
-import { decodeContent } from "../content/content.js";
+import { decodeMessage, type ContentHeader } from "../content/message.js";
+import type { UnsupportedContent } from "../content/content.js";
 import { generationOf } from "../mls/group.js";
 import type { LogEntry } from "../net/wire.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
+import { bodyOf } from "./contents.js";
 import type { Draft } from "./draft.js";
 import { breakChain, canFollow } from "./following.js";
-import { accept, acceptOwn, keep } from "./history.js";
-import type { Leaf, RoomGroup } from "./ports.js";
+import { acceptFrom, acceptOwn } from "./history.js";
+import { keep } from "./keeping.js";
+import { deadlineOf, limitLife } from "./lifetime.js";
+import { mentionList } from "./mentions.js";
+import type { RoomGroup } from "./ports.js";
+import { encodeProof } from "../trust/proof.js";
+import { compareViews, type Author } from "./reading.js";
 import type { MessageRecord, Sender } from "./records.js";
+
+type Opened = Awaited<ReturnType<RoomGroup["decrypt"]>>;
 
 /** Decrypts a message and applies its content. @internal */
 export async function applyMessage(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
@@ -18,11 +27,10 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
   const own = entry.id === undefined ? undefined : applying.sends.find(roomId, entry.id);
   if (own?.ciphertext && equal(own.ciphertext, entry.ciphertext!)) {
     // While the device is out of the group, the log may be read again from an earlier place. The message is applied then.
-    if (canFollow(draft)) await acceptOwn(draft, { clientMessageId: entry.id!, id: own.id, content: own.content, seq: entry.seq, at }, applying);
+    if (canFollow(draft)) await acceptOwn(draft, { ...own, clientMessageId: entry.id!, seq: entry.seq, at }, applying);
     return;
   }
-  const record = await draft.get<MessageRecord>(keys.message(roomId, entry.seq));
-  if (record) return;
+  if (await draft.get<MessageRecord>(keys.message(roomId, entry.seq))) return;
   const header = applying.mls.readHeader(entry.ciphertext!);
   const group = draft.group;
   // Encrypted for an epoch without this device. There is nothing to show; if a Welcome comes, the log is read again.
@@ -34,24 +42,45 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
     breakChain(draft, entry.seq, applying);
     return;
   }
-  const unreadable = (reason: string) =>
-    keep(draft, { seq: entry.seq, id: entry.id ?? "", mine: false, at, content: { type: "unreadable", reason } }, applying);
   if (!header || header.contentType !== "application" || !equal(header.groupId, group.id)) {
-    unreadable("not a message of this group");
+    keepStrange(draft, entry, { type: "unreadable", reason: "not a message of this group" }, undefined, applying);
     return;
   }
-  let opened: { group: RoomGroup; sender: Leaf; plaintext: Uint8Array };
+  let opened: Opened;
   try {
     opened = await group.decrypt(entry.ciphertext!);
   } catch (error) {
-    unreadable(error instanceof Error ? error.message : "");
+    keepStrange(draft, entry, { type: "unreadable", reason: error instanceof Error ? error.message : "" }, undefined, applying);
     return;
   }
   draft.usedKeys(opened.group, header.epoch);
-  const sender: Sender = { userId: opened.sender.userId, deviceId: opened.sender.deviceId };
-  const decoded = decodeContent(opened.plaintext);
-  if ("content" in decoded) await accept(draft, { seq: entry.seq, at }, sender, decoded, applying);
-  else keep(draft, { seq: entry.seq, id: entry.id ?? "", from: sender, mine: false, at, content: decoded }, applying);
+  await applyOpened(draft, entry, opened, { leaf: opened.sender, epoch: { epoch: header.epoch, generation: group.generation } }, applying);
+}
+
+async function applyOpened(draft: Draft, entry: LogEntry, opened: Opened, author: Author, applying: Applying): Promise<void> {
+  const { userId, deviceId } = author.leaf;
+  const from: Sender = { userId, deviceId };
+  const decoded = opened.authenticatedData.length > 0 ? undefined : decodeMessage(opened.plaintext);
+  if (!decoded || decoded.kind === "malformed") {
+    keepStrange(draft, entry, { type: "malformed", reason: decoded ? "content" : "authenticated data" }, from, applying);
+    return;
+  }
+  const header: ContentHeader = decoded.kind === "content" ? decoded.content : decoded.header;
+  if (!(await compareViews(draft, entry.seq, author, header, applying))) {
+    keepStrange(draft, entry, { type: "malformed", reason: "seen" }, from, applying);
+    return;
+  }
+  mentionList(draft, userId, header.list, applying);
+  const content = decoded.kind === "content" ? bodyOf(decoded.content) : ({ type: "unsupported", name: decoded.type.slice(0, 64) } satisfies UnsupportedContent);
+  const proof = () => encodeProof(opened.proof());
+  await acceptFrom(draft, author, { seq: entry.seq, at: entry.createdAt.getTime(), from, header, content, proof }, applying);
+}
+
+/** Keeps the place of a message that has no content. */
+function keepStrange(draft: Draft, entry: LogEntry, content: MessageRecord["content"], from: Sender | undefined, applying: Applying): void {
+  const record: MessageRecord = { seq: entry.seq, id: entry.id ?? "", mine: false, at: entry.createdAt.getTime(), content, ...(from ? { from } : {}) };
+  limitLife(draft, record, deadlineOf(draft, {}, applying), applying);
+  keep(draft, record, applying);
 }
 
 /**

@@ -1,10 +1,23 @@
 import type { Emitter } from "../base/events.js";
 import type { Draft } from "./draft.js";
-import type { Message, OutboxItem, OwnSend } from "./records.js";
+import type { Message, OutboxItem, OwnSend, Sender } from "./records.js";
 import type { Leaf, Ports, RoomGroup } from "./ports.js";
+import type { ReadLog } from "./readLog.js";
 
 /** Why the group's leaves may differ from the members' devices. @internal */
 export type ReconcileCause = "roster" | "devices" | "reset" | "joined" | "away" | "broken";
+
+/** Two members have read different logs: the server has changed, left out or reordered entries for one of them. */
+export interface TranscriptMismatch {
+  /** The device that says what it has read. */
+  from: Sender;
+  /** This device. */
+  device: Sender;
+  /** The place of the message that says it. */
+  seq: number;
+  /** The first and the last place of the stretch in which the logs differ. */
+  between: [first: number, last: number];
+}
 
 /** What a room reports to the rest of the client, after the change is stored. @internal */
 export interface CoreEvents {
@@ -13,6 +26,14 @@ export interface CoreEvents {
   /** An earlier message has changed. */
   changed: Message;
   read: { userId: string; upTo: number };
+  /** Messages or places that were never read are removed from this device. */
+  expired: { seqs: number[] };
+  /** A message was stored whose life ends at this time. */
+  expiring: { deadline: number };
+  /** A member has read another log than this device: in this block of 256 places, or (without a block) its own message before it was sent. */
+  transcriptMismatch: TranscriptMismatch;
+  /** A member follows another state of the room than this device, in the epoch of the message at this place. */
+  stateMismatch: { from: Sender; seq: number };
   /** A member has sent a message or has left, so the member no longer types. */
   stoppedTyping: { userId: string };
   roster: undefined;
@@ -37,6 +58,10 @@ export interface OwnSends {
   ackedUpTo(roomId: string, seq: number): OwnSend[];
   /** The log has delivered a send. */
   passed(draft: Draft, roomId: string, clientMessageId: string, seq: number): void;
+  /** The log has delivered a send at a place where it does not count. The user may send it again. */
+  undelivered(draft: Draft, own: OwnSend, why: "late" | "notAllowed"): void;
+  /** The server must delete the bytes at these places, whatever happens. */
+  erase(draft: Draft, roomId: string, seqs: readonly number[]): void;
   /** Earlier encrypted sends of the room are encrypted again. */
   encryptAnew(draft: Draft): void;
 }
@@ -45,4 +70,5 @@ export interface OwnSends {
 export interface Applying extends Pick<Ports, "clock" | "device" | "mls" | "people" | "privacy" | "reports"> {
   sends: OwnSends;
   events: Emitter<CoreEvents>;
+  readLog: ReadLog;
 }

@@ -9,7 +9,9 @@ import { Draft, loadGroup, loadSigned } from "./draft.js";
 import { applyEntry } from "./entries.js";
 import { breakChain, breakOff, canFollow } from "./following.js";
 import { acceptOwn } from "./history.js";
+import { keepMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
+import { ReadLog } from "./readLog.js";
 import { newState, type MessageRecord, type OwnSend, type PendingCommit, type RoomState, type StoredWelcome } from "./records.js";
 import type { SignedRoom } from "./signedRoom.js";
 import { enter, openWelcome } from "./welcome.js";
@@ -66,7 +68,7 @@ export class RoomCore {
     }
     return new RoomCore(
       ports,
-      { ...ports, sends, events },
+      { ...ports, sends, events, readLog: new ReadLog(store, id) },
       state,
       group,
       await read<PendingCommit>(store, keys.pending(id)),
@@ -97,6 +99,16 @@ export class RoomCore {
     return this.currentSigned;
   }
 
+  /** Whether messages must wait for a person or for a change of the room. */
+  get isHeld(): boolean {
+    return false;
+  }
+
+  /** What this device has read of the log. */
+  get readLog(): ReadLog {
+    return this.applying.readLog;
+  }
+
   get pending(): PendingCommit | undefined {
     return this.currentPending;
   }
@@ -118,7 +130,7 @@ export class RoomCore {
   /** The place of this user's newest message, if it is one of the last 20. */
   async newestOwn(): Promise<number | undefined> {
     const newest = await this.ports.store.list(keys.messages(this.id), { reverse: true, limit: 20 });
-    return newest.map(([, value]) => unpack<MessageRecord>(value)).find((record) => record.mine && record.content.type !== "name")?.seq;
+    return newest.map(([, value]) => unpack<MessageRecord>(value)).find((record) => record.mine)?.seq;
   }
 
   /**
@@ -166,7 +178,12 @@ export class RoomCore {
   exclusively(work: (draft: Draft) => Promise<boolean | void>, options: WriteOptions = {}): Promise<void> {
     return this.turn.run(async () => {
       const draft = new Draft(this.ports.store, this.current, this.currentGroup, this.currentPending, this.currentWelcome, this.currentSigned);
-      if ((await work(draft)) !== false) await this.adopt(draft, options);
+      try {
+        if ((await work(draft)) !== false) await this.adopt(draft, options);
+      } catch (error) {
+        this.readLog.forget();
+        throw error;
+      }
     });
   }
 
@@ -339,6 +356,7 @@ export class RoomCore {
         for (const entry of entries) {
           if (entry.seq <= (state.cursor ?? -1)) continue;
           if (entry.seq !== (state.cursor ?? -1) + 1) break;
+          await this.readLog.take(draft, entry);
           await applyEntry(draft, entry, this.applying);
           state.cursor = entry.seq;
           state.high = Math.max(state.high, entry.seq);
@@ -358,6 +376,8 @@ export class RoomCore {
     for (const own of sends.ackedUpTo(this.id, firstSeq - 1)) await acceptOwn(draft, own, this.applying);
     sends.encryptAnew(draft);
     if (!canFollow(draft)) return;
+    const unread = draft.state.high + 1;
+    keepMissing(draft, unread, firstSeq - unread, this.ports.clock.now(), this.applying);
     draft.state.wasAway = true;
     draft.after.push(() => events.emit("reconcile", "away"));
   }

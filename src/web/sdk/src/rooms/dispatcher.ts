@@ -1,16 +1,19 @@
-import { encodeContent } from "../content/content.js";
-import { pad } from "../content/padding.js";
 import { readErrorBody, SecureMessagingError, toBody, type ErrorBody } from "../base/errors.js";
 import { keys } from "../store/store.js";
 import { Backoff } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { limits } from "../net/wire.js";
+import { encodeItem, viewOf } from "./contents.js";
 import type { RoomCore } from "./core.js";
 import { canFollow } from "./following.js";
 import type { Outbox, Tracked } from "./outbox.js";
 import type { Ports } from "./ports.js";
+import type { SealedHeader } from "./records.js";
 
-const itemsPerBatch = 32;
+/** Below the server's limit, so that a batch of large messages is stored in parts. */
+const itemsPerBatch = limits.batchSends / 2;
+/** The server keeps a message for at least this time, also when its life is shorter. */
+const serverKeepsSeconds = 60;
 /** After this many answers `Internal` to the same item, the item fails and the user decides. */
 const mostInternal = 8;
 
@@ -30,7 +33,7 @@ export class Dispatcher {
 
   /** @param coreOf - The open room with this id. */
   constructor(
-    private readonly ports: Pick<Ports, "clock" | "closing" | "device" | "hub" | "privacy" | "reports">,
+    private readonly ports: Pick<Ports, "clock" | "closing" | "device" | "hub" | "people" | "privacy" | "reports">,
     private readonly outbox: Outbox,
     private readonly coreOf: (roomId: string) => RoomCore | undefined,
   ) {
@@ -56,12 +59,14 @@ export class Dispatcher {
   /** The server has sent the heads of the logs. */
   open(): void {
     this.isOpen = true;
+    this.outbox.erasures.open();
     for (const roomId of this.outbox.rooms()) this.wake(roomId);
   }
 
   /** The connection is lost, or is a new one whose heads are not known. */
   close(): void {
     this.isOpen = false;
+    this.outbox.erasures.close();
   }
 
   private async pump(roomId: string): Promise<void> {
@@ -147,9 +152,28 @@ export class Dispatcher {
     }
   }
 
+  /**
+   * The items that may be sent now, in order. While sends into the room are held, only a leave and own deletions are. Those that they overtake are encrypted
+   * again later: receivers have deleted their message keys then.
+   */
+  private async sendable(core: RoomCore): Promise<Tracked[]> {
+    if (!core.isHeld) return this.outbox.unsent(core.id);
+    if (!this.outbox.unsent(core.id).some(isFree)) return [];
+    if (this.outbox.unsent(core.id).some(isOvertaken)) {
+      // One of them may have been stored without an answer. The log shows it.
+      await core.catchUp();
+      await core.exclusively(async (draft) => {
+        const overtaken = this.outbox.unsent(core.id).filter(isOvertaken);
+        for (const item of overtaken) this.outbox.unseal(draft, item);
+        return overtaken.length > 0;
+      });
+    }
+    return this.outbox.unsent(core.id).filter(isFree);
+  }
+
   /** The next items, encrypted for one epoch and stored. */
   private async prepare(core: RoomCore, atMost: number): Promise<Tracked[]> {
-    const waiting = this.outbox.unsent(core.id).slice(0, atMost);
+    const waiting = (await this.sendable(core)).slice(0, atMost);
     const first = waiting[0];
     if (!first) return [];
     if (!first.ciphertext) {
@@ -162,16 +186,17 @@ export class Dispatcher {
         // The read position reaches members who were offline inside the message.
         const { privacy, device } = this.ports;
         const read = privacy.settings.readReceipts ? await draft.get<number>(keys.read(core.id, device.userId)) : undefined;
-        const sealed: [Tracked, Uint8Array][] = [];
+        const view = { ...(await viewOf(draft, { ...this.ports, readLog: core.readLog })), ...(read === undefined ? {} : { read }) };
+        const sealed: [Tracked, Uint8Array, SealedHeader][] = [];
         for (const item of fresh) {
-          const padded = pad(encodeContent({ ...item, ...(read === undefined ? {} : { read }) }));
+          const { padded, sealed: header } = await encodeItem(draft, item, view, this.ports);
           if (sealed.length > 0 && (bytes += padded.length + 512) > limits.batchBytes / 2) break;
           const result: Awaited<ReturnType<typeof group.encrypt>> = await group.encrypt(padded);
           group = result.group;
-          sealed.push([item, result.message]);
+          sealed.push([item, result.message, header]);
         }
         draft.usedKeys(group, group.epoch);
-        for (const [item, ciphertext] of sealed) this.outbox.seal(draft, item, ciphertext, group);
+        for (const [item, ciphertext, header] of sealed) this.outbox.seal(draft, item, ciphertext, group, header);
         if (read !== undefined) draft.put(keys.announced(core.id), read);
         return true;
       });
@@ -189,7 +214,7 @@ export class Dispatcher {
         roomId: item.roomId,
         clientMessageId: item.clientMessageId,
         ciphertext: item.ciphertext,
-        timeToLiveSeconds: item.timeToLiveSeconds ?? null,
+        timeToLiveSeconds: item.sealed?.ttl === undefined ? null : Math.max(serverKeepsSeconds, item.sealed.ttl),
         epoch: item.epoch,
       })),
     );
@@ -240,3 +265,8 @@ export class Dispatcher {
     });
   }
 }
+
+/** Whether a hold does not stop the item. */
+const isFree = ({ content }: Tracked): boolean => content.type === "leave" || content.type === "delete";
+
+const isOvertaken = (item: Tracked): boolean => item.ciphertext !== undefined && !isFree(item);

@@ -37,6 +37,15 @@ export class Draft {
     return read<T>(this.store, key);
   }
 
+  /** The values of the keys with this prefix between two others, as this draft leaves them. */
+  async list(prefix: string, after: string, before: string): Promise<Uint8Array[]> {
+    const found = new Map(await this.store.list(prefix, { after }));
+    for (const [key, value] of this.changes)
+      if (value === null) found.delete(key);
+      else if (key.startsWith(prefix) && key > after) found.set(key, value);
+    return [...found].filter(([key]) => key < before).map(([, value]) => value);
+  }
+
   /** Stores the message keys of one epoch. */
   usedKeys(group: RoomGroup, epoch: number): void {
     this.group = group;

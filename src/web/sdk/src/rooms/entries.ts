@@ -3,9 +3,11 @@ import { applyCommit, applyProposal } from "./applyCommit.js";
 import { applyMessage } from "./applyMessage.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
+import { enforced } from "../trust/enforced.js";
 import type { Draft } from "./draft.js";
 import { canFollow, notifyGroup } from "./following.js";
-import { changeRecord, keep } from "./history.js";
+import { changeRecord, keep } from "./keeping.js";
+import { keepMissing } from "./missing.js";
 import { isEncrypted } from "./records.js";
 import { enter } from "./welcome.js";
 
@@ -22,9 +24,18 @@ export async function applyEntry(draft: Draft, entry: LogEntry, applying: Applyi
     else await applyProposal(draft, entry, applying);
   } else if (!isKnown(entry)) {
     await keepUnknown(draft, entry, applying);
+  } else if (entry.kind === "gone") {
+    await applyGone(draft, entry, applying);
   } else if (!again) {
     await applyNotice(draft, entry, applying);
   }
+}
+
+/** The server has deleted the bytes of this entry. When this device should have read them, the place stays visible. */
+async function applyGone(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
+  const { id } = draft.state;
+  if (entry.id && applying.sends.find(id, entry.id)) applying.sends.passed(draft, id, entry.id, entry.seq);
+  else if (canFollow(draft) && !(await draft.get(keys.message(id, entry.seq)))) keepMissing(draft, entry.seq, 1, entry.createdAt.getTime(), applying);
 }
 
 const notices = new Set<string>([
@@ -92,12 +103,8 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       }
       break;
     case "retraction":
-      await changeRecord(draft, entry.targetSeq ?? -1, applying, (record) => {
-        record.retracted = true;
-      });
-      break;
-    case "gone":
-      if (entry.id) applying.sends.passed(draft, state.id, entry.id, entry.seq);
+      // The server's word. A deletion counts when it is in a message of the author, or of a member who may remove messages.
+      if (!enforced.t4) await changeRecord(draft, entry.targetSeq, applying, (record) => void (record.deleted = true));
       break;
     default:
       // The other kinds do not come here.

@@ -1,27 +1,32 @@
-/* The history of a room: what authenticated content changes in it. */
-import type { Decoded } from "../content/content.js";
+/* The history of a room: what contents that count change in it. */
+import { copy, type Bytes } from "../base/bytes.js";
+import type { ContentBody, ContentHeader, Reference } from "../content/message.js";
+import type { UnsupportedContent } from "../content/content.js";
+import { fromBase64Url } from "../trust/codec.js";
+import { toStored } from "../content/stored.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
-import { toMessage, type MessageRecord, type OwnSend, type Sender } from "./records.js";
+import { changeRecord, keep } from "./keeping.js";
+import { deadlineOf, limitLife } from "./lifetime.js";
+import { boundMissing, explainMissing } from "./missing.js";
+import { standingOf, type Author, type Standing } from "./reading.js";
+import { keepProof } from "./proofs.js";
+import type { MessageRecord, OwnSend, Sender } from "./records.js";
 
-type Showing = Pick<Applying, "device" | "events" | "privacy">;
-
-/** Stores a message and reports it. @internal */
-export function keep(draft: Draft, record: MessageRecord, { events }: Pick<Applying, "events">): void {
-  draft.put(keys.message(draft.state.id, record.seq), record);
-  draft.after.push(() => events.emit("message", toMessage(record)));
+/** A content at its place in the log. @internal */
+export interface Arrival {
+  seq: number;
+  /** The server's time. */
+  at: number;
+  from: Sender;
+  header: Pick<ContentHeader, "id" | "sent" | "ttl" | "read">;
+  content: ContentBody | UnsupportedContent;
+  /** Makes the author proof. An own message has none. */
+  proof?: () => Bytes;
 }
 
-/** Changes a message that is stored already. Without one, nothing happens. @internal */
-export async function changeRecord(draft: Draft, seq: number, { events }: Pick<Applying, "events">, change: (record: MessageRecord) => void): Promise<void> {
-  const key = keys.message(draft.state.id, Math.max(0, seq));
-  const record = seq < 0 ? undefined : await draft.get<MessageRecord>(key);
-  if (!record) return;
-  change(record);
-  draft.put(key, record);
-  draft.after.push(() => events.emit("changed", toMessage(record)));
-}
+type Of<Type extends ContentBody["type"]> = Arrival & { content: Extract<ContentBody, { type: Type }> };
 
 /** A user who has turned read receipts off does not see those of others. The user's own, from another device, always count. @internal */
 export const isShownHere = ({ privacy, device }: Pick<Applying, "privacy" | "device">, userId: string): boolean =>
@@ -36,64 +41,125 @@ export async function putRead(draft: Draft, userId: string, upTo: number, { even
   return true;
 }
 
-/** Accepts an own send, of which this device has the plaintext, at its place in the log. @internal */
-export async function acceptOwn(draft: Draft, own: OwnSend, applying: Showing & Pick<Applying, "sends">): Promise<void> {
-  const { userId, id: deviceId } = applying.device;
-  applying.sends.passed(draft, draft.state.id, own.clientMessageId, own.seq);
-  await accept(draft, own, { userId, deviceId }, { id: own.id, content: own.content }, applying);
+/**
+ * Accepts an own send, of which this device has the plaintext, at its place in the log. When it does not count there, the user can send it again. While this
+ * device cannot follow the group, the server's word that it was stored is all there is. @internal
+ */
+export async function acceptOwn(draft: Draft, own: OwnSend, applying: Applying): Promise<void> {
+  const { userId, id: deviceId, identity } = applying.device;
+  const { sealed, epoch, generation, content, seq, at } = own;
+  let standing: Standing = draft.state.out ? "late" : "counts";
+  if (draft.group && !draft.state.out && sealed && identity && epoch !== undefined && generation !== undefined) {
+    const leaf = { userId, deviceId, identityKey: identity.identityKey, signatureKey: copy(sealed.signatureKey) };
+    standing = standingOf(draft, { leaf, epoch: { epoch, generation } }, content.type);
+  }
+  if (standing !== "counts") {
+    applying.sends.undelivered(draft, own, standing);
+    return;
+  }
+  applying.sends.passed(draft, draft.state.id, own.clientMessageId, seq);
+  const header = { id: own.id, sent: sealed?.sent ?? at, ...sealed };
+  await accept(draft, { seq, at, from: { userId, deviceId }, header, content }, applying);
 }
 
-/** Applies authenticated content to the history. @internal */
-export async function accept(draft: Draft, entry: { seq: number; at: number }, from: Sender, { id, content, read }: Decoded, showing: Showing): Promise<void> {
-  const { state } = draft;
-  const { device, events } = showing;
-  const mine = from.userId === device.userId;
-  const upTo = content.type === "receipt" ? content.upTo : read;
-  if (upTo !== undefined && upTo < entry.seq && isShownHere(showing, from.userId)) await putRead(draft, from.userId, upTo, showing);
-  if (content.type === "receipt") return;
-  if (content.type === "text" || content.type === "reply" || content.type === "custom" || content.type === "edit")
+/** Applies a content of another device, and shows one that does not count. @internal */
+export async function acceptFrom(draft: Draft, author: Author, arrival: Arrival, applying: Applying): Promise<void> {
+  const standing = standingOf(draft, author, arrival.content.type);
+  if (standing === "counts") return accept(draft, arrival, applying);
+  if (standing === "notAllowed") await takeRead(draft, arrival, applying);
+  const record = { ...recordOf(arrival, applying), [standing]: true };
+  limitLife(draft, record, deadlineOf(draft, arrival.header, applying), applying);
+  keep(draft, record, applying);
+}
+
+/** Applies a content that counts for its author. @internal */
+export async function accept(draft: Draft, arrival: Arrival, applying: Applying): Promise<void> {
+  const { events } = applying;
+  const { content, from, header, seq } = arrival;
+  await takeRead(draft, arrival, applying);
+  if (content.type === "text" || content.type === "reply" || content.type === "custom" || content.type === "edit" || content.type === "file")
     draft.after.push(() => events.emit("stoppedTyping", { userId: from.userId }));
   // A sender without an answer may have sent the message twice. The id is unique for each sender.
-  const named = keys.messageId(state.id, `${from.userId}/${id}`);
+  const named = keys.messageId(draft.state.id, `${from.userId}/${header.id}`);
   if ((await draft.get<number>(named)) !== undefined) return;
-  draft.put(named, entry.seq);
-  if (content.type === "name") {
-    state.name = content.name;
-    draft.after.push(() => events.emit("settings", undefined));
+  draft.put(named, seq);
+  await boundMissing(draft, seq, header.sent, applying);
+  if (isOf(arrival, "edit")) return edit(draft, arrival, applying);
+  if (isOf(arrival, "delete")) return remove(draft, arrival, { author: from.userId, id: arrival.content.target }, applying);
+  if (isOf(arrival, "moderate")) return remove(draft, arrival, arrival.content.target, applying);
+  if (isOf(arrival, "pin")) return pin(draft, arrival, applying);
+  if (isOf(arrival, "reaction")) return react(draft, arrival, applying);
+  if (isOf(arrival, "leave")) {
+    const token = fromBase64Url(arrival.content.token);
+    if (!token) return;
+    draft.state.leaves = { ...draft.state.leaves, [from.userId]: token };
+    draft.after.push(() => events.emit("reconcile", "roster"));
+    return;
   }
-  if (content.type === "edit" || content.type === "delete") {
-    // Authors can change only their own messages.
-    const seq = await draft.get<number>(keys.messageId(state.id, `${from.userId}/${content.target}`));
-    await changeRecord(draft, seq ?? -1, showing, (record) => {
-      if (content.type === "delete") {
-        record.deleted = true;
-        record.content = { type: "text", text: "" };
-      } else if (!record.deleted && (record.content.type === "text" || record.content.type === "reply")) {
-        record.content = { ...record.content, text: content.text };
-        record.edited = true;
-      }
-    });
-  } else if (content.type === "reaction") {
-    const seq = await findTarget(draft, content.target, device.userId);
-    await changeRecord(draft, seq ?? -1, showing, (record) => {
-      const reactions = { ...record.reactions };
-      const users = (Object.hasOwn(reactions, content.emoji) ? reactions[content.emoji]! : []).filter((user) => user !== from.userId);
-      if (!content.removed) users.push(from.userId);
-      if (users.length > 0) reactions[content.emoji] = users;
-      else delete reactions[content.emoji];
-      record.reactions = reactions;
-    });
-  } else {
-    keep(draft, { seq: entry.seq, id, from, mine, at: entry.at, content }, showing);
-  }
+  const record = recordOf(arrival, applying);
+  limitLife(draft, record, deadlineOf(draft, header, applying), applying);
+  keepProof(draft, arrival);
+  keep(draft, record, applying);
 }
 
-/** Finds a message of any author. Ids are unique only for each author. */
-async function findTarget(draft: Draft, target: string, ownUserId: string): Promise<number | undefined> {
-  const authors = new Set([ownUserId, ...(draft.group?.leaves().map((leaf) => leaf.userId) ?? [])]);
-  for (const author of authors) {
-    const seq = await draft.get<number>(keys.messageId(draft.state.id, `${author}/${target}`));
-    if (seq !== undefined) return seq;
-  }
-  return undefined;
+const isOf = <Type extends ContentBody["type"]>(arrival: Arrival, type: Type): arrival is Of<Type> => arrival.content.type === type;
+
+function recordOf({ seq, at, from, header, content }: Arrival, { device }: Pick<Applying, "device">): MessageRecord {
+  return { seq, id: header.id, from, mine: from.userId === device.userId, at, sent: header.sent, content: toStored(content) };
+}
+
+async function takeRead(draft: Draft, { seq, from, header: { read } }: Arrival, applying: Applying): Promise<void> {
+  if (read !== undefined && read < seq && isShownHere(applying, from.userId)) await putRead(draft, from.userId, read, applying);
+}
+
+/** The place of a message; undefined for one that this device does not have. Ids are unique only for their author. */
+const placeOf = (draft: Draft, { author, id }: Reference): Promise<number | undefined> => draft.get(keys.messageId(draft.state.id, `${author}/${id}`));
+
+/** Authors edit only their own messages. An edit lives no longer than its target, and the text no longer than the edit. */
+async function edit(draft: Draft, arrival: Of<"edit">, applying: Applying): Promise<void> {
+  const { seq, from, header, content } = arrival;
+  const target = await placeOf(draft, { author: from.userId, id: content.target });
+  await changeRecord(draft, target, applying, (record) => {
+    if (record.deleted || (record.content.type !== "text" && record.content.type !== "reply")) return;
+    record.content = { ...record.content, text: content.text };
+    record.edited = true;
+    record.edits = [...(record.edits ?? []), seq];
+    keepProof(draft, arrival);
+    limitLife(draft, record, deadlineOf(draft, header, applying), applying);
+  });
+}
+
+/** A deletion by the author, or a removal by a member who may moderate. */
+async function remove(draft: Draft, { from, content }: Of<"delete"> | Of<"moderate">, target: Reference, applying: Applying): Promise<void> {
+  const { state } = draft;
+  await changeRecord(draft, await placeOf(draft, target), applying, (record) => {
+    const seqs = [record.seq, ...(record.edits ?? [])];
+    for (const seq of seqs) draft.delete(keys.proof(state.id, seq));
+    // Only the author's client can ask the server to delete the bytes.
+    if (content.type === "moderate" && record.mine) applying.sends.erase(draft, state.id, seqs);
+    record.deleted = true;
+    if (content.type === "moderate" && target.author !== from.userId) record.deletedBy ??= from.userId;
+    record.content = { type: "text", text: "" };
+    delete record.edits;
+  });
+  await explainMissing(draft, content.seqs, applying);
+}
+
+async function pin(draft: Draft, { from, content }: Of<"pin">, applying: Applying): Promise<void> {
+  await changeRecord(draft, await placeOf(draft, content.target), applying, (record) => {
+    if (content.removed) delete record.pinnedBy;
+    else record.pinnedBy = from.userId;
+  });
+}
+
+async function react(draft: Draft, { from, content }: Of<"reaction">, applying: Applying): Promise<void> {
+  const { emoji } = content;
+  await changeRecord(draft, await placeOf(draft, content.target), applying, (record) => {
+    const before = record.reactions ?? [];
+    const users = (before.find(([each]) => each === emoji)?.[1] ?? []).filter((user) => user !== from.userId);
+    if (!content.removed) users.push(from.userId);
+    // A reaction keeps its place among the others.
+    const all = before.some(([each]) => each === emoji) ? before : [...before, [emoji, []] as [string, string[]]];
+    record.reactions = all.flatMap(([each, had]) => (each !== emoji ? [[each, had]] : users.length > 0 ? [[each, users]] : [])) as [string, string[]][];
+  });
 }

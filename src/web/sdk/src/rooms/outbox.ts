@@ -1,22 +1,30 @@
 import { newId } from "../base/bytes.js";
-import { decodeContent, encodeContent, requirementOf, type Content } from "../content/content.js";
-import { pad } from "../content/padding.js";
+import type { Content } from "../content/content.js";
+import type { ContentBody } from "../content/message.js";
+import { fromStored, toStored, type Stored as StoredForm } from "../content/stored.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Emitter } from "../base/events.js";
-import { keys, pack, read, unpack } from "../store/store.js";
+import { keys, pack, read, unpack, type Changes } from "../store/store.js";
 import { defer, handled, type Deferred } from "../base/timing.js";
+import { checkContent } from "./contents.js";
 import type { Draft } from "./draft.js";
+import { Erasures } from "./erasures.js";
 import type { Ports, RoomGroup } from "./ports.js";
-import type { FailedItem, OutboxItem, OwnSend } from "./records.js";
+import type { FailedItem, OutboxItem, OwnSend, SealedHeader } from "./records.js";
 
 /** Options of a send. */
 export interface SendOptions {
-  /** Seconds until the server deletes the message, at least 60. A shorter time of the room has precedence. */
+  /**
+   * Seconds until all devices and the server delete the message, counted from the sending. The server deletes it after 60 s at the earliest. A shorter time of the
+   * room has precedence.
+   */
   timeToLiveSeconds?: number;
   /** The id of the message: a random UUID, version 4. With it, repeated calls send the message once. By default the SDK draws one. */
   id?: string;
   /** Whether an earlier call may have used the same id. Then its outcome is looked up first. */
   repeated?: boolean;
+  /** @internal Places whose bytes the server must delete, noted in the write that stores the send. */
+  erase?: readonly number[];
 }
 
 /** The result of a send. */
@@ -50,17 +58,23 @@ export class Outbox extends Emitter<OutboxEvents> {
   private readonly failures: FailedItem[] = [];
   private next = 1;
 
-  constructor(private readonly ports: Pick<Ports, "clock" | "closing" | "device" | "store">) {
+  /** The deletions on the server that are left to do. */
+  readonly erasures: Erasures;
+
+  constructor(private readonly ports: Pick<Ports, "clock" | "closing" | "device" | "hub" | "reports" | "store">) {
     super();
+    this.erasures = new Erasures(ports, ({ roomId, after }) => this.unsent(roomId).some((item) => item.id === after));
+    this.on("changed", () => this.erasures.wake());
   }
 
   async load(): Promise<void> {
     for (const [, value] of await this.ports.store.list(keys.outboxes)) {
-      const item = unpack<OutboxItem>(value);
+      const item = loaded<OutboxItem>(value);
       this.items.push({ ...item, stored: defer() });
       this.next = Math.max(this.next, item.position + 1);
     }
-    for (const [, value] of await this.ports.store.list(keys.allFailures)) this.failures.push(unpack<FailedItem>(value));
+    for (const [, value] of await this.ports.store.list(keys.allFailures)) this.failures.push(loaded<FailedItem>(value));
+    await this.erasures.load();
   }
 
   /** Resolves when this device has stored the item. An item with the same id that waits, was sent or was rejected is not sent again. */
@@ -78,7 +92,7 @@ export class Outbox extends Emitter<OutboxEvents> {
         return { id, stored };
       }
     }
-    return this.add(roomId, content, options.timeToLiveSeconds, id ?? newId());
+    return this.add(roomId, content, options, id ?? newId());
   }
 
   private underWay(roomId: string, id: string): { id: string; stored: Promise<Stored> } | undefined {
@@ -90,7 +104,7 @@ export class Outbox extends Emitter<OutboxEvents> {
   private async add(
     roomId: string,
     content: Content,
-    timeToLiveSeconds: number | undefined,
+    { timeToLiveSeconds, erase = [] }: Pick<SendOptions, "timeToLiveSeconds" | "erase">,
     id: string,
     failed?: FailedItem,
   ): Promise<{ id: string; stored: Promise<Stored> }> {
@@ -98,38 +112,32 @@ export class Outbox extends Emitter<OutboxEvents> {
     this.ports.closing.throwIfAborted();
     const twin = this.underWay(roomId, id);
     if (twin) return twin;
+    const body = checkContent(id, content, timeToLiveSeconds);
     const item: OutboxItem = {
       position: this.next++,
       roomId,
       id,
-      content,
+      content: body,
       at: this.ports.clock.now(),
       clientMessageId: newId(),
       ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
     };
-    let padded: Uint8Array;
-    try {
-      padded = pad(encodeContent(item));
-    } catch (error) {
-      throw SecureMessagingError.of("TooLarge", error instanceof Error ? error.message : "The content is too large.", error);
-    }
-    const decoded = decodeContent(padded);
-    if (!("content" in decoded) || decoded.content.type === "unsupported") throw SecureMessagingError.of("Invalid", requirementOf(item.content.type));
-    const stored = pack(item);
+    const changes: Changes = new Map([[keys.outbox(item.position), packed(item)]]);
+    if (failed) changes.set(keys.failed(roomId, id), null);
+    const erased = this.erasures.note(changes, roomId, erase, id);
     const tracked: Tracked = { ...item, stored: defer() };
     this.items.push(tracked);
     this.emit("changed", { roomId });
     try {
       // The write of the encrypted item, before it is sent, is not relaxed.
-      await this.ports.store.write(new Map([[keys.outbox(item.position), stored], ...(failed ? [[keys.failed(roomId, id), null] as [string, null]] : [])]), {
-        relaxed: true,
-      });
+      await this.ports.store.write(changes, { relaxed: true });
     } catch (error) {
       // The caller learns of the failure, so the item must not be sent.
       this.remove(tracked);
       throw error;
     }
     if (failed) this.failures.splice(this.failures.indexOf(failed), 1);
+    this.erasures.add(erased);
     this.emit("added", { roomId });
     return { id: item.id, stored: tracked.stored.promise };
   }
@@ -166,7 +174,7 @@ export class Outbox extends Emitter<OutboxEvents> {
   /** Sends a rejected item again, with the same id. A second call has no effect. */
   async retry(roomId: string, id: string): Promise<void> {
     const failed = this.failures.find((each) => each.id === id && each.roomId === roomId);
-    if (failed) await this.add(roomId, failed.content, failed.timeToLiveSeconds, id, failed);
+    if (failed) await this.add(roomId, failed.content, failed, id, failed);
   }
 
   /** Deletes a rejected item. */
@@ -202,21 +210,36 @@ export class Outbox extends Emitter<OutboxEvents> {
       if (item.ciphertext && draft.changes.get(keys.outbox(item.position)) !== null) this.unseal(draft, item);
   }
 
-  /** Stores the encrypted bytes of an item. */
-  seal(draft: Draft, item: Tracked, ciphertext: Uint8Array, { epoch, generation }: RoomGroup): void {
-    draft.put(keys.outbox(item.position), bare({ ...item, ciphertext, epoch, generation }));
-    draft.after.push(() => Object.assign(item, { ciphertext, epoch, generation }));
+  /** Stores the encrypted bytes of an item, and what they say besides the content. */
+  seal(draft: Draft, item: Tracked, ciphertext: Uint8Array, { epoch, generation }: RoomGroup, sealed: SealedHeader): void {
+    const change = { ciphertext, epoch, generation, sealed };
+    draft.changes.set(keys.outbox(item.position), packed({ ...item, ...change }));
+    draft.after.push(() => Object.assign(item, change));
   }
 
   /** Removes the encrypted bytes of an item, so that it is encrypted again with another id. */
   unseal(draft: Draft, item: Tracked): void {
-    const fresh = bare({ ...item, clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined });
-    draft.put(keys.outbox(item.position), fresh);
+    const fresh = { clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined, sealed: undefined };
+    draft.changes.set(keys.outbox(item.position), packed({ ...item, ...fresh }));
     draft.after.push(() => {
       // Not when it was acknowledged meanwhile: the log will deliver it with the old id.
-      if (item.acked === undefined)
-        Object.assign(item, { clientMessageId: fresh.clientMessageId, ciphertext: undefined, epoch: undefined, generation: undefined });
+      if (item.acked === undefined) Object.assign(item, fresh);
     });
+  }
+
+  undelivered(draft: Draft, own: OwnSend, why: "late" | "notAllowed"): void {
+    const { id: roomId } = draft.state;
+    const item = this.items.find((each) => each.clientMessageId === own.clientMessageId && each.roomId === roomId);
+    if (!item) return;
+    const reason = why === "late" ? "when this device had lost its place there, or had other keys" : "when this user no longer had the right to send";
+    const error = SecureMessagingError.of("NotDelivered", `The message reached the room ${reason}. It can be sent again.`);
+    const failed = this.prepareFailure(draft.changes, item, error);
+    draft.after.push(() => this.finishFailure(item, failed, error));
+  }
+
+  erase(draft: Draft, roomId: string, seqs: readonly number[]): void {
+    const erased = this.erasures.note(draft.changes, roomId, seqs, undefined);
+    draft.after.push(() => this.erasures.add(erased));
   }
 
   /** Rejects all sends of a room that has ended. */
@@ -235,20 +258,27 @@ export class Outbox extends Emitter<OutboxEvents> {
 
   /** Rejects an item for good. */
   async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
-    const changes = new Map<string, Uint8Array | null>([[keys.outbox(item.position), null]]);
-    const { roomId, id, content, at, timeToLiveSeconds } = item;
-    let failed: FailedItem | undefined;
-    // The user's text stays, although the server has rejected it.
-    if (content.type === "text" || content.type === "reply" || content.type === "custom") {
-      const { code, message, retryable } = error;
-      failed = { id, roomId, content, at, timeToLiveSeconds, error: { code, message, retryable } };
-      changes.set(keys.failed(roomId, id), pack(failed));
-    }
+    const changes: Changes = new Map();
+    const failed = this.prepareFailure(changes, item, error);
     await this.ports.store.write(changes);
+    this.finishFailure(item, failed, error);
+  }
+
+  private prepareFailure(changes: Changes, item: Tracked, { code, message, retryable }: SecureMessagingError): FailedItem | undefined {
+    changes.set(keys.outbox(item.position), null);
+    const { roomId, id, content, at, timeToLiveSeconds } = item;
+    // What the user has written stays, although the server has rejected it.
+    if (!written.has(content.type)) return undefined;
+    const failed: FailedItem = { id, roomId, content, at, timeToLiveSeconds, error: { code, message, retryable } };
+    changes.set(keys.failed(roomId, id), pack({ ...failed, content: toStored(content) }));
+    return failed;
+  }
+
+  private finishFailure(item: Tracked, failed: FailedItem | undefined, error: SecureMessagingError): void {
     if (failed) this.failures.push(failed);
     this.remove(item);
     item.stored.reject(error);
-    this.emit("failed", { roomId, id, error });
+    this.emit("failed", { roomId: item.roomId, id: item.id, error });
   }
 
   private remove(item: Tracked): void {
@@ -258,8 +288,16 @@ export class Outbox extends Emitter<OutboxEvents> {
   }
 }
 
-/** The stored part of an item. */
-function bare(item: OutboxItem): OutboxItem {
-  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation } = item;
-  return { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation };
+/** What a person has written, and would miss. */
+const written = new Set<string>(["text", "reply", "file", "custom"] satisfies ContentBody["type"][]);
+
+/** The stored form of an item. */
+function packed(item: OutboxItem): Uint8Array {
+  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed } = item;
+  return pack({ position, roomId, id, content: toStored(content), at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed });
+}
+
+function loaded<Item extends { content: ContentBody }>(value: Uint8Array): Item {
+  const item = unpack<Item & { content: StoredForm<ContentBody> }>(value);
+  return { ...item, content: fromStored<ContentBody>(item.content) };
 }

@@ -3,6 +3,7 @@
  * clock without waits, a group without cryptography.
  */
 import type { VerifiedDevice } from "../account/trustBook.js";
+import type { PeopleTrust } from "../account/peopleTrust.js";
 import type { PrivacySettings } from "../account/privacy.js";
 import type { Bytes } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
@@ -122,7 +123,7 @@ export interface Device {
 }
 
 /** Names and identity keys of people. @internal */
-export interface KnownPeople {
+export interface KnownPeople extends Pick<PeopleTrust, "listOf" | "mention" | "refresh"> {
   learnName(userId: string, username: string): Promise<void>;
   /** Compares the identity keys of leaves with the known ones. */
   seeLeaves(leaves: Leaf[]): Promise<void>;

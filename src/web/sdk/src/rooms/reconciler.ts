@@ -216,7 +216,6 @@ export class GroupReconciler {
     );
     if (!pending || !(await this.submit(pending))) return false;
     if (add.length === missing.length) await this.core.compared(upTo);
-    if (add.length > 0) await this.sendName();
     return true;
   }
 
@@ -348,12 +347,6 @@ export class GroupReconciler {
     for (const add of change.add ?? []) await this.ports.server.addMember(this.core.id, add);
     for (const userId of change.remove ?? []) await this.ports.server.removeMember(this.core.id, userId);
     await this.core.catchUp();
-  }
-
-  /** New members learn the room's name only from a new message. */
-  private async sendName(): Promise<void> {
-    const { name } = this.core.state;
-    if (name !== undefined && this.core.isReady) await this.outbox.enqueue(this.core.id, { type: "name", name });
   }
 
   /** The group cannot be followed. If the newest Commit is invalid, the other members report it too. If not, this device replaces its keys. */

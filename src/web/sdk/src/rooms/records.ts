@@ -1,5 +1,7 @@
 import type { ErrorBody } from "../base/errors.js";
-import type { Content, MalformedContent, UnsupportedContent } from "../content/content.js";
+import type { Content, MalformedContent, MissingContent, UnsupportedContent } from "../content/content.js";
+import type { ContentBody } from "../content/message.js";
+import { fromStored, type Stored as StoredForm } from "../content/stored.js";
 import {
   readRole,
   readRoomKind,
@@ -29,37 +31,67 @@ export interface Sender {
   deviceId: string;
 }
 
+/** All content that a message can have. */
+export type ShownContent = Content | UnsupportedContent | MalformedContent | UnreadableContent | MissingContent;
+
 /** A message of a room, as this device stores it. */
 export interface Message {
   /** The place in the room's log. Only this orders messages. */
   seq: number;
-  /** The id that replies, edits and reactions refer to. */
+  /** The id that replies, edits and reactions refer to, together with the author. */
   id: string;
-  /** The author; undefined when the message cannot be decrypted. */
+  /** The author: the user and device of the leaf that has signed it. Undefined when the message cannot be decrypted or was never read. */
   from?: Sender;
   /** Whether this user wrote it, on any device. */
   mine: boolean;
   /** The time at which the server stored it, to the minute. It comes from the server and orders nothing. */
   at: Date;
+  /** When the author sent it, by the author's clock. */
+  sent?: Date;
   /** The content. After an edit, the newest text. */
-  content: Content | UnsupportedContent | MalformedContent | UnreadableContent;
+  content: ShownContent;
   /** Whether the author has edited it. */
   edited?: boolean;
-  /** Whether the author has deleted it. The text is then removed from this device too. */
+  /** Whether it was deleted. The text is then removed from this device too. */
   deleted?: boolean;
-  /** Whether the server reports a deletion that the author has not confirmed in an encrypted message. */
-  retracted?: boolean;
+  /** The user who has removed it, when that is not the author. The state of the room allowed it to this user. */
+  deletedBy?: string;
+  /** The user who has pinned it. */
+  pinnedBy?: string;
+  /** Whether it was sent by a device that was no longer in the room at this place of the log, or has other keys since. It changes nothing. */
+  late?: boolean;
+  /** Whether the state of the room did not allow it to its author. It changes nothing. */
+  notAllowed?: boolean;
+  /** When this device deletes it, by this device's clock. */
+  expires?: Date;
   /** User ids by reaction. */
   reactions?: Record<string, string[]>;
 }
 
 /** @internal The stored form. */
-export interface MessageRecord extends Omit<Message, "at"> {
+export interface MessageRecord extends Omit<Message, "at" | "sent" | "expires" | "reactions" | "content"> {
   at: number;
+  sent?: number;
+  content: StoredForm<ShownContent>;
+  /** When this device deletes it. */
+  deadline?: number;
+  /** The places of its edits. */
+  edits?: number[];
+  reactions?: [reaction: string, userIds: string[]][];
 }
 
 /** @internal */
-export const toMessage = (record: MessageRecord): Message => ({ ...record, at: new Date(record.at) });
+export function toMessage(record: MessageRecord): Message {
+  const { at, sent, deadline, reactions, content, edits: _, ...rest } = record;
+  return {
+    ...rest,
+    at: new Date(at),
+    content: fromStored<ShownContent>(content),
+    ...(sent === undefined ? {} : { sent: new Date(sent) }),
+    ...(deadline === undefined ? {} : { expires: new Date(deadline) }),
+    ...(reactions ? { reactions: Object.fromEntries(reactions) } : {}),
+  };
+}
 
 /** @internal The stored state of a room. */
 export interface RoomState extends RoomSettings {
@@ -73,6 +105,10 @@ export interface RoomState extends RoomSettings {
   /** The highest value that `cursor` has had. */
   high: number;
   name?: string;
+  /** What this device has read of the log: the newest place, and the newest one that it could not read. */
+  transcript?: { seq: number; gap: number };
+  /** The first place that was never read and whose end of life no later message has shown yet. */
+  missing?: number;
   /** Whether the log contains messages from before this device was added. */
   earlier?: boolean;
   /** The number of other people, from the last comparison with the directory. */
@@ -83,6 +119,10 @@ export interface RoomState extends RoomSettings {
   broken?: Broken;
   /** Whether a Commit has removed this device's leaf. Another member must add it again. */
   out?: boolean;
+  /** The user of the device by whose Welcome this device has entered. */
+  enteredBy?: string;
+  /** Tokens of users who leave, by user. A member commits them. */
+  leaves?: Record<string, Uint8Array>;
   /** Whether this user was out of the room for a while. Nothing is encrypted until it is known whether the group moved on. */
   wasAway?: boolean;
 }
@@ -123,7 +163,7 @@ export interface OutboxItem {
   roomId: string;
   /** The id of the content. It never changes. */
   id: string;
-  content: Content;
+  content: ContentBody;
   /** The time of the call, by this device's clock. */
   at?: number;
   /** The id of the envelope. Each encryption has its own. */
@@ -133,13 +173,23 @@ export interface OutboxItem {
   ciphertext?: Uint8Array;
   epoch?: number;
   generation?: number;
+  /** What was encrypted besides the content. */
+  sealed?: SealedHeader;
 }
 
-/** A send that the server has rejected. It is kept until the user sends it again or discards it. @internal */
+/** What an own message says besides its content, and the key that has signed it. @internal */
+export interface SealedHeader {
+  sent: number;
+  ttl?: number;
+  read?: number;
+  signatureKey: Uint8Array;
+}
+
+/** A send that the server has rejected, or that reached the log when it no longer counted. It is kept until the user sends it again or discards it. @internal */
 export interface FailedItem {
   id: string;
   roomId: string;
-  content: Content;
+  content: ContentBody;
   at?: number;
   timeToLiveSeconds?: number;
   error: ErrorBody;
@@ -149,7 +199,10 @@ export interface FailedItem {
 export interface OwnSend {
   clientMessageId: string;
   id: string;
-  content: Content;
+  content: ContentBody;
+  epoch?: number;
+  generation?: number;
+  sealed?: SealedHeader;
   seq: number;
   at: number;
 }

@@ -1,15 +1,18 @@
 import { digits } from "../account/device.js";
 import { fromUtf8, sha256, utf8 } from "../base/bytes.js";
-import type { Content } from "../content/content.js";
+import type { Content, Reference } from "../content/content.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Emitter } from "../base/events.js";
+import type { TranscriptMismatch } from "./applying.js";
 import type { RoomCore } from "./core.js";
+import { page, pages } from "./pages.js";
+import { proofsOf, type MessageProof } from "./proofs.js";
 import type { GroupReconciler } from "./reconciler.js";
 import type { Outbox, SendOptions, Stored } from "./outbox.js";
 import type { Ports, RoomGroup } from "./ports.js";
 import { Receipts, type ReadSignal } from "./receipts.js";
-import { toMessage, type Message, type MessageRecord, type Sender } from "./records.js";
-import { keys, ordinal, read, unpack, pack } from "../store/store.js";
+import type { Message, MessageRecord, Sender } from "./records.js";
+import { keys, read, unpack } from "../store/store.js";
 import { defer } from "../base/timing.js";
 import { readRole, readSettings, type Role, type RoomKind, type RoomSettings, type SettingsChange, type Unknown } from "../net/wire.js";
 
@@ -17,8 +20,14 @@ import { readRole, readSettings, type Role, type RoomKind, type RoomSettings, ty
 export interface RoomEvents {
   /** A new message, own ones included, in order, each once. Edits, deletions and reactions are not messages: they cause `changed`. */
   message: Message;
-  /** An earlier message was edited, deleted or reacted to. */
+  /** An earlier message was edited, deleted, pinned or reacted to. */
   changed: Message;
+  /** Messages are removed from this device, because their life is over; or places that were never read, because their author has deleted them. */
+  expired: { seqs: number[] };
+  /** Another device has read another log than this one: the server has changed, left out or reordered something. Once for each device and stretch. */
+  transcriptMismatch: TranscriptMismatch;
+  /** A message was written for another state of the room than this device has. */
+  stateMismatch: { from: Sender; seq: number };
   /** A member is typing. It repeats every few seconds. */
   typing: { userId: string; deviceId: string };
   /** A member who was typing has sent a message or left. It does not come when a member just stops: end `typing` after about 5 s. */
@@ -56,6 +65,8 @@ export interface Sent {
   stored: Promise<Stored>;
 }
 
+/** As many places a deletion can name. The server deletes the bytes of all of them. */
+const mostPlaces = 16;
 const typingEveryMs = 3_000;
 /** Members end a typing state after this time. */
 const typingLastsMs = 15_000;
@@ -152,31 +163,55 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** Answers a message. Resolves and throws like {@link Room.send}. */
-  reply(to: Message | string, text: string, options?: SendOptions): Promise<Sent> {
-    return this.post({ type: "reply", to: idOf(to), text }, options);
+  async reply(to: Message | Reference, text: string, options?: SendOptions): Promise<Sent> {
+    return this.post({ type: "reply", to: referenceTo(to), text }, options);
   }
 
-  /** Replaces the text of an own message. Resolves and throws like {@link Room.send}. */
+  /** Replaces the text of an own message. The edit lives no longer than the message. Resolves and throws like {@link Room.send}. */
   edit(target: Message | string, text: string, options?: SendOptions): Promise<Sent> {
-    return this.post({ type: "edit", target: idOf(target), text }, options);
+    return this.post({ type: "edit", target: typeof target === "string" ? target : target.id, text }, options);
   }
 
   /** Adds a reaction to a message, or removes it. Resolves like {@link Room.send}. */
-  react(target: Message | string, emoji: string, options: { remove?: boolean } & SendOptions = {}): Promise<Sent> {
-    return this.post({ type: "reaction", target: idOf(target), emoji, ...(options.remove ? { removed: true } : {}) }, options);
+  async react(target: Message | Reference, emoji: string, options: { remove?: boolean } & SendOptions = {}): Promise<Sent> {
+    return this.post({ type: "reaction", target: referenceTo(target), emoji, ...(options.remove ? { removed: true } : {}) }, options);
   }
 
-  /** Deletes an own message: tells the other devices in an encrypted message, and asks the server to delete the envelope. */
+  /** Pins a message for all members, or unpins it. Counts only when the state of the room allows it to this user. Resolves like {@link Room.send}. */
+  async pin(target: Message | Reference, options: { remove?: boolean } & SendOptions = {}): Promise<Sent> {
+    return this.post({ type: "pin", target: referenceTo(target), ...(options.remove ? { removed: true } : {}) }, options);
+  }
+
+  /**
+   * Deletes an own message: tells the other devices in an encrypted message, and lets the server delete the bytes. Both are stored on this device and repeated
+   * until they are done, also after a restart. Resolves like {@link Room.send}.
+   */
   async delete(target: Message, options?: SendOptions): Promise<Sent> {
-    const sent = await this.post({ type: "delete", target: target.id }, options);
-    // The deletion on the server is optional: the entry may have expired already.
-    void sent.stored.then(() => this.ports.hub.retract(this.id, target.seq)).catch(this.ports.reports.failed("room", "notRetracted", { roomId: this.id }));
-    return sent;
+    const seqs = await this.placesOf(target);
+    return this.post({ type: "delete", target: target.id, seqs: seqs.slice(0, mostPlaces) }, { ...options, erase: seqs });
   }
 
-  /** Changes the room's name. Resolves like {@link Room.send}. @throws `Invalid` for more than 200 characters. */
-  async rename(name: string, options?: SendOptions): Promise<Sent> {
-    return this.post({ type: "name", name }, options);
+  /**
+   * Removes a message of another user on all devices. Counts only when the state of the room allows it to this user; all members see who did it. The client of
+   * the author lets the server delete the bytes. Resolves like {@link Room.send}.
+   */
+  async moderate(target: Message, options?: SendOptions): Promise<Sent> {
+    const seqs = await this.placesOf(target);
+    return this.post({ type: "moderate", target: referenceTo(target), seqs: seqs.slice(0, mostPlaces) }, options);
+  }
+
+  /**
+   * What proves to a third person that the devices of a message and of its edits have written them, oldest first. It does not prove when. Empty for own
+   * messages, and for those that were deleted.
+   */
+  async proofOf(message: Message): Promise<MessageProof[]> {
+    const record = await this.recordOf(message);
+    return record ? proofsOf(this.ports.store, this.id, record) : [];
+  }
+
+  /** Changes the room's name. @throws `NotReady` */
+  async rename(_name: string): Promise<void> {
+    throw SecureMessagingError.of("NotReady", "The name of a room is part of its signed state.");
   }
 
   /** Sends content that the application defines: any JSON value. Resolves and throws like {@link Room.send}. */
@@ -213,38 +248,21 @@ export class Room extends Emitter<RoomEvents> {
    * With `options.after` it begins after that place of the log and does not store its place. `options.signal` ends the loop.
    */
   async *messages(options: { after?: number; signal?: AbortSignal } = {}): AsyncGenerator<Message, void, undefined> {
-    const remember = options.after === undefined;
-    let last = options.after ?? (await read<number>(this.ports.store, keys.taken(this.id))) ?? 0;
     const stop = () => this.arrived.resolve();
     options.signal?.addEventListener("abort", stop, { once: true });
     this.ports.closing.addEventListener("abort", stop, { once: true });
+    const isOver = () => this.ports.closing.aborted || options.signal?.aborted === true;
     try {
-      while (!this.ports.closing.aborted && !options.signal?.aborted) {
-        const arrived = this.arrived.promise;
-        const found = await this.ports.store.list(keys.messages(this.id), { after: keys.message(this.id, last), limit: 100 });
-        for (const [, value] of found) {
-          const message = toMessage(unpack<MessageRecord>(value));
-          yield message;
-          last = message.seq;
-          if (remember) await this.ports.store.write(new Map([[keys.taken(this.id), pack(last)]]));
-          if (this.ports.closing.aborted || options.signal?.aborted) return;
-        }
-        if (found.length === 0) await arrived;
-      }
+      yield* pages(this.ports, this.id, options.after, () => this.arrived.promise, isOver);
     } finally {
       options.signal?.removeEventListener("abort", stop);
       this.ports.closing.removeEventListener("abort", stop);
     }
   }
 
-  /** The messages before a place in the log, oldest first. At most 50 by default. */
-  async history(options: { before?: number; limit?: number } = {}): Promise<Message[]> {
-    const found = await this.ports.store.list(keys.messages(this.id), {
-      reverse: true,
-      limit: options.limit ?? 50,
-      ...(options.before === undefined ? {} : { after: keys.messages(this.id) + ordinal(options.before) }),
-    });
-    return found.map(([, value]) => toMessage(unpack<MessageRecord>(value))).toReversed();
+  /** The messages before a place in the log, oldest first. At most 50 by default. Places in a row that were never read count as one. */
+  history(options: { before?: number; limit?: number } = {}): Promise<Message[]> {
+    return page(this.ports, this.id, options);
   }
 
   /** How far each member has read, by user id. */
@@ -350,6 +368,15 @@ export class Room extends Emitter<RoomEvents> {
     }
   }
 
+  private recordOf({ seq }: Message): Promise<MessageRecord | undefined> {
+    return read<MessageRecord>(this.ports.store, keys.message(this.id, seq));
+  }
+
+  /** The places of a message and of its edits. */
+  private async placesOf(message: Message): Promise<number[]> {
+    return [message.seq, ...((await this.recordOf(message))?.edits ?? [])];
+  }
+
   private post(content: Content, options?: SendOptions): Promise<Sent> {
     if (this.core.hasEnded) return Promise.reject(SecureMessagingError.of("NotFound", "The room has ended."));
     return this.outbox.enqueue(this.id, content, options);
@@ -380,7 +407,11 @@ function readSignal(content: Uint8Array): Record<string, unknown> | undefined {
   }
 }
 
-const idOf = (message: Message | string): string => (typeof message === "string" ? message : message.id);
+function referenceTo(target: Message | Reference): Reference {
+  if ("author" in target) return { author: target.author, id: target.id };
+  if (!target.from) throw SecureMessagingError.of("Invalid", "The message has no author, so nothing can refer to it.");
+  return { author: target.from.userId, id: target.id };
+}
 
 /** @internal */
 export const devicesOf = (group: RoomGroup | undefined): Sender[] => (group?.leaves() ?? []).map(({ userId, deviceId }) => ({ userId, deviceId }));

@@ -1,11 +1,12 @@
 import { fromBase64, newId } from "../base/bytes.js";
-import { canBeRead, requirementOf } from "../content/content.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Emitter } from "../base/events.js";
 import type { CoreEvents } from "./applying.js";
 import { RoomCore } from "./core.js";
 import type { Outbox } from "./outbox.js";
 import type { NewRoom, Ports } from "./ports.js";
+import { Expiry } from "./expiry.js";
+import { reportMismatches } from "./mismatches.js";
 import { GroupReconciler } from "./reconciler.js";
 import { devicesOf, Room } from "./room.js";
 import { keys } from "../store/store.js";
@@ -48,6 +49,7 @@ export class Rooms {
   private readonly opening = new Map<string, Promise<Open | undefined>>();
   private readonly welcoming = new Mutex();
   private readonly delivered = new Map<string, number>();
+  private readonly expiry: Expiry;
   /** @internal */
   readonly events = new Emitter<RoomsEvents>();
 
@@ -56,6 +58,7 @@ export class Rooms {
     private readonly ports: Ports,
     private readonly outbox: Outbox,
   ) {
+    this.expiry = new Expiry(ports, (id) => this.open.get(id)?.core);
     void this.reportDeliveries();
   }
 
@@ -78,7 +81,6 @@ export class Rooms {
   async create(usernames: string[], options: CreateRoomOptions = {}): Promise<Room> {
     // Without types, a program may pass a string by mistake.
     if (!Array.isArray(usernames)) throw SecureMessagingError.of("Invalid", "usernames must be an array of usernames.");
-    if (options.name !== undefined && !canBeRead({ type: "name", name: options.name })) throw SecureMessagingError.of("Invalid", requirementOf("name"));
     return this.found(
       {
         kind: "group",
@@ -87,7 +89,6 @@ export class Rooms {
         ...readSettings(options),
       },
       options.name,
-      options.id,
     );
   }
 
@@ -104,6 +105,7 @@ export class Rooms {
   /** @internal Opens the stored rooms. Needs no connection. */
   async load(): Promise<void> {
     for (const [key] of await this.ports.store.list(keys.rooms)) await this.openRoom(key.slice(keys.rooms.length), undefined);
+    await this.expiry.start();
   }
 
   /** @internal Reads on in each room whose log has grown: known rooms first, then new ones. */
@@ -175,14 +177,14 @@ export class Rooms {
     for (const { reconciler } of this.open.values()) reconciler.kick(0);
   }
 
-  private async found(request: NewRoom, name: string | undefined, nameId?: string): Promise<Room> {
+  private async found(request: NewRoom, name: string | undefined): Promise<Room> {
     if (!this.ports.device.identity) throw SecureMessagingError.of("NotReady", "Another device must approve this device first.");
     if (request.id === undefined || !this.open.has(request.id)) await this.requireReaders(request.members);
     const summary = await this.ports.server.createRoom(request);
     const known = await this.ensure(summary.id, summary);
     if (!known) throw SecureMessagingError.of("Conflict", "The room exists with another encryption scheme.");
     await known.reconciler.change({});
-    if (name !== undefined) await known.room.rename(name, nameId === undefined ? {} : { id: nameId, repeated: true });
+    if (name !== undefined) await known.room.rename(name);
     return known.room;
   }
 
@@ -279,6 +281,9 @@ export class Rooms {
     events.on("changed", (message) => room.emit("changed", message));
     events.on("read", (read) => room.emit("read", read));
     events.on("stoppedTyping", ({ userId }) => room.stoppedTyping(userId));
+    events.on("expired", (expired) => room.emit("expired", expired));
+    events.on("expiring", ({ deadline }) => this.expiry.expect(deadline));
+    reportMismatches(room, core, this.ports.reports);
     events.on("roster", () => room.emit("members", undefined));
     events.on("settings", () => room.emit("settings", undefined));
     events.on("group", ({ group }) => room.emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) }));

@@ -6,6 +6,7 @@ import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { canFollow, notifyGroup } from "./following.js";
 import { acceptOwn } from "./history.js";
+import { forgetMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
 
 /**
@@ -46,13 +47,14 @@ export async function enter(draft: Draft, applying: Applying): Promise<void> {
   const known = draft.group;
   if (welcome.generation < draft.state.generation || (known && canFollow(draft) && known.generation === welcome.generation && known.epoch >= welcome.epoch))
     return;
+  // Own messages that were accepted before the device lost the group, and are not shown yet, come before all later entries.
+  for (const own of applying.sends.ackedUpTo(draft.state.id, welcome.seq)) await acceptOwn(draft, own, applying);
+  await forgetMissing(draft, welcome.seq, applying);
   draft.state.generation = welcome.generation;
   delete draft.state.broken;
   delete draft.state.out;
   delete draft.state.wasAway;
   draft.setPending(undefined);
-  // Own messages that were accepted before the device lost the group, and are not shown yet, come before all later entries.
-  for (const own of applying.sends.ackedUpTo(draft.state.id, welcome.seq)) await acceptOwn(draft, own, applying);
   const joined = applying.mls.restore(welcome.base, new Map([[welcome.epoch, welcome.ratchet]]));
   await draft.replaceGroup(known ? joined.inherit(known) : joined);
   notifyGroup(draft, applying);

@@ -153,6 +153,18 @@ export const keys = {
   trustLines: (userId: string) => `trust/${userId}/`,
   room: (id: string) => `room/${id}`,
   rooms: "room/",
+  /** The places of a room's log that this device has read, 64 in each value. */
+  readPlaces: (id: string, chunk: number) => `places/${id}/${ordinal(chunk)}`,
+  allReadPlaces: (id: string) => `places/${id}/`,
+  /** What proves to a third person who wrote the message at this place. */
+  proof: (id: string, seq: number) => `proof/${id}/${ordinal(seq)}`,
+  proofs: (id: string) => `proof/${id}/`,
+  /** The life of the message at this place ends at this time: milliseconds since 1970. */
+  deadline: (at: number, id: string, seq: number) => `dies/${ordinal(at)}/${id}/${ordinal(seq)}`,
+  deadlines: "dies/",
+  /** Bytes that the server must delete. */
+  deletion: (id: string, seq: number) => `erase/${id}/${ordinal(seq)}`,
+  deletions: "erase/",
   /** What the members have signed about a room. */
   signed: (id: string) => `signed/${id}`,
   group: (id: string) => `group/${id}`,

@@ -1,5 +1,6 @@
 import { SecureMessagingError } from "../base/errors.js";
 import { Http } from "../net/http.js";
+import type { Reference } from "../content/content.js";
 import type { Message, MessageRecord } from "../rooms/records.js";
 import { toMessage } from "../rooms/records.js";
 import { keys, pack, read } from "../store/store.js";
@@ -53,19 +54,15 @@ async function unlessDone(call: Call, code: "NotFound" | "Conflict", work: Promi
   }
 }
 
-async function findMessage(leader: Leader, roomId: string, id: string, own: boolean): Promise<Message | undefined> {
-  const authors = own ? [leader.client.userId] : [leader.client.userId, ...leader.conversations.members(roomId).map((member) => member.userId)];
-  for (const author of authors) {
-    const seq = await read<number>(leader.store, keys.messageId(roomId, `${author}/${id}`));
-    const record = seq === undefined ? undefined : await read<MessageRecord>(leader.store, keys.message(roomId, seq));
-    if (record) return toMessage(record);
-  }
-  return undefined;
+async function findMessage(leader: Leader, roomId: string, { author, id }: Reference): Promise<Message | undefined> {
+  const seq = await read<number>(leader.store, keys.messageId(roomId, `${author}/${id}`));
+  const record = seq === undefined ? undefined : await read<MessageRecord>(leader.store, keys.message(roomId, seq));
+  return record && toMessage(record);
 }
 
-async function ownMessage(leader: Leader, roomId: string, id: string): Promise<Message> {
-  const message = await findMessage(leader, roomId, id, true);
-  if (!message) throw SecureMessagingError.of("NotFound", "This user has no message with this id.");
+async function requireMessage(leader: Leader, roomId: string, target: Reference): Promise<Message> {
+  const message = await findMessage(leader, roomId, target);
+  if (!message) throw SecureMessagingError.of("NotFound", "There is no message with this id.");
   return message;
 }
 
@@ -76,7 +73,7 @@ const calls: Calls = {
 
   conversations: async (leader) => leader.conversations.list(),
   history: (leader, [roomId, options]) => leader.conversations.history(roomId, options),
-  message: (leader, [roomId, id]) => findMessage(leader, roomId, id, false),
+  message: (leader, [roomId, target]) => findMessage(leader, roomId, target),
   pending: async (leader, [roomId]) => {
     const { outbox } = leader.client.parts;
     const all: PendingSend[] = [];
@@ -110,7 +107,15 @@ const calls: Calls = {
     }),
   remove: (leader, [roomId, target], { id, repeated }) =>
     leader.inOrder(roomId, async () => {
-      await (await leader.room(roomId)).delete(await ownMessage(leader, roomId, target), { id, repeated });
+      await (await leader.room(roomId)).delete(await requireMessage(leader, roomId, { author: leader.client.userId, id: target }), { id, repeated });
+    }),
+  moderate: (leader, [roomId, target], { id, repeated }) =>
+    leader.inOrder(roomId, async () => {
+      await (await leader.room(roomId)).moderate(await requireMessage(leader, roomId, target), { id, repeated });
+    }),
+  pin: (leader, [roomId, target, on], { id, repeated }) =>
+    leader.inOrder(roomId, async () => {
+      await (await leader.room(roomId)).pin(target, { id, repeated, remove: !on });
     }),
   react: (leader, [roomId, target, emoji, on], { id, repeated }) =>
     leader.inOrder(roomId, async () => {
@@ -137,7 +142,7 @@ const calls: Calls = {
 
   createDirect: async (leader, [username]) => (await leader.client.rooms.direct(username)).id,
   createGroup: async (leader, [usernames, name], { id }) => (await leader.client.rooms.create(usernames, { id, ...(name === "" ? {} : { name }) })).id,
-  rename: async (leader, [roomId, name], { id, repeated }) => void (await (await leader.room(roomId)).rename(name, { id, repeated })),
+  rename: async (leader, [roomId, name]) => (await leader.room(roomId)).rename(name),
   changeSettings: async (leader, [roomId, change]) => {
     await (await leader.room(roomId)).changeSettings(change);
     leader.changed(roomId);

@@ -1,7 +1,8 @@
 import type { SecureMessaging } from "../client/client.js";
 import type { Room } from "../rooms/room.js";
+import { page } from "../rooms/pages.js";
 import { toMessage, type Message, type MessageRecord } from "../rooms/records.js";
-import { keys, ordinal, pack, read, unpack, type Store } from "../store/store.js";
+import { keys, pack, read, unpack, type Store } from "../store/store.js";
 import { Mutex } from "../base/timing.js";
 import type { RoomKind, Unknown, WireMember } from "../net/wire.js";
 import type { Conversation, RoomMarks } from "./sharedClient.js";
@@ -84,6 +85,13 @@ export class Conversations {
         if (known?.last?.seq === message.seq) known.last = message;
         // A deleted message does not count as unread.
         if (known && message.deleted && message.seq > known.readUpTo) known.unread = await this.count(known);
+        this.changed(room.id);
+      }),
+    );
+    room.on("expired", () =>
+      this.inTurn(async () => {
+        const known = this.known.get(room.id);
+        if (known) await this.describeNewest(known);
         this.changed(room.id);
       }),
     );
@@ -192,19 +200,14 @@ export class Conversations {
     return { read: all, ...(delivered === undefined ? {} : { delivered }) };
   }
 
-  async history(roomId: string, options: { before?: number; limit?: number } = {}): Promise<Message[]> {
-    const found = await this.store.list(keys.messages(roomId), {
-      reverse: true,
-      limit: Math.min(Math.max(1, options.limit ?? 50), 500),
-      ...(options.before === undefined ? {} : { after: keys.messages(roomId) + ordinal(options.before) }),
-    });
-    return found.map(([, value]) => toMessage(unpack<MessageRecord>(value))).toReversed();
+  history(roomId: string, options: { before?: number; limit?: number } = {}): Promise<Message[]> {
+    return page({ store: this.store, clock: Date }, roomId, { ...options, limit: Math.min(Math.max(1, options.limit ?? 50), 500) });
   }
 
   /** Deletes the history of a room that has ended. */
   async forget(roomId: string): Promise<void> {
     await this.turn.run(async () => {
-      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.reads(roomId)])
+      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.proofs(roomId), keys.reads(roomId)])
         for (let some = await this.store.list(prefix, { limit: 500 }); some.length > 0; some = await this.store.list(prefix, { limit: 500 }))
           await this.store.write(new Map(some.map(([key]) => [key, null])));
       for (const { id } of this.client.parts.outbox.failed(roomId)) await this.client.parts.outbox.discard(roomId, id);
@@ -249,11 +252,17 @@ export class Conversations {
   /** Reads the description of a room's messages. */
   private async know(record: ConversationRecord, room: Room | undefined, isNew = false): Promise<void> {
     const readUpTo = Math.max(record.mark, (await read<number>(this.store, keys.read(record.id, this.client.userId))) ?? 0);
-    const newest = await this.history(record.id, { limit: 10 });
-    const known: Known = { record, room, last: newest.findLast(isShown), unread: 0, counted: newest.at(-1)?.seq ?? 0, readUpTo, arrival: 0 };
-    known.unread = await this.count(known);
+    const known: Known = { record, room, last: undefined, unread: 0, counted: 0, readUpTo, arrival: 0 };
+    await this.describeNewest(known);
     this.known.set(record.id, known);
     if (isNew) await this.keep(record.id, {});
+  }
+
+  private async describeNewest(known: Known): Promise<void> {
+    const newest = await this.history(known.record.id, { limit: 10 });
+    known.last = newest.findLast(isShown);
+    known.counted = Math.max(known.counted, newest.at(-1)?.seq ?? 0);
+    known.unread = await this.count(known);
   }
 
   private async count({ record: { id }, readUpTo, counted }: Known): Promise<number> {
@@ -296,7 +305,7 @@ export class Conversations {
 /** @internal */
 export const draftKey = (roomId: string): string => `draft/${roomId}`;
 
-/** A new name is part of the history, but does not count as a message to read. */
-const isShown = ({ content }: Message): boolean => content.type !== "name";
+/** A place that was never read is part of the history, but does not count as a message to read. */
+const isShown = ({ content }: Message): boolean => content.type !== "missing";
 
 const isUnread = (message: Message): boolean => isShown(message) && !message.mine && !message.deleted;

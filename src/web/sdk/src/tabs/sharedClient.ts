@@ -6,6 +6,7 @@ import type { Person } from "../account/people.js";
 import type { DeviceInfo } from "../account/devices.js";
 import type { SessionInfo } from "../account/sessions.js";
 import type { PrivacySettings } from "../account/privacy.js";
+import type { Reference } from "../content/content.js";
 import type { Message } from "../rooms/records.js";
 import type { Role, RoomKind, RoomSettings, SessionEndReason, SettingsChange, Unknown } from "../net/wire.js";
 
@@ -87,8 +88,8 @@ export interface PendingSend {
   roomId: string;
   /** The text. */
   text: string;
-  /** The id of the message that it answers. */
-  replyTo?: string;
+  /** The message that it answers. */
+  replyTo?: Reference;
   /** When it was sent: milliseconds since 1970, by this device's clock. */
   at: number;
   /** `waiting`: the client sends it. `failed`: the server has rejected it. */
@@ -163,7 +164,7 @@ export interface SharedClient {
   /** Messages before a place in the log, oldest first; without `before`, the newest ones. At most 50 by default, 500 with `limit`. */
   history(roomId: string, options?: { before?: number; limit?: number }): Promise<Message[]>;
   /** A message by its id; undefined when this device does not have it. */
-  message(roomId: string, id: string): Promise<Message | undefined>;
+  message(roomId: string, message: Reference): Promise<Message | undefined>;
   /** The texts of a room that are not in the log yet, oldest first. */
   pending(roomId: string): Promise<PendingSend[]>;
   /** The read positions of a room. */
@@ -173,13 +174,17 @@ export interface SharedClient {
    *
    * `options.id` is a random UUID, version 4. With it, repeated calls send the text once, for example after a page was left before the call resolved.
    */
-  send(roomId: string, text: string, options?: { replyTo?: string; id?: string }): Promise<string>;
+  send(roomId: string, text: string, options?: { replyTo?: Reference; id?: string }): Promise<string>;
   /** Replaces the text of an own message, for all members. */
   edit(roomId: string, id: string, text: string): Promise<void>;
   /** Deletes an own message, for all members. @throws `NotFound` when this device has no own message with this id. */
   remove(roomId: string, id: string): Promise<void>;
   /** Adds a reaction to a message (`on` is true), or removes it. */
-  react(roomId: string, id: string, emoji: string, on: boolean): Promise<void>;
+  react(roomId: string, message: Reference, emoji: string, on: boolean): Promise<void>;
+  /** Removes a message of another user on all devices. Counts only when the state of the room allows it to this user. */
+  moderate(roomId: string, message: Reference): Promise<void>;
+  /** Pins a message for all members, or unpins it. Counts only when the state of the room allows it to this user. */
+  pin(roomId: string, message: Reference, on: boolean): Promise<void>;
   /** Deletes a failed text. */
   discard(roomId: string, sendId: string): Promise<void>;
   /** Sends a failed text again. */

@@ -30,6 +30,9 @@ export function decodeProof(encoded: Uint8Array): AuthorProof {
   return proof;
 }
 
+/** The padded content that the proof is about. Throws `FormatError`. */
+export const provenData = (encoded: Uint8Array): Bytes => decodeTbs(decodeProof(encoded).tbs).data;
+
 /**
  * Verifies that the device of the proof wrote `data`, the padded content, in the room. The caller checks that the user with this identity is in the room's state
  * or pinned, and the device with its key in a list of the user; otherwise the message is shown as *signed, author not known*.

@@ -20,7 +20,8 @@ export type Place = { kind: "message" | "commit"; entry: Bytes } | { kind: "serv
 
 const blockSize = 256;
 const mostBlocks = 4;
-const kept = 2048;
+/** How many places a device keeps. */
+export const placesKept = 2048;
 
 /** The hash of a stored MLSMessage, for {@link Place}. */
 export const entryHash = (message: Uint8Array): Promise<Bytes> => sha256(message);
@@ -33,6 +34,56 @@ function blocksOf(seq: number, gap: number): number[] {
 }
 
 const lastOf = (block: number) => blockSize * block + blockSize - 1;
+
+const kinds = ["message", "commit", "server"] as const;
+const hashBytes = 32;
+/** seq, kind and hash of an entry, as the value of a block has them. */
+const entryBytes = 8 + 1 + hashBytes;
+
+/** The places of one block. The entries are kept as they are hashed, because each message is compared. */
+class Block {
+  /** By place: 0 for one that was not read, otherwise 1 + the index of its kind. */
+  readonly kinds = new Uint8Array(blockSize);
+  private readonly entries = new Uint8Array(blockSize * entryBytes);
+  /** How many entries with bytes stand before each place. */
+  private readonly before = new Uint16Array(blockSize + 1);
+  private filled = 0;
+
+  /** Places come in ascending order. */
+  add(seq: number, place: Place): void {
+    const at = seq % blockSize;
+    const count = this.countBefore(at);
+    this.kinds[at] = 1 + kinds.indexOf(place.kind);
+    if (place.kind !== "server") {
+      const kind = place.kind === "message" ? 1 : 2;
+      this.entries.set(concat(uint64(seq), uint8(kind), fixed(place.entry, hashBytes)), count * entryBytes);
+    }
+    this.before[at + 1] = count + (place.kind === "server" ? 0 : 1);
+    this.filled = at + 1;
+  }
+
+  place(at: number): Place | undefined {
+    const kind = kinds[this.kinds[at]! - 1];
+    if (kind === undefined || kind === "server") return kind && { kind };
+    const end = (this.countBefore(at) + 1) * entryBytes;
+    return { kind, entry: copy(this.entries.subarray(end - hashBytes, end)) };
+  }
+
+  hasAll(first: number, last: number): boolean {
+    return !this.kinds.subarray(first, last + 1).includes(0);
+  }
+
+  /** The entries from one place to another. */
+  slice(first: number, last: number): Uint8Array {
+    return this.entries.subarray(this.countBefore(first) * entryBytes, this.countBefore(last + 1) * entryBytes);
+  }
+
+  private countBefore(at: number): number {
+    // Places that were left out have no entries.
+    for (let place = this.filled + 1; place <= at; place++) this.before[place] = this.before[this.filled]!;
+    return this.before[at]!;
+  }
+}
 
 /** A transcript as a store keeps it. */
 export interface StoredTranscript {
@@ -50,7 +101,7 @@ export type SeenVerdict =
 
 /** The newest places of one room's log that this device has read: at least 2,048. */
 export class Transcript {
-  private readonly places: Map<number, Place>;
+  private readonly blocks = new Map<number, Block>();
 
   private constructor(
     private readonly foundingHash: Uint8Array,
@@ -58,20 +109,25 @@ export class Transcript {
     private unread: number,
     places: Iterable<readonly [number, Place]>,
   ) {
-    this.places = new Map(places);
+    for (const [seq, place] of [...places].toSorted(([a], [b]) => a - b)) this.block(seq).add(seq, place);
   }
 
   /** `gap` is the place of the Commit that added the device, or the place before the first one of the log that it reads. */
   static start(foundingHash: Uint8Array, gap: number): Transcript {
-    return new Transcript(fixed(foundingHash, 32), gap, gap, []);
+    return new Transcript(fixed(foundingHash, hashBytes), gap, gap, []);
   }
 
   static restore(foundingHash: Uint8Array, stored: StoredTranscript): Transcript {
-    return new Transcript(fixed(foundingHash, 32), stored.seq, stored.gap, stored.places);
+    return new Transcript(fixed(foundingHash, hashBytes), stored.seq, stored.gap, stored.places);
   }
 
   store(): StoredTranscript {
-    return { seq: this.newest, gap: this.unread, places: [...this.places] };
+    const places: [number, Place][] = [];
+    for (let seq = Math.max(0, this.newest - placesKept + 1); seq <= this.newest; seq++) {
+      const place = this.place(seq);
+      if (place) places.push([seq, place]);
+    }
+    return { seq: this.newest, gap: this.unread, places };
   }
 
   /** The newest place that was added. */
@@ -79,13 +135,30 @@ export class Transcript {
     return this.newest;
   }
 
+  /** The newest place that the device has not read. */
+  get gap(): number {
+    return this.unread;
+  }
+
+  /** A place that the device has read and still has. */
+  place(seq: number): Place | undefined {
+    return seq > this.newest - placesKept ? this.blocks.get(Math.floor(seq / blockSize))?.place(seq % blockSize) : undefined;
+  }
+
   /** Adds the next place; `gone` when the server has deleted its bytes before the device read them. Throws `RangeError` for another place than the next. */
   add(seq: number, place: Place | "gone"): void {
     if (seq !== this.newest + 1) throw new RangeError(`The place after ${this.newest} is not ${seq}.`);
     this.newest = seq;
     if (place === "gone") this.unread = seq;
-    else this.places.set(seq, place.kind === "server" ? { kind: "server" } : { kind: place.kind, entry: copy(fixed(place.entry, 32)) });
-    this.places.delete(seq - kept);
+    else this.block(seq).add(seq, place);
+    this.blocks.delete(Math.floor((seq - placesKept) / blockSize) - 1);
+  }
+
+  /** The log goes on at this place: what stands before it was not read. */
+  skipTo(seq: number): void {
+    if (seq <= this.newest + 1) return;
+    this.newest = this.unread = seq - 1;
+    for (const block of this.blocks.keys()) if (lastOf(block) <= this.newest - placesKept) this.blocks.delete(block);
   }
 
   /** What a message says that is encrypted now; undefined before the first place. */
@@ -113,18 +186,28 @@ export class Transcript {
     return { verdict: "same", compared };
   }
 
+  private block(seq: number): Block {
+    const number = Math.floor(seq / blockSize);
+    let block = this.blocks.get(number);
+    if (!block) this.blocks.set(number, (block = new Block()));
+    return block;
+  }
+
   private hasAll(block: number, gap: number, seq: number): boolean {
-    for (let place = Math.max(gap + 1, blockSize * block); place <= Math.min(seq, lastOf(block)); place++) if (!this.places.has(place)) return false;
-    return true;
+    const [first, last] = rangeOf(block, gap, seq);
+    return first > last || (this.blocks.get(block)?.hasAll(first, last) ?? false);
   }
 
   private async valueOf(block: number, gap: number, seq: number): Promise<Bytes> {
-    const entries: Uint8Array[] = [];
-    for (let place = Math.max(gap + 1, blockSize * block); place <= Math.min(seq, lastOf(block)); place++) {
-      const of = this.places.get(place);
-      if (of && of.kind !== "server") entries.push(concat(uint64(place), uint8(of.kind === "message" ? 1 : 2), of.entry));
-    }
-    const value = await hash("Transcript", concat(this.foundingHash, uint64(block), uint64(gap), uint64(seq), vector(...entries)));
+    const [first, last] = rangeOf(block, gap, seq);
+    const entries = (first <= last ? this.blocks.get(block)?.slice(first, last) : undefined) ?? new Uint8Array();
+    const value = await hash("Transcript", concat(this.foundingHash, uint64(block), uint64(gap), uint64(seq), vector(entries)));
     return value.slice(0, 16);
   }
+}
+
+/** The first and the last place in a block, counted from its begin, whose entries a value has. */
+function rangeOf(block: number, gap: number, seq: number): [first: number, last: number] {
+  const begin = blockSize * block;
+  return [Math.max(gap + 1, begin) - begin, Math.min(seq, lastOf(block)) - begin];
 }

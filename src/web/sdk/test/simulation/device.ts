@@ -195,6 +195,9 @@ export class SimDevice {
       mls,
       people: {
         learnName: async () => undefined,
+        listOf: () => undefined,
+        mention: async () => "same",
+        refresh: async () => undefined,
         seeLeaves: async (leaves) => {
           for (const leaf of leaves)
             if (toHex(leaf.identityKey) !== toHex(this.of.server.directory.user(leaf.userId).identityKey))

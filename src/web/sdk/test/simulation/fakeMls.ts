@@ -167,7 +167,7 @@ export class FakeGroup implements RoomGroup {
       plaintext: own(sealed.content),
       authenticatedData: new Uint8Array(0),
       proof: () => {
-        throw new TypeError("There are no proofs without cryptography.");
+  XX
       },
     };
   }

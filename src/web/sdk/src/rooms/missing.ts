@@ -1,0 +1,63 @@
+/*
+ * Places of the log that the server has emptied before this device read them. Each is shown until an author's deletion names it or its life is over: otherwise
+ * a server could drop a message and nothing would show it.
+ */
+import { keys, unpack } from "../store/store.js";
+import { enforced } from "../trust/enforced.js";
+import type { Applying } from "./applying.js";
+import type { Draft } from "./draft.js";
+import { keep } from "./keeping.js";
+import { deadlineOf, limitLife, removeRecord } from "./lifetime.js";
+import type { MessageRecord } from "./records.js";
+
+/** The log has these places and not their bytes. */
+export function keepMissing(draft: Draft, seq: number, places: number, at: number, applying: Applying): void {
+  if (!enforced.t7) return;
+  const record: MessageRecord = { seq, id: "", mine: false, at, content: { type: "missing", places } };
+  limitLife(draft, record, deadlineOf(draft, {}, applying), applying);
+  draft.state.missing ??= seq;
+  keep(draft, record, applying);
+}
+
+/**
+ * A later message was sent at this time, so what is missing before it was sent earlier, and its life ends earlier. After a long time offline, expired messages
+ * disappear at once.
+ */
+export async function boundMissing(draft: Draft, seq: number, sent: number, applying: Applying): Promise<void> {
+  const { missing } = draft.state;
+  if (missing === undefined || missing >= seq) return;
+  delete draft.state.missing;
+  if (deadlineOf(draft, {}, applying) === undefined) return;
+  for (const record of await missingFrom(draft, missing, seq)) {
+    const before = record.deadline;
+    limitLife(draft, record, deadlineOf(draft, { sent }, applying), applying);
+    if (record.deadline !== before) draft.put(keys.message(draft.state.id, record.seq), record);
+  }
+}
+
+/** A deletion that counts names these places. */
+export async function explainMissing(draft: Draft, seqs: readonly number[], { events }: Pick<Applying, "events">): Promise<void> {
+  const removed: number[] = [];
+  for (const seq of new Set(seqs)) {
+    const record = await draft.get<MessageRecord>(keys.message(draft.state.id, seq));
+    if (record?.content.type !== "missing" || record.content.places > 1) continue;
+    removeRecord(draft, record);
+    removed.push(seq);
+  }
+  if (removed.length > 0) draft.after.push(() => events.emit("expired", { seqs: removed }));
+}
+
+/** This device was not in the room at the places before this one, so there is nothing that it should have read. */
+export async function forgetMissing(draft: Draft, before: number, { events }: Pick<Applying, "events">): Promise<void> {
+  const { missing } = draft.state;
+  if (missing === undefined || missing >= before) return;
+  delete draft.state.missing;
+  const records = await missingFrom(draft, missing, before);
+  for (const record of records) removeRecord(draft, record);
+  if (records.length > 0) draft.after.push(() => events.emit("expired", { seqs: records.map(({ seq }) => seq) }));
+}
+
+async function missingFrom(draft: Draft, from: number, before: number): Promise<MessageRecord[]> {
+  const found = await draft.list(keys.messages(draft.state.id), keys.message(draft.state.id, from - 1), keys.message(draft.state.id, before));
+  return found.map((value) => unpack<MessageRecord>(value)).filter(({ content }) => content.type === "missing");
+}
