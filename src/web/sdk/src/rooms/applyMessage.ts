@@ -71,7 +71,8 @@ async function applyOpened(draft: Draft, entry: LogEntry, opened: Opened, author
     return;
   }
   mentionList(draft, userId, header.list, applying);
-  const content = decoded.kind === "content" ? bodyOf(decoded.content) : ({ type: "unsupported", name: decoded.type.slice(0, 64) } satisfies UnsupportedContent);
+  const content =
+    decoded.kind === "content" ? bodyOf(decoded.content) : ({ type: "unsupported", name: decoded.type.slice(0, 64) } satisfies UnsupportedContent);
   const proof = () => encodeProof(opened.proof());
   await acceptFrom(draft, author, { seq: entry.seq, at: entry.createdAt.getTime(), from, header, content, proof }, applying);
 }

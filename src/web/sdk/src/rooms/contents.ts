@@ -63,7 +63,7 @@ export async function encodeItem(
   view: Pick<ContentHeader, "seen" | "room" | "list" | "read">,
   { clock, device }: Pick<Applying, "clock" | "device">,
 ): Promise<{ padded: Bytes; sealed: SealedHeader }> {
-  const sent = clock.now();
+  const sent = Math.floor(clock.now());
   const ttl = await lifeOf(draft, item, sent, device.userId);
   const life = ttl === undefined ? {} : { ttl };
   const padded = encodeMessage({ id: item.id, sent, ...life, ...view, ...item.content });

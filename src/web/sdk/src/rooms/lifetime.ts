@@ -17,7 +17,7 @@ export function deadlineOf(draft: Draft, { sent, ttl }: { sent?: number; ttl?: n
   const life = Math.min(ttl ?? Infinity, timeToLive(draft) ?? Infinity);
   if (!enforced.t8 || life === Infinity) return undefined;
   const now = clock.now();
-  return Math.max(Math.min(sent ?? now, now) + life * 1000, now + shownMs);
+  return Math.ceil(Math.max(Math.min(sent ?? now, now) + life * 1000, now + shownMs));
 }
 
 /** Notes when a record must be deleted, in the write that stores it. An earlier deadline of the record is replaced, and is never prolonged. */

@@ -102,10 +102,7 @@ function checkEqual(run: Run, a: SimDevice, b: SimDevice, histories: Map<SimDevi
   return wrong;
 }
 
-const sorted = (reactions: Record<string, string[]> | undefined): unknown =>
-  Object.entries(reactions ?? {})
-    .map(([emoji, users]) => `${emoji} ${users.toSorted().join()}`)
-    .toSorted();
+const sorted = (reactions: MessageRecord["reactions"]): unknown => (reactions ?? []).map(([emoji, users]) => `${emoji} ${users.toSorted().join()}`).toSorted();
 
 /** What the disk says about the room, without what may change at any time. */
 export async function stateOf(device: SimDevice, roomId: string): Promise<string> {

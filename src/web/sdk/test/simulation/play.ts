@@ -1,5 +1,6 @@
 import { expect, vi } from "vitest";
 import { check, stateOf } from "./checks.js";
+import { digestAtOnce } from "./digest.js";
 import { Run, type RunOptions } from "./run.js";
 
 /** One seed, to repeat a run that has failed. */
@@ -16,6 +17,7 @@ export async function play(first: number, count: number, options: Omit<RunOption
 
 async function playOne(options: RunOptions): Promise<void> {
   const run = new Run(options);
+  const restoreDigest = digestAtOnce();
   const ids = vi.spyOn(crypto, "randomUUID").mockImplementation(() => run.world.uuid());
   try {
     await run.play();
@@ -32,5 +34,6 @@ async function playOne(options: RunOptions): Promise<void> {
     throw new Error(`SIMULATION_SEED=${options.seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   } finally {
     ids.mockRestore();
+    restoreDigest();
   }
 }
