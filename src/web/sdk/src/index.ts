@@ -1,5 +1,9 @@
 export { SecureMessaging, type ClientEvents, type SignInOptions, type SignUpOptions } from "./client/client.js";
-export { Room, type Member, type RoomEvents, type Sent } from "./rooms/room.js";
+export { Room, type RoomEvents, type Sent } from "./rooms/room.js";
+export { RoomBase } from "./rooms/roomBase.js";
+export type { Member } from "./rooms/members.js";
+export type { RoomHold, RoomHoldKind } from "./rooms/holds.js";
+export type { RoomLine, RoomLineKind } from "./rooms/line.js";
 export { Rooms, type CreateRoomOptions } from "./rooms/rooms.js";
 export { Privacy, type PrivacySettings } from "./account/privacy.js";
 export { Account, type NotificationPreferences, type Profile } from "./account/account.js";

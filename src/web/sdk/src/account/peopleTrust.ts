@@ -86,6 +86,13 @@ export interface KnownDeviceList {
   encoded: Bytes;
 }
 
+/** What this device knows about a user, for people. @internal */
+export interface KnownPerson {
+  username?: string;
+  /** Whether a person has compared the keys; `again` when they were replaced since. */
+  verified: "no" | "yes" | "again";
+}
+
 /** How a list that a user has mentioned, in a message or a statement, compares with the known one. @internal */
 export type ListComparison = "same" | "older" | "newer" | "fork";
 
@@ -99,11 +106,16 @@ export interface PeopleTrust {
   /** The devices of the newest verified list. Empty without one. */
   devicesOf(userId: string): TrustedDevice[];
   listOf(userId: string): KnownDeviceList | undefined;
+  /** The verified lists of a user that this device has kept, the newest first. */
+  listsOf(userId: string): KnownDeviceList[];
+  knownOf(userId: string): KnownPerson | undefined;
   /** The pinned identity key. */
   identityKeyOf(userId: string): Bytes | undefined;
   /** Fetches and verifies the lists of these users. A list that is needed and cannot be fetched becomes the hold `listWithheld`. Rejects without an answer. */
   refresh(userIds: readonly string[]): Promise<void>;
   holdOf(userId: string): Hold | undefined;
+  /** A person has answered the holds of a user; `compared` when the keys were compared. */
+  decide(userId: string, compared: boolean): Promise<void>;
   /**
    * Compares a list that a user has mentioned with the known one. `hash` may be its first 16 bytes. A fork becomes a hold; for a newer list the caller calls
    * {@link refresh}, and it is withheld when that does not bring it.

@@ -36,6 +36,9 @@ export interface Pin {
   accepted?: string[];
 }
 
+/** So many lists before the newest one are kept. A group whose leaves are older needs the device itself. */
+const mostEarlier = 32;
+
 const order: HoldKind[] = ["identityChanged", "listFork", "nameChanged", "listWithheld"];
 
 /** A change of one user's pin. @internal */
@@ -43,6 +46,8 @@ export interface PinChange {
   pin: Pin;
   /** The newest list, when it is another one. */
   newest?: Verified;
+  /** The lists before it that were not known either. */
+  earlier?: readonly Verified[];
   /** The same, as bytes that were verified before. */
   stored?: Bytes;
   /** Whether no list is known any more. */
@@ -55,7 +60,9 @@ export interface PinChange {
 /** The pins, names and newest device lists of all users, in the store and in memory. @internal */
 export class Pins {
   private readonly pins = new Map<string, Pin>();
-  private readonly lists = new Map<string, Verified>();
+  private readonly newest = new Map<string, Verified>();
+  /** The lists before the newest one, the newest first. */
+  private readonly earlier = new Map<string, Verified[]>();
   private readonly names = new Map<string, string>();
   private readonly turn = new Mutex();
   private nextLine = 0;
@@ -66,7 +73,11 @@ export class Pins {
     const all = new Pins(store);
     for (const [key, value] of await store.list(keys.pins)) all.pins.set(key.slice(keys.pins.length), unpack<Pin>(value));
     for (const [key, value] of await store.list(keys.pinnedNames)) all.names.set(key.slice(keys.pinnedNames.length), unpack<string>(value));
-    for (const [key, encoded] of await store.list(keys.deviceLists)) all.lists.set(key.slice(keys.deviceLists.length), await restore(encoded));
+    for (const [key, encoded] of await store.list(keys.deviceLists)) all.newest.set(key.slice(keys.deviceLists.length), await restore(encoded));
+    for (const [key, encoded] of await store.list(keys.allEarlierLists)) {
+      const userId = key.slice(keys.allEarlierLists.length, key.lastIndexOf("/"));
+      all.earlier.set(userId, [await restore(encoded), ...(all.earlier.get(userId) ?? [])]);
+    }
     all.nextLine = Date.now();
     return all;
   }
@@ -80,11 +91,17 @@ export class Pins {
   }
 
   list(userId: string): Verified | undefined {
-    return this.lists.get(userId);
+    return this.newest.get(userId);
+  }
+
+  /** The verified lists that are kept, the newest first. */
+  lists(userId: string): Verified[] {
+    const newest = this.newest.get(userId);
+    return newest ? [newest, ...(this.earlier.get(userId) ?? [])] : [];
   }
 
   chain(userId: string): KnownChain | undefined {
-    const newest = this.lists.get(userId);
+    const newest = this.newest.get(userId);
     const first = this.pins.get(userId)?.first;
     return newest && first && { newest, first };
   }
@@ -104,7 +121,7 @@ export class Pins {
   forTransfer(ownId: string, most: number): TransferredPin[] {
     const all = this.users().flatMap((user): TransferredPin[] => {
       const pin = this.pins.get(user)!;
-      const known = this.lists.get(user);
+      const known = this.newest.get(user);
       if (user === ownId || !pin.identity) return [];
       const list = known ? { number: known.list.number, list: copy(known.hash) } : { number: 0, list: noPrevious };
       // A name that is too long for the format was the server's word.
@@ -134,17 +151,29 @@ export class Pins {
       changes.set(keys.pin(userId), pack(made.pin));
       if (newest) changes.set(keys.deviceList(userId), newest.encoded);
       if (made.dropList) changes.set(keys.deviceList(userId), null);
+      const earlier = made.newest || made.stored || made.dropList ? this.earlierAfter(userId, made) : undefined;
+      if (earlier) for (const { list } of this.earlier.get(userId) ?? []) changes.set(keys.earlierList(userId, list.number), null);
+      for (const { list, encoded } of earlier ?? []) changes.set(keys.earlierList(userId, list.number), encoded);
       for (const name of also.names ?? []) changes.set(keys.pinnedName(name.toLowerCase()), pack(userId));
       for (const line of made.lines ?? [])
         changes.set(keys.trustLines(userId) + ordinal((this.nextLine = Math.max(this.nextLine + 1, Date.now()))), pack(line));
       await this.store.write(changes);
       this.pins.set(userId, made.pin);
-      if (newest) this.lists.set(userId, newest);
-      if (made.dropList) this.lists.delete(userId);
+      if (earlier) this.earlier.set(userId, earlier);
+      if (newest) this.newest.set(userId, newest);
+      if (made.dropList) this.newest.delete(userId);
       if (unpins) this.names.delete(wrongName);
       for (const name of also.names ?? []) this.names.set(name.toLowerCase(), userId);
       return made.lines ?? [];
     });
+  }
+
+  /** Another chain, or none, makes the lists of the former one useless. */
+  private earlierAfter(userId: string, { newest, earlier, stored, dropList }: PinChange): Verified[] {
+    if (stored || dropList) return [];
+    const known = this.earlier.get(userId) ?? [];
+    const before = this.newest.get(userId);
+    return newest ? [...(earlier ?? []).toReversed(), ...(before ? [before] : []), ...known].slice(0, mostEarlier) : known;
   }
 }
 

@@ -7,41 +7,11 @@ import type { UserKeys } from "../net/wire.js";
 import type { TransferredPin } from "../trust/transfer.js";
 import type { Directory } from "./directory.js";
 import { fetchLists, type Fetched, type Verified } from "./lists.js";
-import type { Hold, KnownDeviceList, ListComparison, PeopleTrust, ResolvedUser, TrustedDevice, TrustLine } from "./peopleTrust.js";
+import type { Hold, KnownDeviceList, KnownPerson, ListComparison, PeopleTrust, ResolvedUser, TrustedDevice, TrustLine } from "./peopleTrust.js";
+import type { IdentityChange, TrustEvents, VerifiedDevice } from "./trustEvents.js";
 import { forkHold, lineOf, linesBetween, nameChanged, nameHold } from "./trustLines.js";
+export type { IdentityChange, TrustEvents, VerifiedDevice } from "./trustEvents.js";
 import { withHold, withoutHold, type Pin, type PinChange, type Pins, type StoredHold } from "./pins.js";
-
-/** A user's identity key differs from the key that this device knew. */
-export interface IdentityChange {
-  /** The user's id. */
-  userId: string;
-  /** The username; undefined when this device does not know it. */
-  username: string | undefined;
-  /** The new key. */
-  identityKey: Uint8Array;
-  /** The old key. */
-  previousKey: Uint8Array;
-  /** Whether the old key has signed the new one. */
-  signed: boolean;
-  /** Whether sends to this user wait until a person has compared the keys or accepted the new one. */
-  blocksSending: boolean;
-}
-
-/** A device that is approved and signed by its user's identity. @internal */
-export interface VerifiedDevice {
-  userId: string;
-  deviceId: string;
-  signatureKey: Bytes;
-}
-
-/** @internal */
-export interface TrustEvents {
-  identityChanged: IdentityChange;
-  /** A pin, list or hold has changed; `line` is what people see of it. */
-  changed: { userId: string; line?: TrustLine };
-  /** A value from the server cannot be used. */
-  trouble: { kind: string; error: unknown };
-}
 
 /**
  * What this device believes about people: rules T5 and T6. A name, an identity key and a device list are pinned at first sight. Later answers of the server are
@@ -89,6 +59,15 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
   listOf(userId: string): KnownDeviceList | undefined {
     const known = this.pins.list(userId);
     return known && { number: known.list.number, hash: copy(known.hash), encoded: copy(known.encoded) };
+  }
+
+  listsOf(userId: string): KnownDeviceList[] {
+    return this.pins.lists(userId).map(({ list, hash, encoded }) => ({ number: list.number, hash: copy(hash), encoded: copy(encoded) }));
+  }
+
+  knownOf(userId: string): KnownPerson | undefined {
+    const pin = this.pins.pin(userId);
+    return pin && { ...(pin.username === undefined ? {} : { username: pin.username }), verified: pin.verified ?? "no" };
   }
 
   identityKeyOf(userId: string): Bytes | undefined {
@@ -319,7 +298,7 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
         }
         // The name at first sight was the server's word.
         const wrongName = !known && pin.username?.toLowerCase() !== next.username!.toLowerCase() ? pin.username : undefined;
-        return { pin: next, newest, lines, wrongName };
+        return { pin: next, newest, earlier: fresh.slice(0, -1), lines, wrongName };
       },
       this.canPin(userId, newest.list.username) ? [newest.list.username] : [],
     );

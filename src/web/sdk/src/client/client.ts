@@ -140,6 +140,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     people.on("identityChanged", (change) => this.emit("identityChanged", change));
     people.on("changed", (change) => this.personChanged(change));
     people.on("trouble", ({ kind, error }) => this.reports.failed("people", kind)(error));
+    device.acts.rooms = async () => this.rooms.forTransfer();
     this.rooms.events.on("room", (room) => this.emit("room", room));
     this.rooms.events.on("ended", (ended) => this.emit("roomEnded", ended));
     this.devices.events.on("changed", () => {
@@ -159,6 +160,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   private personChanged(change: { userId: string; line?: TrustLine }): void {
     const { line, userId } = change;
+    this.rooms.personChanged(userId, line?.kind === "devices" || line?.kind === "identityRenewed");
     if (userId !== this.userId) {
       this.emit("personChanged", change);
       return;
@@ -276,13 +278,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
 
   /** The username of a user whom this device knows, or who is a member of a room; undefined for others. */
   async usernameOf(userId: string): Promise<string | undefined> {
-    const known = this.people.get(userId)?.username;
-    if (known !== undefined) return known;
-    for (const room of this.rooms.list()) {
-      const member = (await room.members.list()).find((each) => each.userId === userId);
-      if (member) return member.username;
-    }
-    return undefined;
+    return this.people.get(userId)?.username;
   }
 
   /**

@@ -1,11 +1,14 @@
 /* The records of the wire contract. src/SecureMessaging.Protocol specifies them. */
 
-/** What a member may do: an admin adds and removes members, an owner also changes roles and deletes the room. */
-export type Role = "member" | "admin" | "owner";
+/**
+ * What a member may do: a moderator removes messages of others, an admin adds and removes members and changes the name and the settings, an owner also changes
+ * roles and deletes the room.
+ */
+export type Role = "member" | "moderator" | "admin" | "owner";
 /** A group of any number of people, or a direct room of two. */
 export type RoomKind = "group" | "direct";
 
-const roles: Role[] = ["member", "admin", "owner"];
+const roles: Role[] = ["member", "moderator", "admin", "owner"];
 const roomKinds: RoomKind[] = ["group", "direct"];
 const sessionEndReasons: SessionEndReason[] = ["loggedOut", "accountClosed"];
 
@@ -78,6 +81,8 @@ export interface RoomSummary extends RoomSettings {
   unread: number;
   scheme: string;
   generation: number;
+  /** The encoded founding, in base64. */
+  founding?: string;
 }
 
 export interface RoomHead {
@@ -189,9 +194,13 @@ export interface InvalidCommitReport {
   reset: boolean;
   generation: number;
 }
+/** A role as the server has it, for routing alone: it has no moderators. */
+export type ServerRole = Exclude<Role, "moderator">;
 export interface RosterChange {
-  add?: { username: string; role: Role }[];
+  add?: { userId: string; role: ServerRole }[];
   remove?: string[];
+  roles?: { userId: string; role: ServerRole }[];
+  settings?: SettingsChange;
 }
 export interface SessionSummary {
   id: string;

@@ -1,7 +1,8 @@
 import type { Emitter } from "../base/events.js";
 import type { Draft } from "./draft.js";
 import type { Message, OutboxItem, OwnSend, Sender } from "./records.js";
-import type { Leaf, Ports, RoomGroup } from "./ports.js";
+import type { RoomLine } from "./line.js";
+import type { Ports, RoomGroup } from "./ports.js";
 import type { ReadLog } from "./readLog.js";
 
 /** Why the group's leaves may differ from the members' devices. @internal */
@@ -40,10 +41,16 @@ export interface CoreEvents {
   settings: undefined;
   /** The group has another epoch, or other members; undefined while this device cannot follow it. */
   group: { group: RoomGroup | undefined };
-  /** Another member's Commit has changed the group. The server cannot read Commits, so the members check it. */
-  committed: { added: Leaf[]; removed: Leaf[] };
-  /** The server's directory of members and devices has changed at this place of the log. */
-  directory: { change: "joined" | "left" | "devices"; userId: string | undefined };
+  /** The server says that the devices of this user have changed. */
+  devices: { userId: string | undefined };
+  /** People see a change of the room. */
+  line: RoomLine;
+  /** Why sends of the room wait may have changed. */
+  holds: undefined;
+  /** The server no longer shows the room, or shows it again. */
+  withheld: { isWithheld: boolean };
+  /** A signed statement has removed this user. */
+  removed: undefined;
   /** The group's leaves may differ from the members' devices. */
   reconcile: ReconcileCause;
   /** Sends that had to wait may now be possible. */

@@ -1,20 +1,23 @@
 import { SecureMessagingError } from "../base/errors.js";
 import type { Emitter } from "../base/events.js";
-import { keys, pack, read, unpack, type WriteOptions } from "../store/store.js";
+import { keys, unpack, type WriteOptions } from "../store/store.js";
 import { Backoff, Mutex } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../net/wire.js";
-import type { Applying, CoreEvents, OwnSends } from "./applying.js";
-import { Draft, loadGroup, loadSigned } from "./draft.js";
+import { enforced } from "../trust/enforced.js";
+import type { Applying, CoreEvents } from "./applying.js";
+import { Draft } from "./draft.js";
 import { applyEntry } from "./entries.js";
 import { breakChain, breakOff, canFollow } from "./following.js";
 import { acceptOwn } from "./history.js";
+import { holdsOf, type NamedHold } from "./holds.js";
 import { keepMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
-import { ReadLog } from "./readLog.js";
-import { newState, type MessageRecord, type OwnSend, type PendingCommit, type RoomState, type StoredWelcome } from "./records.js";
+import type { ReadLog } from "./readLog.js";
+import type { MessageRecord, OwnSend, PendingCommit, RoomState, StoredWelcome } from "./records.js";
 import type { SignedRoom } from "./signedRoom.js";
-import { enter, openWelcome } from "./welcome.js";
+import { enter, openWelcome, toStored } from "./welcome.js";
+import { show, withhold } from "./withholding.js";
 
 /** The ports that a room uses. @internal */
 export type CorePorts = Pick<Ports, "clock" | "closing" | "device" | "hub" | "keyPackages" | "mls" | "people" | "privacy" | "reports" | "server" | "store">;
@@ -39,7 +42,7 @@ export class RoomCore {
   /** Resolves when all state of an ended room is deleted. Only then the room may be opened again. */
   ending: Promise<void> = Promise.resolve();
 
-  private constructor(
+  constructor(
     private readonly ports: CorePorts,
     private readonly applying: Applying,
     private current: RoomState,
@@ -47,34 +50,8 @@ export class RoomCore {
     private currentPending: PendingCommit | undefined,
     private currentWelcome: StoredWelcome | undefined,
     private currentSigned: SignedRoom | undefined,
-  ) {}
-
-  /** Opens a room that the store has, or begins with the server's summary. Undefined when there is neither. */
-  static async open(ports: CorePorts, sends: OwnSends, events: Emitter<CoreEvents>, id: string, summary?: RoomSummary): Promise<RoomCore | undefined> {
-    const { store, clock, reports } = ports;
-    let state = await read<RoomState>(store, keys.room(id));
-    if (!state) {
-      if (!summary) return undefined;
-      state = newState(id, summary);
-      await store.write(new Map([[keys.room(id), pack(state)]]));
-    }
-    let group: RoomGroup | undefined;
-    try {
-      group = await loadGroup(store, ports.mls, id);
-    } catch (error) {
-      if (error instanceof SecureMessagingError) throw error;
-      reports.failed("store", "groupUnreadable", { roomId: id, retrying: true })(error);
-      state = { ...state, broken: { seq: state.cursor ?? 0, why: "chain", since: clock.now() } };
-    }
-    return new RoomCore(
-      ports,
-      { ...ports, sends, events, readLog: new ReadLog(store, id) },
-      state,
-      group,
-      await read<PendingCommit>(store, keys.pending(id)),
-      await read<StoredWelcome>(store, keys.welcome(id)),
-      await loadSigned(store, id),
-    );
+  ) {
+    this.events.on("removed", () => this.end("left"));
   }
 
   get id(): string {
@@ -94,14 +71,15 @@ export class RoomCore {
     return this.applying.events;
   }
 
+  /** The group before a reset, while this device is not in the one after it, and knows that it was the newest one. */
+  get former(): RoomGroup | undefined {
+    const { currentGroup, current } = this;
+    return currentGroup && currentGroup.generation < current.generation ? currentGroup : undefined;
+  }
+
   /** What the members have signed about the room; undefined before this device has founded or entered it. */
   get signed(): SignedRoom | undefined {
     return this.currentSigned;
-  }
-
-  /** Whether messages must wait for a person or for a change of the room. */
-  get isHeld(): boolean {
-    return false;
   }
 
   /** What this device has read of the log. */
@@ -113,9 +91,26 @@ export class RoomCore {
     return this.currentPending;
   }
 
-  /** Whether a Welcome waits for a later entry of the log. */
-  get isWelcome(): boolean {
-    return this.currentWelcome !== undefined;
+  /** Whether a person must decide before this device enters the room again. */
+  get isReentryHeld(): boolean {
+    return this.currentWelcome?.isHeld === true && !this.currentWelcome.isAgreed;
+  }
+
+  /** Whether the server does not show the room any more. Nothing is deleted because of that. */
+  get isWithheld(): boolean {
+    return this.current.withheld !== undefined;
+  }
+
+  /** Why messages wait, beside {@link isReady}. */
+  get holds(): NamedHold[] {
+    const { current: state, currentSigned: signed, currentWelcome: welcome, group } = this;
+    const { people, device } = this.ports;
+    return holdsOf({ state, signed, welcome, group, people, deviceId: device.id });
+  }
+
+  /** Leaving, own deletions and read positions do not wait. */
+  get isHeld(): boolean {
+    return this.holds.length > 0;
   }
 
   get hasEnded(): boolean {
@@ -124,7 +119,9 @@ export class RoomCore {
 
   /** Whether this device can encrypt messages. */
   get isReady(): boolean {
-    return !this.ended && this.beginning <= (this.current.cursor ?? 0) + 1 && !this.current.wasAway && this.group !== undefined && this.group.epoch > 0;
+    const { current, group } = this;
+    const hasAll = this.beginning <= (current.cursor ?? 0) + 1 && !current.wasAway;
+    return !this.ended && !this.isWithheld && hasAll && group !== undefined && group.epoch > 0;
   }
 
   /** The place of this user's newest message, if it is one of the last 20. */
@@ -134,31 +131,17 @@ export class RoomCore {
   }
 
   /**
-   * Whether another person has a device in the group that can read what is encrypted now; undefined until the members are known.
+   * Whether another person has a device in the group that can read what is encrypted now; undefined while this device is not in the group.
    * In a group without other people it is true.
    */
   get canBeRead(): boolean | undefined {
-    const {
-      group,
-      current: { kind, others },
-    } = this;
-    if (!group) return undefined;
+    const { group, currentSigned: signed } = this;
+    if (!group || !signed) return undefined;
     // Cached for each epoch, because it is asked often and the members change only with the epoch.
     const epoch = `${group.generation}/${group.epoch}`;
-    if (this.readers?.epoch !== epoch) this.readers = { epoch, any: group.leaves().some((leaf) => leaf.userId !== this.ports.device.userId) };
-    return this.readers.any || (others === undefined ? undefined : others === 0 && kind === "group");
-  }
-
-  /** Stores how many other people the server's directory lists for the room. */
-  async learnOthers(count: number): Promise<void> {
-    if (this.current.others === count || this.ended) return;
-    await this.exclusively(async (draft) => {
-      draft.state.others = count;
-      draft.after.push(
-        () => this.events.emit("roster", undefined),
-        () => this.events.emit("sendable", undefined),
-      );
-    });
+    const isOther = (userId: string) => userId !== this.ports.device.userId;
+    if (this.readers?.epoch !== epoch) this.readers = { epoch, any: group.leaves().some((leaf) => isOther(leaf.userId)) };
+    return this.readers.any || (signed.founding.kind === "group" && !signed.state.roster.some((member) => isOther(member.user)));
   }
 
   /** The group's leaves are those of the members' devices, as the log has them up to this entry. */
@@ -201,7 +184,13 @@ export class RoomCore {
   /** Compares this room with the server's state of its log. */
   compare({ headSeq, firstSeq }: RoomHead): void {
     this.beginning = firstSeq;
-    if (this.current.cursor !== headSeq) void this.catchUp();
+    if (this.current.cursor !== headSeq || this.isWithheld) void this.catchUp();
+  }
+
+  /** The server does not show the room. */
+  async withhold(): Promise<void> {
+    if (!enforced.t10) this.end("left");
+    else if (!this.isWithheld && !this.ended) await withhold(this, this.ports.clock.now());
   }
 
   /** This user was out of the room for a while. Checks whether the group has moved on without this device. */
@@ -230,6 +219,7 @@ export class RoomCore {
     this.ended = true;
     this.queue = [];
     this.ending = this.exclusively(async (draft) => {
+      // The signed state stays: by it the device recognises the room when its user is added again.
       await draft.replaceGroup(undefined);
       draft.setPending(undefined);
       draft.setWelcome(undefined);
@@ -241,7 +231,8 @@ export class RoomCore {
 
   /** Opens a Welcome and keeps the group until the log reaches its Commit. Resolves with true when the server may delete the Welcome. */
   async welcomed(pending: PendingWelcome, message: Uint8Array): Promise<boolean> {
-    const { group: joined, used } = await openWelcome(this.ports, this.id, pending.generation, message);
+    const { opened, used } = await openWelcome(this.ports, this.id, pending.generation, message);
+    const joined = opened?.group;
     await this.exclusively(async (draft) => {
       if (!joined) {
         // The keys of this Welcome are gone: its sender counts this device as a member, but it cannot join this way.
@@ -251,17 +242,10 @@ export class RoomCore {
       const known = draft.group;
       const stale = known && known.generation === joined.generation && known.epoch >= joined.epoch && canFollow(draft);
       if (!stale && !(draft.welcome && draft.welcome.seq > pending.seq)) {
-        draft.setWelcome({
-          generation: pending.generation,
-          seq: pending.seq,
-          base: joined.encodeBase(),
-          epoch: joined.epoch,
-          ratchet: joined.encodeRatchet(joined.epoch),
-        });
+        draft.setWelcome(toStored(opened!, pending.seq));
         for (const [key, value] of used) draft.changes.set(key, value);
       }
     });
-    await this.ports.people.seeLeaves(joined?.leaves() ?? []);
     this.dirty = true;
     void this.drain();
     return true;
@@ -282,6 +266,13 @@ export class RoomCore {
     return (this.dirty || this.queue.length > 0) && !this.ended && !this.ports.closing.aborted && !this.ports.server.isOver;
   }
 
+  /** Whether the entry after the last one read was pushed. */
+  private get isNextQueued(): boolean {
+    const next = (this.current.cursor ?? -1) + 1;
+    while (this.queue.length > 0 && this.queue[0]!.seq < next) this.queue.shift();
+    return this.current.cursor !== undefined && this.queue[0]?.seq === next;
+  }
+
   private drain(): Promise<void> {
     return (this.running ??= this.loop().finally(() => {
       this.running = undefined;
@@ -294,7 +285,6 @@ export class RoomCore {
     const backoff = new Backoff(undefined, clock);
     const reporter = new FailureReporter(reports.failed("room", "logFailed", { roomId: this.id, retrying: true }));
     while (this.goesOn) {
-      const { currentWelcome } = this;
       try {
         await this.step();
         reporter.recovered();
@@ -302,10 +292,11 @@ export class RoomCore {
       } catch (error) {
         this.dirty = true;
         if (error instanceof SecureMessagingError && error.code === "NotFound") {
-          // A Welcome that has come meanwhile is newer than the answer.
-          if (this.currentWelcome && this.currentWelcome !== currentWelcome) continue;
-          this.end("left");
-          return;
+          // What was pushed meanwhile may say why. The next heads show whether the room is there again.
+          this.dirty = false;
+          await this.withhold();
+          if (!this.isNextQueued) return;
+          continue;
         }
         if (error instanceof SecureMessagingError && error.code === "SignedOut") return;
         reporter.report(error);
@@ -316,16 +307,16 @@ export class RoomCore {
 
   private async step(): Promise<void> {
     await this.useWelcome();
-    const next = (this.current.cursor ?? -1) + 1;
-    while (this.queue.length > 0 && this.queue[0]!.seq < next) this.queue.shift();
+    const { isNextQueued } = this;
     let page: LogPage | undefined;
     let entries: LogEntry[];
-    if (!this.dirty && this.current.cursor !== undefined && this.queue[0]?.seq === next) {
+    if (!this.dirty && isNextQueued) {
       entries = this.queue.splice(0, entriesPerWrite);
     } else {
       this.dirty = false;
       page = await this.ports.hub.sync(this.id, this.current.cursor ?? 0, limits.pageEntries);
       entries = page.entries;
+      if (this.isWithheld) await show(this);
       if (entries.length > 0 && entries[entries.length - 1]!.seq < page.headSeq) this.dirty = true;
     }
     for (let i = 0; i < Math.max(1, entries.length); i += entriesPerWrite) await this.take(entries.slice(i, i + entriesPerWrite), i === 0 ? page : undefined);
@@ -387,10 +378,11 @@ export class RoomCore {
     if (!this.currentWelcome) return;
     await this.exclusively(async (draft) => {
       const { welcome, state } = draft;
-      if (!welcome || state.cursor === undefined || welcome.seq > state.cursor) return false;
-      await enter(draft, this.applying);
-      state.cursor = welcome.seq;
-      this.dirty = true;
+      if (!welcome || (welcome.isHeld && !welcome.isAgreed) || state.cursor === undefined || welcome.seq > state.cursor) return false;
+      if (await enter(draft, this.applying)) {
+        state.cursor = welcome.seq;
+        this.dirty = true;
+      }
       return true;
     });
   }

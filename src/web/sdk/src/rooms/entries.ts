@@ -1,5 +1,6 @@
-import { readRole, readSettings, type LogEntry } from "../net/wire.js";
-import { applyCommit, applyProposal } from "./applyCommit.js";
+import { memberOf, roleOf, type RoomState as SignedState } from "../trust/state.js";
+import type { LogEntry } from "../net/wire.js";
+import { applyCommit } from "./applyCommit.js";
 import { applyMessage } from "./applyMessage.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
@@ -8,6 +9,8 @@ import type { Draft } from "./draft.js";
 import { canFollow, notifyGroup } from "./following.js";
 import { changeRecord, keep } from "./keeping.js";
 import { keepMissing } from "./missing.js";
+import { addLine, firstIndex } from "./notices.js";
+import { serverRole } from "./roles.js";
 import { isEncrypted } from "./records.js";
 import { enter } from "./welcome.js";
 
@@ -21,7 +24,7 @@ export async function applyEntry(draft: Draft, entry: LogEntry, applying: Applyi
   if (isEncrypted(entry.kind) && entry.ciphertext) {
     if (entry.kind === "message") await applyMessage(draft, entry, applying);
     else if (entry.kind === "commit") await applyCommit(draft, entry, applying);
-    else await applyProposal(draft, entry, applying);
+    // A Commit contains its proposals. One that refers to a proposal is not valid, so proposals have no effect.
   } else if (!isKnown(entry)) {
     await keepUnknown(draft, entry, applying);
   } else if (entry.kind === "gone") {
@@ -61,7 +64,10 @@ async function keepUnknown(draft: Draft, entry: LogEntry, applying: Applying): P
   keep(draft, { seq: entry.seq, id: entry.id ?? "", mine: false, at: entry.createdAt.getTime(), content }, applying);
 }
 
-/** Applies an entry that the server has written by itself: who is in the room, what its settings are, what is gone. */
+/**
+ * Reads an entry that the server has written by itself. It is a hint to compare, and changes neither members, roles, name nor time to live: the members sign
+ * those. Where the server contradicts them, people see it.
+ */
 async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
   const { state } = draft;
   const { events } = applying;
@@ -70,37 +76,21 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
     case "memberLeft":
       if (entry.kind === "memberLeft" && entry.userId !== undefined) draft.after.push(() => events.emit("stoppedTyping", { userId: entry.userId! }));
       state.uncompared = entry.seq;
-      draft.after.push(
-        () => events.emit("directory", { change: entry.kind === "memberLeft" ? "left" : "joined", userId: entry.userId }),
-        () => events.emit("roster", undefined),
-        () => events.emit("reconcile", "roster"),
-      );
+      draft.after.push(() => events.emit("reconcile", "roster"));
       break;
     case "roleChanged":
-      if (entry.userId === applying.device.userId && entry.role) state.role = readRole(entry.role);
-      draft.after.push(() => events.emit("roster", undefined));
-      break;
     case "settingsChanged":
-      Object.assign(state, readSettings(entry.settings));
-      draft.after.push(() => events.emit("settings", undefined));
+      await compareNotice(draft, entry, applying);
       break;
     case "devicesChanged":
       state.uncompared = entry.seq;
       draft.after.push(
-        () => events.emit("directory", { change: "devices", userId: entry.userId }),
+        () => events.emit("devices", { userId: entry.userId }),
         () => events.emit("reconcile", "devices"),
       );
       break;
     case "groupReset":
-      if (entry.generation !== undefined && entry.generation > state.generation) {
-        state.generation = entry.generation;
-        delete state.broken;
-        delete state.out;
-        draft.setPending(undefined);
-        await draft.replaceGroup(undefined);
-        notifyGroup(draft, applying);
-        draft.after.push(() => events.emit("reconcile", "reset"));
-      }
+      if (entry.generation !== undefined && entry.generation > state.generation) await awaitReset(draft, entry.generation, applying);
       break;
     case "retraction":
       // The server's word. A deletion counts when it is in a message of the author, or of a member who may remove messages.
@@ -110,4 +100,42 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       // The other kinds do not come here.
       break;
   }
+}
+
+/** The server's copy of roles and settings follows the Commit that carries the statement, so at this place both are equal. */
+async function compareNotice(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
+  const { signed, state } = draft;
+  if (!signed?.head || !canFollow(draft)) return;
+  const detail = entry.kind === "roleChanged" ? wrongRole(signed.state, entry) : wrongSettings(signed.state, entry);
+  if (detail === undefined) return;
+  const at = entry.createdAt.getTime();
+  await addLine(draft, { seq: entry.seq, index: firstIndex.roster, at, kind: "rosterMismatch", detail }, applying);
+  applying.reports.warn({ area: "room", kind: "rosterMismatch", roomId: state.id, retrying: false, detail });
+}
+
+function wrongRole(state: SignedState, { userId, role }: LogEntry): string | undefined {
+  if (userId === undefined || !memberOf(state, userId)) return `The server says that user ${userId}, who is not a member, has the role ${role}.`;
+  const signed = serverRole(roleOf(state, userId));
+  return role === signed ? undefined : `The server says that user ${userId} has the role ${role}; the members have signed ${signed}.`;
+}
+
+function wrongSettings({ timeToLive }: SignedState, { settings }: LogEntry): string | undefined {
+  const theirs = settings?.timeToLiveSeconds ?? undefined;
+  return theirs === timeToLive ? undefined : `The server's time to live is ${theirs} s; the members have signed ${timeToLive} s.`;
+}
+
+/**
+ * The group of the next generation is founded by a device that has followed the group before. Until then that group is kept: its leaves and its head are what
+ * the new one is compared with. @internal
+ */
+async function awaitReset(draft: Draft, generation: number, applying: Applying): Promise<void> {
+  const { state } = draft;
+  // A device that has missed something does not know the newest group that counts.
+  if (!canFollow(draft)) await draft.replaceGroup(undefined);
+  state.generation = generation;
+  delete state.broken;
+  delete state.out;
+  draft.setPending(undefined);
+  notifyGroup(draft, applying);
+  draft.after.push(() => applying.events.emit("reconcile", "reset"));
 }

@@ -2,12 +2,12 @@
 import { copy, type Bytes } from "../base/bytes.js";
 import type { ContentBody, ContentHeader, Reference } from "../content/message.js";
 import type { UnsupportedContent } from "../content/content.js";
-import { fromBase64Url } from "../trust/codec.js";
 import { toStored } from "../content/stored.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { changeRecord, keep } from "./keeping.js";
+import { noteLeave } from "./leaving.js";
 import { deadlineOf, limitLife } from "./lifetime.js";
 import { boundMissing, explainMissing } from "./missing.js";
 import { standingOf, type Author, type Standing } from "./reading.js";
@@ -90,10 +90,7 @@ export async function accept(draft: Draft, arrival: Arrival, applying: Applying)
   if (isOf(arrival, "pin")) return pin(draft, arrival, applying);
   if (isOf(arrival, "reaction")) return react(draft, arrival, applying);
   if (isOf(arrival, "leave")) {
-    const token = fromBase64Url(arrival.content.token);
-    if (!token) return;
-    draft.state.leaves = { ...draft.state.leaves, [from.userId]: token };
-    draft.after.push(() => events.emit("reconcile", "roster"));
+    noteLeave(draft, from.userId, arrival.content.token, applying);
     return;
   }
   const record = recordOf(arrival, applying);

@@ -9,8 +9,7 @@ import type { MessageRecord } from "./records.js";
 const shownMs = 10_000;
 
 /** The time to live of the room at this place, in seconds. */
-export const timeToLive = ({ signed, state }: Pick<Draft, "signed" | "state">): number | undefined =>
-  signed && enforced.t8 ? signed.state.timeToLive : state.timeToLiveSeconds;
+export const timeToLive = ({ signed }: Pick<Draft, "signed">): number | undefined => signed?.state.timeToLive;
 
 /** When a message must be deleted that is seen now for the first time; undefined when it may stay. */
 export function deadlineOf(draft: Draft, { sent, ttl }: { sent?: number; ttl?: number }, { clock }: Pick<Applying, "clock">): number | undefined {

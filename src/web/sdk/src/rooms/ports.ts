@@ -2,7 +2,6 @@
  * What the rooms need of the rest of the client, as interfaces. `client/client.ts` gives the real ones. Tests of the rooms give others: a server in memory, a
  * clock without waits, a group without cryptography.
  */
-import type { VerifiedDevice } from "../account/trustBook.js";
 import type { PeopleTrust } from "../account/peopleTrust.js";
 import type { PrivacySettings } from "../account/privacy.js";
 import type { Bytes } from "../base/bytes.js";
@@ -17,16 +16,13 @@ import type {
   InvalidCommitReport,
   LogPage,
   PendingWelcome,
-  Role,
   RoomHead,
   RoomSettings,
   RoomSummary,
   RosterChange,
   SendAck,
   SendResult,
-  SettingsChange,
   UserKeys,
-  WireMember,
 } from "../net/wire.js";
 import type { Store } from "../store/store.js";
 
@@ -59,15 +55,10 @@ export interface Server {
   now(): number;
   createRoom(room: NewRoom): Promise<RoomSummary>;
   room(roomId: string): Promise<RoomSummary>;
-  changeRoom(roomId: string, change: SettingsChange): Promise<void>;
   deleteRoom(roomId: string): Promise<void>;
-  members(roomId: string): Promise<WireMember[]>;
-  addMember(roomId: string, member: { username: string; role: Role }): Promise<void>;
   removeMember(roomId: string, userId: string): Promise<void>;
-  setRole(roomId: string, userId: string, role: Role): Promise<void>;
-  /** The approved devices of all members. */
+  /** The members and their devices, as the server has them: a hint which device lists to fetch, and nothing more. */
   devicesOfRoom(roomId: string): Promise<UserKeys[]>;
-  devicesOfUser(username: string): Promise<UserKeys>;
   /** Takes one KeyPackage of each device out of the directory. */
   claim(userIds: string[], deviceIds: string[]): Promise<{ userId: string; deviceId: string; keyPackage: Bytes }[]>;
   commit(roomId: string, commit: NewCommit): Promise<CommitAck>;
@@ -80,8 +71,10 @@ export interface Server {
 /** @internal */
 export interface NewRoom extends RoomSettings {
   kind: "group" | "direct";
-  members: string[];
-  id?: string;
+  /** The encoded founding, from which the room's id is computed. */
+  founding: Uint8Array;
+  /** The other members. */
+  userIds: string[];
 }
 
 /** @internal */
@@ -122,13 +115,10 @@ export interface Device {
   readonly signature: KeyPair;
 }
 
-/** Names and identity keys of people. @internal */
-export interface KnownPeople extends Pick<PeopleTrust, "listOf" | "mention" | "refresh"> {
-  learnName(userId: string, username: string): Promise<void>;
+/** What this device believes about people: their names, identity keys and device lists. @internal */
+export interface KnownPeople extends PeopleTrust {
   /** Compares the identity keys of leaves with the known ones. */
-  seeLeaves(leaves: Leaf[]): Promise<void>;
-  /** The devices in a directory answer with a valid signature of their user's identity. */
-  verify(users: UserKeys[]): Promise<VerifiedDevice[]>;
+  seeLeaves(leaves: Pick<Leaf, "userId" | "identityKey">[]): Promise<void>;
 }
 
 /** The private keys of this device's KeyPackages. @internal */
@@ -164,7 +154,6 @@ export interface RoomGroup {
   /** Decrypts another member's Commit of the current epoch and checks its signature. Nothing has changed yet. */
   openCommit(message: Uint8Array): Promise<OpenedCommit>;
   applyCommit(message: Uint8Array): Promise<{ group: RoomGroup | undefined }>;
-  applyProposal(message: Uint8Array): Promise<RoomGroup>;
   /** Makes a Commit. `authenticatedData` is signed with it and the server can read it; `roomInfo` goes to the added devices, inside the Welcome. */
   commit(change: {
     remove: number[];

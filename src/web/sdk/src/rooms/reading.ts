@@ -11,6 +11,7 @@ import { actions, may } from "../trust/state.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import type { Leaf } from "./ports.js";
+import { addLine, firstIndex } from "./notices.js";
 import type { Place } from "./signedRoom.js";
 
 /** The leaf that has signed a message, in the epoch of the message. @internal */
@@ -68,7 +69,7 @@ export const named = (number: number, hash: Uint8Array | undefined): Named => ({
  * @internal
  */
 export async function compareViews(draft: Draft, seq: number, author: Author, header: ContentHeader, applying: Applying): Promise<boolean> {
-  compareHeads(draft, seq, author, header.room, applying);
+  await compareHeads(draft, seq, author, header.room, applying);
   return header.seen === undefined || compareLogs(draft, seq, author, header.seen, applying);
 }
 
@@ -83,16 +84,29 @@ async function compareLogs(draft: Draft, seq: number, { leaf }: Author, seen: No
   return true;
 }
 
-function compareHeads(draft: Draft, seq: number, { leaf, epoch }: Author, room: Named, { events, device }: Applying): void {
+async function compareHeads(draft: Draft, seq: number, { leaf, epoch }: Author, room: Named, { clock, events, device }: Applying): Promise<void> {
   const { signed } = draft;
   const then = signed?.at(epoch);
   if (!signed || !then) return;
   const ours = namedHead(then.head);
   const { userId, deviceId } = leaf;
-  if (room.number !== ours.number || room.hash !== ours.hash) draft.after.push(() => events.emit("stateMismatch", { from: { userId, deviceId }, seq }));
+  if (room.number !== ours.number || room.hash !== ours.hash) {
+    const from = { userId, deviceId };
+    draft.state.mismatch = from;
+    await addLine(draft, { seq, index: firstIndex.head, at: clock.now(), kind: "stateMismatch", by: from }, { events });
+    draft.after.push(
+      () => events.emit("stateMismatch", { from, seq }),
+      () => events.emit("holds", undefined),
+    );
+    return;
+  }
   // The word of the member who has added this device is confirmed by a device of another user.
-  else if (!signed.confirmed && userId !== device.userId && userId !== draft.state.enteredBy) {
+  if (!signed.confirmed && userId !== device.userId && userId !== draft.state.enteredBy) {
     draft.setSigned(signed.confirm());
-    draft.after.push(() => events.emit("roster", undefined));
+    delete draft.state.mismatch;
+    draft.after.push(
+      () => events.emit("roster", undefined),
+      () => events.emit("holds", undefined),
+    );
   }
 }

@@ -2,18 +2,13 @@ import type { ErrorBody } from "../base/errors.js";
 import type { Content, MalformedContent, MissingContent, UnsupportedContent } from "../content/content.js";
 import type { ContentBody } from "../content/message.js";
 import { fromStored, type Stored as StoredForm } from "../content/stored.js";
-import {
-  readRole,
-  readRoomKind,
-  readSettings,
-  type EntryKind,
-  type Role,
-  type RoomKind,
-  type RoomSettings,
-  type RosterChange,
-  type Unknown,
-  type RoomSummary,
-} from "../net/wire.js";
+import { readRoomKind, type EntryKind, type RoomKind, type RosterChange, type RoomSummary, type Unknown } from "../net/wire.js";
+import type { Head } from "../trust/follow.js";
+import type { Leaf } from "../mls/group.js";
+import type { RoomLine } from "./line.js";
+import type { Sender } from "./sender.js";
+
+export type { Sender } from "./sender.js";
 
 /** An envelope that this device cannot decrypt: it was offline too long, was added later, or the envelope is damaged. */
 export interface UnreadableContent {
@@ -21,14 +16,6 @@ export interface UnreadableContent {
   type: "unreadable";
   /** Why it cannot be decrypted, for a log. */
   reason: string;
-}
-
-/** The author of a message, as MLS has authenticated it. */
-export interface Sender {
-  /** The user's id. */
-  userId: string;
-  /** The device's id. */
-  deviceId: string;
 }
 
 /** All content that a message can have. */
@@ -93,36 +80,49 @@ export function toMessage(record: MessageRecord): Message {
   };
 }
 
-/** @internal The stored state of a room. */
-export interface RoomState extends RoomSettings {
+/** @internal What the first statement of a room shall say, until it is committed. */
+export interface Initial {
+  users: { userId: string; identityKey: Uint8Array; list: number }[];
+  name?: string;
+  timeToLiveSeconds?: number;
+}
+
+/** @internal The stored state of a room. What the members have signed is beside it, see {@link SignedRoom}. */
+export interface RoomState {
   id: string;
+  /** The server's word until this device has founded or entered the room. */
   kind: RoomKind | Unknown;
   scheme: string;
-  role: Role | Unknown;
+  /** The newest generation of the group in the log. */
   generation: number;
   /** The last applied entry; undefined until the begin of the log is known. */
   cursor?: number;
   /** The highest value that `cursor` has had. */
   high: number;
-  name?: string;
   /** What this device has read of the log: the newest place, and the newest one that it could not read. */
   transcript?: { seq: number; gap: number };
   /** The first place that was never read and whose end of life no later message has shown yet. */
   missing?: number;
+  /** This device has founded the room, and its first statement is not committed yet. */
+  initial?: Initial;
+  /** The user of the device by whose Welcome this device has entered. */
+  enteredBy?: string;
+  /** Tokens of users who leave, by user. A member commits them. */
+  leaves?: Record<string, Uint8Array>;
+  /** A message had another head than the room has here. */
+  mismatch?: Sender;
+  /** What a person has answered of the room's holds. */
+  answered?: string[];
+  /** Since when the server no longer shows this room: milliseconds since 1970. */
+  withheld?: number;
   /** Whether the log contains messages from before this device was added. */
   earlier?: boolean;
-  /** The number of other people, from the last comparison with the directory. */
-  others?: number;
   /** The newest entry that has changed members or devices, while this device has not compared the group's leaves with them since. */
   uncompared?: number;
   /** Why the group cannot be followed. */
   broken?: Broken;
   /** Whether a Commit has removed this device's leaf. Another member must add it again. */
   out?: boolean;
-  /** The user of the device by whose Welcome this device has entered. */
-  enteredBy?: string;
-  /** Tokens of users who leave, by user. A member commits them. */
-  leaves?: Record<string, Uint8Array>;
   /** Whether this user was out of the room for a while. Nothing is encrypted until it is known whether the group moved on. */
   wasAway?: boolean;
 }
@@ -130,6 +130,10 @@ export interface RoomState extends RoomSettings {
 /** @internal */
 export interface Broken {
   seq: number;
+  /**
+   * `commit`: a Commit was not valid, and this device stays in the epoch before it. `chain`: this device has missed a Commit. `welcome`: it cannot enter by the
+   * Welcome that it got.
+   */
   why: "commit" | "chain" | "welcome";
   since: number;
   reported?: boolean;
@@ -143,6 +147,10 @@ export interface PendingCommit {
   commit: Uint8Array;
   welcomes: Uint8Array[];
   roster?: RosterChange;
+  /** What the members agree on after it, and the statement that it carries. */
+  signed: { state: Uint8Array; head: Head; statement?: Uint8Array };
+  /** What people see of it. Its place in the log is not known yet. */
+  lines: Omit<RoomLine, "seq" | "at">[];
   /** The state after the Commit: base and message keys. */
   base: Uint8Array;
   ratchets: [epoch: number, ratchet: Uint8Array][];
@@ -155,6 +163,14 @@ export interface StoredWelcome {
   base: Uint8Array;
   epoch: number;
   ratchet: Uint8Array;
+  /** The leaf that has made the Welcome. */
+  signer: Leaf;
+  /** The room's founding and statements. */
+  roomInfo?: Uint8Array;
+  /** Whether a person must agree before this device enters. */
+  isHeld?: boolean;
+  /** Whether a person has agreed. */
+  isAgreed?: boolean;
 }
 
 /** A send, from the application's call until the log delivers it. @internal */
@@ -215,8 +231,6 @@ export const newState = (id: string, summary: RoomSummary): RoomState => ({
   id,
   kind: readRoomKind(summary.kind),
   scheme: summary.scheme,
-  role: readRole(summary.role),
   generation: summary.generation,
   high: 0,
-  ...readSettings(summary),
 });

@@ -2,57 +2,19 @@ import { digits } from "../account/device.js";
 import { fromUtf8, sha256, utf8 } from "../base/bytes.js";
 import type { Content, Reference } from "../content/content.js";
 import { SecureMessagingError } from "../base/errors.js";
-import { Emitter } from "../base/events.js";
-import type { TranscriptMismatch } from "./applying.js";
 import type { RoomCore } from "./core.js";
 import { page, pages } from "./pages.js";
 import { proofsOf, type MessageProof } from "./proofs.js";
 import type { GroupReconciler } from "./reconciler.js";
 import type { Outbox, SendOptions, Stored } from "./outbox.js";
-import type { Ports, RoomGroup } from "./ports.js";
+import type { RoomGroup } from "./ports.js";
 import { Receipts, type ReadSignal } from "./receipts.js";
 import type { Message, MessageRecord, Sender } from "./records.js";
+import { RoomBase, type RoomPorts } from "./roomBase.js";
 import { keys, read, unpack } from "../store/store.js";
 import { defer } from "../base/timing.js";
-import { readRole, readSettings, type Role, type RoomKind, type RoomSettings, type SettingsChange, type Unknown } from "../net/wire.js";
 
-/** The events of a room. */
-export interface RoomEvents {
-  /** A new message, own ones included, in order, each once. Edits, deletions and reactions are not messages: they cause `changed`. */
-  message: Message;
-  /** An earlier message was edited, deleted, pinned or reacted to. */
-  changed: Message;
-  /** Messages are removed from this device, because their life is over; or places that were never read, because their author has deleted them. */
-  expired: { seqs: number[] };
-  /** Another device has read another log than this one: the server has changed, left out or reordered something. Once for each device and stretch. */
-  transcriptMismatch: TranscriptMismatch;
-  /** A message was written for another state of the room than this device has. */
-  stateMismatch: { from: Sender; seq: number };
-  /** A member is typing. It repeats every few seconds. */
-  typing: { userId: string; deviceId: string };
-  /** A member who was typing has sent a message or left. It does not come when a member just stops: end `typing` after about 5 s. */
-  typingEnded: { userId: string };
-  /** A signal of the application, see {@link Room.signal}. */
-  signal: { userId: string; deviceId: string; data: unknown };
-  /** A member has read the log up to this place. */
-  read: { userId: string; upTo: number };
-  /** Members have joined, left, or have another role. */
-  members: undefined;
-  /** The room's name or time to live has changed. */
-  settings: undefined;
-  /** The group has a new epoch with these devices. Without an epoch, this device is not in the group. */
-  epoch: { epoch: number | undefined; devices: Sender[] };
-}
-
-/** A member of a room. */
-export interface Member {
-  /** The user's id. */
-  userId: string;
-  /** The username. */
-  username: string;
-  /** The role in the room. */
-  role: Role | Unknown;
-}
+export type { RoomEvents, RoomPorts } from "./roomBase.js";
 
 /** A send that this device's outbox has stored. */
 export interface Sent {
@@ -71,11 +33,8 @@ const typingEveryMs = 3_000;
 /** Members end a typing state after this time. */
 const typingLastsMs = 15_000;
 
-/** @internal */
-export type RoomPorts = Pick<Ports, "clock" | "closing" | "device" | "hub" | "mls" | "people" | "privacy" | "reports" | "server" | "store">;
-
 /** A room. This device encrypts and decrypts everything in it. */
-export class Room extends Emitter<RoomEvents> {
+export class Room extends RoomBase {
   private arrived = defer<void>();
   private typedAt = -Infinity;
   private readonly typists = new Map<string, number>();
@@ -84,38 +43,13 @@ export class Room extends Emitter<RoomEvents> {
 
   /** @internal */
   constructor(
-    private readonly ports: RoomPorts,
+    ports: RoomPorts,
     private readonly outbox: Outbox,
-    /** @internal */ readonly core: RoomCore,
-    private readonly reconciler: GroupReconciler,
+    core: RoomCore,
+    reconciler: GroupReconciler,
   ) {
-    super();
+    super(ports, core, reconciler);
     this.receipts = new Receipts(ports, core, (signal) => this.sendSignal(signal));
-  }
-
-  /** The room's id. */
-  get id(): string {
-    return this.core.id;
-  }
-
-  /** A group of any number of people, or a direct room of two. */
-  get kind(): RoomKind | Unknown {
-    return this.core.state.kind;
-  }
-
-  /** The name. The server does not know it. */
-  get name(): string | undefined {
-    return this.core.state.name;
-  }
-
-  /** The settings that admins change. */
-  get settings(): RoomSettings {
-    return readSettings(this.core.state);
-  }
-
-  /** This user's role. */
-  get role(): Role | Unknown {
-    return this.core.state.role;
   }
 
   /** Whether this device is in the room's MLS group, so that it can read and write. Another member's device must add a new device first. */
@@ -209,11 +143,6 @@ export class Room extends Emitter<RoomEvents> {
     return record ? proofsOf(this.ports.store, this.id, record) : [];
   }
 
-  /** Changes the room's name. @throws `NotReady` */
-  async rename(_name: string): Promise<void> {
-    throw SecureMessagingError.of("NotReady", "The name of a room is part of its signed state.");
-  }
-
   /** Sends content that the application defines: any JSON value. Resolves and throws like {@link Room.send}. */
   sendCustom(kind: string, data: unknown, options?: SendOptions): Promise<Sent> {
     return this.post({ type: "custom", kind, data }, options);
@@ -271,45 +200,6 @@ export class Room extends Emitter<RoomEvents> {
     return new Map((await this.ports.store.list(prefix)).map(([key, value]) => [key.slice(prefix.length), unpack<number>(value)]));
   }
 
-  /** The members of the room. */
-  readonly members = {
-    /** All members with their roles. */
-    list: async (): Promise<Member[]> => {
-      const members = (await this.ports.server.members(this.id)).map((member) => ({ ...member, role: readRole(member.role) }));
-      for (const member of members) await this.ports.people.learnName(member.userId, member.username);
-      return members;
-    },
-    /** Adds a person with all devices. They read only messages from now on. Needs the role admin. */
-    add: (username: string, role: Role = "member"): Promise<void> => this.reconciler.change({ add: [{ username, role }] }),
-    /** Removes a person with all devices, by user id or username. They cannot decrypt later messages. Needs the role admin. */
-    remove: async (who: string): Promise<void> => {
-      const member = (await this.members.list()).find((each) => each.userId === who || each.username === who.toLowerCase());
-      if (!member) throw SecureMessagingError.of("NotFound", "No member has this username or user id.");
-      if (member.userId === this.ports.device.userId) return this.leave();
-      return this.reconciler.change({ remove: [member.userId] });
-    },
-    /** Changes the role of a member. Needs the role owner. */
-    setRole: (userId: string, role: Role): Promise<void> => this.ports.server.setRole(this.id, userId, role),
-  };
-
-  /** Changes the settings that are given; null clears. Needs the role admin. */
-  async changeSettings(change: SettingsChange): Promise<void> {
-    await this.ports.server.changeRoom(this.id, change);
-    await this.core.catchUp();
-  }
-
-  /** Deletes the room and its log on the server, for all members. Needs the role owner. Devices keep what they have read. */
-  async destroy(): Promise<void> {
-    await this.ports.server.deleteRoom(this.id);
-    this.core.end("deleted");
-  }
-
-  /** Leaves the room. This device keeps what it has read. @throws `Conflict` for the last owner of a group with other members. */
-  async leave(): Promise<void> {
-    await this.ports.server.removeMember(this.id, this.ports.device.userId);
-    this.core.end("left");
-  }
-
   /** How many sends of this room the log has not delivered yet. */
   get unsent(): number {
     return this.outbox.count(this.id);
@@ -317,7 +207,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Compares the group's leaves with the members' devices now, and commits the difference. The SDK does it by itself when something changes. */
   reconcile(): Promise<void> {
-    return this.reconciler.change({});
+    return this.reconciler.compare();
   }
 
   /** The devices in the group, as MLS has authenticated them. */
@@ -375,6 +265,12 @@ export class Room extends Emitter<RoomEvents> {
   /** The places of a message and of its edits. */
   private async placesOf(message: Message): Promise<number[]> {
     return [message.seq, ...((await this.recordOf(message))?.edits ?? [])];
+  }
+
+  /** @internal */
+  protected async sendLeave(token: string): Promise<void> {
+    const { stored } = await this.post({ type: "leave", token });
+    await stored;
   }
 
   private post(content: Content, options?: SendOptions): Promise<Sent> {

@@ -1,23 +1,31 @@
-import { fromBase64, newId } from "../base/bytes.js";
+import { fromBase64 } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Emitter } from "../base/events.js";
+import { enforced } from "../trust/enforced.js";
+import { memberOf } from "../trust/state.js";
+import type { TransferredRoom } from "../trust/transfer.js";
 import type { CoreEvents } from "./applying.js";
-import { RoomCore } from "./core.js";
+import type { RoomCore } from "./core.js";
+import { begin, isFounder, makeFounding, requireFounding, type NewFounding } from "./founding.js";
+import { loadRoom } from "./loadRoom.js";
 import type { Outbox } from "./outbox.js";
-import type { NewRoom, Ports } from "./ports.js";
 import { Expiry } from "./expiry.js";
 import { reportMismatches } from "./mismatches.js";
+import type { Ports } from "./ports.js";
 import { GroupReconciler } from "./reconciler.js";
 import { devicesOf, Room } from "./room.js";
+import { requireName } from "./roomBase.js";
+import { resolveUsers } from "./users.js";
+import type { NamedUser } from "./wanted.js";
 import { keys } from "../store/store.js";
 import { Mutex } from "../base/timing.js";
-import { readSettings, schemeMls10, type RoomHead, type RoomSettings, type RoomSummary, type UserKeys } from "../net/wire.js";
+import { readSettings, schemeMls10, type RoomHead, type RoomSettings, type RoomSummary } from "../net/wire.js";
 
 /** Options of a new room. */
 export interface CreateRoomOptions extends RoomSettings {
-  /** The name, sent to the members in an encrypted message. */
+  /** The name. The server does not learn it. */
   name?: string;
-  /** The room id: a random UUID, version 4. With it, repeated calls create one room. */
+  /** The id of the call: a random UUID, version 4. With it, repeated calls create one room. */
   id?: string;
 }
 
@@ -81,20 +89,24 @@ export class Rooms {
   async create(usernames: string[], options: CreateRoomOptions = {}): Promise<Room> {
     // Without types, a program may pass a string by mistake.
     if (!Array.isArray(usernames)) throw SecureMessagingError.of("Invalid", "usernames must be an array of usernames.");
-    return this.found(
-      {
-        kind: "group",
-        members: usernames,
-        id: options.id ?? newId(),
-        ...readSettings(options),
-      },
-      options.name,
-    );
+    if (options.name !== undefined) requireName(options.name);
+    const identity = this.requireIdentity();
+    const founding = await makeFounding(identity, undefined, options.id);
+    const known = this.open.get(founding.id);
+    const users = known ? [] : await resolveUsers(this.ports.people, usernames);
+    return this.found({ kind: "group", founding, users, ...(options.name === undefined ? {} : { name: options.name }), ...readSettings(options) });
   }
 
   /** The direct room with another user. Creates it when there is none. @throws {@link SecureMessagingError} like {@link Rooms.create}. */
-  direct(username: string): Promise<Room> {
-    return this.found({ kind: "direct", members: [username] }, undefined);
+  async direct(username: string): Promise<Room> {
+    const identity = this.requireIdentity();
+    const [other] = await resolveUsers(this.ports.people, [username]);
+    const pair = [identity.userId, other!.userId];
+    const isOfThem = ({ core: { signed } }: Open) =>
+      signed?.founding.kind === "direct" && pair.includes(signed.founding.founder) && pair.includes(signed.founding.other!);
+    const known = [...this.open.values()].find(isOfThem);
+    if (known?.core.signed?.head) return known.room;
+    return this.found({ kind: "direct", founding: await makeFounding(identity, other!.userId, undefined), users: [other!] });
   }
 
   /** @internal */
@@ -110,9 +122,8 @@ export class Rooms {
 
   /** @internal Reads on in each room whose log has grown: known rooms first, then new ones. */
   async compare(heads: RoomHead[]): Promise<void> {
-    for (const id of [...this.open.keys()])
-      // The answer may be older than a Welcome. If the user has really left, reading the log shows it.
-      if (!heads.some((head) => head.roomId === id) && !this.open.get(id)!.core.isWelcome) this.end(id, "left");
+    // The answer may be older than a Welcome. Whether the server still shows the room, its log tells.
+    for (const id of [...this.open.keys()]) if (!heads.some((head) => head.roomId === id)) this.missing(id, "left");
     const unknown: RoomHead[] = [];
     for (const head of heads) {
       const known = this.open.get(head.roomId);
@@ -138,10 +149,9 @@ export class Rooms {
       void this.ensure(roomId)
         .then((open) => open?.core.catchUp())
         .catch(this.ports.reports.failed("room", "notOpened", { roomId }));
-    else if (change === "deleted" || (change === "left" && !this.open.get(roomId)?.core.isWelcome)) this.end(roomId, change);
-    else
-      // A change of a later version, or a Welcome is there: this user may have been added again since. The log shows it.
-      this.resync(roomId);
+    else if (change === "deleted" || change === "left") this.missing(roomId, change);
+    // A change of a later version.
+    else this.resync(roomId);
   }
 
   /** @internal */
@@ -177,15 +187,48 @@ export class Rooms {
     for (const { reconciler } of this.open.values()) reconciler.kick(0);
   }
 
-  private async found(request: NewRoom, name: string | undefined): Promise<Room> {
-    if (!this.ports.device.identity) throw SecureMessagingError.of("NotReady", "Another device must approve this device first.");
-    if (request.id === undefined || !this.open.has(request.id)) await this.requireReaders(request.members);
-    const summary = await this.ports.server.createRoom(request);
-    const known = await this.ensure(summary.id, summary);
-    if (!known) throw SecureMessagingError.of("Conflict", "The room exists with another encryption scheme.");
-    await known.reconciler.change({});
-    if (name !== undefined) await known.room.rename(name);
-    return known.room;
+  /** @internal The rooms that a new device of this user learns of: those whose state this device does not only know from others. */
+  forTransfer(): TransferredRoom[] {
+    return [...this.open.values()].flatMap(({ core: { signed, id, state } }) =>
+      signed?.head && signed.confirmed
+        ? [{ room: id, founding: signed.foundingHash, generation: state.generation, number: signed.head.number, head: signed.head.hash }]
+        : [],
+    );
+  }
+
+  /** @internal What this device knows about a user has changed: sends of the rooms with this user may wait or go on, and groups may need other devices. */
+  personChanged(userId: string, hasOtherDevices: boolean): void {
+    for (const { core, reconciler, room } of this.open.values()) {
+      if (!core.signed || !memberOf(core.signed.state, userId)) continue;
+      room.compareHolds();
+      if (hasOtherDevices) reconciler.kickInTurn();
+    }
+  }
+
+  private requireIdentity(): { userId: string; identityKey: Uint8Array<ArrayBuffer> } {
+    const { identity } = this.ports.device;
+    if (!identity) throw SecureMessagingError.of("NotReady", "Another device must approve this device first.");
+    return identity;
+  }
+
+  private async found(of: { kind: "group" | "direct"; founding: NewFounding; users: NamedUser[]; name?: string } & RoomSettings): Promise<Room> {
+    const { kind, founding, users, name, timeToLiveSeconds } = of;
+    const settings = timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds };
+    let opened = this.open.get(founding.id);
+    if (!opened) {
+      const identity = this.requireIdentity();
+      const summary = await this.ports.server.createRoom({ kind, founding: founding.encoded, userIds: users.map((user) => user.userId), ...settings });
+      // A direct room may be there already, founded by either of the two.
+      const encoded = kind === "direct" ? await requireFounding(summary, [identity.userId, users[0]!.userId]) : founding.encoded;
+      if (kind === "group" && summary.id !== founding.id)
+        throw SecureMessagingError.of("Conflict", "The server answers with another room than the one that was asked for.");
+      opened = await this.ensure(summary.id, summary);
+      if (!opened) throw SecureMessagingError.of("Conflict", "The room exists with another encryption scheme.");
+      if (isFounder(encoded, identity) && summary.epoch === 0 && summary.generation === 0)
+        await begin(opened.core, encoded, { users, ...(name === undefined ? {} : { name }), ...settings });
+    }
+    await opened.reconciler.compare();
+    return opened.room;
   }
 
   /** @internal After a time offline, announces read positions and asks for those of others. */
@@ -197,32 +240,11 @@ export class Rooms {
     }
   }
 
-  /** Rejects the call before anything is created: a person without a device could never read the messages. */
-  private async requireReaders(usernames: string[]): Promise<void> {
-    const without: string[] = [];
-    for (let i = 0; i < usernames.length; i += 8)
-      for (const user of await Promise.all(usernames.slice(i, i + 8).map((name) => this.keysOf(name))))
-        if (user.devices.length === 0) without.push(user.username);
-    if (without.length > 0)
-      throw SecureMessagingError.of(
-        "NoDevice",
-        `${without.join(", ")} ${without.length === 1 ? "has" : "have"} no device that can read messages. ` +
-          "They must sign in once with an app that supports encryption.",
-      );
-  }
-
-  private async keysOf(username: string): Promise<UserKeys> {
-    try {
-      return await this.ports.server.devicesOfUser(username);
-    } catch (error) {
-      if (error instanceof SecureMessagingError && error.code === "NotFound")
-        throw SecureMessagingError.of("NotFound", `There is no account with the username ${JSON.stringify(username) ?? "undefined"}.`, error);
-      throw error;
-    }
-  }
-
-  private end(id: string, change: "left" | "deleted"): void {
-    this.open.get(id)?.core.end(change);
+  /** The server says that this user is not in the room, or that there is no room. Nothing is deleted because of that. */
+  private missing(id: string, change: "left" | "deleted"): void {
+    const core = this.open.get(id)?.core;
+    if (!enforced.t10) core?.end(change);
+    else if (core && !core.isWithheld) this.resync(id);
   }
 
   private ensure(id: string, summary?: RoomSummary): Promise<Open | undefined> {
@@ -249,9 +271,9 @@ export class Rooms {
       if (summary.scheme !== schemeMls10) return undefined;
     }
     const { ports, outbox } = this;
-    const core = await RoomCore.open(ports, outbox, new Emitter<CoreEvents>(), id, summary);
+    const core = await loadRoom(ports, outbox, new Emitter<CoreEvents>(), id, summary);
     if (!core) return undefined;
-    const reconciler = new GroupReconciler(ports, outbox, core, {
+    const reconciler = new GroupReconciler(ports, core, {
       fetchWelcomes: () => this.fetchWelcomes(),
       replaceKeys: () => this.events.emit("keysUseless", undefined),
     });
@@ -261,7 +283,6 @@ export class Rooms {
     if (core.state.broken || core.state.wasAway) reconciler.kick(1000);
     // The creator of the room may have stopped before the group was created.
     if (!core.group) reconciler.kick(3000 + ports.clock.random() * 3000);
-    else if (core.canBeRead === undefined) reconciler.kick(0);
     // The last process on this device may have ended between reading a change and the Commit for it.
     else if (core.state.uncompared !== undefined) reconciler.kickInTurn();
     this.events.emit("room", opened.room);
@@ -285,14 +306,19 @@ export class Rooms {
     events.on("expiring", ({ deadline }) => this.expiry.expect(deadline));
     reportMismatches(room, core, this.ports.reports);
     events.on("roster", () => room.emit("members", undefined));
+    events.on("line", (line) => room.emit("line", line));
+    events.on("holds", () => room.compareHolds());
+    events.on("withheld", (withheld) => room.emit("withheld", withheld));
     events.on("settings", () => room.emit("settings", undefined));
-    events.on("group", ({ group }) => room.emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) }));
-    events.on("committed", ({ added, removed }) => reconciler.check(added, removed));
-    events.on("directory", ({ change, userId }) => reconciler.forgive(change, userId));
+    events.on("group", ({ group }) => {
+      room.emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) });
+      room.compareHolds();
+    });
+    events.on("devices", ({ userId }) => reconciler.refresh(userId));
     events.on("sendable", () => this.events.emit("sendable", { roomId: id }));
     events.on("reconcile", (cause) => {
       if (cause === "broken" || cause === "away") reconciler.kick(clock.random() * 1000);
-      else if (cause === "reset") reconciler.kick((core.state.role === "member" ? 1500 : 100) + clock.random() * 1000);
+      else if (cause === "reset") reconciler.kick((room.role === "member" ? 1500 : 100) + clock.random() * 1000);
       else reconciler.kickInTurn();
     });
     events.on("ended", (change) => {

@@ -1,16 +1,30 @@
-/* Entering a group by a Welcome: it is opened when it arrives, and used when the log reaches its Commit. */
+/* Entering a group by a Welcome: it is opened when it arrives, and judged and used when the log reaches its Commit. */
 import { equal, idBytes } from "../base/bytes.js";
 import { groupIdOf } from "../mls/group.js";
 import { keys, type Changes } from "../store/store.js";
+import { decodeChain, enter as judgeWelcome, type Entered, type KnownRoom, type NotEntered } from "../trust/chain.js";
+import { memberOf } from "../trust/state.js";
+import type { TransferredRoom } from "../trust/transfer.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
-import { canFollow, notifyGroup } from "./following.js";
+import { breakOff, canFollow, notifyGroup } from "./following.js";
 import { acceptOwn } from "./history.js";
 import { forgetMissing } from "./missing.js";
-import type { Ports, RoomGroup } from "./ports.js";
+import { toDevice } from "./judge.js";
+import { addLine, firstIndex, reportInvalid, senderOf } from "./notices.js";
+import type { Leaf, Ports, RoomGroup } from "./ports.js";
+import type { StoredWelcome } from "./records.js";
+import { SignedRoom } from "./signedRoom.js";
+
+/** A Welcome that this device could decrypt. @internal */
+export interface OpenedWelcome {
+  group: RoomGroup;
+  signer: Leaf;
+  roomInfo: Uint8Array | undefined;
+}
 
 /**
- * Opens a Welcome with the KeyPackage of this device that it names. Without a group in the answer, this device cannot join by it.
+ * Opens a Welcome with the KeyPackage of this device that it names. Without a result, this device cannot join by it.
  * `used` deletes the KeyPackage's private keys; it belongs into the write that stores the group. @internal
  */
 export async function openWelcome(
@@ -18,7 +32,7 @@ export async function openWelcome(
   roomId: string,
   generation: number,
   message: Uint8Array,
-): Promise<{ group: RoomGroup | undefined; used: Changes }> {
+): Promise<{ opened: OpenedWelcome | undefined; used: Changes }> {
   const used: Changes = new Map();
   let references: string[] = [];
   try {
@@ -30,36 +44,128 @@ export async function openWelcome(
     const own = await keyPackages.find(reference);
     if (!own) continue;
     try {
-      const { group } = await mls.join(message, own);
+      const { group, signer, roomInfo } = await mls.join(message, own);
       if (!own.lastResort) used.set(keys.keyPackage(reference), null);
-      return { group: equal(group.id, groupIdOf(idBytes(roomId), generation)) ? group : undefined, used };
+      return { opened: equal(group.id, groupIdOf(idBytes(roomId), generation)) ? { group, signer, roomInfo } : undefined, used };
     } catch (error) {
       reports.failed("room", "welcomeRefused", { roomId })(error);
     }
   }
-  return { group: undefined, used };
+  return { opened: undefined, used };
 }
 
-/** The log has reached the Commit of the Welcome: uses its group. @internal */
-export async function enter(draft: Draft, applying: Applying): Promise<void> {
+/** The stored form of an opened Welcome. @internal */
+export const toStored = ({ group, signer, roomInfo }: OpenedWelcome, seq: number): StoredWelcome => ({
+  generation: group.generation,
+  seq,
+  base: group.encodeBase(),
+  epoch: group.epoch,
+  ratchet: group.encodeRatchet(group.epoch),
+  signer,
+  ...(roomInfo ? { roomInfo } : {}),
+});
+
+/**
+ * The log has reached the Commit of the Welcome: judges it, and uses its group. Returns whether this device has entered. A Welcome that needs a person's
+ * agreement is kept. @internal
+ */
+export async function enter(draft: Draft, applying: Applying): Promise<boolean> {
+  const { state } = draft;
   const welcome = draft.welcome!;
-  draft.setWelcome(undefined);
+  if (welcome.isHeld && !welcome.isAgreed) return false;
+  const { signer } = welcome;
   const known = draft.group;
-  if (welcome.generation < draft.state.generation || (known && canFollow(draft) && known.generation === welcome.generation && known.epoch >= welcome.epoch))
-    return;
-  // Own messages that were accepted before the device lost the group, and are not shown yet, come before all later entries.
-  for (const own of applying.sends.ackedUpTo(draft.state.id, welcome.seq)) await acceptOwn(draft, own, applying);
-  await forgetMissing(draft, welcome.seq, applying);
-  draft.state.generation = welcome.generation;
-  delete draft.state.broken;
-  delete draft.state.out;
-  delete draft.state.wasAway;
-  draft.setPending(undefined);
+  if (isStale(draft, welcome)) {
+    draft.setWelcome(undefined);
+    return false;
+  }
   const joined = applying.mls.restore(welcome.base, new Map([[welcome.epoch, welcome.ratchet]]));
+  const entered = await judgeIn(draft, welcome, joined, applying);
+  if (!entered.ok) {
+    await stayOut(draft, welcome, entered, applying);
+    return false;
+  }
+  draft.setWelcome(undefined);
+  // Own messages that were accepted before the device lost the group, and are not shown yet, come before all later entries.
+  for (const own of applying.sends.ackedUpTo(state.id, welcome.seq)) await acceptOwn(draft, own, applying);
+  await forgetMissing(draft, welcome.seq, applying);
+  state.generation = welcome.generation;
+  for (const past of ["broken", "out", "wasAway", "mismatch", "initial"] as const) delete state[past];
+  state.enteredBy = signer.userId;
+  state.kind = entered.founding.kind;
+  draft.setPending(undefined);
+  const place = { generation: welcome.generation, epoch: welcome.epoch };
+  draft.setSigned(SignedRoom.enter(entered, decodeChain(welcome.roomInfo!), place, draft.signed));
   await draft.replaceGroup(known ? joined.inherit(known) : joined);
+  await showEntry(draft, welcome, entered, applying);
   notifyGroup(draft, applying);
+  const { events, people, reports } = applying;
   draft.after.push(
-    () => applying.events.emit("sendable", undefined),
-    () => applying.events.emit("reconcile", "joined"),
+    () => void people.seeLeaves(joined.leaves()).catch(reports.failed("store", "identitiesNotSeen", { roomId: state.id })),
+    () => events.emit("roster", undefined),
+    () => events.emit("settings", undefined),
+    () => events.emit("sendable", undefined),
+    () => events.emit("reconcile", "joined"),
   );
+  return true;
+}
+
+/** A Welcome for a group that this device is in, or has been beyond, is a repetition. */
+function isStale({ group, state }: Draft, { generation, epoch }: StoredWelcome): boolean {
+  return generation < state.generation || (!!group && canFollow({ group, state }) && group.generation === generation && group.epoch >= epoch);
+}
+
+async function judgeIn(draft: Draft, welcome: StoredWelcome, joined: RoomGroup, { device }: Pick<Applying, "device">): Promise<Entered | NotEntered> {
+  const { state, signed, group } = draft;
+  if (!welcome.roomInfo) return { ok: false, rule: "length" };
+  const known = await knownOf(draft, device.userId, welcome.isAgreed === true);
+  const groupBefore = group && group.generation < welcome.generation ? { groupBefore: group.leaves().map(toDevice) } : {};
+  const entered = await judgeWelcome({
+    extension: welcome.roomInfo,
+    room: state.id,
+    generation: welcome.generation,
+    epoch: welcome.epoch,
+    leaves: joined.leaves().map(toDevice),
+    signer: toDevice(welcome.signer),
+    user: device.userId,
+    ...(known ? { known } : {}),
+    ...(signed?.head ? { newest: { generation: signed.current.generation, epoch: signed.current.epoch } } : {}),
+    ...(state.cursor === undefined ? {} : { logGeneration: state.generation }),
+    ...groupBefore,
+  });
+  return entered;
+}
+
+/** What this device has followed of the room, or what the device that approved it knew. */
+async function knownOf(draft: Draft, userId: string, agreed: boolean): Promise<KnownRoom | undefined> {
+  const { signed } = draft;
+  if (signed?.head) {
+    const { head, foundingHash, confirmed } = signed;
+    return { head, foundingHash, confirmed, followedRemoval: !memberOf(signed.state, userId), agreed };
+  }
+  const told = await draft.get<TransferredRoom>(keys.transferredRoom(draft.state.id));
+  if (!told) return undefined;
+  const head = { number: told.number, hash: new Uint8Array(told.head) };
+  return { head, foundingHash: told.founding, confirmed: true, followedRemoval: false, agreed };
+}
+
+async function stayOut(draft: Draft, welcome: StoredWelcome, { rule, person }: NotEntered, applying: Applying): Promise<void> {
+  const { events } = applying;
+  const { state } = draft;
+  if (person) {
+    draft.setWelcome({ ...welcome, isHeld: true });
+    draft.after.push(() => events.emit("holds", undefined));
+    return;
+  }
+  draft.setWelcome(undefined);
+  reportInvalid({ roomId: state.id, kind: "welcomeRefused", rule, author: welcome.signer, retrying: !canFollow(draft) }, applying);
+  // This device asks to be added again, by other keys.
+  if (!canFollow(draft) && !state.broken) breakOff(draft, welcome.seq, "welcome", applying);
+}
+
+async function showEntry(draft: Draft, { seq, signer }: StoredWelcome, { isReset, missing, added }: Entered, applying: Applying): Promise<void> {
+  const about = { seq, index: firstIndex.welcome, at: applying.clock.now(), by: senderOf(signer) };
+  const toSender = ({ user, device }: { user: string; device: string }) => ({ userId: user, deviceId: device });
+  const reset = { kind: "reset" as const, missing: missing.map(toSender), added: added.map(toSender) };
+  await addLine(draft, { ...about, ...(isReset ? reset : { kind: "entered" as const }) }, applying);
 }

@@ -148,6 +148,10 @@ export const keys = {
   /** The newest verified device list of a user. */
   deviceList: (userId: string) => `list/${userId}`,
   deviceLists: "list/",
+  /** The verified lists of a user before the newest one, for statements that name them. */
+  earlierList: (userId: string, number: number) => `lists/${userId}/${ordinal(number)}`,
+  earlierLists: (userId: string) => `lists/${userId}/`,
+  allEarlierLists: "lists/",
   /** What was noticed about a user's keys. */
   allTrustLines: "trust/",
   trustLines: (userId: string) => `trust/${userId}/`,
@@ -167,6 +171,9 @@ export const keys = {
   deletions: "erase/",
   /** What the members have signed about a room. */
   signed: (id: string) => `signed/${id}`,
+  /** What people see of the changes of a room. */
+  line: (id: string, seq: number, index: number) => `line/${id}/${ordinal(seq)}/${ordinal(index)}`,
+  lines: (id: string) => `line/${id}/`,
   group: (id: string) => `group/${id}`,
   ratchet: (id: string, epoch: number) => `ratchet/${id}/${ordinal(epoch)}`,
   ratchets: (id: string) => `ratchet/${id}/`,

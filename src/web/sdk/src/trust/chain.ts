@@ -4,6 +4,7 @@ import { isReset } from "./change.js";
 import { decode, uint16, vector } from "./codec.js";
 import { judgeLeaves, type Leaf } from "./commit.js";
 import { hasSameKey, isSame, type Device } from "./device.js";
+import { enforced } from "./enforced.js";
 import { followStatement, type Head, type RoomAt } from "./follow.js";
 import { decodeFounding, foundingHash, roomIdOf, type Founding } from "./founding.js";
 import { attempt, FormatError, refused, type Refused, type RuleName } from "./rules.js";
@@ -112,16 +113,17 @@ export async function enter(facts: WelcomeFacts): Promise<Entered | NotEntered> 
   const hashOfFounding = await foundingHash(chain.founding);
   if (roomIdOf(hashOfFounding) !== facts.room || (facts.known && !equal(facts.known.foundingHash, hashOfFounding))) return refused("room");
   const late = ruleOfPlace(facts);
-  if (late) return refused(late);
+  if (late && enforced.t1) return refused(late);
 
   const followed = await followChain(chain, base, { ...facts, founding, foundingHash: hashOfFounding });
   if (!followed.ok) return followed;
   const { room, links } = followed;
   const entered = facts.known ? entersKnown(facts, facts.known, room.state, links) : entersNew(facts, room.state, links);
-  if (!entered.ok) return entered;
+  if (!entered.ok && enforced.t1) return entered;
   const rule = (await judgeLeaves(room.state, facts.leaves)) ?? (isFromLeaf(facts) ? undefined : "leaf");
-  if (rule) return refused(rule);
-  return { ok: true, ...room, founding, foundingHash: hashOfFounding, confirmed: entered.confirmed, isReset: leadsIntoReset(facts), ...differences(facts) };
+  if (rule && enforced.t2) return refused(rule);
+  const confirmed = entered.ok && entered.confirmed;
+  return { ok: true, ...room, founding, foundingHash: hashOfFounding, confirmed, isReset: leadsIntoReset(facts), ...differences(facts) };
 }
 
 /** A Welcome is later than all groups that the device was in, and not far above the log. */

@@ -1,0 +1,39 @@
+/* Leaving a room: the leaver signs it, in a message, and another member commits it. */
+import { fromBase64Url, toBase64Url } from "../trust/codec.js";
+import { attempt } from "../trust/rules.js";
+import { memberOf, owner, roleOf } from "../trust/state.js";
+import { decodeLeave, signLeave } from "../trust/statement.js";
+import { SecureMessagingError } from "../base/errors.js";
+import type { Applying } from "./applying.js";
+import type { Draft } from "./draft.js";
+import type { RoomGroup } from "./ports.js";
+import type { SignedRoom } from "./signedRoom.js";
+import { signerOf } from "./statements.js";
+
+/** The token with which this user leaves, as text. @throws `Conflict` for the last owner of a group with other members, and in a direct room. @internal */
+export async function leaveToken(signed: SignedRoom, group: RoomGroup, userId: string): Promise<string> {
+  requireLeave(signed, userId);
+  const since = memberOf(signed.state, userId)!.since;
+  return toBase64Url(await signLeave({ room: signed.id, since }, signerOf(group)));
+}
+
+/** @internal @throws `Conflict` when this user cannot leave. */
+export function requireLeave({ founding, state }: SignedRoom, userId: string): void {
+  if (founding.kind === "direct") throw SecureMessagingError.of("Conflict", "The members of a direct room are fixed. Delete the room instead.");
+  const isLastOwner = roleOf(state, userId) === owner && state.roles.filter((each) => each.role === owner).length === 1;
+  if (isLastOwner && state.roster.length > 1)
+    throw SecureMessagingError.of("Conflict", "The room would have no owner. Give another member the owner role first.");
+}
+
+/**
+ * A message of a member contains a token: its user wants to leave. Called for a content that counts. A token of another user, or of an earlier membership, is
+ * ignored; whether it is signed is checked before it is committed. @internal
+ */
+export function noteLeave(draft: Draft, userId: string, token: string, { events }: Pick<Applying, "events">): void {
+  const bytes = fromBase64Url(token);
+  const decoded = bytes && attempt(() => decodeLeave(bytes));
+  if (!bytes || !decoded?.ok || decoded.value.author.user !== userId || decoded.value.room !== draft.state.id) return;
+  if (!draft.signed || memberOf(draft.signed.state, userId)?.since !== decoded.value.since) return;
+  draft.state.leaves = { ...draft.state.leaves, [userId]: bytes };
+  draft.after.push(() => events.emit("reconcile", "roster"));
+}

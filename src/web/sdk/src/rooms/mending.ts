@@ -1,0 +1,67 @@
+/* What a device does when it cannot follow the room's group any more, or the newest Commit is not valid. */
+import { SecureMessagingError } from "../base/errors.js";
+import type { RoomCore } from "./core.js";
+import type { Ports } from "./ports.js";
+
+/** How long a device that has missed a Commit waits for a Welcome before it replaces its keys. */
+const welcomeMs = 5_000;
+
+/** What a room can ask for when this device can no longer follow the group. @internal */
+export interface Repair {
+  /** Processes the Welcomes that wait for this device. */
+  fetchWelcomes(): Promise<void>;
+  /** Replaces the device's keys. The others then add it again. */
+  replaceKeys(): void;
+}
+
+/** @internal */
+export class Mending {
+  constructor(
+    private readonly ports: Pick<Ports, "clock" | "server">,
+    private readonly core: RoomCore,
+    private readonly repair: Repair,
+    private readonly later: (delayMs: number) => void,
+  ) {}
+
+  /** The group cannot be followed. If the newest Commit is not valid, the other members report it too. If not, this device asks to be added again. */
+  async mend(): Promise<void> {
+    const { clock } = this.ports;
+    const broken = this.core.state.broken!;
+    // If the device was removed and added again while it was offline, its Welcome is there or on its way. New keys would make it useless.
+    if (broken.why === "chain") {
+      const patience = Math.min(welcomeMs, broken.since + welcomeMs - clock.now());
+      if (patience > 0) {
+        this.later(patience);
+        return;
+      }
+      await this.repair.fetchWelcomes();
+      await this.core.catchUp();
+      if (!this.core.state.broken) return;
+    }
+    // A person decides whether this device enters by the Welcome that it has.
+    if (this.core.isReentryHeld) return;
+    if (broken.why === "commit" && (await this.report(broken.seq, broken.reported === true))) return;
+    this.repair.replaceKeys();
+    this.later(30_000 + clock.random() * 10_000);
+  }
+
+  /** Reports a Commit that is not valid. Returns false when the others have accepted it: then the fault is on this device. */
+  private async report(seq: number, isReported: boolean): Promise<boolean> {
+    try {
+      // Repeated, so that a report without an effect is not the last one: members who have not read the Commit yet report it later.
+      const { reset } = await this.ports.server.reportInvalidCommit(this.core.id, seq);
+      if (!isReported)
+        await this.core.exclusively(async (draft) => {
+          if (!draft.state.broken) return false;
+          draft.state.broken.reported = true;
+          return true;
+        });
+      if (reset) await this.core.catchUp();
+      else this.later(10_000);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SecureMessagingError) || error.code !== "Conflict") throw error;
+      return false;
+    }
+  }
+}

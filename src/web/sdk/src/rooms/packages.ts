@@ -1,0 +1,42 @@
+/* KeyPackages of the devices that a Commit adds. */
+import { equal } from "../base/bytes.js";
+import type { ListedLeaf } from "./plan.js";
+import type { Leaf, Ports } from "./ports.js";
+
+/** A KeyPackage of a device. @internal */
+export interface Claimed {
+  message: Uint8Array;
+  leaf: Leaf;
+}
+
+/** Claims one KeyPackage for each of these devices, as far as there are any. `identityOf` gives the identity key that the room has for a user. @internal */
+export async function claim(
+  { clock, mls, server }: Pick<Ports, "clock" | "mls" | "server">,
+  devices: readonly ListedLeaf[],
+  identityOf: (userId: string) => Uint8Array | undefined,
+): Promise<Claimed[]> {
+  const found: Claimed[] = [];
+  for (let i = 0; i < devices.length; i += 100) {
+    const some = devices.slice(i, i + 100);
+    const claimed = await server.claim(
+      [...new Set(some.map((device) => device.userId))],
+      some.map((device) => device.deviceId),
+    );
+    for (const { keyPackage } of claimed) {
+      const read = mls.readKeyPackage(keyPackage, server.now());
+      const identity = read && identityOf(read.userId);
+      // Only KeyPackages of the requested devices are accepted, whatever the directory answers.
+      // ts-mls checks the lifetime with this device's clock, so both clocks must accept it.
+      if (
+        read &&
+        !read.expired &&
+        !mls.readKeyPackage(keyPackage, clock.now())!.expired &&
+        identity &&
+        equal(identity, read.identityKey) &&
+        some.some((device) => device.deviceId === read.deviceId && device.userId === read.userId && equal(device.signatureKey, read.signatureKey))
+      )
+        found.push({ message: keyPackage, leaf: { ...read, index: -1 } });
+    }
+  }
+  return found;
+}
