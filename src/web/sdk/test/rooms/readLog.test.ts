@@ -1,0 +1,118 @@
+import { expect, test } from "vitest";
+import { newId, randomBytes } from "../../src/base/bytes.js";
+import type { LogEntry } from "../../src/net/wire.js";
+import { ReadLog } from "../../src/rooms/readLog.js";
+import { keys } from "../../src/store/store.js";
+import { Lab, type LabDevice } from "./lab.js";
+
+const text = (value: string) => ({ type: "text", text: value }) as const;
+
+async function trio() {
+  const lab = await Lab.open(3);
+  const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];
+  return { lab, anna, ben, cleo, alarms: lab.devices.map((device) => device.listen("transcriptMismatch")) };
+}
+
+test("members who have read the same log raise no alarm, over expiry, retractions and a new process", async () => {
+  const { lab, anna, ben, cleo, alarms } = await trio();
+  for (let i = 0; i < 300; i++) {
+    await lab.enter(i % 7 === 0 ? "retraction" : "message", i % 7 === 0 ? undefined : randomBytes(40), { targetSeq: 1 });
+    if (i % 50 === 0) for (const device of lab.devices) device.restart();
+  }
+  // Cleo reads one entry only after the server has deleted its bytes.
+  const seq = await lab.enter("message", randomBytes(40), {}, [anna, ben]);
+  await cleo.read({ ...lab.log[seq - 1]!, kind: "gone", ciphertext: undefined } as unknown as LogEntry);
+  for (const device of [anna, ben, cleo]) {
+    const said = await device.seal(text("seen?"));
+    expect(said.content.seen).toMatchObject({ seq: lab.log.length, gap: device === cleo ? seq : 0 });
+    await lab.say(device, text("what have you read?"));
+  }
+  expect(alarms).toEqual([[], [], []]);
+});
+
+test.each(["changed", "reordered", "dropped"] as const)("a log that is %s for one member is an alarm at the next message, with both devices", async (how) => {
+  const { lab, anna, ben, cleo, alarms } = await trio();
+  const [one, two] = [randomBytes(40), randomBytes(50)];
+  const entry = (seq: number, ciphertext: Uint8Array): LogEntry => ({ seq, kind: "message", createdAt: new Date(lab.now), id: newId(), epoch: 0, ciphertext });
+  for (const device of [anna, ben]) for (const each of [entry(2, one), entry(3, two)]) await device.read(each);
+  const others = { changed: [entry(2, randomBytes(40)), entry(3, two)], reordered: [entry(2, two), entry(3, one)], dropped: [entry(2, two), entry(3, randomBytes(9))] };
+  for (const each of others[how]) await cleo.read(each);
+  lab.log.push(entry(2, one), entry(3, two));
+  const { seq } = await lab.say(ben, text("later"));
+  expect(alarms[0]).toEqual([]);
+  expect(alarms[2]).toEqual([
+    {
+      from: { userId: ben.userId, deviceId: ben.of.identity.deviceId },
+      device: { userId: cleo.userId, deviceId: cleo.of.identity.deviceId },
+      seq,
+      between: [1, 3],
+    },
+  ]);
+});
+
+test("a message that says that it was read before it was sent is an alarm", async () => {
+  const { lab, ben, alarms } = await trio();
+  const { content } = await ben.seal(text("x"));
+  await lab.say(ben, text("ahead"), { seen: { ...content.seen!, seq: lab.log.length + 1 } });
+  expect(alarms[0]).toHaveLength(1);
+});
+
+test("a device that begins later compares what it has read itself", async () => {
+  const { lab, anna, ben, alarms } = await trio();
+  await lab.enter("message", randomBytes(30));
+  // The log of this device begins at place 3.
+  const late = new ReadLog(ben.store, "another room");
+  ben.readLog = late;
+  delete ben.state.transcript;
+  await lab.enter("message", randomBytes(30));
+  const { content } = await ben.seal(text("x"));
+  expect(content.seen).toMatchObject({ seq: 3, gap: 2 });
+  await lab.say(ben, text("from place 3"));
+  await lab.say(anna, text("from place 0"));
+  expect(alarms).toEqual([[], [], []]);
+});
+
+test("what was read is kept in small values, for 2,048 places", async () => {
+  const { lab, anna } = await trio();
+  for (let seq = 2; seq <= 2400; seq++) {
+    const entry: LogEntry = { seq, kind: seq % 3 ? "message" : "retraction", createdAt: new Date(lab.now), epoch: 0, ...(seq % 3 ? { ciphertext: randomBytes(9) } : {}) };
+    await anna.step((draft) => anna.readLog.take(draft, entry));
+    if (seq === 1000) anna.restart();
+  }
+  const stored = await anna.store.list(keys.allReadPlaces(lab.room));
+  expect(stored.length).toBeGreaterThanOrEqual(2048 / 64);
+  expect(stored.length).toBeLessThanOrEqual(2048 / 64 + 2);
+  expect(Math.max(...stored.map(([, value]) => value.length))).toBeLessThanOrEqual(64 * 33);
+  const before = (await anna.seal(text("x"))).content.seen;
+  anna.restart();
+  expect((await anna.seal(text("x"))).content.seen).toEqual(before);
+  expect(before!.hashes).toHaveLength(4);
+});
+
+test("what a failed write has added is forgotten", async () => {
+  const { lab, anna } = await trio();
+  const before = (await anna.seal(text("x"))).content.seen;
+  const entry: LogEntry = { seq: 2, kind: "message", createdAt: new Date(lab.now), epoch: 0, ciphertext: randomBytes(9) };
+  await expect(
+    anna.step(async (draft) => {
+      await anna.readLog.take(draft, entry);
+      throw new Error("The disk is full.");
+    }),
+  ).rejects.toThrow("full");
+  anna.readLog.forget();
+  expect((await anna.seal(text("x"))).content.seen).toEqual(before);
+  await anna.read(entry);
+  expect((await anna.seal(text("x"))).content.seen!.seq).toBe(2);
+});
+
+test("a place that was never read is shown until a deletion of its author names it", async () => {
+  const { lab, anna, ben } = await trio();
+  const { id, ciphertext } = await ben.seal(text("gone"));
+  const seq = await lab.enter("message", ciphertext, {}, [lab.devices[2]!]);
+  for (const device of [anna, ben]) await device.read({ ...lab.log[seq - 1]!, kind: "gone", ciphertext: undefined } as unknown as LogEntry);
+  expect(await anna.at(seq)).toMatchObject({ content: { type: "missing", places: 1 } });
+  const expired = anna.listen("expired");
+  await lab.say(ben, { type: "delete", target: id, seqs: [seq] });
+  expect(await anna.at(seq)).toBeUndefined();
+  expect(expired).toEqual([{ seqs: [seq] }]);
+});
