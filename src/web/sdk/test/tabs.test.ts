@@ -1,9 +1,12 @@
 import "fake-indexeddb/auto";
 import "./locks.js";
 import { afterEach, expect, test, vi } from "vitest";
-import { newId } from "../src/base/bytes.js";
+import { newId, randomBytes } from "../src/base/bytes.js";
 import { openSharedClient, SecureMessagingError, type SharedClient, type Warning } from "../src/browser.js";
 import type { MessageRecord, RoomState } from "../src/rooms/records.js";
+import { SignedRoom } from "../src/rooms/signedRoom.js";
+import { encodeFounding } from "../src/trust/founding.js";
+import { emptyState } from "../src/trust/state.js";
 import { IndexedDbStore } from "../src/store/indexedDb.js";
 import { keys, pack } from "../src/store/store.js";
 import { TabCoordinator, protocolVersion } from "../src/tabs/coordinator.js";
@@ -28,18 +31,12 @@ async function open(name: string): Promise<SharedClient> {
 /** The store of an offline device that has read this many messages. */
 async function device(name: string, messages: number): Promise<{ roomId: string }> {
   const store = await IndexedDbStore.open(name);
-  const roomId = newId();
-  const room: RoomState = {
-    ...someSettings,
-    id: roomId,
-    kind: "group",
-    scheme: "mls10",
-    role: "owner",
-    generation: 0,
-    cursor: messages,
-    high: messages,
-    name: "Lunch",
-  };
+  const founding = encodeFounding({ kind: "group", founder: me, identity: new Uint8Array(32), nonce: randomBytes(16) });
+  const roster = [{ user: me, identity: new Uint8Array(32), since: 1, list: 1 }];
+  const state = { ...emptyState, roster, roles: [{ user: me, role: 3 as const }], name: "Lunch", timeToLive: someSettings.timeToLiveSeconds };
+  const signed = await (await SignedRoom.begin(founding)).next({ generation: 0, epoch: 1 }, { state, head: { number: 1, hash: randomBytes(32) } });
+  const roomId = signed.id;
+  const room: RoomState = { id: roomId, kind: "group", scheme: "mls10", generation: 0, cursor: messages, high: messages };
   await store.write(
     new Map([
       [
@@ -56,6 +53,7 @@ async function device(name: string, messages: number): Promise<{ roomId: string 
         }),
       ],
       [keys.room(roomId), pack(room)],
+      [keys.signed(roomId), signed.encode()],
       [keys.pin(ben), pack({ username: "ben" })],
       [keys.pinnedName("ben"), pack(ben)],
     ]),
@@ -94,8 +92,10 @@ test("without a connection all stored data is available in each tab, and sends w
   expect((await second.history(roomId, { limit: 3, before: 21 })).map((message) => message.seq)).toEqual([18, 19, 20]);
   let received = 0;
   first.on("room", () => received++);
-  const id = await second.send(roomId, "hello", { replyTo: (await second.history(roomId))[0]!.id });
-  expect(await first.pending(roomId)).toMatchObject([{ id, roomId, text: "hello", state: "waiting", replyTo: expect.any(String) as string }]);
+  const [oldest] = await second.history(roomId);
+  const replyTo = { author: oldest!.from!.userId, id: oldest!.id };
+  const id = await second.send(roomId, "hello", { replyTo });
+  expect(await first.pending(roomId)).toMatchObject([{ id, roomId, text: "hello", state: "waiting", replyTo }]);
   await vi.waitFor(() => expect(received).toBeGreaterThan(0));
   await vi.waitFor(() => expect(second.status.unsent).toBe(1));
   await second.setDraft(roomId, "half a sen");
@@ -144,7 +144,7 @@ test("a call that an earlier leader has carried out is not repeated", async () =
   const call = { id: newId(), method: "send" as const, args: [roomId, "once"], repeated: false };
   await coordinator.ask(call);
   await coordinator.ask({ ...call, repeated: true });
-  const reaction = { id: newId(), method: "react" as const, args: [roomId, newId(), "👍", true], repeated: false };
+  const reaction = { id: newId(), method: "react" as const, args: [roomId, { author: ben, id: newId() }, "👍", true], repeated: false };
   await coordinator.ask(reaction);
   await coordinator.ask({ ...reaction, repeated: true });
   expect((await tab.pending(roomId)).length).toBe(1);

@@ -14,7 +14,8 @@ import { deadlineOf, limitLife } from "./lifetime.js";
 import { mentionList } from "./mentions.js";
 import type { RoomGroup } from "./ports.js";
 import { encodeProof } from "../trust/proof.js";
-import { compareViews, type Author } from "./reading.js";
+import type { Author } from "./reading.js";
+import { compareViews } from "./views.js";
 import type { MessageRecord, Sender } from "./records.js";
 
 type Opened = Awaited<ReturnType<RoomGroup["decrypt"]>>;

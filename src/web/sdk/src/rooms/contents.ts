@@ -9,7 +9,7 @@ import { timeToLive } from "./lifetime.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
 import type { KnownPeople } from "./ports.js";
-import { named, namedHead } from "./reading.js";
+import { named, namedHead } from "./views.js";
 import type { MessageRecord, OutboxItem, SealedHeader } from "./records.js";
 
 const hash = "A".repeat(22);

@@ -129,6 +129,7 @@ export class Dispatcher {
   /** Reports once that no other member can read what waits. */
   private sayUnread(core: RoomCore): void {
     if (core.canBeRead === undefined || this.saidUnread.has(core.id)) return;
+    this.outbox.erasures.release(core.id);
     this.saidUnread.add(core.id);
     this.ports.reports.warn({
       area: "outbox",
@@ -244,6 +245,7 @@ export class Dispatcher {
     item.acked = seq;
     item.ackedAt = at;
     item.stored.resolve({ seq });
+    this.outbox.erasures.wake();
     // An earlier attempt was stored, at a place that the log has passed.
     if (core.isReady && (core.state.cursor ?? -1) >= seq) await core.keepOwn(() => (this.outbox.holds(item) ? { ...item, seq, at } : undefined));
   }

@@ -21,6 +21,7 @@ export class Erasures {
   private items: Erasure[] = [];
   private running: Promise<void> | undefined;
   private isOpen = false;
+  private readonly released = new Set<string>();
 
   /** @param waits - Whether the message with the deletion is not at the server yet. */
   constructor(
@@ -59,6 +60,12 @@ export class Erasures {
     this.isOpen = false;
   }
 
+  /** No member can read a message of this room, so its deletions do not wait for one. */
+  release(roomId: string): void {
+    this.released.add(roomId);
+    this.wake();
+  }
+
   /** Carries out what can be done now. */
   wake(): void {
     if (!this.isOpen || !this.next()) return;
@@ -68,7 +75,7 @@ export class Erasures {
   }
 
   private next(): Erasure | undefined {
-    return this.items.find((each) => !this.waits(each));
+    return this.items.find((each) => this.released.has(each.roomId) || !this.waits(each));
   }
 
   private async run(): Promise<void> {

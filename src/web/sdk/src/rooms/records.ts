@@ -8,6 +8,7 @@ import type { Leaf } from "../mls/group.js";
 import type { RoomLine } from "./line.js";
 import type { Sender } from "./sender.js";
 
+export type { Reference } from "../content/content.js";
 export type { Sender } from "./sender.js";
 
 /** An envelope that this device cannot decrypt: it was offline too long, was added later, or the envelope is damaged. */
@@ -109,6 +110,8 @@ export interface RoomState {
   enteredBy?: string;
   /** Tokens of users who leave, by user. A member commits them. */
   leaves?: Record<string, Uint8Array>;
+  /** What was shown to people of members whose messages say something else about the room or the log. */
+  differences?: string[];
   /** A message had another head than the room has here. */
   mismatch?: Sender;
   /** What a person has answered of the room's holds. */

@@ -10,7 +10,6 @@ import { begin, isFounder, makeFounding, requireFounding, type NewFounding } fro
 import { loadRoom } from "./loadRoom.js";
 import type { Outbox } from "./outbox.js";
 import { Expiry } from "./expiry.js";
-import { reportMismatches } from "./mismatches.js";
 import type { Ports } from "./ports.js";
 import { GroupReconciler } from "./reconciler.js";
 import { devicesOf, Room } from "./room.js";
@@ -304,7 +303,8 @@ export class Rooms {
     events.on("stoppedTyping", ({ userId }) => room.stoppedTyping(userId));
     events.on("expired", (expired) => room.emit("expired", expired));
     events.on("expiring", ({ deadline }) => this.expiry.expect(deadline));
-    reportMismatches(room, core, this.ports.reports);
+    events.on("transcriptMismatch", (mismatch) => room.emit("transcriptMismatch", mismatch));
+    events.on("stateMismatch", (mismatch) => room.emit("stateMismatch", mismatch));
     events.on("roster", () => room.emit("members", undefined));
     events.on("line", (line) => room.emit("line", line));
     events.on("holds", () => room.compareHolds());

@@ -1,7 +1,6 @@
 import { SecureMessagingError } from "../base/errors.js";
 import { Http } from "../net/http.js";
-import type { Reference } from "../content/content.js";
-import type { Message, MessageRecord } from "../rooms/records.js";
+import type { Message, MessageRecord, Reference } from "../rooms/records.js";
 import { toMessage } from "../rooms/records.js";
 import { keys, pack, read } from "../store/store.js";
 import { sleep } from "../base/timing.js";

@@ -6,8 +6,7 @@ import type { Person } from "../account/people.js";
 import type { DeviceInfo } from "../account/devices.js";
 import type { SessionInfo } from "../account/sessions.js";
 import type { PrivacySettings } from "../account/privacy.js";
-import type { Reference } from "../content/content.js";
-import type { Message } from "../rooms/records.js";
+import type { Message, Reference } from "../rooms/records.js";
 import type { Role, RoomKind, RoomSettings, SessionEndReason, SettingsChange, Unknown } from "../net/wire.js";
 
 /** The state of the shared client. Each change replaces the whole object. */

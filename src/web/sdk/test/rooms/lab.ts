@@ -12,7 +12,7 @@ import { applyEntry } from "../../src/rooms/entries.js";
 import { mls } from "../../src/rooms/mls.js";
 import type { RoomGroup } from "../../src/rooms/ports.js";
 import { ReadLog } from "../../src/rooms/readLog.js";
-import { named, namedHead } from "../../src/rooms/reading.js";
+import { named, namedHead } from "../../src/rooms/views.js";
 import { toMessage, type Message, type MessageRecord, type OutboxItem, type OwnSend, type RoomState } from "../../src/rooms/records.js";
 import { SignedRoom } from "../../src/rooms/signedRoom.js";
 import { keys, MemoryStore, read, unpack } from "../../src/store/store.js";
@@ -73,7 +73,10 @@ export class LabDevice {
       } as unknown as Applying["people"],
       privacy: { settings: { readReceipts: true, typing: true } },
       readLog,
-      reports: { warn: (warning) => this.warnings.push(warning), failed: (_, kind) => (error) => this.warnings.push({ area: "room", kind, retrying: false, detail: String(error) }) },
+      reports: {
+        warn: (warning) => this.warnings.push(warning),
+        failed: (_, kind) => (error) => this.warnings.push({ area: "room", kind, retrying: false, detail: String(error) }),
+      },
       sends: {
         find: (_, id) => this.waiting.find((item) => item.clientMessageId === id),
         ackedUpTo: () => [],
@@ -127,7 +130,10 @@ export class LabDevice {
   }
 
   /** Encrypts a content as this device would now. `header` replaces what it says about its view. */
-  async seal(body: ContentBody, header: Partial<ContentHeader> = {}): Promise<{ id: string; ciphertext: Uint8Array; content: MessageContent; padded: Uint8Array }> {
+  async seal(
+    body: ContentBody,
+    header: Partial<ContentHeader> = {},
+  ): Promise<{ id: string; ciphertext: Uint8Array; content: MessageContent; padded: Uint8Array }> {
     let seen: ContentHeader["seen"];
     await this.step(async (draft) => void (seen = await this.readLog.seen(draft)));
     const { generation, epoch } = this.group;

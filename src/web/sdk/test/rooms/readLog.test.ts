@@ -35,7 +35,11 @@ test.each(["changed", "reordered", "dropped"] as const)("a log that is %s for on
   const [one, two] = [randomBytes(40), randomBytes(50)];
   const entry = (seq: number, ciphertext: Uint8Array): LogEntry => ({ seq, kind: "message", createdAt: new Date(lab.now), id: newId(), epoch: 0, ciphertext });
   for (const device of [anna, ben]) for (const each of [entry(2, one), entry(3, two)]) await device.read(each);
-  const others = { changed: [entry(2, randomBytes(40)), entry(3, two)], reordered: [entry(2, two), entry(3, one)], dropped: [entry(2, two), entry(3, randomBytes(9))] };
+  const others = {
+    changed: [entry(2, randomBytes(40)), entry(3, two)],
+    reordered: [entry(2, two), entry(3, one)],
+    dropped: [entry(2, two), entry(3, randomBytes(9))],
+  };
   for (const each of others[how]) await cleo.read(each);
   lab.log.push(entry(2, one), entry(3, two));
   const { seq } = await lab.say(ben, text("later"));
@@ -75,7 +79,13 @@ test("a device that begins later compares what it has read itself", async () => 
 test("what was read is kept in small values, for 2,048 places", async () => {
   const { lab, anna } = await trio();
   for (let seq = 2; seq <= 2400; seq++) {
-    const entry: LogEntry = { seq, kind: seq % 3 ? "message" : "retraction", createdAt: new Date(lab.now), epoch: 0, ...(seq % 3 ? { ciphertext: randomBytes(9) } : {}) };
+    const entry: LogEntry = {
+      seq,
+      kind: seq % 3 ? "message" : "retraction",
+      createdAt: new Date(lab.now),
+      epoch: 0,
+      ...(seq % 3 ? { ciphertext: randomBytes(9) } : {}),
+    };
     await anna.step((draft) => anna.readLog.take(draft, entry));
     if (seq === 1000) anna.restart();
   }

@@ -1,0 +1,248 @@
+import { expect, test, vi } from "vitest";
+import { newId, randomBytes } from "../../src/base/bytes.js";
+import { SecureMessagingError } from "../../src/base/errors.js";
+import type { Warning } from "../../src/base/warnings.js";
+import { decodeMessage, type MessageContent } from "../../src/content/message.js";
+import { limits, type LogPage, type SendAck } from "../../src/net/wire.js";
+import type { RoomCore } from "../../src/rooms/core.js";
+import { Dispatcher } from "../../src/rooms/dispatcher.js";
+import { Draft } from "../../src/rooms/draft.js";
+import { Outbox } from "../../src/rooms/outbox.js";
+import type { NewSend, Ports, RoomGroup } from "../../src/rooms/ports.js";
+import { ReadLog } from "../../src/rooms/readLog.js";
+import type { MessageRecord, RoomState } from "../../src/rooms/records.js";
+import { keys, MemoryStore, pack } from "../../src/store/store.js";
+
+const roomId = newId();
+const text = (value: string) => ({ type: "text", text: value }) as const;
+
+/** One device that sends, and a server that accepts everything. Encryption changes nothing, so that a test can read what is sent. */
+class Sending {
+  readonly batches: NewSend[][] = [];
+  readonly retracted: number[] = [];
+  readonly warnings: Warning[] = [];
+  /** What the server answers to a retraction. */
+  onRetract: (seq: number) => unknown = () => undefined;
+  gone = new Set<number>();
+  isHeld = false;
+  state = { id: roomId, generation: 0, high: 0 } as RoomState;
+  now = Date.UTC(2026, 0, 1);
+  seq = 0;
+  readonly closing = new AbortController();
+  readonly ports: Ports;
+  readonly outbox: Outbox;
+  readonly dispatcher: Dispatcher;
+  readonly core: RoomCore;
+
+  constructor(readonly store = new MemoryStore()) {
+    const group = { epoch: 1, generation: 0, epochs: [1], leaves: () => [], encodeRatchet: () => new Uint8Array(1) } as unknown as RoomGroup;
+    Object.assign(group, { encrypt: async (message: Uint8Array) => ({ group, message }) });
+    this.ports = {
+      store,
+      clock: { now: () => this.now, ticks: () => this.now, random: () => 0, pause: () => new Promise((resolve) => setImmediate(resolve)) },
+      device: { userId: newId(), id: newId(), identity: {}, signature: { publicKey: randomBytes(32) } },
+      people: { listOf: () => undefined },
+      privacy: { settings: { readReceipts: true, typing: true } },
+      reports: {
+        warn: (warning: Warning) => this.warnings.push(warning),
+        failed: (area: Warning["area"], kind: string) => (error: unknown) => this.warnings.push({ area, kind, retrying: false, detail: String(error) }),
+      },
+      closing: this.closing.signal,
+      hub: {
+        sendBatch: async (sends: NewSend[]) => {
+          this.batches.push(sends);
+          return sends.map(({ clientMessageId }) => ({ ack: { roomId, clientMessageId, seq: ++this.seq, createdAt: new Date(this.now), duplicate: false } }));
+        },
+        retract: async (_: string, seq: number): Promise<SendAck> => {
+          this.retracted.push(seq);
+          const answer = this.onRetract(seq);
+          if (answer instanceof Error) throw answer;
+          return {} as SendAck;
+        },
+        sync: async (_: string, after: number): Promise<LogPage> => {
+          const seq = after + 1;
+          return { roomId, headSeq: 99, firstSeq: 1, entries: [{ seq, kind: this.gone.has(seq) ? "gone" : "message", createdAt: new Date(0), epoch: 0 }] };
+        },
+      },
+    } as unknown as Ports;
+    this.outbox = new Outbox(this.ports);
+    const readLog = new ReadLog(store, roomId);
+    const self = this;
+    this.core = {
+      id: roomId,
+      isReady: true,
+      canBeRead: true,
+      readLog,
+      get isHeld() {
+        return self.isHeld;
+      },
+      get state() {
+        return self.state;
+      },
+      group,
+      catchUp: async () => undefined,
+      exclusively: async (work: (draft: Draft) => Promise<boolean | void>) => {
+        const draft = new Draft(store, this.state, group, undefined, undefined, undefined);
+        if ((await work(draft)) === false) return;
+        await store.write(draft.changes);
+        for (const tell of draft.after) tell();
+      },
+    } as unknown as RoomCore;
+    this.dispatcher = new Dispatcher(this.ports, this.outbox, () => this.core);
+  }
+
+  get sent(): MessageContent[] {
+    return this.batches.flat().map(({ ciphertext }) => {
+      const decoded = decodeMessage(ciphertext!);
+      if (decoded.kind !== "content") throw new Error(decoded.kind);
+      return decoded.content;
+    });
+  }
+}
+
+test("a batch stays within the server's limits of sends and bytes, and all is sent in order", async () => {
+  const sending = new Sending();
+  for (let i = 0; i < 300; i++) await sending.outbox.enqueue(roomId, text(`${i} ${"x".repeat(i % 3 ? 10 : 30_000)}`));
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sending.sent).toHaveLength(300));
+  for (const batch of sending.batches) {
+    expect(batch.length).toBeLessThanOrEqual(limits.batchSends);
+    expect(batch.reduce((sum, { ciphertext }) => sum + ciphertext!.length, 0)).toBeLessThanOrEqual(limits.batchBytes);
+  }
+  expect(sending.sent.map((content) => Number((content as { text: string }).text.split(" ")[0]))).toEqual(Array.from({ length: 300 }, (_, i) => i));
+});
+
+test("a message says what is so when it is encrypted, not when the application called", async () => {
+  const sending = new Sending();
+  const { ports } = sending;
+  const { id } = await sending.outbox.enqueue(roomId, text("later"), { timeToLiveSeconds: 20 });
+  sending.now += 5000;
+  await sending.store.write(new Map([[keys.read(roomId, ports.device.userId), pack(7)]]));
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sending.sent).toHaveLength(1));
+  expect(sending.sent[0]).toMatchObject({ id, sent: sending.now, ttl: 20, read: 7, room: { number: 0 }, list: { number: 0 } });
+  // The server deletes nothing before a minute has passed.
+  expect(sending.batches[0]![0]!.timeToLiveSeconds).toBe(60);
+});
+
+test("an edit lives no longer than its message", async () => {
+  const sending = new Sending();
+  const target = newId();
+  const record: MessageRecord = { seq: 4, id: target, mine: true, at: 0, content: text("x"), deadline: sending.now + 90_000 };
+  const { userId } = sending.ports.device;
+  await sending.store.write(
+    new Map([
+      [keys.message(roomId, 4), pack(record)],
+      [keys.messageId(roomId, `${userId}/${target}`), pack(4)],
+    ]),
+  );
+  await sending.outbox.enqueue(roomId, { type: "edit", target, text: "y" });
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sending.sent).toHaveLength(1));
+  expect(sending.sent[0]!.ttl).toBe(90);
+});
+
+test.each([
+  ["a text that is too large", text("x".repeat(32_000)), "TooLarge"],
+  ["half of a surrogate pair", text("\ud800"), "Invalid"],
+  ["a fraction in data", { type: "custom", kind: "k", data: 1.5 } as const, "Invalid"],
+  ["an edit without an id", { type: "edit", target: "x", text: "y" } as const, "Invalid"],
+])("%s is refused before it is stored", async (_, content, code) => {
+  const sending = new Sending();
+  await expect(sending.outbox.enqueue(roomId, content)).rejects.toMatchObject({ code });
+  expect(await sending.store.list("")).toEqual([]);
+});
+
+test("a hold stops messages, and neither a leave nor own deletions; what they overtake is encrypted again", async () => {
+  const sending = new Sending();
+  await sending.outbox.enqueue(roomId, text("held"));
+  // Encrypted before the hold, and not at the server.
+  const sendBatch = vi.spyOn(sending.ports.hub, "sendBatch").mockImplementationOnce(async () => {
+    sending.isHeld = true;
+    throw SecureMessagingError.unreachable();
+  });
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sendBatch).toHaveBeenCalled());
+  const before = sending.outbox.unsent(roomId)[0]!.clientMessageId;
+  await sending.outbox.enqueue(roomId, { type: "reaction", target: { author: newId(), id: newId() }, emoji: "x" });
+  await sending.outbox.enqueue(roomId, { type: "delete", target: newId(), seqs: [3] });
+  await sending.outbox.enqueue(roomId, { type: "leave", token: "AAAA" });
+  await vi.waitFor(() => expect(sending.sent.map(({ type }) => type)).toEqual(["delete", "leave"]));
+  expect(sending.outbox.unsent(roomId).map(({ content }) => content.type)).toEqual(["text", "reaction"]);
+  expect(sending.outbox.unsent(roomId)[0]!.clientMessageId).not.toBe(before);
+  sending.isHeld = false;
+  sending.dispatcher.wake(roomId);
+  await vi.waitFor(() => expect(sending.sent.map(({ type }) => type)).toEqual(["delete", "leave", "text", "reaction"]));
+});
+
+test("a deletion is repeated, also by a new process, until the server has deleted the bytes", async () => {
+  const store = new MemoryStore();
+  const first = new Sending(store);
+  await first.outbox.enqueue(roomId, { type: "delete", target: newId(), seqs: [3, 5] }, { erase: [3, 5] });
+  first.onRetract = () => SecureMessagingError.unreachable();
+  expect(first.retracted).toEqual([]);
+  first.dispatcher.open();
+  await vi.waitFor(() => expect(first.retracted.length).toBeGreaterThan(4));
+  expect(first.sent).toHaveLength(1);
+  first.closing.abort();
+  const second = new Sending(store);
+  await second.outbox.load();
+  expect(second.outbox.erasures.count).toBe(2);
+  second.dispatcher.open();
+  await vi.waitFor(() => expect(second.retracted.toSorted()).toEqual([3, 5]));
+  await vi.waitFor(() => expect(second.outbox.erasures.count).toBe(0));
+  expect(await store.list(keys.deletions)).toEqual([]);
+});
+
+test("the message with the deletion goes first", async () => {
+  const sending = new Sending();
+  await sending.outbox.enqueue(roomId, { type: "delete", target: newId(), seqs: [3] }, { erase: [3] });
+  const order: string[] = [];
+  vi.spyOn(sending.ports.hub, "sendBatch").mockImplementation(async (sends) => {
+    order.push("message");
+    return sends.map(({ clientMessageId }) => ({ ack: { roomId, clientMessageId, seq: 9, createdAt: new Date(0), duplicate: false } }));
+  });
+  sending.onRetract = () => void order.push("bytes");
+  sending.outbox.erasures.open();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(order).toEqual([]);
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(order).toEqual(["message", "bytes"]));
+});
+
+test("when no member can read a message, the bytes are deleted without one", async () => {
+  const sending = new Sending();
+  Object.assign(sending.core, { canBeRead: false });
+  await sending.outbox.enqueue(roomId, { type: "delete", target: newId(), seqs: [3] }, { erase: [3] });
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sending.retracted).toEqual([3]));
+  expect(sending.batches).toEqual([]);
+});
+
+test("a definite refusal ends a deletion when the bytes are gone, and is reported when they are not", async () => {
+  const sending = new Sending();
+  sending.onRetract = () => SecureMessagingError.of("Forbidden", "Not yours.");
+  sending.gone.add(3);
+  await sending.outbox.enqueue(roomId, { type: "delete", target: newId(), seqs: [3, 5] }, { erase: [3, 5] });
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sending.outbox.erasures.count).toBe(0));
+  expect(sending.warnings.map(({ kind, detail }) => `${kind} ${detail}`)).toEqual(["erasureRefused SecureMessagingError: Not yours."]);
+});
+
+test("a send that does not count at its place is kept for the user, and can be sent again with its id", async () => {
+  const sending = new Sending();
+  const { id, stored } = await sending.outbox.enqueue(roomId, text("late"));
+  sending.dispatcher.open();
+  await stored;
+  const [own] = sending.outbox.waiting(roomId);
+  const failed = vi.fn();
+  sending.outbox.on("failed", failed);
+  await sending.core.exclusively(async (draft) => sending.outbox.undelivered(draft, { ...own!, seq: 1, at: 0 }, "late"));
+  expect(failed).toHaveBeenCalledWith({ roomId, id, error: expect.objectContaining({ code: "NotDelivered" }) as unknown });
+  expect(sending.outbox.failed(roomId)).toMatchObject([{ id, content: text("late"), error: { code: "NotDelivered" } }]);
+  const again = new Outbox(sending.ports);
+  await again.load();
+  expect(again.failed(roomId)).toMatchObject([{ id }]);
+  await again.retry(roomId, id);
+  expect(again.waiting(roomId)).toMatchObject([{ id, content: text("late") }]);
+});
