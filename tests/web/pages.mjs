@@ -1,12 +1,12 @@
 // A bundled page for a real browser, and counted checks. Shared by interop/browser.mjs and tabs/run.mjs.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { build } from "../../src/web/node_modules/vite/dist/node/index.js";
 import { freePort } from "./ports.mjs";
 
 /**
- * Bundles page.js of the folder `here` into `folder`, and serves a page that loads it.
+ * Bundles page.js of the folder `here` into `folder`, and serves a page that loads it. A worker.js in `here` is bundled too.
  * @param onResult - Receives the JSON that the page posts.
  */
 export async function servePage(here, folder, onResult = () => undefined) {
@@ -14,7 +14,16 @@ export async function servePage(here, folder, onResult = () => undefined) {
     configFile: false,
     root: here,
     logLevel: "error",
-    build: { outDir: join(folder, "page"), minify: true, target: "es2022", lib: { entry: join(here, "page.js"), formats: ["es"], fileName: "page" } },
+    build: {
+      outDir: join(folder, "page"),
+      minify: true,
+      target: "es2022",
+      lib: {
+        entry: ["page.js", "worker.js"].map((name) => join(here, name)).filter((file) => existsSync(file)),
+        formats: ["es"],
+        fileName: (_, name) => `${name}.js`,
+      },
+    },
   });
   const scripts = readdirSync(join(folder, "page"));
   const html = `<!doctype html><meta charset=utf-8><script type=module src=/${scripts.find((name) => name.startsWith("page."))}></script>`;

@@ -129,7 +129,7 @@ internal sealed class PostgresEnvelopeAppend(Database database, OwnerProof owner
 
     private AppendOutcome[] Append(NpgsqlConnection connection, IReadOnlyList<Envelope> batch, DateTime now, bool look)
     {
-        using var command = new NpgsqlCommand(batch.Count == 1 ? oneSql : manySql, connection) { CommandTimeout = Database.CommandTimeoutSeconds };
+        using var command = new NpgsqlCommand(batch.Count == 1 ? oneSql : manySql, connection);
         int[]? roomOf = null;
         using var ciphertexts = batch.Count == 1 ? null : MemoryPool<byte>.Shared.Rent(batch.Sum(envelope => envelope.Ciphertext.Length));
         if (ciphertexts is null)

@@ -74,6 +74,7 @@ const compressed: Plugin = {
 
 export default defineConfig({
   plugins: [react(), licences, shell, compressed],
+  worker: { format: "es" },
   define: { PUSH_TITLE: JSON.stringify(strings.push.title), PUSH_BODY: JSON.stringify(strings.push.body) },
   build: {
     target: "es2022",

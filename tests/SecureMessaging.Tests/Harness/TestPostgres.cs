@@ -18,7 +18,8 @@ internal static class TestPostgres
     {
         var name = $"test_{Guid.NewGuid():N}";
         await ExecuteAsync($"create database {name}");
-        return new NpgsqlConnectionStringBuilder(Instance) { Database = name }.ToString();
+        // On a busy machine an answer may take longer than the server waits by default. Then it would refuse what the test expects.
+        return new NpgsqlConnectionStringBuilder(Instance) { Database = name, Timeout = 60, CommandTimeout = 60 }.ToString();
     }
 
     public static async Task DropDatabaseAsync(string connectionString)

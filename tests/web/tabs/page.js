@@ -3,14 +3,29 @@ import { openSharedClient } from "../../../src/web/sdk/dist/browser.js";
 import { IndexedDbStore } from "../../../src/web/sdk/dist/store/indexedDb.js";
 import { keys, pack } from "../../../src/web/sdk/dist/store/store.js";
 
-const server = new URLSearchParams(location.search).get("server");
+const parameters = new URLSearchParams(location.search);
+const server = parameters.get("server");
+const workers = [];
+const worker =
+  parameters.get("in") === "worker"
+    ? () => {
+        workers.push(new Worker("/worker.js", { type: "module" }));
+        return workers.at(-1);
+      }
+    : undefined;
 window.problems = [];
 addEventListener("unhandledrejection", (event) => window.problems.push(String(event.reason?.stack ?? event.reason)));
-window.openShared = (name) => openSharedClient({ url: server, name });
+window.openShared = (name) => openSharedClient({ url: server, name, ...(worker ? { worker } : {}) });
 window.ready = window.openShared("shared").then((client) => {
   window.client = client;
   client.on("warning", (warning) => window.problems.push(JSON.stringify(warning)));
 });
+
+/** Blocks the thread that has the keys and the connection. */
+window.block = (ms) => {
+  if (worker) for (const each of workers) each.postMessage({ kind: "block", ms });
+  else for (const end = Date.now() + ms; Date.now() < end;);
+};
 
 /** Sends texts one after the other. Notes in local storage which texts the outbox has, so that the notes survive the tab. */
 window.sendAll = async (room, prefix, count) => {

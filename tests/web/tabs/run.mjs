@@ -1,5 +1,5 @@
 // The tabs of one browser share one device. They send at the same time; the leading one is closed, crashes, hangs and is reloaded. No message is lost,
-// repeated or unreadable for another person's client in Node. Usage: node run.mjs SERVER.dll
+// repeated or unreadable for another person's client in Node. Usage: node run.mjs SERVER.dll page|worker: where each tab has its keys and its connection.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,9 @@ import { Chromium } from "./chromium.mjs";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "sm-tabs-"));
 mkdirSync(join(folder, "data"));
-const { check, finish } = checks("tabs");
+const place = process.argv[3];
+if (place !== "page" && place !== "worker") throw new Error("Usage: node run.mjs SERVER.dll page|worker");
+const { check, finish } = checks(`tabs, keys in the ${place}`);
 async function until(what, condition, timeoutMs = 40_000) {
   for (const end = Date.now() + timeoutMs; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
     const value = await condition();
@@ -25,7 +27,7 @@ async function until(what, condition, timeoutMs = 40_000) {
 const pages = await servePage(here, folder);
 const server = new Server(process.argv[2], folder, await freePort());
 server.options = [`--Server:AllowedOrigins:0=${pages.origin}`];
-const address = `${pages.origin}/?server=${encodeURIComponent(server.url)}`;
+const address = `${pages.origin}/?in=${place}&server=${encodeURIComponent(server.url)}`;
 let browser;
 const tabs = [];
 
@@ -98,7 +100,7 @@ try {
   const d = await tab();
   sending = c.run(`sendAll("${id}", "from a frozen leader", 10)`);
   await sending;
-  void c.start(`for (const end = Date.now() + 25_000; Date.now() < end;);`);
+  void c.start("block(25_000)");
   sending = d.run(`sendAll("${id}", "while the leader is frozen", 20)`);
   await sending;
   check("another tab leads when the leader is frozen", await leads(d));

@@ -8,7 +8,7 @@ const layers: Layers = {
   styles: { folders: [], packages: [] },
   base: { folders: [], packages: ["@secure-messaging/sdk", "react"] },
   text: { folders: ["base"], packages: [] },
-  browser: { folders: ["base"], packages: ["react"] },
+  browser: { folders: ["base"], packages: ["@secure-messaging/sdk", "react"] },
   state: { folders: ["base", "text", "browser"], packages: ["@noble/ciphers", "react"] },
   components: { folders: ["base", "text", "browser", "state"], packages: ["react", "react-dom", "uqr"] },
   "screens/account": screen,

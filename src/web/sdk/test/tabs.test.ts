@@ -1,21 +1,14 @@
 import "fake-indexeddb/auto";
 import "./locks.js";
 import { afterEach, expect, test, vi } from "vitest";
-import { newId, randomBytes } from "../src/base/bytes.js";
+import { newId } from "../src/base/bytes.js";
 import { openSharedClient, SecureMessagingError, type SharedClient, type Warning } from "../src/browser.js";
-import type { MessageRecord, RoomState } from "../src/rooms/records.js";
-import { SignedRoom } from "../src/rooms/signedRoom.js";
-import { encodeFounding } from "../src/trust/founding.js";
-import { emptyState } from "../src/trust/state.js";
 import { IndexedDbStore } from "../src/store/indexedDb.js";
 import { keys, pack } from "../src/store/store.js";
 import { TabCoordinator, protocolVersion } from "../src/tabs/coordinator.js";
+import { ben, device, me, url } from "./offlineDevice.js";
 import { someSettings } from "./someSettings.js";
 
-/** An address without a server. */
-const url = "http://127.0.0.1:9";
-const me = newId();
-const ben = newId();
 const opened: SharedClient[] = [];
 
 afterEach(async () => {
@@ -26,56 +19,6 @@ async function open(name: string): Promise<SharedClient> {
   const tab = await openSharedClient({ url, name });
   opened.push(tab);
   return tab;
-}
-
-/** The store of an offline device that has read this many messages. */
-async function device(name: string, messages: number): Promise<{ roomId: string }> {
-  const store = await IndexedDbStore.open(name);
-  const founding = encodeFounding({ kind: "group", founder: me, identity: new Uint8Array(32), nonce: randomBytes(16) });
-  const roster = [{ user: me, identity: new Uint8Array(32), since: 1, list: 1 }];
-  const state = { ...emptyState, roster, roles: [{ user: me, role: 3 as const }], name: "Lunch", timeToLive: someSettings.timeToLiveSeconds };
-  const signed = await (await SignedRoom.begin(founding)).next({ generation: 0, epoch: 1 }, { state, head: { number: 1, hash: randomBytes(32) } });
-  const roomId = signed.id;
-  const room: RoomState = { id: roomId, kind: "group", scheme: "mls10", generation: 0, cursor: messages, high: messages };
-  await store.write(
-    new Map([
-      [
-        keys.session,
-        pack({
-          url,
-          userId: me,
-          username: "anna",
-          sessionId: newId(),
-          accessToken: "x",
-          accessIssuedAt: 0,
-          accessExpiresAt: Date.now() + 3_600_000,
-          refreshToken: "y",
-        }),
-      ],
-      [keys.room(roomId), pack(room)],
-      [keys.signed(roomId), signed.encode()],
-      [keys.pin(ben), pack({ username: "ben" })],
-      [keys.pinnedName("ben"), pack(ben)],
-    ]),
-  );
-  for (let seq = 1; seq <= messages;) {
-    const some = new Map<string, Uint8Array>();
-    for (let i = 0; i < 1000 && seq <= messages; i++, seq++) {
-      const mine = seq % 2 === 0;
-      const record: MessageRecord = {
-        seq,
-        id: newId(),
-        from: { userId: mine ? me : ben, deviceId: newId() },
-        mine,
-        at: seq * 60_000,
-        content: { type: "text", text: `message ${seq}` },
-      };
-      some.set(keys.message(roomId, seq), pack(record)).set(keys.messageId(roomId, `${record.from!.userId}/${record.id}`), pack(seq));
-    }
-    await store.write(some);
-  }
-  await store.close();
-  return { roomId };
 }
 
 test("without a connection all stored data is available in each tab, and sends wait", async () => {
@@ -140,7 +83,7 @@ test("when the leader closes, another tab continues, and each send is there once
 test("a call that an earlier leader has carried out is not repeated", async () => {
   const { roomId } = await device("repeated", 10);
   const tab = await open("repeated");
-  const { coordinator } = tab as unknown as { coordinator: TabCoordinator };
+  const { link: coordinator } = tab as unknown as { link: TabCoordinator };
   const call = { id: newId(), method: "send" as const, args: [roomId, "once"], repeated: false };
   await coordinator.ask(call);
   await coordinator.ask({ ...call, repeated: true });
@@ -163,7 +106,7 @@ test("a send with an id is sent once, also when another page repeats it", async 
   ]);
   await first.close();
   expect(await second.send(roomId, "one", { id: one })).toBe(one);
-  const { coordinator } = second as unknown as { coordinator: TabCoordinator };
+  const { link: coordinator } = second as unknown as { link: TabCoordinator };
   await expect(coordinator.ask({ id: newId(), userId: newId(), method: "send", args: [roomId, "as another user"], repeated: true })).rejects.toMatchObject({
     code: "SignedOut",
   });
@@ -280,7 +223,7 @@ test("a full store is in the status of all tabs until there is space, and typed 
 test("a connection that the browser closes is opened again, and no tab notices", async () => {
   const { roomId } = await device("reopened", 30);
   const [first, second] = [await open("reopened"), await open("reopened")];
-  const close = () => (first as unknown as { coordinator: { leader: { store: { database: IDBDatabase } } } }).coordinator.leader.store.database.close();
+  const close = () => (first as unknown as { link: { leader: { store: { database: IDBDatabase } } } }).link.leader.store.database.close();
   close();
   expect((await second.history(roomId, { limit: 5 })).length).toBe(5);
   close();
@@ -295,7 +238,7 @@ test("deletion by the browser is reported, and all tabs are signed out", async (
   const tab = await open("cleared");
   const kinds: string[] = [];
   tab.on("warning", ({ kind }) => kinds.push(kind));
-  const { database } = (tab as unknown as { coordinator: { leader: { store: { database: IDBDatabase } } } }).coordinator.leader.store;
+  const { database } = (tab as unknown as { link: { leader: { store: { database: IDBDatabase } } } }).link.leader.store;
   database.onversionchange = null;
   database.close();
   await new Promise((resolve) => {

@@ -1,18 +1,8 @@
 import { Cell } from "../base/cell.js";
+import { urlOf } from "./scripts.js";
 
 /** A waiting new version of the app. A call reloads all tabs with it. */
 export const update = new Cell<(() => void) | undefined>(undefined);
-
-declare global {
-  interface Window {
-    /** In browsers with Trusted Types. */
-    trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(): string }): { createScriptURL(input: string): string } };
-  }
-}
-
-/** The only script address that the page's policy allows the app to create (`trusted-types` in Content-Security-Policy). */
-const path = "/sw.js";
-const policy = window.trustedTypes?.createPolicy("app", { createScriptURL: () => path });
 
 /** Registers the service worker, which keeps the app for offline use. */
 export function installWorker(): void {
@@ -29,7 +19,7 @@ export function installWorker(): void {
   });
   const offer = (worker: ServiceWorker): void => update.set(() => worker.postMessage("activate"));
   serviceWorker
-    .register(policy?.createScriptURL("") ?? path, { updateViaCache: "none" })
+    .register(urlOf("shell"), { updateViaCache: "none" })
     .then((registration) => {
       if (registration.waiting && hadOne) offer(registration.waiting);
       registration.addEventListener("updatefound", () => {

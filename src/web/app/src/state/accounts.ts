@@ -1,4 +1,5 @@
 import { go } from "../browser/routes.js";
+import { startClientWorker } from "../browser/scripts.js";
 import { openSharedClient, SecureMessagingError, type SharedClient } from "../base/sdk.js";
 import { AppState } from "./app.js";
 import { Cell } from "../base/cell.js";
@@ -32,7 +33,9 @@ export class Accounts {
   readonly choosing = new Cell(false);
   private entries: readonly Entry[] = [];
 
-  constructor(private readonly open = (store: string): Promise<SharedClient> => openSharedClient({ url: location.origin, name: store })) {
+  constructor(
+    private readonly open = (store: string): Promise<SharedClient> => openSharedClient({ url: location.origin, name: store, worker: startClientWorker }),
+  ) {
     this.load();
     window.addEventListener("storage", (event) => {
       if (event.key === listKey) this.load();

@@ -45,6 +45,8 @@ export interface RoomView {
 
 const pageSize = 60;
 const catchUpSize = 200;
+/** In a burst of changes, what is shown is read this often. The first change is read at once. */
+const betweenReadsMs = 100;
 
 /** The part of a room's history that this tab shows, kept equal to the device's store. */
 export class RoomStore {
@@ -92,7 +94,7 @@ export class RoomStore {
     this.loaded = true;
     this.publish();
     await this.refreshVisible();
-  });
+  }, betweenReadsMs);
 
   /** Reads earlier messages. */
   async loadOlder(): Promise<void> {

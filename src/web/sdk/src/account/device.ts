@@ -81,6 +81,12 @@ export class OwnDevice extends Emitter<DeviceEvents> {
     return identityKey && copy(identityKey);
   }
 
+  /** The identity's private key; undefined until the device is approved. */
+  get identitySeed(): Bytes | undefined {
+    const { identitySeed } = this.state.record;
+    return this.identity && identitySeed && copy(identitySeed);
+  }
+
   /** The content of this device's credential; undefined until the device is approved. */
   get identity(): DeviceIdentity | undefined {
     return this.state.identity;

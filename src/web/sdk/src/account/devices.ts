@@ -1,4 +1,5 @@
 import type { OwnDevice } from "./device.js";
+import type { DeviceNames } from "./deviceNames.js";
 import { deviceCode, onlyDigits } from "./deviceRecord.js";
 import { decodeDeviceQr, type WaitingDevice } from "./transfers.js";
 import { equal, fromBase64 } from "../base/bytes.js";
@@ -25,6 +26,8 @@ export interface DeviceInfo {
   seenOn: string;
   /** The code that the device shows: 6 groups of 5 digits. Compare it before you approve the device. */
   code: string;
+  /** The name that a person has given to it. The server cannot read it. */
+  name?: string;
 }
 
 /** This user's devices. The first device creates the user's identity. Each later one waits until a device with the identity's private key approves it. */
@@ -37,6 +40,7 @@ export class Devices {
     private readonly session: Session,
     private readonly device: OwnDevice,
     private readonly keyPackages: KeyPackages,
+    private readonly names: DeviceNames,
   ) {}
 
   /** This device's id. */
@@ -56,10 +60,12 @@ export class Devices {
 
   /** Reads all devices of the user from the server. */
   async list(): Promise<DeviceInfo[]> {
-    const devices = await this.session.call<WireDevice[]>("GET", "v1/devices");
+    const [devices] = await Promise.all([this.session.call<WireDevice[]>("GET", "v1/devices"), this.names.sessions()]);
+    const names = await this.names.known();
     return Promise.all(
       devices.map(async (device) => ({
         id: device.id,
+        ...(names.has(device.id) ? { name: names.get(device.id)! } : {}),
         current: device.id === this.device.id,
         approved: device.approved,
         listed: this.device.list.entry(device.id) !== undefined,
@@ -166,6 +172,19 @@ export class Devices {
   async startOver(): Promise<void> {
     await this.device.startOver();
     this.events.emit("changed", undefined);
+  }
+
+  /**
+   * Names a device, for this user alone: the name is encrypted for the user's devices. Its length is at most 128 bytes in UTF-8.
+   * @throws {@link SecureMessagingError} `NotFound` when the device is not signed in, `Invalid`, `TooLarge`.
+   */
+  async setName(deviceId: string, name: string): Promise<void> {
+    await this.names.set(deviceId, name);
+  }
+
+  /** The last known names of this user's devices, by device id. Needs no connection. */
+  lastNames(): Promise<ReadonlyMap<string, string>> {
+    return this.names.known();
   }
 
   /** Signs the username in the device list, after it was changed. */

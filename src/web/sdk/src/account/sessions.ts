@@ -1,26 +1,19 @@
 import type { Session } from "../net/session.js";
-import type { SessionSummary } from "../net/wire.js";
+import type { DeviceNames, SessionInfo } from "./deviceNames.js";
 
-/** A session of this user. */
-export interface SessionInfo {
-  /** The session's id. */
-  id: string;
-  /** The begin, to the hour (UTC). */
-  startedAt: string;
-  /** The end, to the hour (UTC); undefined while the session lasts. */
-  endedAt?: string;
-  /** Whether it is this client's session. */
-  current: boolean;
-}
+export type { SessionInfo } from "./deviceNames.js";
 
 /** This user's sessions. */
 export class Sessions {
   /** @internal */
-  constructor(private readonly session: Session) {}
+  constructor(
+    private readonly session: Session,
+    private readonly names: DeviceNames,
+  ) {}
 
   /** Reads the sessions that last, and those that have ended within 24 hours. */
   list(): Promise<SessionInfo[]> {
-    return this.session.call<SessionSummary[]>("GET", "v1/me/sessions");
+    return this.names.sessions();
   }
 
   /** Ends a session. Its connections close within 2 s. */

@@ -6,6 +6,7 @@ import { directoryOf } from "../account/directory.js";
 import type { DevicesChange, Hold, TrustLine } from "../account/peopleTrust.js";
 import { KeyPackages } from "../account/keyPackages.js";
 import { OwnDevice } from "../account/device.js";
+import { DeviceNames } from "../account/deviceNames.js";
 import { Account } from "../account/account.js";
 import { Devices } from "../account/devices.js";
 import { Sessions } from "../account/sessions.js";
@@ -87,7 +88,16 @@ export class SecureMessaging extends Emitter<ClientEvents> {
   private readonly closing = new AbortController();
   private readonly hub: HubLink;
   /** @internal */
-  readonly parts: { session: Session; store: Store; device: OwnDevice; keyPackages: KeyPackages; people: TrustBook; hub: HubLink; outbox: Outbox };
+  readonly parts: {
+    session: Session;
+    store: Store;
+    device: OwnDevice;
+    keyPackages: KeyPackages;
+    names: DeviceNames;
+    people: TrustBook;
+    hub: HubLink;
+    outbox: Outbox;
+  };
   /** @internal */
   readonly reports: Reports;
   /** @internal */
@@ -115,13 +125,14 @@ export class SecureMessaging extends Emitter<ClientEvents> {
       },
     });
     const ports = { server: serverOf(session), hub, store, clock: systemClock, device, people, keyPackages, privacy, reports, mls, closing };
-    this.devices = new Devices(session, device, keyPackages);
+    const names = new DeviceNames(session, device, store);
+    this.devices = new Devices(session, device, keyPackages, names);
     this.people = new People(people, device);
-    const { outbox, rooms, upkeep } = wireRooms(ports, { device, keyPackages, devices: this.devices });
-    this.parts = { session, store, device, keyPackages, people, hub, outbox };
+    const { outbox, rooms, upkeep } = wireRooms(ports, { device, keyPackages, devices: this.devices, names });
+    this.parts = { session, store, device, keyPackages, names, people, hub, outbox };
     this.rooms = rooms;
     this.upkeep = upkeep;
-    this.sessions = new Sessions(session);
+    this.sessions = new Sessions(session, names);
     this.account = new Account(session);
     this.privacy = privacy;
     this.followParts();

@@ -18,6 +18,8 @@ export interface Keeping {
   keyPackages: { topUp(): Promise<void> };
   /** Replaces the device's keys. */
   devices: { rotate(): Promise<void> };
+  /** Labels this session with the device's name. */
+  names: { keep(): Promise<void> };
 }
 
 /**
@@ -130,6 +132,7 @@ export class Upkeep extends Emitter<{ deviceError: undefined }> {
       if (turn !== this.refreshed) return;
     }
     this.setDeviceError(undefined);
+    this.inBackground(() => this.keeping.names.keep());
     // The server does not push an approval.
     const patience = new Backoff(5000, this.ports.clock);
     while (!this.ports.device.identity && turn === this.refreshed) {

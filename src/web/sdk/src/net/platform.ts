@@ -1,4 +1,3 @@
-import { HubConnectionBuilder, HttpTransportType } from "@microsoft/signalr";
 import { SecureMessagingError } from "../base/errors.js";
 
 /** A feature that the SDK needs and that a platform may lack. */
@@ -44,7 +43,7 @@ async function look(): Promise<PlatformFeature[]> {
     if (!ed25519) missing.push("Ed25519");
     if (!x25519) missing.push("X25519");
   }
-  if (!hasWebSocket()) missing.push("WebSocket");
+  if (!(await hasWebSocket())) missing.push("WebSocket");
   return missing;
 }
 
@@ -59,7 +58,10 @@ async function works(subtle: SubtleCrypto, name: string, uses: KeyUsage[]): Prom
 }
 
 /** In Node, SignalR loads its own WebSocket with `require`, which some bundlers remove. */
-function hasWebSocket(): boolean {
+async function hasWebSocket(): Promise<boolean> {
+  // A page uses its own. It does not need to load SignalR for the answer, because the client may run in a worker.
+  if (typeof document !== "undefined") return typeof WebSocket === "function";
+  const { HubConnectionBuilder, HttpTransportType } = await import("@microsoft/signalr");
   try {
     const hub = new HubConnectionBuilder().withUrl("http://localhost/", { transport: HttpTransportType.WebSockets, skipNegotiation: true }).build();
     const { connection } = hub as unknown as { connection?: { _options?: { WebSocket?: unknown } } };

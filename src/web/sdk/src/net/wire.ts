@@ -207,6 +207,7 @@ export interface SessionSummary {
   startedAt: string;
   endedAt?: string;
   current: boolean;
+  label?: string;
 }
 
 export const schemeMls10 = "mls10";

@@ -136,6 +136,11 @@ export const keys = {
   /** What the approving device knew of a room. */
   transferredRoom: (roomId: string) => `transferred/${roomId}`,
   privacy: "privacy",
+  /** The name of this device. */
+  ownName: "names/own",
+  /** The last known name of another own device. */
+  deviceName: (deviceId: string) => `names/device/${deviceId}`,
+  deviceNames: "names/device/",
   attempt: (id: string) => `attempt/${id}`,
   keyPackage: (ref: string) => `kp/${ref}`,
   keyPackages: "kp/",

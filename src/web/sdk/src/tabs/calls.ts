@@ -6,25 +6,8 @@ import { keys, pack, read } from "../store/store.js";
 import { sleep } from "../base/timing.js";
 import { draftKey } from "./conversations.js";
 import type { Leader } from "./leader.js";
+import type { Call, Method } from "./methods.js";
 import type { PendingSend, SharedClient, SharedMember } from "./sharedClient.js";
-
-/** A call of a tab to the leader. @internal */
-export interface Call {
-  /** A random id of the asking tab. It stays the same when the call is repeated, so that its effect happens once. */
-  id: string;
-  /** The user of the asking tab. The leader rejects the call when another user is signed in. */
-  userId?: string;
-  method: Method;
-  args: unknown[];
-  /** Whether an earlier leader may have carried out the call, completely or partly. */
-  repeated: boolean;
-}
-
-/** @internal */
-export type Method = Exclude<
-  { [K in keyof SharedClient]: SharedClient[K] extends (...args: never[]) => Promise<unknown> ? K : never }[keyof SharedClient],
-  "close"
->;
 
 type Args<M extends Method> = Parameters<SharedClient[M]>;
 type Calls = { [M in Method]: (leader: Leader, args: Args<M>, call: Call) => ReturnType<SharedClient[M]> };
@@ -192,6 +175,8 @@ const calls: Calls = {
   acknowledge: (leader, [roomId]) => leader.conversations.acknowledge(roomId),
 
   devices: (leader) => leader.client.devices.list(),
+  deviceNames: async (leader) => Object.fromEntries(await leader.client.devices.lastNames()),
+  nameDevice: (leader, [deviceId, name]) => leader.client.devices.setName(deviceId, name),
   approveDevice: (leader, [deviceId, code]) => leader.client.devices.approve(deviceId, code),
   confirmDevice: (leader, [code]) => leader.client.devices.confirm(code),
   deviceQr: (leader) => leader.client.devices.qrText(),
@@ -232,9 +217,6 @@ const calls: Calls = {
   pushKey: (leader) => leader.client.account.pushKey(),
   setPushEndpoint: (leader, [endpoint]) => leader.client.account.setPushEndpoint(endpoint),
 };
-
-/** The names of all calls. @internal */
-export const methods = Object.keys(calls) as Method[];
 
 async function exportAll(leader: Leader): Promise<string> {
   const rooms: unknown[] = [];

@@ -227,9 +227,11 @@ export class Conversations {
   private describe({ record, room, last, unread }: Known): Conversation {
     const problem = this.problemOf(record, room);
     const others = record.members.filter((member) => member.userId !== this.client.userId).map((member) => member.username);
+    const personId = record.kind === "direct" ? record.members.find((member) => member.userId !== this.client.userId)?.userId : undefined;
     return {
       id: record.id,
       kind: record.kind,
+      ...(personId === undefined ? {} : { personId }),
       title: record.kind === "direct" ? (others[0] ?? record.with ?? "") : (record.name ?? others.join(", ")),
       unread: room ? unread : 0,
       memberCount: record.members.length,

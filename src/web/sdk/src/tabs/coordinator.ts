@@ -1,11 +1,13 @@
 import { newId } from "../base/bytes.js";
 import { SecureMessagingError, toBody, type ErrorBody } from "../base/errors.js";
-import type { ServerAddress } from "../net/http.js";
 import { IndexedDbStore, lockOf, requireBrowserStore } from "../store/indexedDb.js";
 import { Backoff, defer, pause, type Deferred } from "../base/timing.js";
 import { bodyOf, FailureReporter, warningOf } from "../base/warnings.js";
-import { perform, type Call } from "./calls.js";
+import { perform } from "./calls.js";
 import { Leader } from "./leader.js";
+import { closed, type Listener, type TabLink, type TabOptions } from "./link.js";
+import type { Call } from "./methods.js";
+import { followPage, type PageListener } from "./page.js";
 import type { SharedEvents, SharedStatus } from "./sharedClient.js";
 
 /** The version of the messages between tabs. A later version may add fields and kinds that this one can ignore; any other change needs a higher number. */
@@ -34,17 +36,11 @@ const pingEveryMs = 2_000;
 /** After this many pings without an answer, the leader counts as frozen. */
 const patience = 3;
 
-/** Receives the status and events for a tab. @internal */
-export interface Listener {
-  statusChanged(status: SharedStatus): void;
-  event<K extends keyof SharedEvents>(name: K, event: SharedEvents[K]): void;
-}
-
 /**
  * Coordinates one tab with the others. The tab that holds the store's lock leads. The asking tab keeps each call until it is answered and repeats it to each
  * new leader; by its id the leader recognises what was done already. The store rejects the writes of a leader that was wrongly considered dead. @internal
  */
-export class TabCoordinator {
+export class TabCoordinator implements TabLink, PageListener {
   private readonly id = newId();
   private readonly channel: BroadcastChannel;
   private readonly inbox: BroadcastChannel;
@@ -63,11 +59,12 @@ export class TabCoordinator {
   private silence = 0;
   private steal = false;
   private outdated = false;
+  private isHidden = false;
   private status: SharedStatus = { state: "signedOut", connected: false, unsent: 0, leader: false };
 
   private constructor(
     private readonly name: string,
-    private readonly address: ServerAddress,
+    private readonly options: TabOptions,
     private readonly listener: Listener,
     private readonly version: number,
   ) {
@@ -76,13 +73,13 @@ export class TabCoordinator {
     this.channel.onmessage = this.inbox.onmessage = (event: MessageEvent) => this.handle(event.data as TabMessage & { v: number });
   }
 
-  static async join(name: string, address: ServerAddress, listener: Listener, version = protocolVersion): Promise<TabCoordinator> {
+  static async join(name: string, options: TabOptions, listener: Listener, version = protocolVersion): Promise<TabCoordinator> {
     requireBrowserStore();
-    const coordinator = new TabCoordinator(name, address, listener, version);
+    const coordinator = new TabCoordinator(name, options, listener, version);
     coordinator.post({ kind: "hello", from: coordinator.id });
     void coordinator.run();
     void coordinator.watch();
-    coordinator.watchPage();
+    followPage(coordinator, coordinator.closing.signal);
     try {
       await coordinator.opened.promise;
     } catch (error) {
@@ -99,6 +96,14 @@ export class TabCoordinator {
     this.asked.set(call.id, asked);
     this.put(asked);
     return asked.answer.promise;
+  }
+
+  setHidden(hidden: boolean): void {
+    this.isHidden = hidden;
+  }
+
+  leave(): void {
+    this.lead?.resolve();
   }
 
   async close(): Promise<void> {
@@ -155,7 +160,7 @@ export class TabCoordinator {
     // Warnings during the opening of the store are kept until there is a listener.
     const early: SharedEvents["warning"][] = [];
     try {
-      leader = await Leader.open(store, this.address, (name, event) => {
+      leader = await Leader.open(store, this.options, (name, event) => {
         if (this.lead === lead && !this.leader && name === "warning") early.push(event as SharedEvents["warning"]);
         else this.notify(term, name, event);
       });
@@ -311,7 +316,7 @@ export class TabCoordinator {
     for (;;) {
       await pause(pingEveryMs * (0.9 + Math.random() / 5), this.closing.signal);
       if (this.closing.signal.aborted || this.outdated) return;
-      if (this.lead || (this.asked.size === 0 && typeof document !== "undefined" && document.visibilityState === "hidden")) {
+      if (this.lead || (this.asked.size === 0 && this.isHidden)) {
         this.silence = 0;
         continue;
       }
@@ -323,14 +328,6 @@ export class TabCoordinator {
         this.post({ kind: "ping" });
       }
     }
-  }
-
-  /** A page that is frozen or put into the back/forward cache lets another tab lead. */
-  private watchPage(): void {
-    if (typeof document === "undefined") return;
-    const leave = () => this.lead?.resolve();
-    document.addEventListener("freeze", leave, { signal: this.closing.signal });
-    addEventListener("pagehide", leave, { signal: this.closing.signal });
   }
 
   /** A tab of a later version has started. */
@@ -349,5 +346,4 @@ export class TabCoordinator {
   }
 }
 
-const closed = () => SecureMessagingError.of("Unavailable", "The client is closed.");
 const outdated = () => SecureMessagingError.of("Conflict", "A tab with a later version of the app is open. Reload this page.");

@@ -10,6 +10,7 @@ import { warningOf, type WarningArea } from "../base/warnings.js";
 import { Conversations } from "./conversations.js";
 import { SharedStore } from "./sharedStore.js";
 import type { SessionEndReason, Unknown } from "../net/wire.js";
+import type { TabOptions } from "./link.js";
 import type { SharedEvents, SharedStatus } from "./sharedClient.js";
 
 /** Sends an event to all tabs. @internal */
@@ -36,6 +37,7 @@ export class Leader {
   private constructor(
     readonly store: IndexedDbStore,
     readonly address: ServerAddress,
+    private readonly deviceName: string | undefined,
     private readonly notify: Notify,
   ) {
     store.onState = (error) => {
@@ -46,8 +48,8 @@ export class Leader {
   }
 
   /** Continues with the content of the store. Needs no connection. */
-  static async open(store: IndexedDbStore, address: ServerAddress, notify: Notify): Promise<Leader> {
-    const leader = new Leader(store, address, notify);
+  static async open(store: IndexedDbStore, { deviceName, ...address }: TabOptions, notify: Notify): Promise<Leader> {
+    const leader = new Leader(store, address, deviceName, notify);
     const client = await SecureMessaging.resume({ store: new SharedStore(store) });
     await (client ? leader.adopt(client) : leader.refreshStatus());
     return leader;
@@ -242,6 +244,8 @@ export class Leader {
       await conversations.follow(room);
     }
     this.signedIn = { client, conversations };
+    if (this.deviceName !== undefined) await client.parts.names.suggest(this.deviceName);
+    client.upkeep.inBackground(() => client.parts.names.keep());
     client.on("roomEnded", ({ roomId }) => conversations.ended(roomId));
     client.parts.outbox.on("changed", ({ roomId }) => this.changed(roomId));
     client.privacy.events.on("changed", () => {

@@ -47,6 +47,8 @@ export interface Conversation extends RoomSettings {
   id: string;
   /** A group, or a direct room of two people. */
   kind: RoomKind | Unknown;
+  /** In a direct room, the other person's id; undefined while it is not known. */
+  personId?: string;
   /** The group's name, or the other person's username. */
   title: string;
   /** This user's role; undefined when the user is not a member any more and only the history is left. */
@@ -253,6 +255,10 @@ export interface SharedClient {
 
   /** This user's devices. */
   devices(): Promise<DeviceInfo[]>;
+  /** The last known names of this user's devices, by device id. Needs no connection. */
+  deviceNames(): Promise<Record<string, string>>;
+  /** Names a device, for this user alone. The server cannot read it. @throws `NotFound` when the device is not signed in, `Invalid`, `TooLarge`. */
+  nameDevice(deviceId: string, name: string): Promise<void>;
   /**
    * Approves a waiting device. Returns the code to type on it, see {@link SharedClient.confirmDevice}: without that, a hostile server could give the device
    * an identity that the server invented.

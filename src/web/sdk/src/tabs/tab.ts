@@ -1,14 +1,14 @@
 import { newId } from "../base/bytes.js";
 import { Emitter } from "../base/events.js";
 import { toConsole } from "../base/warnings.js";
-import { methods, type Method } from "./calls.js";
-import type { Listener, TabCoordinator } from "./coordinator.js";
+import type { Listener, TabLink } from "./link.js";
+import { methods, type Method } from "./methods.js";
 import type { SharedClient, SharedEvents, SharedStatus } from "./sharedClient.js";
 
-/** One tab's client: each call becomes a message to the leader, which may be this tab. @internal */
+/** One tab's client: each call becomes a message to the leader, which may be in this tab. @internal */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the constructor defines each of these methods
 export class Tab extends Emitter<SharedEvents> implements Listener {
-  coordinator!: TabCoordinator;
+  link!: TabLink;
   private current: SharedStatus = { state: "signedOut", connected: false, unsent: 0, leader: false };
 
   constructor() {
@@ -16,7 +16,7 @@ export class Tab extends Emitter<SharedEvents> implements Listener {
     for (const method of methods)
       Object.defineProperty(this, method, {
         value: (...args: unknown[]) =>
-          this.coordinator.ask({
+          this.link.ask({
             id: newId(),
             method,
             args,
@@ -30,7 +30,7 @@ export class Tab extends Emitter<SharedEvents> implements Listener {
     return this.current;
   }
 
-  /** Called by the coordinator. */
+  /** Called by the link. */
   statusChanged(status: SharedStatus): void {
     this.emit("status", (this.current = status));
   }
@@ -41,7 +41,7 @@ export class Tab extends Emitter<SharedEvents> implements Listener {
   }
 
   close(): Promise<void> {
-    return this.coordinator.close();
+    return this.link.close();
   }
 }
 

@@ -222,6 +222,7 @@ export class SimDevice {
     const parts = wireRooms(ports, {
       device: { reconcile: () => this.finishRotation(link, store, isAlive) },
       keyPackages: { topUp },
+      names: { keep: () => Promise.resolve() },
       devices: {
         rotate: async () => {
           this.nextKeys = await this.newKeys();
