@@ -1,9 +1,14 @@
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
 export { SecureMessagingError, type ErrorCode } from "./base/errors.js";
 export type * from "./tabs/sharedClient.js";
+export type { Member } from "./rooms/members.js";
+export type { RoomHold, RoomHoldKind } from "./rooms/holds.js";
+export type { RoomLine, RoomLineKind } from "./rooms/line.js";
 export type { Message, Sender, ShownContent, UnreadableContent } from "./rooms/records.js";
 export type { Content, CustomContent, FileContent, MalformedContent, MissingContent, Reference, ReplyContent, TextContent } from "./content/content.js";
 export type { NotificationPreferences } from "./account/account.js";
+export type { Person } from "./account/people.js";
+export type { DevicesChange, Hold, HoldKind, TrustedDevice, TrustLine } from "./account/peopleTrust.js";
 export type { DeviceInfo } from "./account/devices.js";
 export type { SessionInfo } from "./account/sessions.js";
 export type { PrivacySettings } from "./account/privacy.js";

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { newId } from "../src/base/bytes.js";
 import { openSharedClient, SecureMessagingError, type SharedClient, type Warning } from "../src/browser.js";
 import { IndexedDbStore } from "../src/store/indexedDb.js";
-import { keys, pack } from "../src/store/store.js";
+import { keys, pack, unpack } from "../src/store/store.js";
 import { TabCoordinator, protocolVersion } from "../src/tabs/coordinator.js";
 import { ben, device, me, url } from "./offlineDevice.js";
 import { someSettings } from "./someSettings.js";
@@ -147,9 +147,9 @@ test("rejected sends are kept until the user decides, a room that has ended stay
             { userId: ben, username: "ben", role: "member" },
           ],
           mark: 0,
+          problem: "logRewound",
         }),
       ],
-      [keys.pin(ben), pack({ username: "ben", identity: new Uint8Array(32), changedAt: Date.now() - 1000 })],
       [`conversation/${over}`, pack({ id: over, kind: "direct", members: [{ userId: ben, username: "ben", role: "member" }], mark: 0 })],
       [
         keys.message(over, 7),
@@ -170,7 +170,7 @@ test("rejected sends are kept until the user decides, a room that has ended stay
   expect(await find(over)).toMatchObject({ title: "ben", unread: 0, last: { content: { text: "bye" } } });
   expect((await find(over))!.role).toBeUndefined();
   await expect(tab.send(over, "anyone there?")).rejects.toMatchObject({ retryable: true });
-  expect((await find(roomId))!.problem).toBe("identityChanged");
+  expect((await find(roomId))!.problem).toBe("logRewound");
   await tab.acknowledge(roomId);
   // The device is in no group.
   expect((await find(roomId))!.problem).toBe("joining");
@@ -183,6 +183,47 @@ test("rejected sends are kept until the user decides, a room that has ended stay
   await tab.signOut({ wipe: true });
   expect(tab.status.state).toBe("signedOut");
 }, 30_000);
+
+test("a room that the server does not show is kept with its holds and lines, until a person gives it up", async () => {
+  const { roomId } = await device("withheld", 4);
+  const store = await IndexedDbStore.open("withheld");
+  const by = { userId: ben, deviceId: newId() };
+  const lines = [
+    { seq: 2, index: 0, at: 2, kind: "name", by, name: "Lunch" },
+    { seq: 4, index: 9000, at: 5, kind: "withheld" },
+  ];
+  const noticed = { userId: me, at: 3, kind: "renamed", username: "anna2" };
+  await store.write(
+    new Map([
+      [keys.room(roomId), pack({ ...unpack<object>((await store.get(keys.room(roomId)))!), withheld: 5 })],
+      ...lines.map((line): [string, Uint8Array] => [keys.line(roomId, line.seq, line.index), pack(line)]),
+      [`${keys.trustLines(me)}0`, pack(noticed)],
+      [`${keys.trustLines(me)}1`, pack({ ...noticed, kind: "devices" })],
+      [`${keys.trustLines(ben)}0`, pack({ ...noticed, userId: ben })],
+    ]),
+  );
+  await store.close();
+  const first = await open("withheld");
+  const second = await open("withheld");
+  const held = { id: roomId, title: "Lunch", role: "owner", memberCount: 1, withheld: true, holds: [{ kind: "withheld" }] };
+  for (const tab of [first, second]) {
+    await vi.waitFor(async () => expect(await tab.conversations()).toMatchObject([held]));
+    expect((await tab.conversations())[0]!.problem).toBeUndefined();
+    // Ben is not a member, and the lists of devices have lines of their own.
+    expect(await tab.lines(roomId)).toEqual([...lines, noticed]);
+    expect(await tab.members(roomId)).toEqual([{ userId: me, username: "anna", role: "owner", devices: 0, verified: "no" }]);
+  }
+  await second.forgetRoom(roomId);
+  await vi.waitFor(async () => expect((await first.conversations())[0]!.role).toBeUndefined());
+  const [ended] = await first.conversations();
+  expect(ended).toMatchObject({ id: roomId, title: "Lunch", memberCount: 1 });
+  expect(ended!.holds).toBeUndefined();
+  expect(await first.history(roomId)).toHaveLength(4);
+  expect(await first.lines(roomId)).toHaveLength(3);
+  await first.deleteRoom(roomId);
+  expect(await second.conversations()).toEqual([]);
+  expect(await second.lines(roomId)).toEqual([]);
+});
 
 test("a failure in the leading tab is reported in all tabs, as plain data", async () => {
   await device("said", 3);

@@ -10,7 +10,7 @@ import { fetchLists, type Fetched, type Verified } from "./lists.js";
 import type { Hold, KnownDeviceList, KnownPerson, ListComparison, PeopleTrust, ResolvedUser, TrustedDevice, TrustLine } from "./peopleTrust.js";
 import type { IdentityChange, TrustEvents, VerifiedDevice } from "./trustEvents.js";
 import { forkHold, lineOf, linesBetween, nameChanged, nameHold } from "./trustLines.js";
-export type { IdentityChange, TrustEvents, VerifiedDevice } from "./trustEvents.js";
+export type { IdentityChange } from "./trustEvents.js";
 import { withHold, withoutHold, type Pin, type PinChange, type Pins, type StoredHold } from "./pins.js";
 
 /**

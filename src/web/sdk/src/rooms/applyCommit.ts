@@ -124,5 +124,6 @@ async function refuse(draft: Draft, entry: LogEntry, { rule, author, error }: No
   const by = author ? { by: senderOf(author) } : {};
   await addLine(draft, { seq: entry.seq, index: firstIndex.commit, at, kind: "invalidCommit", rule, ...by }, applying);
   breakOff(draft, entry.seq, "commit", applying);
+  Object.assign(draft.state.broken!, by);
   notifyGroup(draft, applying);
 }

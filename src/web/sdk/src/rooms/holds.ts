@@ -8,7 +8,7 @@ import { enforced } from "../trust/enforced.js";
 import { lists } from "../trust/deviceList.js";
 import { needsUpdate } from "../trust/state.js";
 import { newestList } from "./plan.js";
-import type { KnownPeople, RoomGroup } from "./ports.js";
+import type { KnownPeople, Leaf, RoomGroup } from "./ports.js";
 import type { RoomState, StoredWelcome } from "./records.js";
 import type { SignedRoom } from "./signedRoom.js";
 
@@ -84,20 +84,29 @@ function all({ signed, group, state, welcome, people, deviceId }: HoldsOf): Name
       ...state.mismatch,
       detail: "A member has another list of members than the one that this device was given.",
     });
-  for (const userId of new Set(group?.leaves().map((leaf) => leaf.userId))) {
+  for (const [userId, leaves] of byUser(group?.leaves() ?? [])) {
     const hold = people.holdOf(userId);
     if (hold && enforced.t6) holds.push({ kind: hold.kind, userId, about: userId, detail: hold.detail, isOfPerson: true });
-    else if (!hold && enforced.t5) holds.push(...holdsOfLeaves(group!, userId, { people, deviceId }));
+    else if (!hold && enforced.t5) holds.push(...holdsOfLeaves(leaves, userId, { people, deviceId }));
   }
   return holds;
 }
 
-function holdsOfLeaves(group: RoomGroup, userId: string, { people, deviceId }: Pick<HoldsOf, "people" | "deviceId">): NamedHold[] {
+function byUser(leaves: readonly Leaf[]): Map<string, Leaf[]> {
+  const found = new Map<string, Leaf[]>();
+  for (const leaf of leaves) {
+    const known = found.get(leaf.userId);
+    if (known) known.push(leaf);
+    else found.set(leaf.userId, [leaf]);
+  }
+  return found;
+}
+
+function holdsOfLeaves(leaves: readonly Leaf[], userId: string, { people, deviceId }: Pick<HoldsOf, "people" | "deviceId">): NamedHold[] {
   const newest = newestList(people, userId);
   if (!newest) return [{ kind: "listWithheld", userId, about: userId, detail: "The device list of this user was not fetched yet." }];
-  return group
-    .leaves()
-    .filter((leaf) => leaf.userId === userId && leaf.deviceId !== deviceId && !lists(newest, { device: leaf.deviceId, signatureKey: leaf.signatureKey }))
+  return leaves
+    .filter((leaf) => leaf.deviceId !== deviceId && !lists(newest, { device: leaf.deviceId, signatureKey: leaf.signatureKey }))
     .map((leaf) => ({
       kind: "unlistedDevice",
       userId,

@@ -139,6 +139,8 @@ export interface Broken {
    */
   why: "commit" | "chain" | "welcome";
   since: number;
+  /** The device that has made the Commit, by its signature. */
+  by?: Sender;
   reported?: boolean;
 }
 

@@ -14,7 +14,7 @@ import { RoomBase, type RoomPorts } from "./roomBase.js";
 import { keys, read, unpack } from "../store/store.js";
 import { defer } from "../base/timing.js";
 
-export type { RoomEvents, RoomPorts } from "./roomBase.js";
+export type { RoomEvents } from "./roomBase.js";
 
 /** A send that this device's outbox has stored. */
 export interface Sent {

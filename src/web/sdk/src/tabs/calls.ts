@@ -2,6 +2,7 @@ import { SecureMessagingError } from "../base/errors.js";
 import { Http } from "../net/http.js";
 import type { Message, MessageRecord, Reference } from "../rooms/records.js";
 import { toMessage } from "../rooms/records.js";
+import type { Room } from "../rooms/room.js";
 import { keys, pack, read } from "../store/store.js";
 import { sleep } from "../base/timing.js";
 import { draftKey } from "./conversations.js";
@@ -35,6 +36,8 @@ async function unlessDone(call: Call, code: "NotFound" | "Conflict", work: Promi
     if (!call.repeated || !(error instanceof SecureMessagingError) || error.code !== code) throw error;
   }
 }
+
+const findRoom = (leader: Leader, roomId: string): Room | undefined => leader.client.rooms.list().find((each) => each.id === roomId);
 
 async function findMessage(leader: Leader, roomId: string, { author, id }: Reference): Promise<Message | undefined> {
   const seq = await read<number>(leader.store, keys.messageId(roomId, `${author}/${id}`));
@@ -130,22 +133,23 @@ const calls: Calls = {
     leader.changed(roomId);
   },
   members: async (leader, [roomId]) => {
-    const room = leader.client.rooms.list().find((each) => each.id === roomId);
-    const kept = leader.conversations.members(roomId);
-    // Without a connection, and after the end of the room, the last known members count.
-    const members =
-      room && (leader.client.isConnected || kept.length === 0)
-        ? await leader.conversations.learnMembers(room).catch((error: unknown) => {
-            if (kept.length > 0 && error instanceof SecureMessagingError && error.retryable) return kept;
-            throw error;
-          })
-        : kept;
-    const devices = room?.devices() ?? [];
-    return members.map((member): SharedMember => ({ ...member, devices: devices.filter((device) => device.userId === member.userId).length }));
+    const known = findRoom(leader, roomId);
+    const members = known ? await leader.conversations.membersOf(known) : [];
+    if (members.length > 0) return members.map(({ devices, ...member }): SharedMember => ({ ...member, devices: devices.length }));
+    // The room has ended, or this device is not in it yet.
+    const { people } = leader.client;
+    return leader.conversations
+      .members(roomId)
+      .map((member): SharedMember => ({ ...member, devices: 0, verified: people.get(member.userId)?.verified ?? "no" }));
   },
   addMember: async (leader, [roomId, username], call) => unlessDone(call, "Conflict", (await leader.room(roomId)).members.add(username)),
   removeMember: async (leader, [roomId, userId], call) => unlessDone(call, "NotFound", (await leader.room(roomId)).members.remove(userId)),
   setRole: async (leader, [roomId, userId, role]) => (await leader.room(roomId)).members.setRole(userId, role),
+  answerHold: async (leader, [roomId, kind]) => (await leader.room(roomId)).answerHold(kind),
+  agreeToEnter: async (leader, [roomId]) => (await leader.room(roomId)).agreeToEnter(),
+  forgetRoom: async (leader, [roomId]) => findRoom(leader, roomId)?.forget(),
+  repairRoom: async (leader, [roomId]) => (await leader.room(roomId)).reconcile(),
+  lines: (leader, [roomId]) => leader.conversations.lines(roomId),
   leave: async (leader, [roomId], call) =>
     unlessDone(
       call,
@@ -153,7 +157,7 @@ const calls: Calls = {
       leader.room(roomId).then((room) => room.leave()),
     ),
   deleteRoom: async (leader, [roomId], call) => {
-    const room = leader.client.rooms.list().find((each) => each.id === roomId);
+    const room = findRoom(leader, roomId);
     if (room) await unlessDone(call, "NotFound", room.destroy());
     await leader.conversations.forget(roomId);
   },

@@ -1,18 +1,26 @@
+import type { TrustLine } from "../account/peopleTrust.js";
 import type { SecureMessaging } from "../client/client.js";
+import type { RoomHold } from "../rooms/holds.js";
+import type { RoomLine } from "../rooms/line.js";
+import type { Member } from "../rooms/members.js";
+import { linesOf } from "../rooms/notices.js";
 import type { Room } from "../rooms/room.js";
 import { page } from "../rooms/pages.js";
 import { toMessage, type Message, type MessageRecord } from "../rooms/records.js";
 import { keys, pack, read, unpack, type Store } from "../store/store.js";
 import { Mutex } from "../base/timing.js";
-import type { RoomKind, Unknown, WireMember } from "../net/wire.js";
+import type { RoomKind, Unknown } from "../net/wire.js";
 import type { Conversation, RoomMarks } from "./sharedClient.js";
+
+/** A member as last known. @internal */
+export type KnownMember = Pick<Member, "userId" | "username" | "role">;
 
 /** The stored description of a room: enough to show it offline, and after it has ended. @internal */
 export interface ConversationRecord {
   id: string;
   kind: RoomKind | Unknown;
   name?: string;
-  members: WireMember[];
+  members: KnownMember[];
   /** In a direct room, the other person's name. It stays after the person has left. */
   with?: string;
   /** When this device first saw the room. */
@@ -20,9 +28,7 @@ export interface ConversationRecord {
   /** How far this user has read on this device. */
   mark: number;
   /** A problem that the user has not acknowledged. */
-  problem?: "rosterMismatch" | "logRewound";
-  /** When the user acknowledged the room's problems. Earlier changes of identity keys are no problem any more. */
-  acknowledged?: number;
+  problem?: "logRewound";
 }
 
 interface Known {
@@ -33,6 +39,7 @@ interface Known {
   /** The last message that `unread` and `last` include. */
   counted: number;
   readUpTo: number;
+  holds: RoomHold[];
   /** The order of arrival. The server's times are only exact to the minute. */
   arrival: number;
 }
@@ -50,22 +57,20 @@ export class Conversations {
   private readonly known = new Map<string, Known>();
   private readonly turn = new Mutex();
   private arrivals = 0;
-  /** When identity keys have changed, by user id. */
-  private readonly changedKeys = new Map<string, number>();
 
   private constructor(
     private readonly store: Store,
     private readonly client: SecureMessaging,
     private readonly changed: (roomId?: string) => void,
+    private readonly linesChanged: (roomId: string) => void,
   ) {}
 
-  /** @param changed - Called when the list has changed; with a room id, when what is shown of the room has changed. */
-  static async load(store: Store, client: SecureMessaging, changed: (roomId?: string) => void): Promise<Conversations> {
-    const all = new Conversations(store, client, changed);
-    for (const [key, value] of await store.list(keys.pins)) {
-      const { changedAt } = unpack<{ changedAt?: number }>(value);
-      if (changedAt !== undefined) all.changedKeys.set(key.slice(keys.pins.length), changedAt);
-    }
+  /**
+   * @param changed - Called when the list has changed; with a room id, when what is shown of the room has changed.
+   * @param linesChanged - Called when the lines of a room have changed.
+   */
+  static async load(store: Store, client: SecureMessaging, changed: (roomId?: string) => void, linesChanged: (roomId: string) => void): Promise<Conversations> {
+    const all = new Conversations(store, client, changed, linesChanged);
     await all.turn.run(async () => {
       for (const [, value] of await store.list(records)) {
         const record = unpack<ConversationRecord>(value);
@@ -102,9 +107,14 @@ export class Conversations {
         this.changed(room.id);
       }),
     );
-    room.on("settings", () => this.inTurn(async () => this.keep(room.id, { name: room.name })));
-    room.on("members", () => this.learnInBackground(room));
-    room.on("epoch", () => this.changed());
+    for (const event of ["settings", "members"] as const) room.on(event, () => this.learnInBackground(room));
+    for (const event of ["epoch", "withheld"] as const) room.on(event, () => this.changed(room.id));
+    room.on("line", () => this.linesChanged(room.id));
+    room.on("holds", (holds) => {
+      const known = this.known.get(room.id);
+      if (known) known.holds = holds;
+      this.changed(room.id);
+    });
     return this.turn.run(async () => {
       const known = this.known.get(room.id);
       if (known) known.room = room;
@@ -114,7 +124,8 @@ export class Conversations {
           room,
           true,
         );
-      if (this.known.get(room.id)!.record.members.length === 0) this.learnInBackground(room);
+      this.known.get(room.id)!.holds = room.holds();
+      this.learnInBackground(room);
       this.changed();
     });
   }
@@ -122,24 +133,26 @@ export class Conversations {
   /** The room has ended. Its history stays. */
   ended(roomId: string): void {
     const known = this.known.get(roomId);
-    if (known) known.room = undefined;
+    if (known) Object.assign(known, { room: undefined, holds: [] });
     this.changed(roomId);
   }
 
-  identityChanged(userId: string): void {
-    this.changedKeys.set(userId, Date.now());
-    this.changed();
+  /** What this device knows about a user has changed, for example the name. */
+  personChanged(userId: string): void {
+    for (const { record, room } of this.known.values()) {
+      if (!record.members.some((member) => member.userId === userId)) continue;
+      if (room) this.learnInBackground(room);
+      this.linesChanged(record.id);
+    }
   }
 
   /** Stores a problem until the user acknowledges it. */
-  report(roomId: string, problem: "rosterMismatch" | "logRewound"): void {
+  report(roomId: string, problem: "logRewound"): void {
     this.inTurn(() => this.keep(roomId, { problem }));
   }
 
   acknowledge(roomId: string): Promise<void> {
-    // If the clock was set back, an acknowledged problem must not appear again.
-    const changed = this.members(roomId).map((member) => this.changedKeys.get(member.userId) ?? 0);
-    return this.turn.run(() => this.keep(roomId, { problem: undefined, acknowledged: Math.max(Date.now(), ...changed) }));
+    return this.turn.run(() => this.keep(roomId, { problem: undefined }));
   }
 
   /** The rooms with a history on this device. */
@@ -154,25 +167,41 @@ export class Conversations {
       .map((known) => this.describe(known));
   }
 
-  members(roomId: string): WireMember[] {
+  members(roomId: string): KnownMember[] {
     return this.known.get(roomId)?.record.members ?? [];
   }
 
-  /** Without a connection the last known members stay. */
-  private learnInBackground(room: Room): void {
-    void this.learnMembers(room).catch(this.client.reports.failed("room", "membersNotLearned", { roomId: room.id, retrying: true }));
+  /** What people see between the messages, see {@link SharedClient.lines}. */
+  async lines(roomId: string): Promise<(RoomLine | TrustLine)[]> {
+    const ofRoom = await linesOf(this.store, roomId);
+    const members = new Set(this.members(roomId).map(({ userId }) => userId));
+    const noticed = (await this.store.list(keys.allTrustLines)).map(([, value]) => unpack<TrustLine>(value));
+    const ofPeople = noticed.filter((line) => members.has(line.userId) && noticedKinds.has(line.kind));
+    return [...ofRoom, ...ofPeople.toSorted((a, b) => a.at - b.at)];
   }
 
-  /** Reads the members from the server and stores them. */
-  async learnMembers(room: Room): Promise<WireMember[]> {
-    const members = (await room.members.list()).map(({ userId, username, role }) => ({ userId, username, role }));
+  /** The members that have signed the room. This user has a name also before the own device list is known. */
+  async membersOf(room: Room): Promise<Member[]> {
+    const { userId, username } = this.client;
+    return (await room.members.list()).map((member) => (member.userId === userId && member.username === "" ? { ...member, username } : member));
+  }
+
+  private learnInBackground(room: Room): void {
+    this.inTurn(() => this.learn(room));
+  }
+
+  /** Stores what the members have signed, for the time after the end of the room. A device that is not in the room yet knows nothing of it. */
+  private async learn(room: Room): Promise<void> {
+    const known = this.known.get(room.id);
+    const members = (await this.membersOf(room)).map(({ userId, username, role }) => ({ userId, username, role }));
+    if (!known || known.room !== room || members.length === 0) return;
+    const other = room.kind === "direct" ? members.find((member) => member.userId !== this.client.userId) : undefined;
+    const about = { kind: room.kind, name: room.name, members, with: other?.username || known.record.with };
+    const { kind, name, members: before, with: former } = known.record;
     // Only a real change is reported: otherwise a caller that reacts to changes would cause the next one.
-    if (JSON.stringify(members) !== JSON.stringify(this.members(room.id))) {
-      const other = room.kind === "direct" ? members.find((member) => member.userId !== this.client.userId) : undefined;
-      await this.turn.run(() => this.keep(room.id, { members, ...(other ? { with: other.username } : {}) }));
-      this.changed(room.id);
-    }
-    return members;
+    if (JSON.stringify(about) === JSON.stringify({ kind, name, members: before, with: former })) return;
+    await this.keep(room.id, about);
+    this.changed(room.id);
   }
 
   async markRead(roomId: string, seq: number): Promise<void> {
@@ -207,7 +236,7 @@ export class Conversations {
   /** Deletes the history of a room that has ended. */
   async forget(roomId: string): Promise<void> {
     await this.turn.run(async () => {
-      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.proofs(roomId), keys.reads(roomId)])
+      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.proofs(roomId), keys.reads(roomId), keys.lines(roomId)])
         for (let some = await this.store.list(prefix, { limit: 500 }); some.length > 0; some = await this.store.list(prefix, { limit: 500 }))
           await this.store.write(new Map(some.map(([key]) => [key, null])));
       for (const { id } of this.client.parts.outbox.failed(roomId)) await this.client.parts.outbox.discard(roomId, id);
@@ -224,37 +253,34 @@ export class Conversations {
     this.changed(roomId);
   }
 
-  private describe({ record, room, last, unread }: Known): Conversation {
-    const problem = this.problemOf(record, room);
+  private describe({ record, room, last, unread, holds }: Known): Conversation {
+    const problem = problemOf(record, room);
+    const brokenBy = room?.core.state.broken?.by?.userId;
     const others = record.members.filter((member) => member.userId !== this.client.userId).map((member) => member.username);
     const personId = record.kind === "direct" ? record.members.find((member) => member.userId !== this.client.userId)?.userId : undefined;
     return {
       id: record.id,
-      kind: record.kind,
+      kind: room?.kind ?? record.kind,
       ...(personId === undefined ? {} : { personId }),
-      title: record.kind === "direct" ? (others[0] ?? record.with ?? "") : (record.name ?? others.join(", ")),
+      title: record.kind === "direct" ? others[0] || (record.with ?? "") : (record.name ?? others.join(", ")),
       unread: room ? unread : 0,
       memberCount: record.members.length,
       ...(room ? { role: room.role } : {}),
       ...(last ? { last } : {}),
       ...(room?.hasEarlier ? { earlier: true } : {}),
+      ...(holds.length > 0 ? { holds } : {}),
+      ...(room?.isWithheld ? { withheld: true } : {}),
+      ...(room?.isReady && !room.isConfirmed ? { unconfirmed: true } : {}),
       ...(problem ? { problem } : {}),
+      ...(problem === "invalidCommit" && brokenBy !== undefined ? { brokenBy } : {}),
       ...room?.settings,
     };
-  }
-
-  private problemOf(record: ConversationRecord, room: Room | undefined): Conversation["problem"] {
-    if (room?.core.state.broken) return "broken";
-    if (room?.core.state.out) return "out";
-    if (record.members.some(({ userId }) => userId !== this.client.userId && (this.changedKeys.get(userId) ?? 0) > (record.acknowledged ?? 0)))
-      return "identityChanged";
-    return record.problem ?? (room && !room.isReady ? "joining" : room?.canBeRead === false ? "noReader" : undefined);
   }
 
   /** Reads the description of a room's messages. */
   private async know(record: ConversationRecord, room: Room | undefined, isNew = false): Promise<void> {
     const readUpTo = Math.max(record.mark, (await read<number>(this.store, keys.read(record.id, this.client.userId))) ?? 0);
-    const known: Known = { record, room, last: undefined, unread: 0, counted: 0, readUpTo, arrival: 0 };
+    const known: Known = { record, room, last: undefined, unread: 0, counted: 0, readUpTo, holds: [], arrival: 0 };
     await this.describeNewest(known);
     this.known.set(record.id, known);
     if (isNew) await this.keep(record.id, {});
@@ -302,6 +328,18 @@ export class Conversations {
   private inTurn(work: () => Promise<void>): void {
     void this.turn.run(work).catch(this.client.reports.failed("tabs", "listNotKept"));
   }
+}
+
+/** What is noticed about a person and stands in no statement of a room. */
+const noticedKinds = new Set<TrustLine["kind"]>(["identityChanged", "renamed", "listFork", "nameChanged", "listWithheld"]);
+
+function problemOf(record: ConversationRecord, room: Room | undefined): Conversation["problem"] {
+  // The hold of such a room says more.
+  if (room?.isWithheld || room?.core.isReentryHeld) return undefined;
+  const broken = room?.core.state.broken;
+  if (broken) return broken.why === "commit" ? "invalidCommit" : "broken";
+  if (room?.core.state.out) return "out";
+  return record.problem ?? (room && !room.isReady ? "joining" : room?.canBeRead === false ? "noReader" : undefined);
 }
 
 /** @internal */

@@ -195,6 +195,8 @@ export class Leader {
     });
   };
 
+  private readonly linesChanged = (roomId: string): void => this.notify("lines", { roomId });
+
   /** Runs the calls for one room in the order in which they were made. */
   inOrder<T>(roomId: string, work: () => Promise<T>): Promise<T> {
     let turn = this.rooms.get(roomId);
@@ -218,8 +220,7 @@ export class Leader {
     const refresh = () => this.refresh();
     offs.push(
       client.on("warning", (warning) => {
-        if (warning.roomId !== undefined && (warning.kind === "rosterMismatch" || warning.kind === "logRewound"))
-          following?.report(warning.roomId, warning.kind);
+        if (warning.roomId !== undefined && warning.kind === "logRewound") following?.report(warning.roomId, warning.kind);
         this.notify("warning", warning);
       }),
     );
@@ -238,7 +239,7 @@ export class Leader {
       }),
     );
     for (const room of client.rooms.list()) this.follow(room);
-    const conversations = (following = await Conversations.load(this.store, client, this.changed));
+    const conversations = (following = await Conversations.load(this.store, client, this.changed, this.linesChanged));
     for (const room of early) {
       this.follow(room);
       await conversations.follow(room);
@@ -256,16 +257,16 @@ export class Leader {
     client.on("disconnected", refresh);
     client.on("approved", refresh);
     client.on("approvalArrived", refresh);
-    client.on("personChanged", (change) => this.notify("personChanged", change));
+    client.on("personChanged", (change) => {
+      conversations.personChanged(change.userId);
+      this.notify("personChanged", change);
+    });
     client.on("devicesChanged", (change) => {
       this.notify("devicesChanged", change);
       refresh();
     });
     client.on("devicesAlarm", (hold) => this.notify("devicesAlarm", hold));
-    client.on("identityChanged", ({ userId, username }) => {
-      conversations.identityChanged(userId);
-      this.notify("identityChanged", { userId, username: username ?? "" });
-    });
+    client.on("identityChanged", ({ userId, username }) => this.notify("identityChanged", { userId, username: username ?? "" }));
     client.on("sendFailed", ({ roomId, error }) => {
       this.notify("warning", warningOf("outbox", "sendFailed", error, { roomId }));
       this.changed(roomId);

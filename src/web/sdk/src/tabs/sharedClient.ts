@@ -6,6 +6,8 @@ import type { Person } from "../account/people.js";
 import type { DeviceInfo } from "../account/devices.js";
 import type { SessionInfo } from "../account/sessions.js";
 import type { PrivacySettings } from "../account/privacy.js";
+import type { RoomHold, RoomHoldKind } from "../rooms/holds.js";
+import type { RoomLine } from "../rooms/line.js";
 import type { Message, Reference } from "../rooms/records.js";
 import type { Role, RoomKind, RoomSettings, SessionEndReason, SettingsChange, Unknown } from "../net/wire.js";
 
@@ -51,34 +53,44 @@ export interface Conversation extends RoomSettings {
   personId?: string;
   /** The group's name, or the other person's username. */
   title: string;
-  /** This user's role; undefined when the user is not a member any more and only the history is left. */
-  role?: Role | Unknown;
+  /** This user's role, as the members have signed it; undefined when the user is not a member any more and only the history is left. */
+  role?: Role;
   /** How many messages of others are unread. */
   unread: number;
-  /** The number of members, this user included, as last known; 0 until it is known. */
+  /** The number of members that have signed the room, this user included; 0 until it is known. */
   memberCount: number;
   /** The newest message. */
   last?: Message;
   /** Whether the log contains messages from before this device was added, which it cannot read. */
   earlier?: boolean;
+  /** Why sends wait for a person, an update or the server; undefined when they do not. See {@link SharedClient.answerHold}. */
+  holds?: RoomHold[];
+  /** Whether the server does not show the room any more, although no member has removed this user. See {@link SharedClient.forgetRoom}. */
+  withheld?: boolean;
+  /** Whether members, roles and settings are the word of the member who has added this device, see {@link Room.isConfirmed}. */
+  unconfirmed?: boolean;
   /**
    * A problem to show until it is solved. `joining`: this device is not yet in the room's MLS group. `noReader`: no other member has a device that can read,
-   * so sends wait. `broken` and `out`: this device has lost the group and waits to be added again. `rosterMismatch`: a member has added or removed a wrong
-   * device. `identityChanged`: a member has a new identity key. `logRewound`: the server's log is shorter than before.
+   * so sends wait. `invalidCommit`: a member has made a Commit that is not valid, and the room goes on in the epoch before it until the group is reset.
+   * `broken` and `out`: this device has lost the group and waits to be added again. `logRewound`: the server's log is shorter than before.
    */
-  problem?: "joining" | "noReader" | "broken" | "out" | "rosterMismatch" | "identityChanged" | "logRewound";
+  problem?: "joining" | "noReader" | "invalidCommit" | "broken" | "out" | "logRewound";
+  /** With `invalidCommit`: the user who has made the Commit, by its signature; undefined when it has none that is valid. */
+  brokenBy?: string;
 }
 
 /** A member of a room. */
 export interface SharedMember {
   /** The user's id. */
   userId: string;
-  /** The username. */
+  /** The username under which this device knows the user; empty until the user's device list was fetched. */
   username: string;
-  /** The role in the room. */
-  role: Role | Unknown;
+  /** The role in the room, as the members have signed it. */
+  role: Role;
   /** How many devices of the user are in the MLS group. */
   devices: number;
+  /** Whether a person has compared the user's keys; `again`: they were replaced since. */
+  verified: "no" | "yes" | "again";
 }
 
 /** A text that is not in the log yet. */
@@ -115,6 +127,8 @@ export interface SharedEvents {
   conversations: undefined;
   /** Messages, sends or read positions of a room have changed: read again what is shown. */
   room: { roomId: string };
+  /** {@link SharedClient.lines} of a room have changed. */
+  lines: { roomId: string };
   /** A member is typing. It repeats every few seconds. */
   typing: { roomId: string; userId: string; username: string };
   /** A member who was typing has sent a message or left. */
@@ -212,11 +226,11 @@ export interface SharedClient {
   createDirect(username: string): Promise<string>;
   /** Creates a group and returns its id. @throws `NotFound`, `NoDevice`, `TooLarge` above the server's limit of members. */
   createGroup(usernames: string[], name: string): Promise<string>;
-  /** Changes a group's name. The server does not learn it. */
+  /** Changes a group's name. The server does not learn it. Needs the role admin. @throws `Forbidden`, `Invalid`, `NotReady` */
   rename(roomId: string, name: string): Promise<void>;
-  /** Changes the settings of a room that are given; null clears. Needs the role admin. @throws `Forbidden`, `Invalid`, `TooLarge` */
+  /** Changes the settings of a room that are given; null clears. Needs the role admin. @throws `Forbidden`, `Invalid`, `NotReady` */
   changeSettings(roomId: string, change: SettingsChange): Promise<void>;
-  /** The members of a room; without a connection, as last known. */
+  /** The members of a room, as they have signed it; of a room that has ended, as last known. */
   members(roomId: string): Promise<SharedMember[]>;
   /** Adds a member, who reads only later messages. Needs the role admin. @throws `NotFound`, `Conflict` for a member, `Forbidden`, `TooLarge` */
   addMember(roomId: string, username: string): Promise<void>;
@@ -224,6 +238,22 @@ export interface SharedClient {
   removeMember(roomId: string, userId: string): Promise<void>;
   /** Changes the role of a member. Needs the role owner. @throws `Forbidden` */
   setRole(roomId: string, userId: string, role: Role): Promise<void>;
+  /** A person has seen why sends wait, and wants to send, see {@link Room.answerHold}. */
+  answerHold(roomId: string, kind: RoomHoldKind): Promise<void>;
+  /** A person agrees that this device enters the room again, see {@link Room.agreeToEnter}. */
+  agreeToEnter(roomId: string): Promise<void>;
+  /** A person gives up a room that the server does not show any more. Its history stays on this device. @throws `Conflict` while the server shows the room. */
+  forgetRoom(roomId: string): Promise<void>;
+  /**
+   * Tries to repair the room's MLS group now. After a Commit that is not valid, it asks the server for a new group: an admin gets it at once, and otherwise
+   * more than half of the members must ask. The SDK does it by itself, again and again.
+   */
+  repairRoom(roomId: string): Promise<void>;
+  /**
+   * What people see between the messages: what the members of a room have changed, and what this device has noticed about it and about their keys and names.
+   * Those with a place in the log have `seq`, and come in its order; the others, in the order of their time.
+   */
+  lines(roomId: string): Promise<(RoomLine | TrustLine)[]>;
   /** Leaves a room. Its history stays on this device. @throws `Conflict` for the last owner of a group with other members. */
   leave(roomId: string): Promise<void>;
   /** Deletes a room for all members, which needs the role owner. For a room that has ended, deletes its history on this device. @throws `Forbidden` */
@@ -250,7 +280,7 @@ export interface SharedClient {
   contactQr(): Promise<string>;
   /** Compares the keys in the QR code of another person, and marks the person as verified. @throws `Invalid`, `Forbidden`, `Conflict` */
   verifyByQr(text: string): Promise<Person>;
-  /** The user has seen the problem of a room, for example a changed key. */
+  /** The user has seen the problem `logRewound` of a room. */
   acknowledge(roomId: string): Promise<void>;
 
   /** This user's devices. */

@@ -32,8 +32,12 @@ export async function app(inBrowser: boolean): Promise<void> {
   room.on("typingEnded", ({ userId }) => console.log(userId));
   room.on("epoch", ({ epoch, devices }) => console.log(epoch, devices[0]?.deviceId));
   if (room.canBeRead === false) console.log("what is sent waits");
-  const role: Role = room.role === "unknown" ? "member" : room.role;
+  const role: Role = room.role;
   await room.members.add("cleo", role);
+  for (const { username, verified, devices } of await room.members.list()) console.log(username, verified, devices.length);
+  room.on("line", ({ kind, by, userId }) => console.log(kind, by?.userId, userId));
+  room.on("holds", (holds) => void Promise.all(holds.map(({ kind }) => room.answerHold(kind))));
+  if (room.isWithheld) await room.forget();
   try {
     const { seq } = await (await room.send("hello")).stored;
     await room.markRead(seq);
@@ -52,7 +56,10 @@ export async function tab(): Promise<void> {
   client.on("warning", ({ area, kind, error }) => console.warn(area, kind, error?.message));
   console.log(client.status.storeError?.message, client.status.endReason);
   const all: Conversation[] = await client.conversations();
-  const id = await client.send(all[0]!.id, "hello", { replyTo: all[0]!.last!.id });
+  const { id: to, from } = all[0]!.last!;
+  const id = await client.send(all[0]!.id, "hello", from ? { replyTo: { author: from.userId, id: to } } : {});
+  for (const hold of all[0]!.holds ?? []) await client.answerHold(all[0]!.id, hold.kind);
+  for (const line of await client.lines(all[0]!.id)) console.log(line.kind, "seq" in line ? line.seq : line.at);
   console.log(id, (await client.history(all[0]!.id, { limit: 20 }))[0]?.at.getTime());
   if (client.status.toConfirm) await client.confirmDevice("00000 00000 00000 00000 00000 00000");
   await client.close();
