@@ -56,7 +56,7 @@ async function follow(draft: Draft, entry: LogEntry, judged: Judged, from: { gro
   if (next) await draft.replaceGroup(next);
   else draft.state.out = true;
   const place = { generation: group.generation, epoch: group.epoch + 1 };
-  draft.setSigned(await signed.next(place, room, statement));
+  draft.setSigned(await signed.next(place, room, statement, !next));
   const lines = linesOfCommit({ committer: opened.committer, removed, added, statement, before: signed.state });
   await tell(draft, entry, { lines, added, before: signed.state, after: room.state, statement }, applying);
 }

@@ -240,12 +240,13 @@ export class GroupReconciler {
     const summary = await server.room(this.core.id);
     if (summary.epoch > 0 || summary.generation !== state.generation || (isFirst && state.generation > 0)) return true;
     const founder = await mls.found(groupIdOf(idBytes(this.core.id), state.generation), await mls.makeKeyPackage(identity, device.signature, 84, server.now()));
-    await people.refresh(isFirst ? state.initial!.users.map((user) => user.userId) : [...new Set(former!.leaves().map((leaf) => leaf.userId))]);
+    const users = isFirst ? state.initial!.users.map((user) => user.userId) : former!.leaves().map((leaf) => leaf.userId);
+    await people.refresh([...new Set([device.userId, ...users])]);
     const of = isFirst ? await this.first(signed) : await this.rebuild(signed, former!);
     const pending = await this.commits.prepare({ founder, expected: undefined, remove: [], ...of });
-    if (!pending || !(await this.commits.submit(pending))) return false;
-    this.kick(1000);
-    return true;
+    if (pending) await this.commits.submit(pending);
+    // The other devices come with the next Commits.
+    return false;
   }
 
   /** The founder of a reset was a leaf with the same key, of a user of the state. */
@@ -268,7 +269,8 @@ export class GroupReconciler {
       changes.add(founding.founder, founding.identity, founding.kind === "direct" ? 0 : 3, ownList),
       ...changesFor(wanted, signed.state).changes,
     ];
-    const packages = await this.claim([device.userId, ...users.map((user) => user.userId)].flatMap((userId) => this.devicesOf(userId)));
+    // The founder's other devices are announced by a later statement: the first one only adds users.
+    const packages = await this.claim(users.flatMap(({ userId }) => this.devicesOf(userId)));
     return { changes: made, ...toAdd(packages), since: "own" };
   }
 

@@ -91,8 +91,8 @@ export class Rooms {
     if (options.name !== undefined) requireName(options.name);
     const identity = this.requireIdentity();
     const founding = await makeFounding(identity, undefined, options.id);
-    const known = this.open.get(founding.id);
-    const users = known ? [] : await resolveUsers(this.ports.people, usernames);
+    const isFounded = this.open.get(founding.id)?.core.signed !== undefined;
+    const users = isFounded ? [] : await resolveUsers(this.ports.people, usernames);
     return this.found({ kind: "group", founding, users, ...(options.name === undefined ? {} : { name: options.name }), ...readSettings(options) });
   }
 
@@ -214,7 +214,8 @@ export class Rooms {
     const { kind, founding, users, name, timeToLiveSeconds } = of;
     const settings = timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds };
     let opened = this.open.get(founding.id);
-    if (!opened) {
+    // The server may have announced the room to this device before its answer came.
+    if (!opened?.core.signed) {
       const identity = this.requireIdentity();
       const summary = await this.ports.server.createRoom({ kind, founding: founding.encoded, userIds: users.map((user) => user.userId), ...settings });
       // A direct room may be there already, founded by either of the two.

@@ -34,6 +34,7 @@ interface StoredRoom {
   base: Bytes;
   statements: Followed[];
   epochs: (Place & { state: Bytes; head: Head | undefined })[];
+  newest: Place;
 }
 
 /** As many epochs can be decrypted: the current one and those before it. */
@@ -53,12 +54,14 @@ export class SignedRoom {
     private readonly statements: readonly Followed[],
     /** The states of the epochs that can be decrypted, the newest last. */
     private readonly epochs: readonly StateOfEpoch[],
+    /** The newest epoch in which this device had a leaf. A Welcome into it, or into an earlier one, is a repetition. */
+    readonly newest: Place,
   ) {}
 
   /** The room before its first statement. @throws `FormatError` for bytes that are not a founding. */
   static async begin(founding: Bytes): Promise<SignedRoom> {
     const decoded = decodeFounding(founding);
-    return new SignedRoom(founding, decoded, await hashOf(founding), true, emptyState, [], [{ generation: 0, epoch: 0, state: emptyState, head: undefined }]);
+    return new SignedRoom(founding, decoded, await hashOf(founding), true, emptyState, [], [{ ...first, state: emptyState, head: undefined }], first);
   }
 
   /** The room that a Welcome has led into. `known` is what this device has followed before; epochs of it can still be decrypted. */
@@ -71,12 +74,13 @@ export class SignedRoom {
       entered.confirmed,
       decodeState(chain.base),
       chain.statements.map(followed),
-      newest([...(known?.epochs ?? []), { ...place, state, head }]),
+      lastOf([...(known?.epochs ?? []), { ...place, state, head }]),
+      place,
     );
   }
 
   static decode(bytes: Uint8Array): SignedRoom {
-    const { founding, foundingHash: hash, confirmed, base, statements, epochs } = unpack<StoredRoom>(bytes);
+    const { founding, foundingHash: hash, confirmed, base, statements, epochs, newest } = unpack<StoredRoom>(bytes);
     return new SignedRoom(
       founding,
       decodeFounding(founding),
@@ -85,6 +89,7 @@ export class SignedRoom {
       decodeState(base),
       statements,
       epochs.map((each) => ({ ...each, state: decodeState(each.state) })),
+      newest,
     );
   }
 
@@ -96,6 +101,7 @@ export class SignedRoom {
       base: encodeState(this.base),
       statements: [...this.statements],
       epochs: this.epochs.map((each) => ({ ...each, state: encodeState(each.state) })),
+      newest: this.newest,
     };
     return pack(stored);
   }
@@ -122,10 +128,13 @@ export class SignedRoom {
     return this.epochs.find((each) => each.generation === generation && each.epoch === epoch);
   }
 
-  /** The room in the epoch that a Commit begins. `statement` is the one that the Commit carried. */
-  async next(place: Place, { state, head }: RoomAt, statement?: Bytes): Promise<SignedRoom> {
+  /**
+   * The room in the epoch that a Commit begins. `statement` is the one that the Commit carried. `isOut`: the Commit has removed this device.
+   */
+  async next(place: Place, { state, head }: RoomAt, statement?: Bytes, isOut = false): Promise<SignedRoom> {
     const statements = statement ? [...this.statements, followed(statement)] : this.statements;
-    return this.with({ epochs: newest([...this.epochs, { ...place, state, head }]), ...(await shortened(this.founding, this.base, statements)) });
+    const epochs = lastOf([...this.epochs, { ...place, state, head }]);
+    return this.with({ epochs, newest: isOut ? this.newest : place, ...(await shortened(this.founding, this.base, statements)) });
   }
 
   /** A device of another user has sent a message with the same head. */
@@ -146,20 +155,22 @@ export class SignedRoom {
     return isTooLong(chain) ? undefined : chain;
   }
 
-  private with(change: { confirmed?: boolean; base?: RoomState; statements?: readonly Followed[]; epochs?: readonly StateOfEpoch[] }): SignedRoom {
-    const { confirmed, base, statements, epochs } = { ...this.parts, ...change };
-    return new SignedRoom(this.encodedFounding, this.founding, this.foundingHash, confirmed, base, statements, epochs);
+  private with(change: Partial<SignedRoom["parts"]>): SignedRoom {
+    const { confirmed, base, statements, epochs, newest } = { ...this.parts, ...change };
+    return new SignedRoom(this.encodedFounding, this.founding, this.foundingHash, confirmed, base, statements, epochs, newest);
   }
 
   private get parts() {
-    const { confirmed, base, statements, epochs } = this;
-    return { confirmed, base, statements, epochs };
+    const { confirmed, base, statements, epochs, newest } = this;
+    return { confirmed, base, statements, epochs, newest };
   }
 }
 
 const followed = (bytes: Bytes): Followed => ({ number: decodeStatement(bytes).number, bytes });
 
-const newest = (epochs: StateOfEpoch[]): StateOfEpoch[] => epochs.slice(-epochsKept);
+const first: Place = { generation: 0, epoch: 0 };
+
+const lastOf = (epochs: StateOfEpoch[]): StateOfEpoch[] => epochs.slice(-epochsKept);
 
 async function stateAfter(founding: Founding, base: RoomState, statements: readonly Followed[]): Promise<RoomState> {
   let state = base;

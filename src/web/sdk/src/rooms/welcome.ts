@@ -129,7 +129,7 @@ async function judgeIn(draft: Draft, welcome: StoredWelcome, joined: RoomGroup, 
     signer: toDevice(welcome.signer),
     user: device.userId,
     ...(known ? { known } : {}),
-    ...(signed?.head ? { newest: { generation: signed.current.generation, epoch: signed.current.epoch } } : {}),
+    ...(signed?.head ? { newest: signed.newest } : {}),
     ...(state.cursor === undefined ? {} : { logGeneration: state.generation }),
     ...groupBefore,
   });

@@ -1,5 +1,5 @@
 /* A device with its store, and the processes of the client that run on it one after another. A process can die at any of its waits. */
-import { fromBase64, newId, toHex } from "../../src/base/bytes.js";
+import { newId, toHex } from "../../src/base/bytes.js";
 import { warningOf, type Warning } from "../../src/base/warnings.js";
 import type { SecureMessagingError } from "../../src/base/errors.js";
 import { wireRooms, type RoomParts } from "../../src/client/wiring.js";
@@ -8,8 +8,11 @@ import type { KeyPair } from "../../src/mls/ed25519.js";
 import type { Device, OwnKeyPackage, Ports } from "../../src/rooms/ports.js";
 import type { OutboxItem } from "../../src/rooms/records.js";
 import type { Room } from "../../src/rooms/room.js";
+import { Pins } from "../../src/account/pins.js";
+import { TrustBook } from "../../src/account/trustBook.js";
 import { keys, MemoryStore, pack, read, unpack, type Changes, type ListOptions, type Store, type WriteOptions } from "../../src/store/store.js";
 import type { ServerUser } from "./directory.js";
+import type { UserLists } from "./lists.js";
 import type { FakeServer } from "./fakeServer.js";
 import { Link, type Faults } from "./link.js";
 import type { SimMls } from "./mls.js";
@@ -114,6 +117,8 @@ export interface DeviceOptions {
   identityKey: KeyPair;
   faults: () => Faults;
   name: string;
+  /** The signed device lists of the user. */
+  lists: UserLists;
 }
 
 export class SimDevice {
@@ -154,6 +159,7 @@ export class SimDevice {
   /** The server knows the device, and its user's other devices have approved it. */
   async register(): Promise<void> {
     this.keys = await this.newKeys();
+    await this.of.lists.add(this.id, this.keys.signature);
     this.of.server.changeDevice(this.user.id, {
       id: this.id,
       userId: this.user.id,
@@ -175,6 +181,10 @@ export class SimDevice {
     const closing = new AbortController();
     const identity = () => this.identity;
     const signature = () => this.keys.signature;
+    const store = new DiskOf(world, this.disk, isAlive, () => this.isSlow);
+    const people = new TrustBook(await Pins.load(store), link.asDirectory(), user.id, () => world.now);
+    if (!people.identityKeyOf(user.id)) await people.trustOwn(user.identityKey, undefined);
+    if (!isAlive()) return;
     const own: Device = {
       userId: user.id,
       id: this.id,
@@ -185,7 +195,6 @@ export class SimDevice {
         return signature();
       },
     };
-    const store = new DiskOf(world, this.disk, isAlive, () => this.isSlow);
     const ports: Ports & { hub: Link } = {
       hub: link,
       server: link.asServer(),
@@ -193,19 +202,7 @@ export class SimDevice {
       clock: clockOf(world, isAlive),
       device: own,
       mls,
-      people: {
-        learnName: async () => undefined,
-        listOf: () => undefined,
-        mention: async () => "same",
-        refresh: async () => undefined,
-        seeLeaves: async (leaves) => {
-          for (const leaf of leaves)
-            if (toHex(leaf.identityKey) !== toHex(this.of.server.directory.user(leaf.userId).identityKey))
-              this.complaints.push("a leaf has an unknown identity key");
-        },
-        verify: async (users) =>
-          users.flatMap(({ userId, devices }) => devices.map(({ deviceId, signatureKey }) => ({ userId, deviceId, signatureKey: fromBase64(signatureKey) }))),
-      },
+      people,
       keyPackages: { find: (reference) => read(store, keys.keyPackage(reference)) },
       privacy: { settings: { readReceipts: true, typing: true } },
       reports: {
@@ -231,6 +228,8 @@ export class SimDevice {
         },
       },
     });
+    people.on("changed", ({ userId, line }) => parts.rooms.personChanged(userId, line?.kind === "devices" || line?.kind === "identityRenewed"));
+    people.on("identityChanged", () => this.complaints.push("an identity key has changed"));
     parts.rooms.events.on("room", (room) => this.watch(room));
     await parts.outbox.load();
     await parts.rooms.load();
@@ -277,6 +276,12 @@ export class SimDevice {
 
   private watch(room: Room): void {
     let last = 0;
+    // A person asks another member, and agrees to enter again.
+    const agree = () => {
+      if (room.holds().some((hold) => hold.kind === "reentryHeld")) void room.agreeToEnter().catch(() => undefined);
+    };
+    room.on("holds", agree);
+    agree();
     room.on("message", ({ seq, mine }) => {
       // The place of an own message may become known only when the server answers a repeated send.
       if (mine) return;
@@ -311,6 +316,7 @@ export class SimDevice {
   private async finishRotation(link: Link, store: Store, isAlive: () => boolean): Promise<void> {
     const next = this.nextKeys;
     if (!next) return;
+    await link.call(() => this.of.lists.replaceKeys(this.id, this.keys.signature, next.signature));
     await link.call(() => this.of.server.rotateKeys(this.user.id, this.id, next.signature.publicKey, next.identitySignature));
     const gone: Changes = new Map((await store.list(keys.keyPackages)).map(([key]) => [key, null]));
     await store.write(gone);

@@ -21,6 +21,8 @@ export interface ServerUser {
   username: string;
   identityKey: Bytes;
   devices: ServerDevice[];
+  /** The signed device lists, number 1 first. */
+  lists: Bytes[];
 }
 
 export const refuse = (code: ErrorCode, message: string): SecureMessagingError => SecureMessagingError.of(code, message);

@@ -60,6 +60,8 @@ interface State {
   group: Bytes;
   epoch: number;
   own: number;
+  /** The private key of the own leaf. */
+  seed: Bytes;
   epochs: Map<number, Epoch>;
 }
 
@@ -136,11 +138,12 @@ export class FakeGroup implements RoomGroup {
   }
 
   ownSignatureSeed(): Bytes {
-    return new Uint8Array(32);
+    return own(this.state.seed);
   }
 
-  async export(label: string): Promise<Bytes> {
-    return own(new TextEncoder().encode(this.current.secret + label));
+  async export(label: string, _context: Uint8Array, length: number): Promise<Bytes> {
+    const bytes = new TextEncoder().encode(label + this.current.secret);
+    return own(bytes.slice(-length));
   }
 
   encodeBase(): Bytes {
@@ -194,10 +197,6 @@ export class FakeGroup implements RoomGroup {
     const content = this.registry.decode<CommitContent>(sealed.content)!;
     if (content.remove.includes(this.state.own)) return { group: undefined, committer: sender };
     return { group: this.next(content), committer: sender };
-  }
-
-  async applyProposal(): Promise<FakeGroup> {
-    throw new TypeError("Not a proposal.");
   }
 
   async commit(change: Parameters<RoomGroup["commit"]>[0]): Promise<{ before: FakeGroup; after: FakeGroup; commit: Bytes; welcome: Bytes | undefined }> {
@@ -302,19 +301,25 @@ export function fakeMls(world: World): Mls & { keyOf(message: Uint8Array): strin
   };
   return {
     keyOf: (message) => keyOf(registry, message),
-    async found(groupId, { message }: OwnKeyPackage) {
+    async found(groupId, { message, signatureKey }: OwnKeyPackage) {
       const leaf = leafOf(registry.find<PackageContent>(message, "keyPackage")!, 0);
       const first: Epoch = { secret: world.uuid(), leaves: [leaf], keys: {} };
-      return new FakeGroup(world, registry, { group: own(groupId), epoch: 0, own: 0, epochs: new Map([[0, first]]) });
+      return new FakeGroup(world, registry, { group: own(groupId), epoch: 0, own: 0, seed: own(signatureKey), epochs: new Map([[0, first]]) });
     },
-    async join(welcome, { reference, message }) {
+    async join(welcome, { reference, message, signatureKey: seed }) {
       const content = registry.find<WelcomeContent>(welcome, "welcome");
       if (!content?.references.includes(toHex(reference))) throw new TypeError("The Welcome is not for this KeyPackage.");
       const { signatureKey } = registry.find<PackageContent>(message, "keyPackage")!;
       const leaf = content.leaves.find((each) => equal(each.signatureKey, signatureKey));
       if (!leaf) throw new TypeError("The tree lacks this device.");
       const { group, epoch, secret, leaves } = content;
-      const joined = new FakeGroup(world, registry, { group: own(group), epoch, own: leaf.index, epochs: new Map([[epoch, { secret, leaves, keys: {} }]]) });
+      const joined = new FakeGroup(world, registry, {
+        group: own(group),
+        epoch,
+        own: leaf.index,
+        seed: own(seed),
+        epochs: new Map([[epoch, { secret, leaves, keys: {} }]]),
+      });
       return { group: joined, signer: content.signer, roomInfo: content.roomInfo && own(content.roomInfo) };
     },
     restore(base, ratchets) {

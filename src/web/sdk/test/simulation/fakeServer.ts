@@ -5,6 +5,7 @@
 import { equal, toBase64 } from "../../src/base/bytes.js";
 import { toBody, type SecureMessagingError } from "../../src/base/errors.js";
 import { generationOf } from "../../src/mls/group.js";
+import { foundingHash, roomIdOf } from "../../src/trust/founding.js";
 import type {
   CommitAck,
   InvalidCommitReport,
@@ -31,6 +32,7 @@ interface Member {
 export interface ServerRoom {
   id: string;
   kind: "group" | "direct";
+  founding: Uint8Array;
   members: Map<string, Member>;
   log: LogEntry[];
   firstSeq: number;
@@ -77,16 +79,19 @@ export class FakeServer {
 
   // Rooms and members
 
-  createRoom(userId: string, request: NewRoom): RoomSummary {
-    const others = request.members.map((name) => this.directory.named(name));
+  async createRoom(userId: string, request: NewRoom): Promise<RoomSummary> {
+    const id = roomIdOf(await foundingHash(request.founding));
     const known =
       request.kind === "direct"
-        ? [...this.rooms.values()].find((room) => room.kind === "direct" && room.members.has(userId) && others.every(({ id }) => room.members.has(id)))
-        : this.rooms.get(request.id ?? "");
+        ? [...this.rooms.values()].find(
+            (room) => room.kind === "direct" && room.members.has(userId) && request.userIds.every((other) => room.members.has(other)),
+          )
+        : this.rooms.get(id);
     if (known) return this.summary(userId, known.id);
     const room: ServerRoom = {
-      id: request.id ?? this.world.uuid(),
+      id,
       kind: request.kind,
+      founding: request.founding,
       members: new Map(),
       log: [],
       firstSeq: 1,
@@ -99,7 +104,10 @@ export class FakeServer {
       contents: new Map(),
     };
     this.rooms.set(room.id, room);
-    const entries = [this.join(room, userId, "owner"), ...others.map(({ id }) => this.join(room, id, request.kind === "direct" ? "owner" : "member"))];
+    const entries = [
+      this.join(room, userId, "owner"),
+      ...request.userIds.map((other) => this.join(room, other, request.kind === "direct" ? "owner" : "member")),
+    ];
     this.publish(room, entries);
     return this.summary(userId, room.id);
   }
@@ -120,13 +128,8 @@ export class FakeServer {
       unread: 0,
       scheme: "mls10",
       generation: room.generation,
+      founding: toBase64(room.founding),
     };
-  }
-
-  addMember(userId: string, roomId: string, username: string, role: Role): void {
-    const room = this.roomOf(userId, roomId, "admin");
-    const { id } = this.directory.named(username);
-    if (!room.members.has(id)) this.publish(room, [this.join(room, id, role)]);
   }
 
   removeMember(userId: string, roomId: string, removed: string): void {
@@ -136,18 +139,6 @@ export class FakeServer {
     const isLastOwner = [...room.members.values()].filter(({ role }) => role === "owner").length === 1 && target.role === "owner";
     if (isLastOwner) throw refuse("Conflict", "The room would have no owner.");
     this.publish(room, [this.leave(room, removed)]);
-  }
-
-  setRole(userId: string, roomId: string, of: string, role: Role): void {
-    const room = this.roomOf(userId, roomId, "owner");
-    const member = room.members.get(of);
-    if (!member) throw notFound();
-    member.role = role;
-    this.publish(room, [this.append(room, { kind: "roleChanged", userId: of, role })]);
-  }
-
-  members(userId: string, roomId: string): { userId: string; username: string; role: Role }[] {
-    return [...this.roomOf(userId, roomId).members].map(([id, { role }]) => ({ userId: id, username: this.directory.user(id).username, role }));
   }
 
   // Devices and KeyPackages
@@ -219,7 +210,7 @@ export class FakeServer {
     if (generationOf(header.groupId) !== room.generation || epoch !== room.epoch) throw refuse("WrongEpoch", "The room's group is in another epoch.");
     const references = welcomes.flatMap((welcome) => this.mls.welcomeReferences(welcome));
     if (roster && room.members.get(userId)!.role === "member") throw refuse("Forbidden", "You may not do this.");
-    const added = (roster?.add ?? []).map(({ username, role }) => ({ id: this.directory.named(username).id, role }));
+    const added = (roster?.add ?? []).map(({ userId: id, role }) => ({ id: this.directory.user(id).id, role }));
     const recipients = references.map((reference) => {
       const device = this.directory.ownerOf(reference);
       const isMember = device && (room.members.has(device.userId) || added.some(({ id: userIdOf }) => userIdOf === device.userId));
@@ -227,19 +218,25 @@ export class FakeServer {
       return device;
     });
     this.checkKey(commit);
-    const entries = (roster?.remove ?? []).filter((removed) => room.members.has(removed)).map((removed) => this.leave(room, removed));
+    const before = [...room.members.keys()];
     const entry = this.append(room, { kind: "commit", id, ciphertext: commit, epoch });
     room.senders.set(id, userId);
     room.epoch++;
     room.commitSeq = entry.seq;
     room.reports.clear();
-    entries.push(entry, ...added.filter((each) => !room.members.has(each.id)).map((each) => this.join(room, each.id, each.role)));
+    // The members who leave receive the Commit that removes them.
+    const entries = [
+      entry,
+      ...(roster?.remove ?? []).filter((removed) => room.members.has(removed)).map((removed) => this.leave(room, removed)),
+      ...added.filter((each) => !room.members.has(each.id)).map((each) => this.join(room, each.id, each.role)),
+      ...(roster?.roles ?? []).map((each) => this.setRole(room, each.userId, each.role)),
+    ];
     for (const [i, device] of recipients.entries()) {
       const bytes = welcomes[0]!;
       this.welcomesWaiting.push({ deviceId: device.id, roomId, generation: room.generation, seq: entry.seq, message: toBase64(bytes), bytes });
       this.world.after(i, () => this.notices.welcomesWaiting(device.id));
     }
-    this.publish(room, entries);
+    this.publish(room, entries, before);
     return { roomId, id, seq: entry.seq, epoch: epoch + 1, duplicate: false };
   }
 
@@ -330,8 +327,20 @@ export class FakeServer {
     return this.append(room, { kind: "memberLeft", userId });
   }
 
-  private publish(room: ServerRoom, entries: LogEntry[]): void {
+  private setRole(room: ServerRoom, userId: string, role: Role): LogEntry {
+    const member = room.members.get(userId);
+    if (!member) throw notFound();
+    member.role = role;
+    return this.append(room, { kind: "roleChanged", userId, role });
+  }
+
+  /** @param before - The members before the entries: those who leave receive the entries up to their own leaving. */
+  private publish(room: ServerRoom, entries: LogEntry[], before: string[] = []): void {
     this.notices.entries(room, entries, [...room.members.keys()]);
+    for (const userId of before.filter((each) => !room.members.has(each))) {
+      const last = entries.findIndex((entry) => entry.kind === "memberLeft" && entry.userId === userId);
+      this.notices.entries(room, entries.slice(0, last + 1), [userId]);
+    }
   }
 
   private checkKey(message: Uint8Array): void {

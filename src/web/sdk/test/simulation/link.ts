@@ -1,6 +1,7 @@
 /* The network between one process of a device and the server: delays, lost requests, lost answers, broken connections, pushes that come late or twice. */
 import { SecureMessagingError } from "../../src/base/errors.js";
 import { Emitter } from "../../src/base/events.js";
+import type { Directory } from "../../src/account/directory.js";
 import { defer, type Deferred } from "../../src/base/timing.js";
 import type { HubEvents } from "../../src/net/hub.js";
 import type { LogEntry, LogPage, RoomHead, SendAck, SendResult } from "../../src/net/wire.js";
@@ -127,21 +128,26 @@ export class Link extends Emitter<HubEvents> implements Hub {
     return {
       isOver: false,
       now: () => world.now,
-      createRoom: (room) => this.call(() => server.createRoom(userId, room)),
+      createRoom: async (room) => await this.call(() => server.createRoom(userId, room)),
       room: (roomId) => this.call(() => server.summary(userId, roomId)),
-      changeRoom: () => this.call(() => undefined),
       deleteRoom: () => this.call(() => undefined),
-      members: (roomId) => this.call(() => server.members(userId, roomId)),
-      addMember: (roomId, member) => this.call(() => server.addMember(userId, roomId, member.username, member.role)),
       removeMember: (roomId, removed) => this.call(() => server.removeMember(userId, roomId, removed)),
-      setRole: (roomId, of, role) => this.call(() => server.setRole(userId, roomId, of, role)),
       devicesOfRoom: (roomId) => this.call(() => server.devicesOfRoom(userId, roomId)),
-      devicesOfUser: (username) => this.call(() => keysOf(server.directory.named(username))),
       claim: (_, deviceIds) => this.call(() => server.directory.claim(deviceIds)),
       commit: (roomId, commit) => this.call(() => server.commit(userId, roomId, commit)),
       reportInvalidCommit: (roomId, seq) => this.call(() => server.reportInvalidCommit(userId, roomId, seq)),
       welcomes: (deviceId) => this.call(() => server.welcomes(userId, deviceId)),
       deleteWelcome: (deviceId, { roomId, seq }) => this.call(() => server.deleteWelcome(deviceId, roomId, seq)),
+    };
+  }
+
+  /** The port with the device lists. */
+  asDirectory(): Directory {
+    const { directory } = this.server;
+    return {
+      user: (username) => this.call(() => keysOf(directory.named(username))),
+      lists: (userId, after) => this.call(() => ({ newest: directory.user(userId).lists.length, lists: directory.user(userId).lists.slice(after) })),
+      publish: () => Promise.reject(new TypeError("The lists of a run are made by lists.ts.")),
     };
   }
 

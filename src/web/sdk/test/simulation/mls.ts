@@ -4,6 +4,7 @@ import { signDevice } from "../../src/mls/credential.js";
 import { mls } from "../../src/rooms/mls.js";
 import type { Mls } from "../../src/rooms/ports.js";
 import { fakeMls } from "./fakeMls.js";
+import { publicKeyOf } from "./subtle.js";
 import type { World } from "./world.js";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -19,8 +20,11 @@ export interface SimMls extends Mls {
 export function simMls(world: World): SimMls {
   return {
     ...fakeMls(world),
-    newKey: async () => ({ publicKey: world.bytes(32), privateKey: world.bytes(32) }),
-    sign: async () => new Uint8Array(64),
+    newKey: async () => {
+      const privateKey = world.bytes(32);
+      return { publicKey: publicKeyOf(privateKey), privateKey };
+    },
+    sign: (identity, userId, deviceId, signatureKey) => signDevice(identity.privateKey, userId, deviceId, signatureKey),
   };
 }
 

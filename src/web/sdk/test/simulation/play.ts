@@ -1,7 +1,7 @@
 import { expect, vi } from "vitest";
 import { check, stateOf } from "./checks.js";
-import { digestAtOnce } from "./digest.js";
 import { Run, type RunOptions } from "./run.js";
+import { cryptoAtOnce } from "./subtle.js";
 
 /** One seed, to repeat a run that has failed. */
 const only = process.env.SIMULATION_SEED;
@@ -17,7 +17,7 @@ export async function play(first: number, count: number, options: Omit<RunOption
 
 async function playOne(options: RunOptions): Promise<void> {
   const run = new Run(options);
-  const restoreDigest = digestAtOnce();
+  const restoreCrypto = cryptoAtOnce();
   const ids = vi.spyOn(crypto, "randomUUID").mockImplementation(() => run.world.uuid());
   try {
     await run.play();
@@ -34,6 +34,6 @@ async function playOne(options: RunOptions): Promise<void> {
     throw new Error(`SIMULATION_SEED=${options.seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   } finally {
     ids.mockRestore();
-    restoreDigest();
+    restoreCrypto();
   }
 }
