@@ -75,7 +75,10 @@ internal sealed class HandshakeOperations(
         return ack;
     }
 
-    /// <summary>Advances the epoch, or rejects the commit. Removes the leaving members, appends the commit, then carries out the rest of the plan.</summary>
+    /// <summary>
+    /// Advances the epoch, or rejects the commit. Appends the commit, then carries out the plan: members who leave still receive the commit that removes them,
+    /// so that they can verify it.
+    /// </summary>
     private async Task<(List<LogEntry> Entries, long Seq)> CommitAsync(
         DbTransaction transaction, Caller caller, RoomRole own, GroupRow group, Handshake handshake, RosterPlan plan, CancellationToken cancellationToken)
     {
@@ -83,11 +86,10 @@ internal sealed class HandshakeOperations(
         await throttles.RequireAllowedAsync(transaction, roomId, caller.UserId, cancellationToken);
         if (!await HandshakeStore.TryAdvanceAsync(transaction, handshake, cancellationToken))
             throw WrongEpoch(group);
-        var entries = new List<LogEntry?>();
+        var commit = await handshakes.AppendAsync(transaction, caller, handshake, group, cancellationToken);
+        var entries = new List<LogEntry?> { commit };
         foreach (var userId in plan.Remove)
             entries.Add(await roster.RemoveOtherAsync(transaction, roomId, own, userId, cancellationToken));
-        var commit = await handshakes.AppendAsync(transaction, caller, handshake, group, cancellationToken);
-        entries.Add(commit);
         foreach (var (userId, role) in plan.Add)
             entries.Add(await roster.AddAsync(transaction, roomId, own, userId, role, cancellationToken));
         for (var i = 0; i < plan.Roles.Count; i++)

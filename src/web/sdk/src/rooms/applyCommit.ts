@@ -55,6 +55,8 @@ async function follow(draft: Draft, entry: LogEntry, judged: Judged, from: { gro
   const removed = opened.proposals.flatMap((each) => (each.type === "remove" ? [each.leaf] : []));
   if (next) await draft.replaceGroup(next);
   else draft.state.out = true;
+  // The Commit also adds this device again. When its Welcome does not come, or cannot be opened, the device asks to be added once more.
+  if (!next && added.some((leaf) => leaf.deviceId === applying.device.id)) breakChain(draft, entry.seq, applying);
   const place = { generation: group.generation, epoch: group.epoch + 1 };
   draft.setSigned(await signed.next(place, room, statement, !next));
   const lines = linesOfCommit({ committer: opened.committer, removed, added, statement, before: signed.state });

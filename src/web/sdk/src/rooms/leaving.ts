@@ -4,9 +4,10 @@ import { attempt } from "../trust/rules.js";
 import { memberOf, owner, roleOf } from "../trust/state.js";
 import { decodeLeave, signLeave } from "../trust/statement.js";
 import { SecureMessagingError } from "../base/errors.js";
+import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
-import type { RoomGroup } from "./ports.js";
+import type { Ports, RoomGroup } from "./ports.js";
 import type { SignedRoom } from "./signedRoom.js";
 import { signerOf } from "./statements.js";
 
@@ -36,4 +37,17 @@ export function noteLeave(draft: Draft, userId: string, token: string, { events 
   if (!draft.signed || memberOf(draft.signed.state, userId)?.since !== decoded.value.since) return;
   draft.state.leaves = { ...draft.state.leaves, [userId]: bytes };
   draft.after.push(() => events.emit("reconcile", "roster"));
+}
+
+/** Tells the server that this user has left. A call without an answer is repeated, also after a restart: see {@link keys.leaving}. @internal */
+export async function finishLeave({ device, server, store }: Pick<Ports, "device" | "server" | "store">, roomId: string): Promise<void> {
+  try {
+    await server.removeMember(roomId, device.userId);
+  } catch (error) {
+    if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "SignedOut" || error.code === "Unauthenticated") throw error;
+    await store.write(new Map([[keys.leaving(roomId), null]]));
+    // Another member has told it to the server before.
+    if (error.code !== "NotFound") throw error;
+  }
+  await store.write(new Map([[keys.leaving(roomId), null]]));
 }

@@ -3,7 +3,8 @@ import { SecureMessagingError } from "../base/errors.js";
 import { Backoff, Mutex, sleep, Wakeup } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { groupIdOf } from "../mls/group.js";
-import { memberOf } from "../trust/state.js";
+import type { RosterChange } from "../net/wire.js";
+import { admin, memberOf, roleOf } from "../trust/state.js";
 import { changes, type RawChange } from "../trust/statement.js";
 import { RosterAlarm } from "./alarms.js";
 import { Commits, type CommitOf } from "./commits.js";
@@ -42,6 +43,7 @@ export class GroupReconciler {
   private readonly unmet: Backoff;
   private unmetSince: number | undefined;
   private stuckSince: number | undefined;
+  private needsOtherSince: number | undefined;
   /** Users whose device lists may have changed. */
   private readonly stale = new Set<string>();
 
@@ -189,7 +191,9 @@ export class GroupReconciler {
     const of = { state: signed.state, leaves: group.leaves(), own, isDirect: signed.founding.kind === "direct", people, isPatient: false };
     const leaves = await planLeaves(of, this.core.state.leaves ?? {});
     if (leaves.length > 0) {
-      await this.commitSteps({ steps: leaves, since: undefined }, [], group);
+      // Only admins may tell the server who leaves. The others leave that to the leaver.
+      const roster = roleOf(signed.state, device.userId) >= admin ? { remove: leaves.map((step) => step.userId) } : undefined;
+      await this.commitSteps({ steps: leaves, since: undefined, roster }, [], group);
       return false;
     }
     const wished = await planDevices({ ...of, canAdd: () => true });
@@ -206,7 +210,9 @@ export class GroupReconciler {
     // A device with new keys is about to upload KeyPackages. An early removal would hide the messages between from it.
     const isPatient = this.unmetSince !== undefined && this.ports.clock.ticks() - this.unmetSince < patienceMs;
     const plan = await planDevices({ ...of, isPatient, canAdd: (each) => has(packages, each) });
-    const chosen = await oneChain(plan.steps, signed);
+    const chosen = await oneChain(plan.steps, signed, this.isAlone());
+    this.needsOtherSince = chosen.needsOther ? (this.needsOtherSince ?? this.ports.clock.ticks()) : undefined;
+    if (chosen.needsOther) this.kick(patienceMs);
     if (isMissing) this.kick(1000 + this.unmet.next());
     const isNothing = chosen.steps.every((step) => step.remove.length === 0 && step.add.length === 0);
     if (isNothing) return true;
@@ -216,7 +222,11 @@ export class GroupReconciler {
     return true;
   }
 
-  private async commitSteps({ steps, since }: { steps: Step[]; since: number | undefined }, packages: Claimed[], group: RoomGroup): Promise<boolean> {
+  private async commitSteps(
+    { steps, since, roster }: { steps: Step[]; since: number | undefined; roster?: RosterChange | undefined },
+    packages: Claimed[],
+    group: RoomGroup,
+  ): Promise<boolean> {
     const add = steps.flatMap((step) => step.add);
     const pending = await this.commits.prepare({
       expected: group,
@@ -224,6 +234,7 @@ export class GroupReconciler {
       remove: steps.flatMap((step) => step.remove),
       ...toAdd(packages.filter(({ leaf }) => add.some((device) => isDevice(device, leaf)))),
       since,
+      roster,
     });
     return pending !== undefined && (await this.commits.submit(pending));
   }
@@ -304,6 +315,11 @@ export class GroupReconciler {
       for (const user of users) this.stale.add(user);
       throw error;
     }
+  }
+
+  /** Whether no other member has added the devices that need more statements than this device has followed. */
+  private isAlone(): boolean {
+    return this.needsOtherSince !== undefined && this.ports.clock.ticks() - this.needsOtherSince >= patienceMs;
   }
 
   /** No member can announce the newest list of this user's devices, so this device signs another one: it gets new keys. */

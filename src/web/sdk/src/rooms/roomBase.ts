@@ -2,12 +2,13 @@ import { utf8 } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Emitter } from "../base/events.js";
 import type { Role, RoomKind, RoomSettings, SettingsChange, Unknown } from "../net/wire.js";
+import { keys, pack } from "../store/store.js";
 import { memberOf } from "../trust/state.js";
 import { agree, answer } from "./answers.js";
 import type { TranscriptMismatch } from "./applying.js";
 import type { RoomCore } from "./core.js";
 import type { RoomHold, RoomHoldKind } from "./holds.js";
-import { leaveToken, requireLeave } from "./leaving.js";
+import { finishLeave, leaveToken, requireLeave } from "./leaving.js";
 import type { RoomLine } from "./line.js";
 import { membersOf, type Member } from "./members.js";
 import { linesOf } from "./notices.js";
@@ -183,20 +184,17 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
    */
   async leave(): Promise<void> {
     const { core } = this;
-    const { userId } = this.ports.device;
+    const { device, server, store } = this.ports;
+    const { userId } = device;
     if (core.signed?.head && memberOf(core.signed.state, userId)) {
       requireLeave(core.signed, userId);
+      await store.write(new Map([[keys.leaving(this.id), pack(true)]]));
       // Without a reader, there is no member who could commit it.
       if (core.isReady && core.canBeRead && core.group && core.signed.state.roster.length > 1) {
         await this.sendLeave(await leaveToken(core.signed, core.group, userId));
       }
     }
-    try {
-      await this.ports.server.removeMember(this.id, userId);
-    } catch (error) {
-      // Another member has committed the leave before.
-      if (!(error instanceof SecureMessagingError) || error.code !== "NotFound") throw error;
-    }
+    await finishLeave({ device, server, store }, this.id);
     core.end("left");
   }
 

@@ -7,6 +7,7 @@ import type { TransferredRoom } from "../trust/transfer.js";
 import type { CoreEvents } from "./applying.js";
 import type { RoomCore } from "./core.js";
 import { begin, isFounder, makeFounding, requireFounding, type NewFounding } from "./founding.js";
+import { finishLeave } from "./leaving.js";
 import { loadRoom } from "./loadRoom.js";
 import type { Outbox } from "./outbox.js";
 import { Expiry } from "./expiry.js";
@@ -121,6 +122,7 @@ export class Rooms {
 
   /** @internal Reads on in each room whose log has grown: known rooms first, then new ones. */
   async compare(heads: RoomHead[]): Promise<void> {
+    await this.finishLeaves();
     // The answer may be older than a Welcome. Whether the server still shows the room, its log tells.
     for (const id of [...this.open.keys()]) if (!heads.some((head) => head.roomId === id)) this.missing(id, "left");
     const unknown: RoomHead[] = [];
@@ -201,6 +203,16 @@ export class Rooms {
       if (!core.signed || !memberOf(core.signed.state, userId)) continue;
       room.compareHolds();
       if (hasOtherDevices) reconciler.kickInTurn();
+    }
+  }
+
+  /** The last process may have stopped before the server knew that this user has left a room. */
+  private async finishLeaves(): Promise<void> {
+    for (const [key] of await this.ports.store.list(keys.leavings)) {
+      const id = key.slice(keys.leavings.length);
+      if (this.outbox.waiting(id).some((item) => item.content.type === "leave")) continue;
+      await finishLeave(this.ports, id).catch(this.ports.reports.failed("room", "leaveNotFinished", { roomId: id, retrying: true }));
+      if ((await this.ports.store.get(key)) === undefined) this.open.get(id)?.core.end("left");
     }
   }
 

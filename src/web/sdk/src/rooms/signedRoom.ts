@@ -137,6 +137,11 @@ export class SignedRoom {
     return this.with({ epochs, newest: isOut ? this.newest : place, ...(await shortened(this.founding, this.base, statements)) });
   }
 
+  /** The number of the first statement that {@link chainSince} can give. */
+  get oldest(): number | undefined {
+    return this.statements[0]?.number;
+  }
+
   /** A device of another user has sent a message with the same head. */
   confirm(): SignedRoom {
     return this.with({ confirmed: true });

@@ -93,6 +93,7 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   for (const past of ["broken", "out", "wasAway", "mismatch", "initial"] as const) delete state[past];
   state.enteredBy = signer.userId;
   state.kind = entered.founding.kind;
+  draft.delete(keys.leaving(state.id));
   draft.setPending(undefined);
   const place = { generation: welcome.generation, epoch: welcome.epoch };
   draft.setSigned(SignedRoom.enter(entered, decodeChain(welcome.roomInfo!), place, draft.signed));

@@ -179,6 +179,9 @@ export const keys = {
   /** What people see of the changes of a room. */
   line: (id: string, seq: number, index: number) => `line/${id}/${ordinal(seq)}/${ordinal(index)}`,
   lines: (id: string) => `line/${id}/`,
+  /** This user leaves the room, and the server may not know it yet. */
+  leaving: (id: string) => `leaving/${id}`,
+  leavings: "leaving/",
   group: (id: string) => `group/${id}`,
   ratchet: (id: string, epoch: number) => `ratchet/${id}/${ordinal(epoch)}`,
   ratchets: (id: string) => `ratchet/${id}/`,

@@ -227,7 +227,7 @@ export class Run {
       process?.link.disconnect();
       world.after(world.random() * 5000, () => device.process?.link.connect());
     } else if (dice < 80) {
-      if (room.kind === "group") this.changeMembers(device);
+      if (room.kind === "group") this.changeRoom(device);
     } else if (dice < 83) {
       if (server.directory.user(device.user.id).devices.length < 2) {
         void this.add(device.user).then((added) => {
@@ -268,6 +268,32 @@ export class Run {
     else if (dice === 1) await room.markRead(message).catch(this.expected);
     else if (message.mine && dice === 2) await room.edit(message, `edited ${++this.texts}`).catch(this.expected);
     else if (message.mine) await room.delete(message).catch(this.expected);
+  }
+
+  /** Signed changes of the room. */
+  private changeRoom(device: SimDevice): void {
+    const dice = this.world.below(10);
+    if (dice < 6) this.changeMembers(device);
+    else if (dice < 7) this.leave(device);
+    else void this.changeState(device);
+  }
+
+  /** Renames the room, or gives a member another role. */
+  private async changeState(device: SimDevice): Promise<void> {
+    const open = await device.process?.rooms.get(this.room.id).catch(this.expected);
+    const members = (await open?.members.list()) ?? [];
+    if (!open || members.length === 0) return;
+    if (this.world.chance(0.5)) await open.rename(`name ${++this.texts}`).catch(this.expected);
+    else await open.members.setRole(this.world.pick(members).userId, this.world.pick(["member", "moderator", "admin", "owner"] as const)).catch(this.expected);
+  }
+
+  /** The user of the device leaves the room. */
+  private leave(device: SimDevice): void {
+    for (const each of this.devices) if (each.user === device.user) this.notSteady.add(each);
+    void device.process?.rooms
+      .get(this.room.id)
+      .then((open) => open?.leave())
+      .catch(this.expected);
   }
 
   private changeMembers(device: SimDevice): void {
