@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { concat, equal, newId, randomBytes, toHex } from "../src/base/bytes.js";
 import { decodeCredential, encodeCredential } from "../src/mls/credential.js";
 import { verify } from "../src/mls/ed25519.js";
-import { Group } from "../src/mls/group.js";
+import { Group, messagesPerEpoch } from "../src/mls/group.js";
 import { readHeader, readKeyPackage, welcomeReferences } from "../src/mls/messages.js";
 import { openSignal, sealSignal } from "../src/rooms/signals.js";
 import { bytesOf, foundBy, newDevice, newUser, packageOf, stored, textOf, type TestDevice } from "./people.js";
@@ -38,6 +38,22 @@ describe("a group", () => {
     const { group } = await b.decrypt(message);
     await expect(group.decrypt(message)).rejects.toThrow();
     await expect(stored(group).decrypt(message)).rejects.toThrow();
+  });
+
+  test("reads a message after as many that have expired as a device sends in one epoch, and takes no more steps for a forged one", async () => {
+    let { a, b } = await pair();
+    const messages: Uint8Array[] = [];
+    for (let i = 0; i <= 201; i++) {
+      const sent = await a.encrypt(bytesOf(`${i}`));
+      a = sent.group;
+      messages.push(sent.message);
+      expect(a.encrypted).toBe(i + 1);
+    }
+    await expect(b.decrypt(messages[201]!)).rejects.toThrow();
+    const got = await stored(b).decrypt(messages[messagesPerEpoch.alone]!);
+    b = got.group;
+    expect(textOf(got.plaintext)).toBe(`${messagesPerEpoch.alone}`);
+    expect(textOf((await b.decrypt(messages[201]!)).plaintext)).toBe("201");
   });
 
   test("reads the header, and does not throw on random bytes", async () => {

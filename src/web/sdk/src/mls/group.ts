@@ -83,8 +83,9 @@ export interface OwnCommit {
 const verified = new Set<string>();
 
 const config: ClientConfig = {
-  // The log delivers messages in order, so skipped message keys are deleted at once.
-  keyRetentionConfig: { retainKeysForGenerations: 0, retainKeysForEpochs: 4, maximumForwardRatchetSteps: 2000 },
+  // The log delivers messages in order, so skipped message keys are deleted at once. Each step costs the receiver a derivation of keys, also when the message
+  // then turns out to be forged: so there are few, see {@link messagesPerEpoch}.
+  keyRetentionConfig: { retainKeysForGenerations: 0, retainKeysForEpochs: 4, maximumForwardRatchetSteps: 200 },
   lifetimeConfig: { maximumTotalLifetime: 10_000_000n, validateLifetimeOnReceive: false },
   keyPackageEqualityConfig: {
     compareKeyPackages: (a, b) => equal(a.leafNode.signaturePublicKey, b.leafNode.signaturePublicKey),
@@ -103,6 +104,12 @@ const config: ClientConfig = {
     },
   },
 };
+
+/**
+ * How many messages a device encrypts in one epoch. From `soon` on it begins another epoch, at `most` it waits for it, and while it cannot begin one it goes to
+ * `alone`. So a receiver that has missed all of them, because they have expired, can still read the next one: it goes 200 steps at most.
+ */
+export const messagesPerEpoch = { soon: 100, most: 150, alone: 190 } as const;
 
 /** The group id: the room id and the generation of the group. */
 export function groupIdOf(room: Uint8Array, generation: number): Bytes {
@@ -170,6 +177,11 @@ export class Group {
   /** The epochs that can be decrypted: the current one and up to four before it. */
   get epochs(): number[] {
     return [...this.state.historicalReceiverData.keys()].map(Number).concat(this.epoch);
+  }
+
+  /** The number of messages that this device has encrypted in this epoch. */
+  get encrypted(): number {
+    return this.state.secretTree[leafToNodeIndex(toLeafIndex(this.ownLeafIndex))]?.application.generation ?? 0;
   }
 
   get ownLeafIndex(): number {

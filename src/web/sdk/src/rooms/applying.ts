@@ -6,7 +6,7 @@ import type { Ports, RoomGroup } from "./ports.js";
 import type { ReadLog } from "./readLog.js";
 
 /** Why the group's leaves may differ from the members' devices. @internal */
-export type ReconcileCause = "roster" | "devices" | "reset" | "joined" | "away" | "broken";
+export type ReconcileCause = "roster" | "devices" | "reset" | "joined" | "away" | "broken" | "messages";
 
 /** Two members have read different logs: the server has changed, left out or reordered entries for one of them. */
 export interface TranscriptMismatch {

@@ -2,10 +2,11 @@ import { readErrorBody, SecureMessagingError, toBody, type ErrorBody } from "../
 import { keys } from "../store/store.js";
 import { Backoff } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
+import { messagesPerEpoch } from "../mls/group.js";
 import { limits } from "../net/wire.js";
 import { encodeItem, viewOf } from "./contents.js";
 import type { RoomCore } from "./core.js";
-import { canFollow } from "./following.js";
+import { canCommit, canFollow } from "./following.js";
 import type { Outbox, Tracked } from "./outbox.js";
 import type { Ports } from "./ports.js";
 import type { SealedHeader } from "./records.js";
@@ -189,13 +190,17 @@ export class Dispatcher {
         const read = privacy.settings.readReceipts ? await draft.get<number>(keys.read(core.id, device.userId)) : undefined;
         const view = { ...(await viewOf(draft, { ...this.ports, readLog: core.readLog })), ...(read === undefined ? {} : { read }) };
         const sealed: [Tracked, Uint8Array, SealedHeader][] = [];
+        const most = canCommit(draft) ? messagesPerEpoch.most : messagesPerEpoch.alone;
         for (const item of fresh) {
+          if (group.encrypted >= most) break;
           const { padded, sealed: header } = await encodeItem(draft, item, view, this.ports);
           if (sealed.length > 0 && (bytes += padded.length + 512) > limits.batchBytes / 2) break;
           const result: Awaited<ReturnType<typeof group.encrypt>> = await group.encrypt(padded);
           group = result.group;
           sealed.push([item, result.message, header]);
         }
+        if (group.encrypted >= messagesPerEpoch.soon) draft.after.push(() => core.events.emit("reconcile", "messages"));
+        if (sealed.length === 0) return true;
         draft.usedKeys(group, group.epoch);
         for (const [item, ciphertext, header] of sealed) this.outbox.seal(draft, item, ciphertext, group, header);
         if (read !== undefined) draft.put(keys.announced(core.id), read);

@@ -140,6 +140,8 @@ export interface RoomGroup {
   readonly epoch: number;
   /** The epochs that can be decrypted. */
   readonly epochs: number[];
+  /** The number of messages that this device has encrypted in this epoch. */
+  readonly encrypted: number;
   readonly ownLeafIndex: number;
   /** Differs in each epoch and is equal for all members. */
   readonly epochAuthenticator: Bytes;

@@ -2,7 +2,7 @@ import { equal, idBytes } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Backoff, Mutex, sleep, Wakeup } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
-import { groupIdOf } from "../mls/group.js";
+import { groupIdOf, messagesPerEpoch } from "../mls/group.js";
 import type { RosterChange } from "../net/wire.js";
 import { admin, memberOf, roleOf } from "../trust/state.js";
 import { changes, type RawChange } from "../trust/statement.js";
@@ -201,6 +201,7 @@ export class GroupReconciler {
     if (wished.steps.length === 0) {
       this.unmet.reset();
       this.unmetSince = undefined;
+      if (group.encrypted >= messagesPerEpoch.soon && !(await this.commitSteps({ steps: [], since: undefined }, [], group))) return false;
       await this.core.compared(upTo);
       return true;
     }

@@ -331,6 +331,7 @@ export class Rooms {
     events.on("sendable", () => this.events.emit("sendable", { roomId: id }));
     events.on("reconcile", (cause) => {
       if (cause === "broken" || cause === "away") reconciler.kick(clock.random() * 1000);
+      else if (cause === "messages") reconciler.kick(0);
       else if (cause === "reset") reconciler.kick((room.role === "member" ? 1500 : 100) + clock.random() * 1000);
       else reconciler.kickInTurn();
     });

@@ -3,6 +3,7 @@ import { newId, randomBytes } from "../../src/base/bytes.js";
 import { SecureMessagingError } from "../../src/base/errors.js";
 import type { Warning } from "../../src/base/warnings.js";
 import { decodeMessage, type MessageContent } from "../../src/content/message.js";
+import { messagesPerEpoch } from "../../src/mls/group.js";
 import { limits, type LogPage, type SendAck } from "../../src/net/wire.js";
 import type { RoomCore } from "../../src/rooms/core.js";
 import { Dispatcher } from "../../src/rooms/dispatcher.js";
@@ -25,6 +26,10 @@ class Sending {
   onRetract: (seq: number) => unknown = () => undefined;
   gone = new Set<number>();
   isHeld = false;
+  /** How many messages the device has encrypted in its epoch. */
+  encrypted = 0;
+  /** How often the dispatcher has asked for another epoch. */
+  asked = 0;
   state = { id: roomId, generation: 0, high: 0 } as RoomState;
   now = Date.UTC(2026, 0, 1);
   seq = 0;
@@ -36,7 +41,8 @@ class Sending {
 
   constructor(readonly store = new MemoryStore()) {
     const group = { epoch: 1, generation: 0, epochs: [1], leaves: () => [], encodeRatchet: () => new Uint8Array(1) } as unknown as RoomGroup;
-    Object.assign(group, { encrypt: async (message: Uint8Array) => ({ group, message }) });
+    Object.defineProperty(group, "encrypted", { get: () => this.encrypted });
+    Object.assign(group, { encrypt: async (message: Uint8Array) => ({ group, message, n: this.encrypted++ }) });
     this.ports = {
       store,
       clock: { now: () => this.now, ticks: () => this.now, random: () => 0, pause: () => new Promise((resolve) => setImmediate(resolve)) },
@@ -80,6 +86,7 @@ class Sending {
         return self.state;
       },
       group,
+      events: { emit: (name: string, cause: string) => (this.asked += name === "reconcile" && cause === "messages" ? 1 : 0) },
       catchUp: async () => undefined,
       exclusively: async (work: (draft: Draft) => Promise<boolean | void>) => {
         const draft = new Draft(store, this.state, group, undefined, undefined, undefined);
@@ -102,14 +109,39 @@ class Sending {
 
 test("a batch stays within the server's limits of sends and bytes, and all is sent in order", async () => {
   const sending = new Sending();
-  for (let i = 0; i < 300; i++) await sending.outbox.enqueue(roomId, text(`${i} ${"x".repeat(i % 3 ? 10 : 30_000)}`));
+  for (let i = 0; i < 140; i++) await sending.outbox.enqueue(roomId, text(`${i} ${"x".repeat(i % 3 ? 10 : 30_000)}`));
   sending.dispatcher.open();
-  await vi.waitFor(() => expect(sending.sent).toHaveLength(300));
+  await vi.waitFor(() => expect(sending.sent).toHaveLength(140));
   for (const batch of sending.batches) {
     expect(batch.length).toBeLessThanOrEqual(limits.batchSends);
     expect(batch.reduce((sum, { ciphertext }) => sum + ciphertext!.length, 0)).toBeLessThanOrEqual(limits.batchBytes);
   }
-  expect(sending.sent.map((content) => Number((content as { text: string }).text.split(" ")[0]))).toEqual(Array.from({ length: 300 }, (_, i) => i));
+  expect(sending.sent.map((content) => Number((content as { text: string }).text.split(" ")[0]))).toEqual(Array.from({ length: 140 }, (_, i) => i));
+});
+
+test("a device asks for another epoch before its 150th message of one, and waits for it there", async () => {
+  const sending = new Sending();
+  for (let i = 0; i < 350; i++) await sending.outbox.enqueue(roomId, text(`${i}`));
+  sending.dispatcher.open();
+  for (const sent of [messagesPerEpoch.most, 2 * messagesPerEpoch.most, 350]) {
+    await vi.waitFor(() => expect(sending.sent).toHaveLength(sent));
+    // It does not go on by itself.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(sending.sent).toHaveLength(sent);
+    expect(sending.asked > 0).toBe(sent < 350);
+    sending.encrypted = sending.asked = 0;
+    sending.dispatcher.wake(roomId);
+  }
+});
+
+test("a device that cannot begin another epoch goes on, as far as others still read it", async () => {
+  const sending = new Sending();
+  sending.state.broken = { seq: 1, why: "commit", since: 0 };
+  for (let i = 0; i < 200; i++) await sending.outbox.enqueue(roomId, text(`${i}`));
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sending.sent).toHaveLength(messagesPerEpoch.alone));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(sending.sent).toHaveLength(messagesPerEpoch.alone);
 });
 
 test("a message says what is so when it is encrypted, not when the application called", async () => {
