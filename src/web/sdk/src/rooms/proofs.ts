@@ -4,13 +4,14 @@
  */
 import type { Bytes } from "../base/bytes.js";
 import { keys, type Store } from "../store/store.js";
+import { enforced } from "../trust/enforced.js";
 import { provenData } from "../trust/proof.js";
 import type { Draft } from "./draft.js";
 import type { MessageRecord } from "./records.js";
 
 /** Stores the proof of a content that was stored as a message or an edit. Without a proof, nothing happens. @internal */
 export function keepProof(draft: Draft, { seq, proof }: { seq: number; proof?: () => Bytes }): void {
-  if (proof) draft.changes.set(keys.proof(draft.state.id, seq), proof());
+  if (proof && enforced.t4) draft.changes.set(keys.proof(draft.state.id, seq), proof());
 }
 
 /** The proof that a device has written a message, for restored and forwarded history. */

@@ -3,7 +3,7 @@ import type { SeenLog } from "../content/message.js";
 import type { LogEntry } from "../net/wire.js";
 import { keys, type Store } from "../store/store.js";
 import { enforced } from "../trust/enforced.js";
-import { entryHash, placesKept, Transcript, type Place, type SeenVerdict } from "../trust/transcript.js";
+import { entryHash, placesKept, Transcript, type Compared, type Place, type SeenVerdict } from "../trust/transcript.js";
 import type { Draft } from "./draft.js";
 
 /** Places in one stored value. Each write replaces the newest value, so it is small. */
@@ -17,6 +17,7 @@ const kinds = ["message", "commit", "server"] as const;
  */
 export class ReadLog {
   private transcript: Transcript | undefined;
+  private readonly compared = new Map<string, Compared>();
   private founding: Uint8Array | undefined;
   private chunk: { number: number; bytes: Uint8Array; length: number; places: number } | undefined;
 
@@ -43,16 +44,19 @@ export class ReadLog {
     return (await this.load(draft)).seen();
   }
 
-  /** Compares what the author of the message at place `at` has read. Undefined while the room's founding is not known. */
-  async judge(draft: Draft, seen: SeenLog, at: number): Promise<SeenVerdict | undefined> {
+  /** Compares what a device has read that has written the message at place `at`. Undefined while the room's founding is not known. */
+  async judge(draft: Draft, seen: SeenLog, at: number, deviceId: string): Promise<SeenVerdict | undefined> {
     if (!draft.signed || !draft.state.transcript || !enforced.t7) return undefined;
-    return (await this.load(draft)).judge(seen, at);
+    let known = this.compared.get(deviceId);
+    if (!known) this.compared.set(deviceId, (known = { gap: -1, blocks: new Set() }));
+    return (await this.load(draft)).judge(seen, at, known);
   }
 
   /** What was added last is not stored. */
   forget(): void {
     this.transcript = undefined;
     this.chunk = undefined;
+    this.compared.clear();
   }
 
   private async load({ state, signed }: Draft): Promise<Transcript> {

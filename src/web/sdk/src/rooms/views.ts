@@ -29,7 +29,7 @@ export async function compareViews(draft: Draft, seq: number, author: Author, he
 }
 
 async function compareLogs(draft: Draft, seq: number, { leaf }: Author, seen: NonNullable<ContentHeader["seen"]>, applying: Applying): Promise<boolean> {
-  const found = await applying.readLog.judge(draft, seen, seq);
+  const found = await applying.readLog.judge(draft, seen, seq, leaf.deviceId);
   if (found?.verdict !== "mismatch") return found?.verdict !== "malformed";
   const { device } = applying;
   const { block } = found;

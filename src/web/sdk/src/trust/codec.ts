@@ -166,18 +166,21 @@ export function fixed(bytes: Uint8Array, length: number): Uint8Array {
 export const optional = (value: Uint8Array | undefined): Bytes => (value ? concat(uint8(1), value) : uint8(0));
 
 /** A vector `<V>`: its length in the shortest form, then its bytes. */
-export function vector(...parts: Uint8Array[]): Bytes {
-  const content = concat(...parts);
-  const { length } = content;
+export const vector = (...parts: Uint8Array[]): Bytes => concat(vectorHeader(...parts), ...parts);
+
+/** The length of a vector with these parts. */
+export function vectorHeader(...parts: Uint8Array[]): Bytes {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
   if (length > largestVector) throw new RangeError("A vector has less than 2^30 bytes.");
-  if (length < 2 ** 6) return concat(uint8(length), content);
-  return concat(length < 2 ** 14 ? uint16(0x4000 + length) : uint32(0x80000000 + length), content);
+  if (length < 2 ** 6) return uint8(length);
+  return length < 2 ** 14 ? uint16(0x4000 + length) : uint32(0x80000000 + length);
 }
 
 const labelled = (name: string, value: Uint8Array): Bytes => concat(vector(utf8(`SecureMessaging 1.0 ${name}`)), vector(value));
 
-/** `hash(name, value)` of the specification: 32 bytes. */
-export const hash = (name: string, value: Uint8Array): Promise<Bytes> => sha256(labelled(name, value));
+/** `hash(name, value)` of the specification: 32 bytes. The value may come in parts, so that a large one is copied once. */
+export const hash = (name: string, ...value: Uint8Array[]): Promise<Bytes> =>
+  sha256(vector(utf8(`SecureMessaging 1.0 ${name}`)), vectorHeader(...value), ...value);
 
 /** Signs a structure of the given name. `seed` is the private key of Ed25519. */
 export const signLabelled = (seed: Uint8Array, name: string, value: Uint8Array): Promise<Bytes> => sign(seed, labelled(name, value));

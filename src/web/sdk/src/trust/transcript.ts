@@ -3,7 +3,7 @@
  * show different logs to them.
  */
 import { concat, copy, equal, sha256, type Bytes } from "../base/bytes.js";
-import { fixed, fromBase64Url, hash, toBase64Url, uint64, uint8, vector } from "./codec.js";
+import { fixed, fromBase64Url, hash, toBase64Url, uint64, uint8, vectorHeader } from "./codec.js";
 
 /** The member `seen` of a content. */
 export interface Seen {
@@ -92,6 +92,12 @@ export interface StoredTranscript {
   places: readonly (readonly [seq: number, place: Place])[];
 }
 
+/** Blocks of one author that were complete and equal, with the author's gap then. */
+export interface Compared {
+  gap: number;
+  blocks: Set<number>;
+}
+
 export type SeenVerdict =
   /** All values that could be compared are the same. `compared` is their number. */
   | { verdict: "same"; compared: number }
@@ -169,8 +175,11 @@ export class Transcript {
     return { seq, gap, hashes: values.map(toBase64Url) };
   }
 
-  /** Compares what the author of the message at place `at` has read with what this device has read. */
-  async judge(seen: Seen, at: number): Promise<SeenVerdict> {
+  /**
+   * Compares what the author of the message at place `at` has read with what this device has read. `known` holds what was equal before for the same author:
+   * a block that was complete then is not compared again.
+   */
+  async judge(seen: Seen, at: number, known?: Compared): Promise<SeenVerdict> {
     const { seq, gap } = seen;
     if (![seq, gap].every((place) => Number.isSafeInteger(place) && place >= 0) || gap > seq) return { verdict: "malformed" };
     const hashes = seen.hashes.map(fromBase64Url);
@@ -179,9 +188,18 @@ export class Transcript {
     if (seq >= at) return { verdict: "mismatch" };
     let compared = 0;
     for (const [i, block] of blocks.entries()) {
+      if (known?.gap === gap && known.blocks.has(block)) {
+        compared++;
+        continue;
+      }
       if (!this.hasAll(block, gap, seq)) continue;
       if (!equal(await this.valueOf(block, gap, seq), hashes[i]!)) return { verdict: "mismatch", block };
       compared++;
+      if (known && seq >= lastOf(block)) {
+        if (known.gap !== gap) known.blocks.clear();
+        known.gap = gap;
+        known.blocks.add(block);
+      }
     }
     return { verdict: "same", compared };
   }
@@ -201,7 +219,7 @@ export class Transcript {
   private async valueOf(block: number, gap: number, seq: number): Promise<Bytes> {
     const [first, last] = rangeOf(block, gap, seq);
     const entries = (first <= last ? this.blocks.get(block)?.slice(first, last) : undefined) ?? new Uint8Array();
-    const value = await hash("Transcript", concat(this.foundingHash, uint64(block), uint64(gap), uint64(seq), vector(entries)));
+    const value = await hash("Transcript", this.foundingHash, uint64(block), uint64(gap), uint64(seq), vectorHeader(entries), entries);
     return value.slice(0, 16);
   }
 }
