@@ -80,7 +80,9 @@ export async function planDevices(of: PlanOf): Promise<Plan> {
     plan.missing.push(...missing);
     const step = isRenewed ? await renewal(of, member, leaves, newest) : await difference(of, { member, leaves, newest, missing, extra });
     if (step && (step.remove.length > 0 || step.add.length > 0 || isRenewed)) plan.steps.push(step);
-    if (!step && member.user === of.own.userId && missing.length > 0 && !isRenewed) plan.isStuck = true;
+    // A list that another device has signed with keys that the group does not know cannot be announced.
+    const doesNothing = !step || (step.remove.length === 0 && step.add.length === 0);
+    if (doesNothing && member.user === of.own.userId && missing.length > 0 && !isRenewed) plan.isStuck = true;
   }
   return plan;
 }

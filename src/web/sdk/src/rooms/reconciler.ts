@@ -197,7 +197,8 @@ export class GroupReconciler {
       return false;
     }
     const wished = await planDevices({ ...of, canAdd: () => true });
-    this.watchStuck(wished.isStuck);
+    // The others must replace this device's leaf then, so there must be others.
+    this.watchStuck(wished.isStuck && group.leaves().some((leaf) => leaf.userId !== device.userId));
     if (wished.steps.length === 0) {
       this.unmet.reset();
       this.unmetSince = undefined;
