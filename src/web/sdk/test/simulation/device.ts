@@ -129,11 +129,15 @@ export class SimDevice {
   private keys!: DeviceKeys;
   private nextKeys: DeviceKeys | undefined;
   readonly warnings: Warning[] = [];
+  /** Whether the person agrees at once to enter a room again. */
+  agrees = true;
   /** The sends of the application, in the order of the calls. */
   readonly asked: Asked[] = [];
   /** What this device has seen that must not be. */
   readonly complaints: string[] = [];
   process: Process | undefined;
+  /** What the running process believes about people. */
+  people: TrustBook | undefined;
   link: Link | undefined;
   private generation = 0;
   private isStarting = false;
@@ -182,7 +186,7 @@ export class SimDevice {
     const identity = () => this.identity;
     const signature = () => this.keys.signature;
     const store = new DiskOf(world, this.disk, isAlive, () => this.isSlow);
-    const people = new TrustBook(await Pins.load(store), link.asDirectory(), user.id, () => world.now);
+    const people = (this.people = new TrustBook(await Pins.load(store), link.asDirectory(), user.id, () => world.now));
     if (!people.identityKeyOf(user.id)) await people.trustOwn(user.identityKey, undefined);
     if (!isAlive()) return;
     const own: Device = {
@@ -278,7 +282,7 @@ export class SimDevice {
     let last = 0;
     // A person asks another member, and agrees to enter again.
     const agree = () => {
-      if (room.holds().some((hold) => hold.kind === "reentryHeld")) void room.agreeToEnter().catch(() => undefined);
+      if (this.agrees && room.holds().some((hold) => hold.kind === "reentryHeld")) void room.agreeToEnter().catch(() => undefined);
     };
     room.on("holds", agree);
     agree();

@@ -288,6 +288,11 @@ export class FakeServer {
     this.publish(room, [this.append(room, entry)]);
   }
 
+  /** A user comes or goes by the server's word alone. */
+  lie(room: ServerRoom, what: "join" | "leave", userId: string): void {
+    this.publish(room, [what === "join" ? this.join(room, userId, "member") : this.leave(room, userId)]);
+  }
+
   // Inside
 
   private roomOf(userId: string, roomId: string, least: Role = "member"): ServerRoom {

@@ -1,0 +1,60 @@
+/* Why a device sends nothing into a room, by what it alone knows. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { encodePart } from "../../src/trust/state.js";
+import type { RoomHold } from "../../src/rooms/holds.js";
+import type { SimDevice } from "../simulation/device.js";
+import { Scene } from "./scene.js";
+
+let scene: Scene;
+let anna: SimDevice;
+let ben: SimDevice;
+beforeEach(async () => {
+  scene = new Scene();
+  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
+  await scene.found(anna, ["ben"]);
+});
+afterEach(() => scene.end());
+
+test("without holds, sends go on", async () => {
+  for (const device of [anna, ben]) expect((await scene.roomOf(device)).holds()).toEqual([]);
+  await scene.run(ben.send(scene.room.id, "hello"));
+  await scene.world.pass(3_000);
+  expect(await scene.textsOf(anna)).toEqual(["hello"]);
+});
+
+test("a leaf that its user's newest list does not have holds the sends, until a member replaces it", async () => {
+  const room = await scene.roomOf(anna);
+  const shown: RoomHold[][] = [];
+  room.on("holds", (holds) => shown.push(holds));
+  ben.process!.upkeep.heal();
+  await scene.world.pass(60_000);
+  expect(shown[0]).toMatchObject([{ kind: "unlistedDevice", userId: ben.user.id, deviceId: ben.id }]);
+  expect(shown.at(-1)).toEqual([]);
+  expect(room.holds()).toEqual([]);
+  expect(await scene.linesOf(anna)).toContain("deviceReplaced");
+});
+
+test("a list that the server withholds holds the sends, and a person can answer", async () => {
+  const book = anna.people!;
+  const { lists } = scene.server.directory.user(ben.user.id);
+  await scene.run(book.mention(ben.user.id, { number: lists.length + 1, hash: new Uint8Array(16) }));
+  await scene.run(book.refresh([ben.user.id]));
+  const room = await scene.roomOf(anna);
+  expect(room.holds()).toMatchObject([{ kind: "listWithheld", userId: ben.user.id }]);
+  await scene.run(anna.send(scene.room.id, "waits"));
+  await scene.world.pass(10_000);
+  expect(await scene.textsOf(ben)).toEqual([]);
+  await scene.run(room.answerHold("listWithheld"));
+  await scene.world.pass(10_000);
+  expect(room.holds()).toEqual([]);
+  expect(await scene.textsOf(ben)).toEqual(["waits"]);
+});
+
+test("a part of a later version that must be known holds the sends, and has no answer", async () => {
+  const critical = { type: 0x8001, value: new Uint8Array([1]) };
+  await scene.run(scene.changeAs(anna, [{ type: 6, value: encodePart(critical) }]));
+  const room = await scene.roomOf(ben);
+  expect(room.holds()).toMatchObject([{ kind: "updateRequired" }]);
+  await scene.run(room.answerHold("updateRequired"));
+  expect(room.holds()).toMatchObject([{ kind: "updateRequired" }]);
+});

@@ -1,0 +1,136 @@
+/* Who is in a room is what its members have signed, whatever the server says. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { newId } from "../../src/base/bytes.js";
+import type { SimDevice } from "../simulation/device.js";
+import { Scene } from "./scene.js";
+
+let scene: Scene;
+beforeEach(() => {
+  scene = new Scene();
+});
+afterEach(() => scene.end());
+
+async function three(): Promise<[SimDevice, SimDevice, SimDevice]> {
+  const [anna, ben, cleo] = [await scene.person("anna"), await scene.person("ben"), await scene.person("cleo")];
+  await scene.found(anna, ["ben"], { name: "Lunch" });
+  return [anna, ben, cleo];
+}
+
+test("a room is founded by a first statement, and all devices follow it", async () => {
+  const [anna, ben] = await three();
+  for (const device of [anna, ben]) {
+    const room = await scene.roomOf(device);
+    expect(await scene.membersOf(device)).toEqual(["anna owner", "ben member"]);
+    expect(room).toMatchObject({ name: "Lunch", kind: "group" });
+    expect(scene.coreOf(device)!.signed).toMatchObject({ head: { number: 1 }, id: room.id });
+  }
+  expect((await scene.roomOf(anna)).isConfirmed).toBe(true);
+  expect((await scene.roomOf(ben)).isConfirmed).toBe(false);
+});
+
+test("repeated calls with one id create one room", async () => {
+  const anna = await scene.person("anna");
+  await scene.person("ben");
+  const id = newId();
+  const { rooms } = anna.process!;
+  const [first, second] = [await scene.run(rooms.create(["ben"], { id })), await scene.run(rooms.create(["ben"], { id }))];
+  expect(second).toBe(first);
+  expect(scene.server.rooms.size).toBe(1);
+});
+
+test("a newcomer's room is confirmed by a message of another user than the one who has added it", async () => {
+  const [anna, ben, cleo] = await three();
+  await scene.run((await scene.roomOf(anna)).members.add("cleo"));
+  await scene.world.pass(5_000);
+  expect((await scene.roomOf(cleo)).isConfirmed).toBe(false);
+  await scene.run(anna.send(scene.room.id, "from the one who has added cleo"));
+  await scene.world.pass(5_000);
+  expect((await scene.roomOf(cleo)).isConfirmed).toBe(false);
+  await scene.run(ben.send(scene.room.id, "from another one"));
+  await scene.world.pass(5_000);
+  expect((await scene.roomOf(cleo)).isConfirmed).toBe(true);
+  expect(await scene.linesOf(cleo)).toEqual(["entered"]);
+});
+
+test("roles, the name and the members are changed by those who may", async () => {
+  const [anna, ben, cleo] = await three();
+  const bens = await scene.roomOf(ben);
+  const { members } = bens;
+  for (const act of [() => bens.rename("Ben's"), () => members.add("cleo"), () => members.setRole(ben.user.id, "owner"), () => members.remove("anna")])
+    await expect(scene.run(act())).rejects.toMatchObject({ code: "Forbidden" });
+  const annas = await scene.roomOf(anna);
+  await scene.run(annas.members.setRole(ben.user.id, "admin"));
+  await scene.run(bens.rename("Ben's"));
+  await scene.run(bens.members.add("cleo"));
+  await scene.world.pass(5_000);
+  expect(await scene.membersOf(cleo)).toEqual(["anna owner", "ben admin", "cleo member"]);
+  expect(annas.name).toBe("Ben's");
+  expect(scene.room.members.get(ben.user.id)).toMatchObject({ role: "admin" });
+  await expect(scene.run(annas.members.add("cleo"))).rejects.toMatchObject({ code: "Conflict" });
+  await expect(scene.run(annas.members.setRole(anna.user.id, "member"))).rejects.toMatchObject({ code: "Conflict" });
+  await scene.run(bens.members.remove("cleo"));
+  await scene.world.pass(5_000);
+  expect(await scene.membersOf(anna)).toEqual(["anna owner", "ben admin"]);
+  // A removed member has followed the removal, and the room has ended there.
+  expect(cleo.process!.rooms.list()).toEqual([]);
+});
+
+test("a user whom the server alone adds gets no key, and people see the difference", async () => {
+  const [anna, ben, cleo] = await three();
+  const { room, server } = scene;
+  server.lie(room, "join", cleo.user.id);
+  await scene.world.pass(120_000);
+  for (const device of [anna, ben]) {
+    expect(await scene.membersOf(device)).toEqual(["anna owner", "ben member"]);
+    expect(
+      scene
+        .coreOf(device)!
+        .group!.leaves()
+        .map((leaf) => leaf.userId),
+    ).not.toContain(cleo.user.id);
+    expect(await scene.linesOf(device)).toContain("rosterMismatch");
+  }
+  expect(scene.coreOf(cleo)?.group).toBeUndefined();
+});
+
+test("a role, a time to live and a removal that only the server says change nothing, and people see it", async () => {
+  const [anna, ben] = await three();
+  const { room, server } = scene;
+  server.inject(room, { kind: "roleChanged", userId: ben.user.id, role: "owner" });
+  server.inject(room, { kind: "settingsChanged", settings: { timeToLiveSeconds: 60 } });
+  server.inject(room, { kind: "memberLeft", userId: ben.user.id });
+  await scene.world.pass(10_000);
+  for (const device of [anna, ben]) {
+    expect(await scene.membersOf(device)).toEqual(["anna owner", "ben member"]);
+    expect((await scene.roomOf(device)).settings).toEqual({});
+    expect((await scene.linesOf(device)).filter((kind) => kind === "rosterMismatch")).toHaveLength(2);
+    expect(device.warnings.filter(({ kind }) => kind === "rosterMismatch")).toHaveLength(2);
+  }
+});
+
+test("who leaves signs it, and another member commits it", async () => {
+  const [anna, ben] = await three();
+  await scene.run((await scene.roomOf(ben)).leave());
+  await scene.world.pass(10_000);
+  expect(await scene.membersOf(anna)).toEqual(["anna owner"]);
+  expect(await scene.linesOf(anna)).toContain("left");
+  expect(ben.process!.rooms.list()).toEqual([]);
+  expect([...scene.room.members.keys()]).toEqual([anna.user.id]);
+});
+
+test("the last owner of a group with other members cannot leave, and a direct room is not left", async () => {
+  const [anna, ben] = await three();
+  await expect(scene.run((await scene.roomOf(anna)).leave())).rejects.toMatchObject({ code: "Conflict" });
+  await scene.found(ben, ["anna"], { direct: true });
+  await expect(scene.run((await scene.roomOf(ben)).leave())).rejects.toMatchObject({ code: "Conflict" });
+  expect(await scene.membersOf(ben)).toEqual(["anna member", "ben member"]);
+});
+
+test("both users of a direct room get the same one, and no third user gets in", async () => {
+  const [anna, ben] = await three();
+  await scene.found(anna, ["ben"], { direct: true });
+  const again = await scene.run(ben.process!.rooms.direct("anna"));
+  expect(again.id).toBe(scene.room.id);
+  await expect(scene.run(again.members.add("cleo"))).rejects.toMatchObject({ code: "Invalid" });
+  expect((await scene.roomOf(anna)).kind).toBe("direct");
+});

@@ -1,0 +1,81 @@
+/* Commits that break the rules are reported with their author, and the others go on without them. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { changes } from "../../src/trust/statement.js";
+import type { SimDevice } from "../simulation/device.js";
+import { Scene } from "./scene.js";
+
+let scene: Scene;
+let anna: SimDevice;
+let ben: SimDevice;
+let cleo: SimDevice;
+beforeEach(async () => {
+  scene = new Scene();
+  [anna, ben, cleo] = [await scene.person("anna"), await scene.person("ben"), await scene.person("cleo")];
+  await scene.found(anna, ["ben", "cleo"]);
+});
+afterEach(() => scene.end());
+
+const ruleOf = async (device: SimDevice) => (await (await scene.roomOf(device)).lines()).find(({ kind }) => kind === "invalidCommit");
+
+test("a plain member cannot remove another one, also not in the eyes of the removed device", async () => {
+  await scene.commitAs(ben, { remove: [cleo.id] });
+  for (const device of [anna, cleo]) {
+    expect(await ruleOf(device)).toMatchObject({ rule: "removal", by: { userId: ben.user.id, deviceId: ben.id } });
+    expect(device.warnings).toContainEqual(expect.objectContaining({ kind: "invalidCommit", detail: expect.stringContaining(ben.id) as string }));
+    expect(scene.coreOf(device)!.state.out).toBeUndefined();
+  }
+});
+
+test("a statement without the right, and a device of another user, are refused", async () => {
+  await scene.commitAs(ben, { changes: [changes.role(ben.user.id, 3)] });
+  expect(await ruleOf(anna)).toMatchObject({ rule: "role", by: { userId: ben.user.id } });
+  expect(await scene.membersOf(anna)).toEqual(["anna owner", "ben member", "cleo member"]);
+});
+
+test("a leaf with another user's id and an identity of its own is refused", async () => {
+  await scene.commitAs(ben, { add: [await scene.packageOf("ben", { userId: cleo.user.id })] });
+  expect(await ruleOf(anna)).toMatchObject({ rule: "leaf", by: { userId: ben.user.id } });
+  expect(scene.coreOf(anna)!.group!.leaves()).toHaveLength(3);
+});
+
+test("a device that no signed list of its user announces is refused, also when its identity is the right one", async () => {
+  await scene.commitAs(ben, { add: [await scene.packageOf("ben", {})] });
+  expect(await ruleOf(anna)).toMatchObject({ rule: "addition", by: { userId: ben.user.id } });
+});
+
+test("the next device of a user is added with the list that announces it, and people see by whom", async () => {
+  const second = await scene.device("cleo");
+  await scene.world.pass(10_000);
+  expect(
+    scene
+      .coreOf(anna)!
+      .group!.leaves()
+      .map((leaf) => leaf.deviceId),
+  ).toContain(second.id);
+  const lines = await (await scene.roomOf(anna)).lines();
+  expect(lines.find(({ kind }) => kind === "deviceAdded")).toMatchObject({ userId: cleo.user.id, deviceId: second.id });
+  expect(scene.coreOf(second)!.isReady).toBe(true);
+});
+
+test("after an invalid Commit the others read and send in the epoch before it, until the group is founded anew", async () => {
+  const { epoch } = scene.coreOf(anna)!.group!;
+  // The reset is kept away for a while: the server does not hear of the reports.
+  const report = scene.server.reportInvalidCommit.bind(scene.server);
+  scene.server.reportInvalidCommit = () => ({ reset: false, generation: 0 });
+  await scene.commitAs(ben, { remove: [cleo.id] });
+  await scene.run(anna.send(scene.room.id, "still here"));
+  await scene.world.pass(3_000);
+  expect(scene.coreOf(anna)!.group!.epoch).toBe(epoch);
+  expect(await scene.textsOf(cleo)).toEqual(["still here"]);
+  scene.server.reportInvalidCommit = report;
+  await scene.world.pass(180_000);
+  for (const device of [anna, cleo, ben]) {
+    const core = scene.coreOf(device)!;
+    expect(core.group).toMatchObject({ generation: 1 });
+    expect(core.signed!.head!.number).toBe(1);
+    expect(await scene.linesOf(device)).toContain("reset");
+  }
+  await scene.run(cleo.send(scene.room.id, "in the new group"));
+  await scene.world.pass(3_000);
+  expect(await scene.textsOf(anna)).toEqual(["still here", "in the new group"]);
+});

@@ -1,0 +1,95 @@
+/* What the server leaves out of an answer deletes nothing. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { keys } from "../../src/store/store.js";
+import type { SimDevice } from "../simulation/device.js";
+import { Scene } from "./scene.js";
+
+let scene: Scene;
+let anna: SimDevice;
+let ben: SimDevice;
+beforeEach(async () => {
+  scene = new Scene();
+  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
+  await scene.found(anna, ["ben"]);
+  await scene.run(anna.send(scene.room.id, "hello"));
+  await scene.world.pass(3_000);
+});
+afterEach(() => scene.end());
+
+const stored = async (device: SimDevice) => [keys.group(scene.room.id), keys.signed(scene.room.id)].map((key) => device.disk.get(key));
+
+test("a room missing in the heads is read all the same", async () => {
+  const { heads } = scene.server;
+  scene.server.heads = () => [];
+  await scene.world.pass(60_000);
+  expect((await scene.roomOf(ben)).isWithheld).toBe(false);
+  scene.server.heads = heads;
+});
+
+test("a room that the server does not show any more is kept, its sends wait, and it goes on when the server shows it again", async () => {
+  const { room, server } = scene;
+  const room1 = await scene.roomOf(ben);
+  const seen: boolean[] = [];
+  room1.on("withheld", ({ isWithheld }) => seen.push(isWithheld));
+  server.rooms.delete(room.id);
+  await scene.world.pass(60_000);
+  expect(room1).toMatchObject({ isWithheld: true, isReady: false });
+  expect(room1.holds()).toMatchObject([{ kind: "withheld" }]);
+  expect(await scene.linesOf(ben)).toContain("withheld");
+  expect(await scene.textsOf(ben)).toEqual(["hello"]);
+  for (const value of await Promise.all(await stored(ben))) expect(value).toBeDefined();
+  void ben.send(room.id, "waits");
+  await scene.world.pass(10_000);
+  expect(room1.unsent).toBe(1);
+  // The same after a restart.
+  ben.die();
+  await scene.run(ben.start());
+  await scene.world.pass(40_000);
+  expect((await scene.roomOf(ben)).isWithheld).toBe(true);
+  server.rooms.set(room.id, room);
+  await scene.world.pass(60_000);
+  expect((await scene.roomOf(ben)).isWithheld).toBe(false);
+  expect(await scene.textsOf(anna)).toEqual(["hello", "waits"]);
+  expect(seen).toEqual([true]);
+});
+
+test("a person forgets a withheld room, and no other one", async () => {
+  const room = await scene.roomOf(ben);
+  await expect(scene.run(room.forget())).rejects.toMatchObject({ code: "Conflict" });
+  scene.server.rooms.delete(scene.room.id);
+  await scene.world.pass(60_000);
+  await scene.run(room.forget());
+  expect(ben.process!.rooms.list()).toEqual([]);
+  expect(await ben.disk.get(keys.group(scene.room.id))).toBeUndefined();
+  expect((await ben.disk.list(keys.messages(scene.room.id))).length).toBe(1);
+});
+
+test("a user who was removed and added again unseen enters when a person agrees", async () => {
+  ben.die();
+  const annas = await scene.roomOf(anna);
+  await scene.run(annas.members.remove("ben"));
+  await scene.run(annas.members.add("ben"));
+  await scene.world.pass(3_000);
+  ben.agrees = false;
+  await scene.run(ben.start());
+  await scene.world.pass(30_000);
+  const room = await scene.roomOf(ben);
+  expect(room.holds().map(({ kind }) => kind)).toContain("reentryHeld");
+  expect(scene.coreOf(ben)!.signed!.head!.number).toBe(1);
+  await scene.run(room.agreeToEnter());
+  await scene.world.pass(3_000);
+  expect(scene.coreOf(ben)!.signed!.head!.number).toBe(3);
+  expect(room).toMatchObject({ isReady: true, isConfirmed: false });
+});
+
+test("a user who has followed the removal enters again without a question", async () => {
+  const annas = await scene.roomOf(anna);
+  await scene.run(annas.members.remove("ben"));
+  await scene.world.pass(3_000);
+  expect(ben.process!.rooms.list()).toEqual([]);
+  await scene.run(annas.members.add("ben"));
+  await scene.world.pass(10_000);
+  const room = await scene.roomOf(ben);
+  expect(room.isReady).toBe(true);
+  expect(room.holds()).toEqual([]);
+});
