@@ -13,10 +13,16 @@ export const alarms = new Set([
   "logRewound",
   "reconcileStopped",
   "rosterMismatch",
+  "notExpired",
+  "stateMismatch",
+  "transcriptMismatch",
   "welcomeRefused",
   "welcomeUnreadable",
   "failed",
 ]);
+
+/** All members read the same log, also when it has entries of an attacker. */
+const neverAlarms = new Set(["stateMismatch", "transcriptMismatch"]);
 
 export async function historyOf(device: SimDevice, roomId: string): Promise<MessageRecord[]> {
   return (await device.disk.list(keys.messages(roomId))).map(([, value]) => unpack<MessageRecord>(value));
@@ -29,9 +35,10 @@ export async function check(run: Run): Promise<string[]> {
   for (const device of devices) histories.set(device, await historyOf(device, room.id));
   for (const device of devices) {
     wrong.push(...device.complaints.map((complaint) => `${device.name}: ${complaint}`));
-    if (!run.options.isHostile)
-      for (const { kind, error, detail } of device.warnings.filter((warning) => alarms.has(warning.kind)))
-        wrong.push(`${device.name} warns: ${kind} ${error?.message ?? ""} ${detail ?? ""}`);
+    const wrongKinds = run.options.isHostile ? neverAlarms : alarms;
+    for (const { kind, error, detail } of device.warnings.filter((warning) => wrongKinds.has(warning.kind)))
+      wrong.push(`${device.name} warns: ${kind} ${error?.message ?? ""} ${detail ?? ""}`);
+    wrong.push(...checkAuthors(run, device, histories.get(device)!), ...checkLives(run, device, histories.get(device)!));
     wrong.push(...checkShownOnce(device, histories.get(device)!), ...checkSends(run, device, histories.get(device)!));
   }
   const steady = devices.filter((device) => !run.notSteady.has(device) && run.isMember(device));
@@ -53,6 +60,25 @@ function checkShownOnce(device: SimDevice, history: MessageRecord[]): string[] {
   });
 }
 
+/** Each text was sent by the user under whose name it is shown. */
+function checkAuthors(run: Run, device: SimDevice, history: MessageRecord[]): string[] {
+  return history.flatMap(({ content, deleted, edited, from, id, seq }) => {
+    if (content.type !== "text" || deleted || !from) return [];
+    const asked = run.devices.filter(({ user }) => user.id === from.userId).flatMap((each) => each.asked.filter((send) => send.id === id));
+    return asked.some(({ text }) => edited === true || text === content.text) ? [] : [`${device.name} shows at ${seq} what its author has not sent`];
+  });
+}
+
+/** A timer may be late by the time that the disk takes. */
+const lateMs = 1000;
+
+/** Nothing is on a disk after its life. */
+function checkLives({ world }: Run, device: SimDevice, history: MessageRecord[]): string[] {
+  return history.flatMap(({ deadline, seq }) =>
+    deadline !== undefined && deadline < world.now - lateMs ? [`${device.name} still has the message at ${seq}, ${world.now - deadline} ms after its life`] : [],
+  );
+}
+
 /** A send that the outbox has kept is shown once, or was rejected; and the sends of a device keep their order. */
 function checkSends(run: Run, device: SimDevice, history: MessageRecord[]): string[] {
   const wrong: string[] = [];
@@ -66,7 +92,7 @@ function checkSends(run: Run, device: SimDevice, history: MessageRecord[]): stri
       last = record.seq;
       continue;
     }
-    const mayMiss = asked.error !== undefined || asked.mayBeLost || !asked.isKept || !run.isMember(device) || entry?.kind === "gone";
+    const mayMiss = asked.expires === true || asked.error !== undefined || asked.mayBeLost || !asked.isKept || !run.isMember(device) || entry?.kind === "gone";
     // A message that is gone was stored, although no device may have read it. A rejected one is kept for the user.
     if (!mayMiss && run.gone.size === 0 && !device.disk.has(asked)) wrong.push(`${device.name}: "${asked.text}" is lost`);
   }
@@ -80,7 +106,8 @@ function checkComplete(run: Run, device: SimDevice, history: MessageRecord[]): s
     if ((content.type === "unreadable" || content.type === "malformed") && !run.hostile.has(seq))
       wrong.push(`${device.name} cannot read the message at ${seq}: ${content.reason}`);
   for (const other of run.devices)
-    for (const { id, seq, text } of other.asked) {
+    for (const { expires, id, seq, text } of other.asked) {
+      if (expires) continue;
       const shown = history.some((record) => record.from?.userId === other.user.id && record.id === id);
       if (seq !== undefined && !shown && run.room.log[seq - 1]?.kind === "message")
         wrong.push(`${device.name} does not show "${text}" of ${other.name} at ${seq}`);
@@ -109,5 +136,6 @@ export async function stateOf(device: SimDevice, roomId: string): Promise<string
   const bytes = await device.disk.get(keys.room(roomId));
   const state = bytes && unpack<RoomState>(bytes);
   delete state?.uncompared;
-  return JSON.stringify([state, await historyOf(device, roomId), (await device.disk.list(keys.outboxes)).length]);
+  const stays = (await historyOf(device, roomId)).filter(({ deadline }) => deadline === undefined);
+  return JSON.stringify([state, stays, (await device.disk.list(keys.outboxes)).length]);
 }

@@ -90,6 +90,8 @@ export interface Asked {
   roomId: string;
   userId: string;
   text: string;
+  /** Whether all devices delete it at the end of its life. */
+  expires: boolean;
   /** Whether the outbox has stored it. */
   isKept?: boolean;
   /** Whether a power failure may have undone the write that stored it. */
@@ -260,13 +262,14 @@ export class SimDevice {
   }
 
   /** Sends as an application does, and notes what becomes of it. */
-  async send(roomId: string, text: string): Promise<void> {
+  async send(roomId: string, text: string, timeToLiveSeconds?: number): Promise<void> {
     const { process } = this;
     const room = await process?.rooms.get(roomId);
     if (!room || !process || this.process !== process) return;
-    const asked: Asked = { id: newId(), roomId, text, userId: this.user.id };
+    const life = timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds };
+    const asked: Asked = { id: newId(), roomId, text, userId: this.user.id, expires: timeToLiveSeconds !== undefined };
     this.asked.push(asked);
-    const { stored } = await room.send(text, { id: asked.id });
+    const { stored } = await room.send(text, { id: asked.id, ...life });
     asked.isKept = true;
     stored.then(
       ({ seq }) => {

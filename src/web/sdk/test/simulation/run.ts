@@ -253,7 +253,10 @@ export class Run {
   }
 
   private async say(device: SimDevice): Promise<void> {
-    await device.send(this.room.id, `message ${++this.texts} of ${device.name}`).catch(this.expected);
+    const number = ++this.texts;
+    // Some messages have a life, which ends while the run goes on or after it.
+    const life = number % 5 === 0 ? 5 * number : undefined;
+    await device.send(this.room.id, `message ${number} of ${device.name}`, life).catch(this.expected);
   }
 
   /** Edits, deletes, reacts or reads. */
