@@ -41,9 +41,9 @@ public enum RoomRole
 /// <param name="Id">Chosen by the client (random, version 4), which makes the call idempotent. Null: the server chooses.</param>
 /// <param name="Scheme">How its members encrypt: one of <see cref="Schemes"/> or 1 to 32 of <c>a-z 0-9 . -</c>; never changes.</param>
 /// <param name="Founding">
-/// The signed object <c>Founding</c> (section 2 of the formats in <c>Trust/README.md</c>) of <see cref="Schemes.Mls10"/>, with the request's kind, the caller
-/// as founder, and in a direct room the other member. The room's id is computed from it: <paramref name="Id"/> is then null or equal. The server stores and
-/// returns the bytes.
+/// The signed object <c>Founding</c> (section 2 of the formats in <c>Trust/README.md</c>), which <see cref="Schemes.Mls10"/> needs and no other scheme has:
+/// with the request's kind, the caller as founder, and in a direct room the other member. The room's id is computed from it: <paramref name="Id"/> is then
+/// null or equal. The server stores and returns the bytes.
 /// </param>
 /// <param name="UserIds">Ids of further other members, beside <paramref name="Members"/>. A directory cannot map an id to another account.</param>
 public sealed record CreateRoomRequest(
@@ -66,7 +66,7 @@ public sealed record CreateRoomRequest(
 /// <param name="Scheme">How its members encrypt: one of <see cref="Schemes"/>.</param>
 /// <param name="Generation">How often its MLS group was reset.</param>
 /// <param name="Founding">
-/// As in <see cref="CreateRoomRequest"/>; null if it was created without, or an account that it names was erased. Compute the id from it, do not trust the
+/// As in <see cref="CreateRoomRequest"/>; null in another scheme, and after an account that it names was erased. Compute the id from it, do not trust the
 /// server.
 /// </param>
 public sealed record Room(

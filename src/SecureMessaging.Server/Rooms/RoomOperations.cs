@@ -30,7 +30,7 @@ internal sealed class RoomOperations(
     {
         var others = await RequireOthersAsync(caller, request, cancellationToken);
         var directKey = request.Kind == RoomKind.Direct ? rooms.DirectKey(caller.UserId, others[0]) : null;
-        var id = request.Founding is not null ? RequireFounding(caller, request, others).RoomId : request.Id ?? Guid.NewGuid();
+        var id = request.Founding is not null || request.Scheme == Schemes.Mls10 ? RequireFounding(caller, request, others).RoomId : request.Id ?? Guid.NewGuid();
         var joined = new List<LogEntry>();
         await database.WriteAsync(
             async transaction =>
@@ -157,6 +157,8 @@ internal sealed class RoomOperations(
 
     private static Founding RequireFounding(Caller caller, CreateRoomRequest request, List<Guid> others)
     {
+        if (request.Founding is null)
+            throw ApiException.Invalid($"A room of the scheme {Schemes.Mls10} needs a founding: members compute the room's id from it.", "founding");
         var founding = Founding.TryRead(request.Founding) ?? throw ApiException.Invalid("founding must be a Founding of version 1.", "founding");
         if (request.Scheme != Schemes.Mls10)
             throw ApiException.Invalid($"A room with a founding has the scheme {Schemes.Mls10}.", "founding");

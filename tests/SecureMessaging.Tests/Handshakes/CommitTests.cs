@@ -201,8 +201,7 @@ public abstract class CommitTests(TestServer server)
             .ReadErrorAsync(404, ErrorCode.NotFound);
         await (await member.Http.GetAsync($"/v1/rooms/{room.Id}/log")).ReadErrorAsync(404, ErrorCode.NotFound);
 
-        using var response = await owner.Http.PostAsJsonAsync(
-            "/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [other.Username], Scheme: Schemes.Mls10), Wire.Json);
+        using var response = await owner.Http.PostAsJsonAsync("/v1/rooms", TestTrust.Direct(owner, other), Wire.Json);
         var direct = await response.ReadAsync<Room>();
         await owner.CommitAsync(direct.Id, 0);
         await (await owner.Http.CommitAsync(

@@ -80,8 +80,7 @@ public abstract class RosterChangeTests(TestServer server)
     {
         await using var anna = await server.SignUpAsync();
         await using var ben = await server.SignUpAsync();
-        using var response = await anna.Http.PostAsJsonAsync(
-            "/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [ben.Username], Scheme: Schemes.Mls10), Wire.Json);
+        using var response = await anna.Http.PostAsJsonAsync("/v1/rooms", TestTrust.Direct(anna, ben), Wire.Json);
         var room = await response.ReadAsync<Room>();
         using var role = await anna.Http.CommitAsync(
             room.Id, new CommitRequest(Guid.NewGuid(), 0, TestMls.Commit(room.Id, 0), Roster: new(Roles: [new(ben.Id, RoomRole.Member)])));

@@ -97,8 +97,7 @@ internal static class TestDevices
 
     public static async Task<Room> CreateMlsRoomAsync(this TestUser user, params TestUser[] others)
     {
-        using var response = await user.Http.PostAsJsonAsync(
-            "/v1/rooms", new CreateRoomRequest(RoomKind.Group, [.. others.Select(other => other.Username)], Scheme: Schemes.Mls10), Wire.Json);
+        using var response = await user.Http.PostAsJsonAsync("/v1/rooms", TestTrust.Group(user, others), Wire.Json);
         return await response.ReadAsync<Room>();
     }
 

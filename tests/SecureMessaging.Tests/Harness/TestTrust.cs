@@ -74,6 +74,14 @@ internal static class TestTrust
         return writer.Written.ToArray();
     }
 
+    /// <summary>What a client asks for to found a group of the scheme MLS.</summary>
+    public static CreateRoomRequest Group(TestUser founder, params TestUser[] others) =>
+        new(RoomKind.Group, [.. others.Select(other => other.Username)], Scheme: Schemes.Mls10, Founding: Founding(founder));
+
+    /// <summary>The same for a direct room.</summary>
+    public static CreateRoomRequest Direct(TestUser founder, TestUser other) =>
+        new(RoomKind.Direct, [other.Username], Scheme: Schemes.Mls10, Founding: Founding(founder, other));
+
     public static Guid RoomIdOf(byte[] founding) => Server.Trust.Founding.TryRead(founding)!.RoomId;
 
     public static byte[] Hash(string name, byte[] value) => SHA256.HashData(Labelled(name, value));

@@ -13,7 +13,7 @@ public abstract class DeviceRetentionTests(TestServer shared)
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
-        var request = new CreateRoomRequest(RoomKind.Group, [], TimeToLiveSeconds: 60, Scheme: Schemes.Mls10);
+        var request = TestTrust.Group(anna) with { TimeToLiveSeconds = 60 };
         var room = await (await anna.Http.PostAsJsonAsync("/v1/rooms", request, Wire.Json)).ReadAsync<Room>();
         await anna.CommitAsync(room.Id, 0);
         var hub = await anna.ConnectAsync();

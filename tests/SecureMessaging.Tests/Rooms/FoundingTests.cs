@@ -75,6 +75,7 @@ public abstract class FoundingTests(TestServer server)
         ];
         foreach (var founding in wrong)
             await RefusedAsync(anna, request with { Founding = founding });
+        await RefusedAsync(anna, request with { Founding = null });
         await RefusedAsync(anna, request with { Scheme = Schemes.Opaque });
         await RefusedAsync(anna, request with { Id = Guid.NewGuid() });
         Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from room_members where user_id = @Id", new { anna.Id }));

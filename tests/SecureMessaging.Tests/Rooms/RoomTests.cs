@@ -49,7 +49,7 @@ public abstract class RoomTests(TestServer server)
         {
             var (from, to) = i % 2 == 0 ? (anna, ben) : (ben, anna);
             using var response = await from.Http.PostAsJsonAsync(
-                "/v1/rooms", new CreateRoomRequest(RoomKind.Direct, [to.Username], Scheme: Schemes.Mls10), Wire.Json);
+                "/v1/rooms", TestTrust.Direct(from, to), Wire.Json);
             return await response.ReadAsync<Room>();
         }));
         Assert.Equal(Schemes.Mls10, rooms.Select(room => (room.Id, room.Scheme)).Distinct().Single().Scheme);

@@ -49,7 +49,10 @@ internal sealed class RoomType : OutputType<Room>
         Value<StringGraphType>("scheme", room => room.Scheme, "Its encryption scheme.");
         Value<LongType>("epoch", room => room.Epoch, "The MLS epoch, 0 in rooms of other schemes.");
         Value<IntGraphType>("generation", room => room.Generation, "The number of resets of its MLS group.");
-        Nullable<Base64Type>("founding", room => room.Founding, "The signed object from which the room's id is computed. Null: it was created without.");
+        Nullable<Base64Type>(
+            "founding",
+            room => room.Founding,
+            "The signed object from which the room's id is computed. Null: another scheme, or an account that it names was erased.");
         Value<RoomRoleType>("role", room => room.Role, "The caller's role.");
         Value<LongType>("headSeq", room => room.HeadSeq, "Seq of the newest entry.");
         Value<LongType>("firstSeq", room => room.FirstSeq, "Seq of the oldest entry that the caller can still read. headSeq + 1: there is none.");

@@ -50,6 +50,9 @@ async function keyPackage(key, credential) {
   return join([0, 1, 0, 5], content, await signed("KeyPackageTBS", content));
 }
 
+/** From it, the room's id is computed (section 2 of the signed objects). */
+const foundingOf = (userId) => join([0, 1], vector(utf8("mls10")), [1], uuid(userId), random(32), random(16));
+
 /** What a server can read of a PrivateMessage (RFC 9420 section 6.3); the rest is random. */
 const privateMessage = (roomId, epoch, type) =>
   join([0, 1, 0, 2], vector(uuid(roomId), number(0, 4)), number(epoch, 8), [type], vector(), vector(random(28)), vector(random(64)));
@@ -95,9 +98,10 @@ function operations(document) {
 
 /** The document with examples of this account. */
 async function fit(document, me, ben, spare, mark) {
-  const [roomId, groupId, deviceId] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
+  const [roomId, deviceId] = [crypto.randomUUID(), crypto.randomUUID()];
   await call("POST", "/v1/rooms", { kind: "group", members: [ben.username], id: roomId }, me.accessToken);
-  await call("POST", "/v1/rooms", { kind: "group", members: [], id: groupId, scheme: "mls10" }, me.accessToken);
+  const group = { kind: "group", members: [], scheme: "mls10", founding: base64(foundingOf(me.userId)) };
+  const { id: groupId } = await call("POST", "/v1/rooms", group, me.accessToken);
   const first = await call(
     "POST",
     `/v1/rooms/${roomId}/messages`,

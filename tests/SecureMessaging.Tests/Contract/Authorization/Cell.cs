@@ -95,9 +95,9 @@ internal sealed class Cell(Scene scene, string caller, Person person, bool other
 
     private async Task PrepareRoomAsync(bool mls, TestUser owner, TestUser member, TestUser admin, TestUser former)
     {
-        string[] names = [member.Username, admin.Username, former.Username, Scene.Target.User.Username];
+        var request = TestTrust.Group(owner, member, admin, former, Scene.Target.User);
         using var created = await owner.Http.PostAsJsonAsync(
-            "/v1/rooms", new CreateRoomRequest(RoomKind.Group, names, Scheme: mls ? Schemes.Mls10 : Schemes.Opaque), Wire.Json);
+            "/v1/rooms", mls ? request : request with { Scheme = Schemes.Opaque, Founding = null }, Wire.Json);
         RoomId = (await created.ReadAsync<Room>()).Id;
         using var raised = await owner.Http.PatchAsJsonAsync($"/v1/rooms/{RoomId}/members/{admin.Id}", new ChangeRoleRequest(RoomRole.Admin), Wire.Json);
         raised.EnsureSuccessStatusCode();
