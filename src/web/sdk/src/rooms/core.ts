@@ -242,7 +242,7 @@ export class RoomCore {
       const known = draft.group;
       const stale = known && known.generation === joined.generation && known.epoch >= joined.epoch && canFollow(draft);
       if (!stale && !(draft.welcome && draft.welcome.seq > pending.seq)) {
-        draft.setWelcome(toStored(opened!, pending.seq));
+        draft.setWelcome(toStored(opened, pending.seq));
         for (const [key, value] of used) draft.changes.set(key, value);
       }
     });

@@ -59,6 +59,14 @@ export function holdsOf(of: HoldsOf): NamedHold[] {
   return all(of).filter((hold) => hold.isOfPerson || !answered.includes(answerFor(hold)));
 }
 
+/** A hold for the application. @internal */
+export const toHold = ({ kind, detail, userId, deviceId }: NamedHold): RoomHold => ({
+  kind,
+  ...(userId === undefined ? {} : { userId }),
+  ...(deviceId === undefined ? {} : { deviceId }),
+  detail,
+});
+
 /** What is stored of an answer. @internal */
 export const answerFor = ({ kind, about }: NamedHold): string => `${kind} ${about}`;
 

@@ -78,7 +78,7 @@ export async function planDevices(of: PlanOf): Promise<Plan> {
     const isRenewed = !equal(newest.identity, member.identity);
     if (missing.length === 0 && extra.length === 0 && !isRenewed) continue;
     plan.missing.push(...missing);
-    const step = isRenewed ? await renewal(of, member, leaves, newest) : await difference(of, { member, leaves, newest, missing, extra });
+    const step = isRenewed ? await renewal(of, member, leaves, newest) : await difference(of, { member, leaves, missing, extra });
     if (step && (step.remove.length > 0 || step.add.length > 0 || isRenewed)) plan.steps.push(step);
     // A list that another device has signed with keys that the group does not know cannot be announced.
     const doesNothing = !step || (step.remove.length === 0 && step.add.length === 0);
@@ -90,12 +90,11 @@ export async function planDevices(of: PlanOf): Promise<Plan> {
 interface Difference {
   member: Member;
   leaves: Leaf[];
-  newest: DeviceList;
   missing: ListedLeaf[];
   extra: Leaf[];
 }
 
-async function difference(of: PlanOf, { member, leaves, newest, missing, extra }: Difference): Promise<Step | undefined> {
+async function difference(of: PlanOf, { member, leaves, missing, extra }: Difference): Promise<Step | undefined> {
   const userId = member.user;
   const isOwn = userId === of.own.userId;
   // The devices of a user without a leaf are added as they are in the list.

@@ -253,7 +253,7 @@ export class GroupReconciler {
     const summary = await server.room(this.core.id);
     if (summary.epoch > 0 || summary.generation !== state.generation || (isFirst && state.generation > 0)) return true;
     const founder = await mls.found(groupIdOf(idBytes(this.core.id), state.generation), await mls.makeKeyPackage(identity, device.signature, 84, server.now()));
-    const users = isFirst ? state.initial!.users.map((user) => user.userId) : former!.leaves().map((leaf) => leaf.userId);
+    const users = isFirst ? state.initial.users.map((user) => user.userId) : former!.leaves().map((leaf) => leaf.userId);
     await people.refresh([...new Set([device.userId, ...users])]);
     const of = isFirst ? await this.first(signed) : await this.rebuild(signed, former!);
     const pending = await this.commits.prepare({ founder, expected: undefined, remove: [], ...of });

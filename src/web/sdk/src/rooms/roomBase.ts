@@ -7,7 +7,7 @@ import { memberOf } from "../trust/state.js";
 import { agree, answer } from "./answers.js";
 import type { TranscriptMismatch } from "./applying.js";
 import type { RoomCore } from "./core.js";
-import type { RoomHold, RoomHoldKind } from "./holds.js";
+import { toHold, type RoomHold, type RoomHoldKind } from "./holds.js";
 import { finishLeave, leaveToken, requireLeave } from "./leaving.js";
 import type { RoomLine } from "./line.js";
 import { membersOf, type Member } from "./members.js";
@@ -144,7 +144,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
 
   /** Why sends of this room wait; empty when they do not. */
   holds(): RoomHold[] {
-    return this.core.holds.map(({ about: _, isOfPerson: __, ...hold }) => hold);
+    return this.core.holds.map(toHold);
   }
 
   /**

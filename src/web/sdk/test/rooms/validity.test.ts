@@ -79,3 +79,11 @@ test("after an invalid Commit the others read and send in the epoch before it, u
   await scene.world.pass(3_000);
   expect(await scene.textsOf(anna)).toEqual(["still here", "in the new group"]);
 });
+
+test("no member adds a third user to a direct room", async () => {
+  await scene.found(anna, ["ben"], { direct: true });
+  const { identityKey, id } = cleo.user;
+  await scene.commitAs(anna, { changes: [changes.add(id, identityKey, 0, 1)] });
+  expect(await ruleOf(ben)).toMatchObject({ rule: "change", by: { userId: anna.user.id } });
+  expect(await scene.membersOf(ben)).toEqual(["anna member", "ben member"]);
+});

@@ -210,7 +210,7 @@ export class FakeServer {
     if (generationOf(header.groupId) !== room.generation || epoch !== room.epoch) throw refuse("WrongEpoch", "The room's group is in another epoch.");
     const references = welcomes.flatMap((welcome) => this.mls.welcomeReferences(welcome));
     if (roster && room.members.get(userId)!.role === "member") throw refuse("Forbidden", "You may not do this.");
-    const added = (roster?.add ?? []).map(({ userId: id, role }) => ({ id: this.directory.user(id).id, role }));
+    const added = (roster?.add ?? []).map((each) => ({ id: this.directory.user(each.userId).id, role: each.role }));
     const recipients = references.map((reference) => {
       const device = this.directory.ownerOf(reference);
       const isMember = device && (room.members.has(device.userId) || added.some(({ id: userIdOf }) => userIdOf === device.userId));

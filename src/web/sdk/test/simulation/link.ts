@@ -128,7 +128,7 @@ export class Link extends Emitter<HubEvents> implements Hub {
     return {
       isOver: false,
       now: () => world.now,
-      createRoom: async (room) => await this.call(() => server.createRoom(userId, room)),
+      createRoom: (room) => this.call(() => server.createRoom(userId, room)).then((summary) => summary),
       room: (roomId) => this.call(() => server.summary(userId, roomId)),
       deleteRoom: () => this.call(() => undefined),
       removeMember: (roomId, removed) => this.call(() => server.removeMember(userId, roomId, removed)),

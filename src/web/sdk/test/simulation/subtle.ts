@@ -58,7 +58,7 @@ export function cryptoAtOnce(): () => void {
   const { subtle } = crypto;
   const attempt = <T>(work: () => T): Promise<T> => new Promise((resolve) => resolve(work()));
   const spies = [
-    vi.spyOn(subtle, "digest").mockImplementation((name, data) => attempt(() => bufferOf(hash(String(name).replace("-", ""), viewOf(data))))),
+    vi.spyOn(subtle, "digest").mockImplementation((name, data) => attempt(() => bufferOf(hash((name as string).replace("-", ""), viewOf(data))))),
     vi.spyOn(subtle, "importKey").mockImplementation(((format: string, data: Uint8Array) =>
       // The seed stands at the end of a PKCS #8 structure.
       attempt(() => ({ raw: new Uint8Array(format === "pkcs8" ? data.subarray(-32) : data) }))) as never),
