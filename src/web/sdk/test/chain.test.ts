@@ -218,7 +218,7 @@ test("an invalid member or name of a room is reported before the room is created
     code: "Invalid",
     message: expect.stringContaining("usernames") as string,
   });
-  await expect(client.rooms.create(["ben"], { name: "n".repeat(201) })).rejects.toMatchObject({
+  await expect(client.rooms.create(["ben"], { name: "n".repeat(801) })).rejects.toMatchObject({
     code: "Invalid",
     message: expect.stringContaining("name must be") as string,
   });

@@ -32,6 +32,8 @@ export interface PlanOf {
   own: { userId: string; deviceId: string };
   isDirect: boolean;
   people: Pick<KnownPeople, "listsOf">;
+  /** Whether the server delivers Welcomes to this user's devices. It delivers them only to users whom it lists as members. */
+  isReachable: (userId: string) => boolean;
   /** Whether a KeyPackage of this device is at hand. */
   canAdd: (device: ListedLeaf) => boolean;
   /** Whether to wait for KeyPackages of replaced devices before their leaves are removed. */
@@ -73,7 +75,8 @@ export async function planDevices(of: PlanOf): Promise<Plan> {
     const leaves = of.leaves.filter((leaf) => leaf.userId === member.user);
     // The user has left the direct room, and comes back only when a person wants it.
     if (of.isDirect && leaves.length === 0 && member.since > 1) continue;
-    const missing = devicesIn(newest).filter((device) => device.deviceId !== of.own.deviceId && !leaves.some((leaf) => isDevice(leaf, device)));
+    const isMissing = (device: ListedLeaf) => device.deviceId !== of.own.deviceId && !leaves.some((leaf) => isDevice(leaf, device));
+    const missing = of.isReachable(member.user) ? devicesIn(newest).filter(isMissing) : [];
     const extra = leaves.filter((leaf) => !lists(newest, { device: leaf.deviceId, signatureKey: leaf.signatureKey }));
     const isRenewed = !equal(newest.identity, member.identity);
     if (missing.length === 0 && extra.length === 0 && !isRenewed) continue;
@@ -165,7 +168,7 @@ export async function planLeaves(of: Pick<PlanOf, "state" | "leaves" | "own">, t
 }
 
 /** The devices that were in the group before a reset, as far as their lists still have them: they know the head. @internal */
-export function planReset({ state, leaves, own, people, canAdd }: Omit<PlanOf, "isPatient" | "isDirect">): ListedLeaf[] {
+export function planReset({ state, leaves, own, people, canAdd }: Omit<PlanOf, "isPatient" | "isDirect" | "isReachable">): ListedLeaf[] {
   return leaves.filter((leaf) => {
     const member = memberOf(state, leaf.userId);
     const newest = newestList(people, leaf.userId);

@@ -157,11 +157,11 @@ export class GroupReconciler {
     }
     const upTo = this.core.state.cursor ?? 0;
     if (wanted) return this.commitWanted(wanted, signed, group);
-    await this.refreshLists(signed);
+    const reachable = await this.refreshLists(signed);
     await this.core.catchUp();
     // The answers may be newer than the comparison.
     if (this.core.group?.epoch !== group.epoch || this.core.group.generation !== group.generation || this.core.signed !== signed) return false;
-    return this.commitDevices(signed, group, upTo);
+    return this.commitDevices(signed, group, { upTo, reachable });
   }
 
   /** A change that a person wants, with the devices of the users whom it adds. */
@@ -185,10 +185,11 @@ export class GroupReconciler {
     return true;
   }
 
-  private async commitDevices(signed: SignedRoom, group: RoomGroup, upTo: number): Promise<boolean> {
+  private async commitDevices(signed: SignedRoom, group: RoomGroup, { upTo, reachable }: { upTo: number; reachable: ReadonlySet<string> }): Promise<boolean> {
     const { device, people } = this.ports;
     const own = { userId: device.userId, deviceId: device.id };
-    const of = { state: signed.state, leaves: group.leaves(), own, isDirect: signed.founding.kind === "direct", people, isPatient: false };
+    const isReachable = (userId: string) => reachable.has(userId);
+    const of = { state: signed.state, leaves: group.leaves(), own, isDirect: signed.founding.kind === "direct", people, isReachable, isPatient: false };
     const leaves = await planLeaves(of, this.core.state.leaves ?? {});
     if (leaves.length > 0) {
       // Only admins may tell the server who leaves. The others leave that to the leaver.
@@ -304,8 +305,8 @@ export class GroupReconciler {
     return devices.length === 0 ? Promise.resolve([]) : claim(this.ports, devices, (userId) => newestList(this.ports.people, userId)?.identity);
   }
 
-  /** Fetches the lists that may have changed, and compares the server's members with the signed ones. */
-  private async refreshLists(signed: SignedRoom): Promise<void> {
+  /** Fetches the lists that may have changed, and compares the server's members with the signed ones. Returns the users whom the server lists. */
+  private async refreshLists(signed: SignedRoom): Promise<ReadonlySet<string>> {
     const { people, server } = this.ports;
     const hints = await server.devicesOfRoom(this.core.id);
     this.rosterAlarm.compare(hints.map((user) => user.userId));
@@ -317,6 +318,7 @@ export class GroupReconciler {
       for (const user of users) this.stale.add(user);
       throw error;
     }
+    return new Set(hints.map((user) => user.userId));
   }
 
   /** Whether no other member has added the devices that need more statements than this device has followed. */

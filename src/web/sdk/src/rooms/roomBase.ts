@@ -180,7 +180,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
 
   /**
    * Leaves the room: signs it in a message, so that another member removes this user's devices, and tells the server. This device keeps what it has read.
-   * @throws `Conflict` for the last owner of a group with other members, and in a direct room.
+   * @throws `Conflict` for the last owner of a group with other members, and in a direct room. `NotReady` while this device is not in the room's group.
    */
   async leave(): Promise<void> {
     const { core } = this;
@@ -188,11 +188,15 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     const { userId } = device;
     if (core.signed?.head && memberOf(core.signed.state, userId)) {
       requireLeave(core.signed, userId);
+      const isAlone = core.signed.state.roster.length === 1;
+      if (!isAlone && (this.isWithheld || !core.group))
+        throw SecureMessagingError.of(
+          "NotReady",
+          "This device cannot sign now that you leave. Use another device, or wait until this one is in the room's group.",
+        );
       await store.write(new Map([[keys.leaving(this.id), pack(true)]]));
       // Without a reader, there is no member who could commit it.
-      if (core.isReady && core.canBeRead && core.group && core.signed.state.roster.length > 1) {
-        await this.sendLeave(await leaveToken(core.signed, core.group, userId));
-      }
+      if (!isAlone && core.group && core.canBeRead) await this.sendLeave(await leaveToken(core.signed, core.group, userId));
     }
     await finishLeave({ device, server, store }, this.id);
     core.end("left");
