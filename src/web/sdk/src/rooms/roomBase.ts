@@ -186,18 +186,18 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     const { core } = this;
     const { device, server, store } = this.ports;
     const { userId } = device;
-    if (core.signed?.head && memberOf(core.signed.state, userId)) {
-      requireLeave(core.signed, userId);
-      const isAlone = core.signed.state.roster.length === 1;
-      if (!isAlone && (this.isWithheld || !core.group))
-        throw SecureMessagingError.of(
-          "NotReady",
-          "This device cannot sign now that you leave. Use another device, or wait until this one is in the room's group.",
-        );
-      await store.write(new Map([[keys.leaving(this.id), pack(true)]]));
-      // Without a reader, there is no member who could commit it.
-      if (!isAlone && core.group && core.canBeRead) await this.sendLeave(await leaveToken(core.signed, core.group, userId));
-    }
+    const isMember = core.signed?.head !== undefined && memberOf(core.signed.state, userId) !== undefined;
+    if (isMember) requireLeave(core.signed!, userId);
+    // A group that was never founded has no member who could follow a signature.
+    const isAlone = isMember ? core.signed!.state.roster.length === 1 : (await server.room(this.id)).epoch === 0;
+    if (!isAlone && (!isMember || this.isWithheld || !core.group))
+      throw SecureMessagingError.of(
+        "NotReady",
+        "This device cannot sign now that you leave. Use another device, or wait until this one is in the room's group.",
+      );
+    await store.write(new Map([[keys.leaving(this.id), pack(true)]]));
+    // Without a reader, there is no member who could commit it.
+    if (!isAlone && core.canBeRead) await this.sendLeave(await leaveToken(core.signed!, core.group!, userId));
     await finishLeave({ device, server, store }, this.id);
     core.end("left");
   }

@@ -75,7 +75,9 @@ const lateMs = 1000;
 /** Nothing is on a disk after its life. */
 function checkLives({ world }: Run, device: SimDevice, history: MessageRecord[]): string[] {
   return history.flatMap(({ deadline, seq }) =>
-    deadline !== undefined && deadline < world.now - lateMs ? [`${device.name} still has the message at ${seq}, ${world.now - deadline} ms after its life`] : [],
+    deadline !== undefined && deadline < world.now - lateMs
+      ? [`${device.name} still has the message at ${seq}, ${world.now - deadline} ms after its life`]
+      : [],
   );
 }
 
