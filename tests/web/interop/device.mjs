@@ -29,6 +29,10 @@ function follow(room) {
   room.on("epoch", async ({ epoch, devices }) =>
     note({ epoch, room: room.id, devices: devices.map((device) => device.deviceId).toSorted(), code: room.epoch === epoch ? await room.code() : undefined }),
   );
+  // A person agrees to enter again after a removal that this device has not seen.
+  const agree = () => void (room.holds().some(({ kind }) => kind === "reentryHeld") && room.agreeToEnter());
+  room.on("holds", agree);
+  agree();
   if (room.epoch !== undefined)
     note({
       epoch: room.epoch,

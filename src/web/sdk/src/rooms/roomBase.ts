@@ -104,7 +104,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     return this.core.signed?.confirmed === true && this.core.signed.head !== undefined;
   }
 
-  /** Whether the server does not show this room any more, although no member has removed this user. Sends wait. {@link Room.forget} ends the room. */
+  /** Whether the server does not show this room any more, although no member has removed this user. Sends wait. {@link RoomBase.forget} ends the room. */
   get isWithheld(): boolean {
     return this.core.isWithheld;
   }
@@ -149,7 +149,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
 
   /**
    * A person has seen why sends wait, and wants to send. It is valid for what the holds of this kind show now. `updateRequired` and `withheld` have no answer;
-   * for `reentryHeld` call {@link Room.agreeToEnter}.
+   * for `reentryHeld` call {@link RoomBase.agreeToEnter}.
    */
   answerHold(kind: RoomHoldKind): Promise<void> {
     return answer(this.core, kind, this.ports.people);

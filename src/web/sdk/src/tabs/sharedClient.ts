@@ -67,7 +67,7 @@ export interface Conversation extends RoomSettings {
   holds?: RoomHold[];
   /** Whether the server does not show the room any more, although no member has removed this user. See {@link SharedClient.forgetRoom}. */
   withheld?: boolean;
-  /** Whether members, roles and settings are the word of the member who has added this device, see {@link Room.isConfirmed}. */
+  /** Whether members, roles and settings are the word of the member who has added this device, see {@link RoomBase.isConfirmed}. */
   unconfirmed?: boolean;
   /**
    * A problem to show until it is solved. `joining`: this device is not yet in the room's MLS group. `noReader`: no other member has a device that can read,
@@ -238,9 +238,9 @@ export interface SharedClient {
   removeMember(roomId: string, userId: string): Promise<void>;
   /** Changes the role of a member. Needs the role owner. @throws `Forbidden` */
   setRole(roomId: string, userId: string, role: Role): Promise<void>;
-  /** A person has seen why sends wait, and wants to send, see {@link Room.answerHold}. */
+  /** A person has seen why sends wait, and wants to send, see {@link RoomBase.answerHold}. */
   answerHold(roomId: string, kind: RoomHoldKind): Promise<void>;
-  /** A person agrees that this device enters the room again, see {@link Room.agreeToEnter}. */
+  /** A person agrees that this device enters the room again, see {@link RoomBase.agreeToEnter}. */
   agreeToEnter(roomId: string): Promise<void>;
   /** A person gives up a room that the server does not show any more. Its history stays on this device. @throws `Conflict` while the server shows the room. */
   forgetRoom(roomId: string): Promise<void>;
