@@ -6,6 +6,8 @@ export type { Content, CustomContent, MalformedContent, NameContent, ReplyConten
 export type { NotificationPreferences } from "./account/account.js";
 export type { DeviceInfo } from "./account/devices.js";
 export type { SessionInfo } from "./account/sessions.js";
+export type { DevicesChange, Hold, HoldKind, TrustedDevice, TrustLine } from "./account/peopleTrust.js";
+export type { Person } from "./account/people.js";
 export type { PrivacySettings } from "./account/privacy.js";
 export type { Role, RoomKind, RoomSettings, SettingsChange } from "./net/wire.js";
 export { missingFeatures, type PlatformFeature } from "./net/platform.js";

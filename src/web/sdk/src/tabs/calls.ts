@@ -160,6 +160,14 @@ const calls: Calls = {
   },
   safetyNumber: (leader, [username]) => leader.client.safetyNumber(username),
   people: (leader) => Promise.resolve(leader.client.people.list()),
+  holds: async (leader, [roomId]) => {
+    const members = new Set(leader.conversations.members(roomId).map(({ userId }) => userId));
+    return leader.client.people.holds.flatMap(({ userId, hold }) => (members.has(userId) ? [{ ...hold, userId }] : []));
+  },
+  lines: async (leader, [roomId]) => {
+    const lines = await Promise.all(leader.conversations.members(roomId).map(({ userId }) => leader.client.people.lines(userId)));
+    return lines.flat().toSorted((a, b) => a.at - b.at);
+  },
   personLines: (leader, [userId]) => leader.client.people.lines(userId),
   numberWith: (leader, [userId]) => leader.client.people.safetyNumber(userId),
   verifyPerson: (leader, [userId]) => leader.client.people.verify(userId),

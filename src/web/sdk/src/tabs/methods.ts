@@ -53,6 +53,8 @@ const all: Record<Method, true> = {
   roomCode: true,
   safetyNumber: true,
   people: true,
+  holds: true,
+  lines: true,
   personLines: true,
   numberWith: true,
   verifyPerson: true,

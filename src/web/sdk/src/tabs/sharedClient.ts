@@ -99,6 +99,12 @@ export interface PendingSend {
   error?: string;
 }
 
+/** Why the sends of a room wait. */
+export interface SharedHold extends Hold {
+  /** The person whom it is about. */
+  userId?: string;
+}
+
 /** Read positions of a room. */
 export interface RoomMarks {
   /** The last place in the log that each member has read, by user id. */
@@ -230,6 +236,10 @@ export interface SharedClient {
   safetyNumber(username: string): Promise<string>;
   /** The people whom this device knows. */
   people(): Promise<Person[]>;
+  /** Why the sends of a room wait; empty when they do not. */
+  holds(roomId: string): Promise<SharedHold[]>;
+  /** What this device has noticed about the keys, devices and names of a room's members, oldest first. Show it between the messages. */
+  lines(roomId: string): Promise<TrustLine[]>;
   /** What this device has noticed about a user's keys, devices and name, oldest first. */
   personLines(userId: string): Promise<TrustLine[]>;
   /** The safety number with a user by id, see {@link People.safetyNumber}. @throws `NotReady` */
