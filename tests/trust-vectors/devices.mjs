@@ -39,6 +39,14 @@ publish("the phone is stolen", {
 publish("the tablet is revoked", { devices: [on(rekeyed, 2)], reason: 3, username: "anna.b", identity: annaAfter, signer: rekeyed });
 export const asList = (number, fields) => o.deviceList({ ...lists[number - 1].of, ...fields });
 export const device = ({ device: each, signing, linkKey, since }) => ({ device: each, signatureKey: signing.key, linkKey, since });
+export const transferred = o.transfer({
+  identitySeed: anna.identity.seed,
+  number: 2,
+  list: o.deviceListHash(lists[1].encoded),
+  rooms: [{ room, founding: o.foundingHash(founding), generation: 0, number: 1, head: named("head") }],
+  from: phone,
+  pins: [{ user: ben.user, username: "ben", identityKey: ben.identity.key, number: 1, list: o.deviceListHash(o.deviceList(first(ben))), verified: true }],
+});
 write("devices", "Section 7: the device lists of one user. Each of `invalid` comes instead of the list with the given number.", {
   user: anna.user,
   valid: lists.map(({ about, of, encoded }) => ({
@@ -69,14 +77,7 @@ write("devices", "Section 7: the device lists of one user. Each of `invalid` com
     { number: 6, rule: "signer", encoded: asList(6, { signer: phone }) },
   ],
   fork: [lists[1].encoded, asList(2, { devices: [on(phone, 1), on(tablet, 2)] })].map((encoded) => ({ number: 2, encoded })),
-  transfer: o.transfer({
-    identitySeed: anna.identity.seed,
-    number: 2,
-    list: o.deviceListHash(lists[1].encoded),
-    rooms: [{ room, founding: o.foundingHash(founding), generation: 0, number: 1, head: named("head") }],
-    from: phone,
-    pins: [{ user: ben.user, username: "ben", identityKey: ben.identity.key, number: 1, list: o.deviceListHash(o.deviceList(first(ben))), verified: true }],
-  }),
+  transfer: transferred,
   contactCode: {
     user: anna.user,
     identityKey: anna.identity.key,

@@ -2,6 +2,10 @@
 // only node:crypto and none of the code under test, and each run writes the same bytes.
 import "./encoding.mjs";
 import "./devices.mjs";
+import "./transfers.mjs";
 import "./statements.mjs";
 import "./commits.mjs";
+import "./resets.mjs";
+import "./limits.mjs";
 import "./content.mjs";
+import "./attribution.mjs";

@@ -108,8 +108,8 @@ export function seal({ key, nonce, groupId, epoch, plaintext, padded = pad(plain
 export const extension = (of) => bytes(uint16(1), vector(of.founding), vector(of.base), list(of.statements.map(vector)));
 
 // 7. Device lists
-const own = (each) => bytes(id(each.user), id(each.device), each.signing.key, each.linkKey);
-const listed = (each) => bytes(id(each.device), each.signing.key, each.linkKey, uint64(each.since), sign(each.signing, "Device", own(each)));
+export const ownEntry = (each) => bytes(id(each.user), id(each.device), each.signing.key, each.linkKey);
+const listed = (each) => bytes(id(each.device), each.signing.key, each.linkKey, uint64(each.since), sign(each.signing, "Device", ownEntry(each)));
 export function deviceList(of) {
   const content = bytes(
     uint16(1),

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { concat, newId, randomBytes, type Bytes } from "../../src/base/bytes.js";
+import { concat, newId, randomBytes, toHex, type Bytes } from "../../src/base/bytes.js";
 import { signDevice } from "../../src/mls/credential.js";
 import { generateSigningKey, type KeyPair } from "../../src/mls/ed25519.js";
 import { encodeChain, enter, type WelcomeFacts } from "../../src/trust/chain.js";
@@ -8,12 +8,12 @@ import { judgeCommit, type CommitFacts } from "../../src/trust/commit.js";
 import type { Device } from "../../src/trust/device.js";
 import * as lists from "../../src/trust/deviceList.js";
 import type { RoomAt } from "../../src/trust/follow.js";
-import { encodeFounding, foundingHash, roomIdOf, type Founding } from "../../src/trust/founding.js";
+import { decodeFounding, encodeFounding, foundingHash, roomIdOf, type Founding } from "../../src/trust/founding.js";
 import * as states from "../../src/trust/state.js";
 import { changes, signStatement, type RawChange } from "../../src/trust/statement.js";
-import { folder, random } from "./vectors.js";
+import { folder, fromHex, random, vectors } from "./vectors.js";
 
-/* A room of two users that the test makes itself: the vectors have no resets yet. */
+/* The vectors, and a room of two users that the test makes itself, to change single facts. */
 interface Person {
   user: string;
   identity: KeyPair;
@@ -179,6 +179,85 @@ test("a user renews its identity in the reset that its device founds, and the ot
   expect(await enter({ ...welcome, generation: 2 })).toEqual({ ok: false, rule: "head" });
 });
 
+const file = vectors("resets");
+const group = vectors("statements").group;
+
+interface ShownLeaf {
+  user: string;
+  device: string;
+  identityKey: string;
+  signatureKey: string;
+  approval: string;
+}
+const leafOf = (leaf: ShownLeaf): Device => ({
+  user: leaf.user,
+  device: leaf.device,
+  identity: fromHex(leaf.identityKey),
+  approval: fromHex(leaf.approval),
+  signatureKey: fromHex(leaf.signatureKey),
+});
+const headOf = (number: number) => ({ number, hash: fromHex(group.valid[number - 1].hash) });
+const commonFacts = async () => {
+  const encoded = fromHex(group.founding);
+  return { room: file.roomId as string, founding: decodeFounding(encoded), foundingHash: await foundingHash(encoded) };
+};
+
+test("the vectors of the first Commit of a reset", async () => {
+  const { valid, invalid } = file.commits;
+  expect([valid.length, invalid.length]).toEqual([5, 13]);
+  for (const each of [...valid, ...invalid]) {
+    const committer = leafOf(each.committer);
+    const added = each.add.map(leafOf) as Device[];
+    const result = await judgeCommit({
+      ...(await commonFacts()),
+      generation: each.generation,
+      epoch: each.epoch,
+      state: states.decodeState(fromHex(group.valid[each.head - 1].state)),
+      head: headOf(each.head),
+      ...(each.statement ? { statement: fromHex(each.statement) } : {}),
+      before: [committer],
+      after: [committer, ...added],
+      committer,
+      committerAfter: committer,
+      isPrivate: true,
+      proposals: added.map((leaf) => ({ kind: "add", leaf })),
+      hasPath: true,
+      groupBefore: each.groupBefore.map(leafOf),
+    });
+    if (each.rule) expect(result, each.about).toEqual({ ok: false, rule: each.rule });
+    else if (!result.ok) expect.fail(`${each.about}: ${result.rule}`);
+    else expect([toHex(states.encodeState(result.state)), toHex(result.head.hash)], each.about).toEqual([each.state, each.hash]);
+  }
+});
+
+test("the vectors of the Welcome of a reset", async () => {
+  const { valid, invalid } = file.welcomes;
+  expect([valid.length, invalid.length]).toEqual([4, 8]);
+  const { foundingHash: hash } = await commonFacts();
+  const devices = (all: Device[]) => all.map(({ device }) => device);
+  for (const each of [...valid, ...invalid]) {
+    const leaves = each.leaves.map(leafOf) as Device[];
+    const known = each.known === null ? undefined : { head: headOf(each.known), foundingHash: hash, confirmed: true, followedRemoval: false, agreed: false };
+    const result = await enter({
+      extension: fromHex(each.encoded),
+      room: file.roomId,
+      generation: each.generation,
+      epoch: each.epoch,
+      leaves,
+      signer: leaves.find(({ device }) => device === each.signer),
+      user: each.user,
+      ...(known ? { known } : {}),
+      groupBefore: each.groupBefore.map(leafOf),
+    });
+    if (each.rule) expect(result, each.about).toEqual({ ok: false, rule: each.rule });
+    else if (!result.ok) expect.fail(`${each.about}: ${result.rule}`);
+    else {
+      expect([toHex(states.encodeState(result.state)), toHex(result.head.hash)], each.about).toEqual([each.state, each.hash]);
+      expect([devices(result.missing), devices(result.added), result.isReset, result.confirmed], each.about).toEqual([each.missing, each.added, true, true]);
+    }
+  }
+});
+
 test("damaged statements and chains are refused and never an error", async () => {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
   const next = random(seed);
@@ -205,6 +284,6 @@ test("the tests of this folder read all files of vectors", () => {
   const here = new URL("./", import.meta.url);
   const tests = readdirSync(here).filter((name) => name.endsWith(".test.ts"));
   const text = tests.map((name) => readFileSync(new URL(name, here), "utf8")).join("");
-  expect(files).toHaveLength(11);
+  expect(files).toHaveLength(16);
   for (const name of files) expect(text).toContain(`vectors("${name.slice(0, -5)}")`);
 });
