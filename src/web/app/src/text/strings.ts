@@ -536,6 +536,9 @@ export const strings = {
     receiptsText: "Others see how far you have read, and you see how far they have read. This is encrypted, and the server does not store it.",
     typing: "Show when I type",
     typingText: "People who are online see when you type, and you see when they do.",
+    server: "On the server",
+    cursor: "Let the server remember what I have received",
+    cursorText: "The server stores how far your devices have received each conversation. This app does not need it. It applies to your account on all devices.",
   },
 
   appearance: {

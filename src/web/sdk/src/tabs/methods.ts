@@ -36,6 +36,7 @@ const all: Record<Method, true> = {
   retry: true,
   typing: true,
   setPrivacy: true,
+  refreshPrivacy: true,
   markRead: true,
   secret: true,
   draft: true,

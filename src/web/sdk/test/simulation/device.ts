@@ -204,7 +204,7 @@ export class SimDevice {
           users.flatMap(({ userId, devices }) => devices.map(({ deviceId, signatureKey }) => ({ userId, deviceId, signatureKey: fromBase64(signatureKey) }))),
       },
       keyPackages: { find: (reference) => read(store, keys.keyPackage(reference)) },
-      privacy: { settings: { readReceipts: true, typing: true } },
+      privacy: { settings: { readReceipts: true, typing: true, deliveryCursor: true } },
       reports: {
         warn: (warning) => {
           if (isAlive()) this.warnings.push(warning);
