@@ -197,7 +197,8 @@ CREATE TABLE public.users (
     role smallint DEFAULT 0 NOT NULL,
     disabled boolean DEFAULT false NOT NULL,
     created_on timestamp with time zone NOT NULL,
-    updated_on timestamp with time zone NOT NULL
+    updated_on timestamp with time zone NOT NULL,
+    delivery_cursor boolean DEFAULT true NOT NULL
 );
 
 CREATE TABLE public.welcome_recipients (

@@ -19,6 +19,28 @@ free_port() {
   while port=$((RANDOM % (${range#*-} - first + 1) + first)) && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
 }
 
+# The bound for the start of a server process, in all suites. It is for processes that hang: on a machine that runs several suites, a healthy start can take
+# a minute.
+start_seconds=180
+
+# Repeats a command until it succeeds. The failure says what the command printed last.
+eventually() { # command
+  local said='' attempts=0 until=$((SECONDS + start_seconds))
+  while ((SECONDS < until)); do
+    attempts=$((attempts + 1))
+    said=$("$@" 2>&1) && return
+    sleep 0.2
+  done
+  echo "not within $start_seconds s, in $attempts attempts: $*. The last one printed: $said"
+  return 1
+}
+
+# Waits until a server answers. Fails at once when its process has ended.
+until_ready() { # address, process
+  eventually answers_or_ended "$@" && kill -0 "$2" 2>/dev/null
+}
+answers_or_ended() { curl -fsS -o /dev/null --max-time 5 "$1" || ! kill -0 "$2" 2>/dev/null; }
+
 # Runs the suite.mjs of the current folder with a server of its own, which must still run at the end and must have logged no error. The server is the Release
 # build. The last line is "N passed, N failed".
 suite_with_server() { # settings of the server
@@ -35,11 +57,7 @@ suite_with_server() { # settings of the server
   dotnet "$server" --urls="http://127.0.0.1:$port" --Server:DataDirectory="$work/data" --Management:Url="http://127.0.0.1:$management" \
     --Drain:Stagger=00:00:00.1 --Drain:Patience=00:00:01 "$@" >"$work/server.log" 2>&1 &
   pid=$!
-  for _ in $(seq 600); do
-    curl -fs "http://127.0.0.1:$port/v1/limits" >/dev/null && break
-    kill -0 "$pid" 2>/dev/null || break
-    sleep 0.1
-  done
+  until_ready "http://127.0.0.1:$port/v1/limits" "$pid" || tail -n 20 "$work/server.log"
   node suite.mjs "http://127.0.0.1:$port" "http://127.0.0.1:$management" "$work" || { tail -n 20 "$work/server.log"; status=1; }
   read -r passed failed 2>/dev/null <"$work/count" || { passed=0; failed=1; }
   if kill -0 "$pid" 2>/dev/null && ! grep -E '"@l":"(Error|Fatal)"' "$work/server.log"; then

@@ -29,6 +29,14 @@ public sealed class AccountApi
     public Task ChangePasswordAsync(string currentPassword, string newPassword, CancellationToken cancellationToken = default) =>
         rest.SendAsync(HttpMethod.Post, "v1/me/password", new ChangePasswordRequest(currentPassword, newPassword), cancellationToken);
 
+    /// <summary>What the server stores about the account only while the account wants it.</summary>
+    public Task<PrivacySettings> PrivacyAsync(CancellationToken cancellationToken = default) =>
+        rest.SendAsync<PrivacySettings>(HttpMethod.Get, "v1/me/privacy", null, cancellationToken);
+
+    /// <summary>Sets what the server may store about the account. Turning the delivery cursor off also deletes the stored cursors.</summary>
+    public Task ChangePrivacyAsync(PrivacySettings settings, CancellationToken cancellationToken = default) =>
+        rest.SendAsync(HttpMethod.Put, "v1/me/privacy", settings, cancellationToken);
+
     /// <summary>The account's sessions, including recently ended ones.</summary>
     public Task<SessionSummary[]> SessionsAsync(CancellationToken cancellationToken = default) =>
         rest.SendAsync<SessionSummary[]>(HttpMethod.Get, "v1/me/sessions", null, cancellationToken);

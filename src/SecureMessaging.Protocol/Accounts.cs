@@ -88,6 +88,13 @@ public sealed record ChangePasswordRequest(string CurrentPassword, string NewPas
     private bool PrintMembers(System.Text.StringBuilder builder) => Redaction.Print(builder, nameof(NewPassword));
 }
 
+/// <summary><c>GET</c> and <c>PUT /v1/me/privacy</c>: what the server stores about the account only while the account wants it.</summary>
+/// <param name="DeliveryCursor">
+/// Whether the server stores how far the account has received each of its rooms. When it is off, the cursor of each room stays at the entry with which the
+/// account joined, <see cref="MarkDeliveredRequest"/> changes nothing, and <see cref="RoomHead.Unread"/> counts from there.
+/// </param>
+public sealed record PrivacySettings(bool DeliveryCursor);
+
 /// <summary><c>POST /v1/me/delete</c>: erases the account and everything that the server can attribute to it.</summary>
 /// <param name="Password">The current password.</param>
 public sealed record DeleteAccountRequest(string Password)

@@ -21,6 +21,7 @@ internal sealed record Options
         SecureMessaging.Load soak         one rate for long, and what becomes of memory and latency
           --minutes N          how long (default: 60)
           --rate N             messages per second (default: 1000; in the mode latency a quarter of what the bare hub can do)
+        SecureMessaging.Load tables       SQLite with and without rowids in the table of entries: rate and bytes of a message, by its size
         SecureMessaging.Load growth       cost of a message as rooms, members, history and connections grow
         Exit code: 0 measured, 1 something was lost or failed, 2 wrong usage.
         """;
@@ -56,7 +57,7 @@ internal sealed record Options
             var number = double.TryParse(value, CultureInfo.InvariantCulture, out var parsed) && parsed > 0 ? parsed : -1;
             switch (arguments[i])
             {
-                case "run" or "soak" or "growth" when i == 0:
+                case "run" or "soak" or "growth" or "tables" when i == 0:
                     options = options with { Verb = arguments[0] };
                     continue;
                 case "--quick":

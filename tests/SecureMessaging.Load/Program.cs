@@ -44,7 +44,15 @@ if (Environment.GetEnvironmentVariable(GeneratorSockets.InlineCompletions) != "1
 return MainThread.Run(async () =>
 {
     if (options.Verb != "run")
-        return await (options.Verb == "soak" ? Soak.RunAsync(options) : Growth.RunAsync(options));
+    {
+        return await (options.Verb switch
+        {
+            "soak" => Soak.RunAsync(options),
+            "tables" => TableForms.RunAsync(options),
+            _ => Growth.RunAsync(options),
+        });
+    }
+
     await using var bench = new Bench(options);
     return await bench.RunAsync();
 });

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../web/ports.mjs";
+import { untilReady } from "../web/ready.mjs";
 import { Client, startProcess } from "./clients.mjs";
 import { Postgres, Sqlite } from "./database.mjs";
 import { Proxy } from "./proxy.mjs";
@@ -45,10 +46,11 @@ export class World {
     this.server = startProcess("dotnet", args, { stdio: ["ignore", "pipe", "pipe"] });
     this.server.stdout.pipe(log, { end: false });
     this.server.stderr.pipe(log, { end: false });
-    for (const end = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
-      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok) break;
-      if (Date.now() > end) throw new Error(`the server did not start: ${readFileSync(join(this.folder, "server.log"), "utf8").slice(-2000)}`);
-    }
+    await untilReady(
+      `${this.url}/health/ready`,
+      () => this.server.exitCode !== null || this.server.signalCode !== null,
+      () => readFileSync(join(this.folder, "server.log"), "utf8"),
+    );
     this.proxy = new Proxy(this.url);
     await this.proxy.start(await freePort());
     return this;

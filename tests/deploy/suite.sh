@@ -36,13 +36,6 @@ check() { # what, command
     tail -n 20 "$work/out"
   fi
 }
-eventually() { # command
-  for _ in $(seq 150); do
-    "$@" && return
-    sleep 0.2
-  done
-  return 1
-}
 call() { dotnet "$secmsg" --server "$origin" "$@"; }
 
 # 1. Files.

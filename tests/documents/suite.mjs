@@ -3,6 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
+import { startPatienceMs } from "../web/ready.mjs";
 
 const [work, only] = process.argv.slice(2);
 const top = resolve(import.meta.dirname, "../..");
@@ -89,7 +90,7 @@ async function run(command, args, options = {}) {
 }
 
 /** Waits for the output of a program that does not end by itself. */
-async function says(child, pattern, seconds = 90) {
+async function says(child, pattern, seconds = startPatienceMs / 1000) {
   for (let tenth = 0; tenth < seconds * 10; tenth++) {
     if (pattern.test(child.said)) return;
     if (!running.has(child)) break;
@@ -316,6 +317,21 @@ if (!only)
     if (kept.join() !== readdirSync(folder).join()) throw new Error(`tests/trust-vectors has ${kept.join(", ")}`);
     for (const name of kept)
       if (readFileSync(join(folder, name), "utf8") !== readFileSync(join(vectors, name), "utf8")) throw new Error(`${name} differs: run generate.mjs`);
+  });
+if (!only)
+  await check("the README and the threat model name attacks that exist, and the README all of them", () => {
+    const rowsOf = (file, heading) => {
+      const text = readFileSync(join(top, file), "utf8").split(`${heading}\n`)[1]?.split("\n## ")[0];
+      if (!text) throw new Error(`${file} has no part "${heading}"`);
+      return text.split("\n").filter((line) => line.startsWith("|"));
+    };
+    const namesIn = (file, heading) => new Set(rowsOf(file, heading).flatMap((row) => [...row.matchAll(/`([a-z]+(?:-[a-z]+)*)`/g)].map((match) => match[1])));
+    const attacks = new Set(rowsOf("tests/adversary/README.md", "## The attacks").flatMap((row) => /^\| `([^`]+)`/.exec(row)?.[1] ?? []));
+    const inReadme = namesIn("README.md", "### What an attacker who lies can do");
+    const named = new Set([...inReadme, ...namesIn(".github/SECURITY.md", "## Threat model")].filter((name) => name !== "http"));
+    const unknown = [...named].filter((name) => !attacks.has(name));
+    const missing = [...attacks].filter((name) => !inReadme.has(name) && !name.startsWith("honest"));
+    if (unknown.length + missing.length > 0) throw new Error(`not in tests/adversary: ${unknown.join(", ")}; not in the README: ${missing.join(", ")}`);
   });
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

@@ -24,7 +24,8 @@ check npm run --silent format:check
 check env -C sdk node scripts/api.mjs --check
 for types in app app/sw sdk/test sdk/test/api app/test ../../tests/web/app; do check npx tsc -p "$types"; done
 for part in sdk app; do
-  (cd "src/web/$part" && npx vitest run --reporter=dot --reporter=json --outputFile.json="$work/$part.json")
+  # The bounds are for tests that hang, not for slow machines: other suites run at the same time.
+  (cd "src/web/$part" && npx vitest run --testTimeout=60000 --hookTimeout=60000 --reporter=dot --reporter=json --outputFile.json="$work/$part.json")
   read -r ok bad < <(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(r.numPassedTests, r.numTotalTests - r.numPassedTests)' "$work/$part.json") \
     || { ok=0 bad=1; echo "FAILED  the unit tests of the $part wrote no report"; }
   passed=$((passed + ok))

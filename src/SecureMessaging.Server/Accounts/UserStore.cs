@@ -29,6 +29,8 @@ internal sealed record UserRow
 
     public bool Disabled { get; init; }
 
+    public bool DeliveryCursor { get; init; }
+
     public DateTime CreatedOn { get; init; }
 
     public bool IsAdmin => Role == UserRole.Admin;
@@ -58,7 +60,7 @@ internal sealed record UserCounts
 
 internal sealed class UserStore(Database database, EmailCipher cipher, AccountRules rules, ReleasedNames released, TimeProvider time)
 {
-    private const string Columns = "id, username, email, password_hash, role, disabled, created_on";
+    private const string Columns = "id, username, email, password_hash, role, disabled, created_on, delivery_cursor";
 
     private const string InsertSql = """
         insert into users (id, username, email, email_hash, password_hash, role, created_on, updated_on)
@@ -94,6 +96,8 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
     private const string UpdatePasswordSql = "update users set password_hash = @passwordHash, updated_on = @today where id = @id";
 
     private const string UpdateDisabledSql = "update users set disabled = @disabled, updated_on = @today where id = @id";
+
+    private const string UpdateDeliveryCursorSql = "update users set delivery_cursor = @stored, updated_on = @today where id = @id";
 
     private const string SelectCountsSql = """
         select count(*) as users,
@@ -190,6 +194,10 @@ internal sealed class UserStore(Database database, EmailCipher cipher, AccountRu
 
     public Task SetDisabledAsync(DbTransaction transaction, Guid id, bool disabled, CancellationToken cancellationToken) =>
         transaction.ExecuteAsync(UpdateDisabledSql, new { id, disabled, today = time.Now().ToDay() }, cancellationToken);
+
+    /// <summary>Whether the server stores how far the account has received its rooms. Locks the account until the transaction ends.</summary>
+    public Task SetDeliveryCursorAsync(DbTransaction transaction, Guid id, bool stored, CancellationToken cancellationToken) =>
+        transaction.ExecuteAsync(UpdateDeliveryCursorSql, new { id, stored, today = time.Now().ToDay() }, cancellationToken);
 
     public async Task<UserCounts> CountAsync(CancellationToken cancellationToken) =>
         await database.ReadAsync(

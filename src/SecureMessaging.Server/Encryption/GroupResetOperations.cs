@@ -1,4 +1,5 @@
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Platform.Data;
 using SecureMessaging.Server.Platform.Identity;
@@ -11,13 +12,14 @@ namespace SecureMessaging.Server.Encryption;
 /// Resets a group whose newest commit its members cannot apply. The server cannot check the content of a commit, so an invalid one can win. An admin, or more
 /// than half of the members, can report it and so reset the group. The entry of the reset names the author of the commit, when the server can compute it.
 /// </summary>
-internal sealed class GroupResetOperations(Database database, LogStore log, CommitThrottles throttles, CommitFeed feed)
+internal sealed class GroupResetOperations(Database database, LogStore log, CommitThrottles throttles, CommitFeed feed, RateLimits rates)
 {
     public async Task<InvalidCommitReport> ReportAsync(
         Caller caller, Guid roomId, ReportInvalidCommitRequest request, CancellationToken cancellationToken)
     {
         var seq = request.Seq;
         Positions.Require("seq", seq, least: 1);
+        rates.InvalidCommits.Spend(caller.UserId);
         LogEntry? reset = null;
         var report = await feed.WriteAsync(roomId, () => database.WriteAsync(
             async transaction =>

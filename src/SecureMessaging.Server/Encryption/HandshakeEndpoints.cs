@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.Limiting;
 using SecureMessaging.Server.Platform.Http;
 using SecureMessaging.Server.Platform.Identity;
 
@@ -19,7 +20,7 @@ internal static class HandshakeEndpoints
         var rooms = app.MapGroup("/v1/rooms/{roomId:guid}").RequireAuthorization().WithTags("Handshakes");
         rooms.MapPost("commits", CommitAsync).WithMetadata(new RequestSizeLimitAttribute(CommitBytes));
         rooms.MapPost("proposals", ProposeAsync).WithMetadata(new RequestSizeLimitAttribute(ProposalBytes));
-        rooms.MapPost("invalid-commits", ReportAsync).WithMetadata(new RequestSizeLimitAttribute(ReportBytes));
+        rooms.MapPost("invalid-commits", ReportAsync).ShowLimit(limits => limits.InvalidCommits).WithMetadata(new RequestSizeLimitAttribute(ReportBytes));
 
         var welcomes = app.MapGroup("/v1/devices/{deviceId:guid}/welcomes").RequireAuthorization().WithTags("Handshakes").NeverStored();
         welcomes.MapGet("", ListWelcomesAsync);

@@ -53,6 +53,9 @@ internal sealed class RateLimitOptions
     /// <summary>Signed device lists of an account. Each causes an entry in the log of all its MLS rooms.</summary>
     public RateRule DeviceLists { get; set; } = new() { Burst = 30, PerMinute = 0.1 };
 
+    /// <summary>Reports of invalid commits by an account. An admin's report resets the group of the room.</summary>
+    public RateRule InvalidCommits { get; set; } = new() { Burst = 100, PerMinute = 2 };
+
     /// <summary>KeyPackages that one account may claim; the burst is enough for the largest room.</summary>
     public RateRule Claims { get; set; } = new() { Burst = 3000, PerMinute = 50 };
 
@@ -65,6 +68,6 @@ internal sealed class RateLimitOptions
     public IEnumerable<RateRule> All =>
     [
         Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Hashes, HashesOfAddress, EmailChanges, Renewals, Sends, GraphQL,
-        DeviceLists, Claims, ClaimsOfDevice,
+        DeviceLists, InvalidCommits, Claims, ClaimsOfDevice,
     ];
 }

@@ -27,6 +27,7 @@ internal sealed class RateLimits : IDisposable
         Sends = Create("sends", rules.Sends, "Too many sends of this account; nothing was stored.");
         GraphQL = Create("graphql", rules.GraphQL, "Too many GraphQL operations, or too complex ones.");
         DeviceLists = Create("device-lists", rules.DeviceLists, "Too many device lists of this account.");
+        InvalidCommits = Create("invalid-commits", rules.InvalidCommits, "Too many reports of invalid commits of this account.");
         Claims = new("claims", rules.Claims, time, "Too many KeyPackages were claimed.");
         ClaimsOfDevice = new("device-claims", rules.ClaimsOfDevice, time, "Too many KeyPackages of one device were claimed.");
         sweep = time.CreateTimer(_ => Sweep(), null, SweepPeriod, SweepPeriod);
@@ -60,6 +61,8 @@ internal sealed class RateLimits : IDisposable
 
     public RateLimiter<Guid> DeviceLists { get; }
 
+    public RateLimiter<Guid> InvalidCommits { get; }
+
     public RateLimiter<Guid> Claims { get; }
 
     public RateLimiter<(Guid Requester, Guid Device)> ClaimsOfDevice { get; }
@@ -71,7 +74,7 @@ internal sealed class RateLimits : IDisposable
         foreach (var limiter in new[]
         {
             Requests, RequestsOfAddress, Connects, ConnectsOfAddress, SignUps, SignIns, Hashes, HashesOfAddress, EmailChanges, Renewals, Sends, GraphQL,
-            DeviceLists, Claims,
+            DeviceLists, InvalidCommits, Claims,
         })
         {
             limiter.Sweep();

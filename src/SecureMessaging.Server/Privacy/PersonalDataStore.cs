@@ -52,7 +52,7 @@ internal sealed class PersonalDataStore(Database database, EmailCipher emails, P
     [
         new("users", "id = @UserId",
             Id("id"), Text("username"), Sealed("email", emails.Decrypt), Bytes("email_hash"), Secret("password_hash"), OneOf<UserRole>("role"),
-            Flag("disabled"), Time("created_on"), Time("updated_on")),
+            Flag("disabled"), Time("created_on"), Time("updated_on"), Flag("delivery_cursor")),
         new("sessions", OfUser, Id("id"), Id("user_id"), Time("started_at"), Time("ended_at"), Time("expires_at"), Sealed("push_endpoint", endpoints.Decrypt),
             Bytes("label")),
         new("refresh_tokens", OfSession, Secret("hash"), Id("session_id"), Time("spent_at"), Time("expires_at")),

@@ -9,6 +9,7 @@ internal static class PrivacyFeature
         builder.Services.AddSingleton<AccountErasure>();
         builder.Services.AddSingleton<PersonalDataStore>();
         builder.Services.AddSingleton<Disclosures>();
+        builder.Services.AddSingleton<PrivacyOperations>();
     }
 
     public static void MapPrivacy(this IEndpointRouteBuilder app) => PrivacyEndpoints.Map(app);

@@ -52,11 +52,15 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
         where m.user_id = @UserId
         """;
 
-    private const string MarkDeliveredSql = """
+    // The lock of the account's row comes first: a cursor cannot be stored by a request that began before the account turned it off.
+    private string MarkDeliveredSql => $"""
         update room_members set delivered_seq = @Seq
         where room_id = @RoomId and user_id = @UserId and delivered_seq < @Seq
           and @Seq <= (select last_seq from rooms where id = @RoomId)
+          and (select delivery_cursor from users where id = @UserId{(database.IsPostgres ? " for share" : "")})
         """;
+
+    private const string ForgetDeliveredSql = "update room_members set delivered_seq = joined_seq where user_id = @UserId and delivered_seq <> joined_seq";
 
     private const string IsMemberSql = "select count(*) from room_members where room_id = @RoomId and user_id = @UserId";
 
@@ -145,6 +149,7 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
 
     public static long Unread(long headSeq, long floorSeq, long deliveredSeq) => Math.Max(0, headSeq - Math.Max(deliveredSeq, floorSeq - 1));
 
+    /// <summary>Moves the caller's cursor forward. Changes nothing for an account that has turned the cursor off.</summary>
     public async Task MarkDeliveredAsync(Caller caller, Guid roomId, long seq, CancellationToken cancellationToken)
     {
         Positions.Require("seq", seq);
@@ -158,6 +163,10 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
             },
             cancellationToken);
     }
+
+    /// <summary>Sets the cursors of an account back to where it joined its rooms: they say nothing that the memberships do not say.</summary>
+    public static Task ForgetDeliveredAsync(DbTransaction transaction, Guid userId, CancellationToken cancellationToken) =>
+        transaction.ExecuteAsync(ForgetDeliveredSql, new { UserId = userId }, cancellationToken);
 
     public async Task RequireMemberAsync(Caller caller, Guid roomId, CancellationToken cancellationToken)
     {

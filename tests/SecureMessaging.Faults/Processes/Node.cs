@@ -19,7 +19,6 @@ internal sealed record NodeProgram(string Assembly, string[] FirstArguments)
 internal sealed class Node(NodeProgram program, string dataDirectory, string[] settings, Link? postgres, Link? redis) : IAsyncDisposable
 {
     private const int MaxStarts = 20;
-    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(90);
     private readonly int port = Ports.Take();
     private readonly int managementPort = Ports.Take();
     private Child? process;
@@ -66,7 +65,7 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
             if (process is not null)
                 await process.DisposeAsync();
             process = new Child("dotnet", [program.Assembly, .. program.FirstArguments, .. settings], environment);
-            if (await ReadyAsync(StartPatience - watch.Elapsed))
+            if (await ReadyAsync(ServerStart.Patience - watch.Elapsed))
                 return;
             FailedStarts.Add(process.Output);
             await Task.Delay(250);
@@ -78,32 +77,11 @@ internal sealed class Node(NodeProgram program, string dataDirectory, string[] s
     /// <summary>False when it exits before it answers.</summary>
     private async Task<bool> ReadyAsync(TimeSpan patience)
     {
-        using var http = new HttpClient { BaseAddress = Url, Timeout = TimeSpan.FromSeconds(2) };
-        var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < patience)
-        {
-            if (Process.HasExited)
-            {
-                // Its last words may still be on their way.
-                await Process.ExitedAsync(TimeSpan.FromSeconds(5));
-                return false;
-            }
-
-            try
-            {
-                using var response = await http.GetAsync("/v1/limits");
-                if (response.IsSuccessStatusCode)
-                    return true;
-            }
-            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
-            {
-                // Not listening yet.
-            }
-
-            await Task.Delay(25);
-        }
-
-        throw new TimeoutException($"The node is not ready after {StartPatience.TotalSeconds:0} s:\n{Process.Output}");
+        if (await ServerStart.AnswersAsync(new Uri(Url, "/v1/limits"), () => Process.HasExited, () => Process.Output, patience))
+            return true;
+        // Its last words may still be on their way.
+        await Process.ExitedAsync(TimeSpan.FromSeconds(5));
+        return false;
     }
 
     /// <summary>What its metrics say of memory: the garbage collector's heap after its last collection, and all that the kernel gave it. In MiB.</summary>

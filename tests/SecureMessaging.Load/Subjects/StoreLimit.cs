@@ -33,6 +33,12 @@ internal sealed class StoreLimit : IAsyncDisposable
         from input i join bumped b on b.id = i.room_id
         """;
 
+    private const string IndicesSql = "select sql from sqlite_master where tbl_name = 'entries' and type = 'index' and sql is not null";
+
+    private const string UsedBytesSql = """
+        select (p.page_count - f.freelist_count) * s.page_size from pragma_page_count p, pragma_freelist_count f, pragma_page_size s
+        """;
+
     private readonly WebApplication app;
     private readonly Database database;
     private readonly IEnvelopeAppend append;
@@ -78,6 +84,38 @@ internal sealed class StoreLimit : IAsyncDisposable
                 },
                 transaction),
             CancellationToken.None));
+
+    /// <summary>Appends as many messages in full batches, and returns how many.</summary>
+    public long Append(int messages)
+    {
+        long written = 0;
+        for (; written < messages; written += Batch)
+            append.Append(Next(Batch), now);
+        return written;
+    }
+
+    /// <summary>Builds the empty table of entries anew without rowids. Only on SQLite.</summary>
+    public Task RemoveRowidsAsync() => database.WriteAsync(
+        async transaction =>
+        {
+            var connection = transaction.Connection!;
+            var indices = (await connection.QueryAsync<string>(IndicesSql, null, transaction)).ToList();
+            var table = await connection.QuerySingleAsync<string>("select sql from sqlite_master where name = 'entries'", null, transaction);
+            await connection.ExecuteAsync($"drop table entries; {table} without rowid;", null, transaction);
+            foreach (var index in indices)
+                await connection.ExecuteAsync(index, null, transaction);
+        },
+        CancellationToken.None);
+
+    /// <summary>Copies SQLite's log into the file.</summary>
+    public Task CopyLogAsync() => database.ForgetDeletedAsync(CancellationToken.None);
+
+    /// <summary>The bytes of SQLite's pages that are in use.</summary>
+    public async Task<long> BytesAsync()
+    {
+        await CopyLogAsync();
+        return await database.ReadAsync(connection => connection.QuerySingleAsync<long>(UsedBytesSql), CancellationToken.None);
+    }
 
     public ValueTask DisposeAsync() => app.DisposeAsync();
 

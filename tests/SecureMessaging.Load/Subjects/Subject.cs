@@ -1,7 +1,7 @@
-using System.Diagnostics;
 using System.Globalization;
 using SecureMessaging.Faults.Processes;
 using SecureMessaging.Load.Client;
+using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Load.Subjects;
 
@@ -59,22 +59,8 @@ internal abstract class Subject(string name) : IAsyncDisposable
 
     protected static async Task ReadyAsync(Child process, string url)
     {
-        for (var watch = Stopwatch.StartNew(); watch.Elapsed < TimeSpan.FromSeconds(60); await Task.Delay(50))
-        {
-            if (process.HasExited)
-                break;
-            try
-            {
-                await GetAsync(url);
-                return;
-            }
-            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
-            {
-                // Not listening yet.
-            }
-        }
-
-        throw new InvalidOperationException($"{url} does not answer:\n{process.Output}");
+        if (!await ServerStart.AnswersAsync(new Uri(url), () => process.HasExited, () => process.Output))
+            throw new InvalidOperationException($"The server of {url} has ended:\n{process.Output}");
     }
 
     public virtual async ValueTask DisposeAsync()

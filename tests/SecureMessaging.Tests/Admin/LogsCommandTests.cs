@@ -8,7 +8,7 @@ namespace SecureMessaging.Tests.Admin;
 /// <summary><c>secmsg logs</c> as a process, and the SDK under it.</summary>
 public sealed class LogsCommandTests(SqliteServer shared)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = ServerStart.Patience;
 
     private static string Secmsg => Path.Combine(Path.GetDirectoryName(Repository.BuiltAssembly("src/SecureMessaging.Server"))!.Replace(
         "SecureMessaging.Server", "SecureMessaging.Cli", StringComparison.Ordinal), "secmsg.dll");

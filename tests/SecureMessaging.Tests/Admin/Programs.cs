@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Admin;
 
@@ -29,7 +30,7 @@ internal static class Programs
         using var process = Start(assembly, arguments, environment);
         await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
-        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var timeout = new CancellationTokenSource(ServerStart.Patience);
         var (output, error) = (process.StandardOutput.ReadToEndAsync(timeout.Token), process.StandardError.ReadToEndAsync(timeout.Token));
         await process.WaitForExitAsync(timeout.Token);
         return (process.ExitCode, await output, await error);

@@ -69,9 +69,9 @@ public sealed class SecmsgTests(SqliteServer server) : IDisposable
         await RunAsync(["create", "Tea"], environment);
         using var process = Programs.Start(Secmsg, command == "chat" ? ["chat", "Tea"] : ["logs"], environment);
         if (command == "logs")
-            Assert.Equal("(following)", await process.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)));
+            Assert.Equal("(following)", await process.StandardError.ReadLineAsync().WaitAsync(ServerStart.Patience));
         else
-            Assert.NotNull(await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)));
+            Assert.NotNull(await process.StandardOutput.ReadLineAsync().WaitAsync(ServerStart.Patience));
         process.StandardOutput.Close();
         await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
         Assert.Equal(0, process.ExitCode);

@@ -16,6 +16,8 @@ public sealed class TimesToLiveTests
         ["while the room lasts"] = ["No_byte_of_deleted_messages_stays_in_the_files_and_all_others_can_be_read"],
         ["while the room lasts, or until all before it is gone"] = ["A_room_with_purged_entries_reports_where_its_log_begins"],
         ["while the account is in the room"] = ["Only_members_have_settings_of_a_room_and_leaving_deletes_them"],
+        ["while the account is in the room, or until the account turns it off"] =
+            ["An_account_without_a_delivery_cursor_leaves_none_in_the_database", "Only_members_have_settings_of_a_room_and_leaving_deletes_them"],
         ["while the account is in the room, or until taken back"] = ["Only_members_have_settings_of_a_room_and_leaving_deletes_them"],
         ["the entry's time to live; unlimited where the room sets none"] = ["Expired_entries_are_gone_and_the_rest_is_contiguous"],
         ["as long as the content"] = ["An_entry_whose_content_is_deleted_has_no_time"],

@@ -26,6 +26,7 @@ public sealed partial class GraphQLSchemaTests(SqliteServer server)
         ["PUT /v1/me/settings"] = "changeSettings",
         ["PUT /v1/me/settings/rooms/{roomId}"] = "changeSettingsOfRoom",
         ["DELETE /v1/me/settings/rooms/{roomId}"] = "resetSettingsOfRoom",
+        ["PUT /v1/me/privacy"] = "changePrivacy",
         ["PUT /v1/me/push"] = "registerPush",
         ["DELETE /v1/me/push"] = "unregisterPush",
         ["POST /v1/rooms"] = "createRoom",

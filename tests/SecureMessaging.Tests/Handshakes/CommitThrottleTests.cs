@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using SecureMessaging.Protocol;
+using SecureMessaging.Tests.GraphQL;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Handshakes;
@@ -78,6 +79,50 @@ public abstract class CommitThrottleTests(TestServer shared)
                 ? null
                 : TimeSpan.FromMilliseconds((await response.ReadErrorAsync(429, ErrorCode.RateLimited)).RetryAfterMs!.Value);
         }
+    }
+
+    [Fact]
+    public async Task Only_reporters_who_are_still_members_count()
+    {
+        await using var server = await shared.DedicatedAsync();
+        var users = await server.SignUpAsync(9);
+        var room = await users[0].CreateMlsRoomAsync(users[1..]);
+        var author = users[8];
+        var commit = await author.CommitAsync(room.Id, 0);
+        await ReportAsync(users[1], room.Id, commit.Seq);
+        await ReportAsync(users[2], room.Id, commit.Seq);
+        (await users[1].Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{users[1].Id}")).EnsureSuccessStatusCode();
+        await ReportAsync(users[3], room.Id, commit.Seq);
+        using var response = await author.Http.CommitAsync(room.Id, Junk(room.Id, 1, 0));
+        // Two minutes with three reporters. Rounded up to whole minutes.
+        Assert.InRange((await response.ReadErrorAsync(429, ErrorCode.RateLimited)).RetryAfterMs!.Value, 1, 2 * 60_000);
+    }
+
+    [Fact]
+    public async Task An_account_can_report_only_so_many_commits()
+    {
+        await using var server = await shared.DedicatedAsync(
+            "--RateLimits:Enabled=true", "--RateLimits:InvalidCommits:Burst=3", "--RateLimits:InvalidCommits:PerMinute=1");
+        var users = await server.SignUpAsync(5);
+        var (anna, ben) = (users[0], users[1]);
+        var room = await anna.CreateMlsRoomAsync(users[1..]);
+        // An admin who lies resets the group each time. Each author has one strike, which slows no one.
+        for (var generation = 0; generation < 3; generation++)
+            Assert.True((await ReportAsync(anna, room.Id, (await users[generation + 1].CommitAsync(room.Id, 0, generation)).Seq)).Reset);
+        var last = await users[4].CommitAsync(room.Id, 0, generation: 3);
+        using (var refused = await PostAsync(anna))
+            Assert.InRange((await refused.ReadErrorAsync(429, ErrorCode.RateLimited)).RetryAfterMs!.Value, 1, 60_000);
+        var overGraphQL = $"mutation {{ reportInvalidCommit(roomId: \"{room.Id}\", seq: {last.Seq}) {{ reset }} }}";
+        Assert.Equal(ErrorCode.RateLimited, await anna.Http.RefusalAsync(overGraphQL));
+        // Each account has its own count, and it comes back.
+        using (var others = await PostAsync(ben))
+            others.EnsureSuccessStatusCode();
+        server.Time.Advance(TimeSpan.FromMinutes(1));
+        using var again = await PostAsync(anna);
+        again.EnsureSuccessStatusCode();
+
+        Task<HttpResponseMessage> PostAsync(TestUser user) =>
+            user.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/invalid-commits", new ReportInvalidCommitRequest(last.Seq), Wire.Json);
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace SecureMessaging.Tests.Harness;
 /// <summary>Waits until a condition holds, independent of the machine's speed, and fails if it never does.</summary>
 public static class Eventually
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = ServerStart.Patience;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
     /// <param name="condition">What must become true.</param>

@@ -79,27 +79,8 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
 
     public async Task ReadyAsync()
     {
-        using var http = new HttpClient { BaseAddress = Url, Timeout = TimeSpan.FromSeconds(2) };
-        var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < TimeSpan.FromSeconds(60))
-        {
-            if (HasExited)
-                throw new InvalidOperationException($"The server exited with {ExitCode}:\n{string.Join('\n', Output)}");
-            try
-            {
-                using var response = await http.GetAsync("/v1/limits");
-                if (response.IsSuccessStatusCode)
-                    return;
-            }
-            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
-            {
-                // Not listening yet.
-            }
-
-            await Task.Delay(25);
-        }
-
-        throw new TimeoutException($"The server is not ready after a minute:\n{string.Join('\n', Output)}");
+        if (!await ServerStart.AnswersAsync(new Uri(Url, "/v1/limits"), () => HasExited, () => string.Join('\n', Output)))
+            throw new InvalidOperationException($"The server exited with {ExitCode}:\n{string.Join('\n', Output)}");
     }
 
     /// <summary>SIGKILL: no handler runs, nothing is flushed.</summary>
@@ -117,7 +98,7 @@ public sealed class ServerProcess(string dataDirectory, string? postgres = null,
 
     public async Task ExitedAsync()
     {
-        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var timeout = new CancellationTokenSource(ServerStart.Patience);
         await Running.WaitForExitAsync(timeout.Token);
     }
 

@@ -52,7 +52,7 @@ public sealed class WebAppTests(SqliteServer shared) : IAsyncLifetime
                 Header(response, "Content-Security-Policy"));
             Assert.Equal(("nosniff", "no-referrer", "same-origin"),
                 (Header(response, "X-Content-Type-Options"), Header(response, "Referrer-Policy"), Header(response, "Cross-Origin-Opener-Policy")));
-            Assert.Contains("camera=()", Header(response, "Permissions-Policy"), StringComparison.Ordinal);
+            Assert.Contains("camera=(self), ", Header(response, "Permissions-Policy"), StringComparison.Ordinal);
             Assert.False(response.Headers.Contains("Set-Cookie"));
             var length = (await response.Content.ReadAsByteArrayAsync()).Length;
             Assert.Equal(method == HttpMethod.Head ? 0 : response.Content.Headers.ContentLength, length);

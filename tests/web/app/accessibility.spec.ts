@@ -47,9 +47,9 @@ test("axe finds nothing on any screen, light or dark", async ({ person, browser,
   await anna.page.getByRole("button", { name: "Details" }).click();
   await expect(anna.page.getByText("Epoch code")).toBeVisible();
   await audit(anna.page, "details");
-  await anna.page.getByRole("button", { name: "Safety number", exact: true }).click();
+  await anna.page.getByRole("button", { name: "Compare keys", exact: true }).click();
   await expect(anna.page.getByRole("img", { name: /QR code/ })).toBeVisible();
-  await audit(anna.page, "safety number");
+  await audit(anna.page, "compare keys");
   await anna.page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
   await anna.log.getByRole("article").first().focus();
   await anna.page.keyboard.press("Enter");

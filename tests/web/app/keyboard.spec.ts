@@ -139,7 +139,7 @@ test("the whole app can be used with the keyboard only", async ({ browser, perso
   await expect(menu).toHaveCount(0);
   await expect(options).toBeFocused();
   await keyboard.press("Space");
-  await expect(menu.getByRole("menuitem", { name: "Safety number" })).toBeFocused();
+  await expect(menu.getByRole("menuitem", { name: "Compare keys" })).toBeFocused();
   await keyboard.press("Enter");
   await expect(dialog.getByRole("img", { name: /QR code/ })).toBeVisible();
   await keyboard.press("Escape");

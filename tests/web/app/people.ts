@@ -28,6 +28,14 @@ export class Person {
     await expect(this.page.getByRole("heading", { name: "Conversations" })).toBeVisible();
   }
 
+  async signIn(url: string): Promise<void> {
+    await this.page.goto(url);
+    await this.page.getByRole("button", { name: "Sign in" }).click();
+    await this.page.getByLabel("Username or e-mail").fill(this.name);
+    await this.page.getByLabel("Password", { exact: true }).fill(password);
+    await this.page.getByRole("button", { name: "Sign in", exact: true }).click();
+  }
+
   async startWith(other: string): Promise<void> {
     await this.page.getByRole("button", { name: "New conversation" }).click();
     await this.page.getByLabel("Exact username").fill(other);
@@ -63,9 +71,27 @@ export class Person {
   }
 }
 
+/** One device of a person approves another with the two codes. */
+async function approve(by: Person, device: Person, url: string): Promise<void> {
+  const code = await device.page.getByRole("group", { name: "Code of this device" }).innerText();
+  await by.page.goto(`${url}/#/settings/devices`);
+  await by.page.getByRole("button", { name: "Approve" }).click();
+  const dialog = by.page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Type the codes instead" }).click();
+  await dialog.getByLabel("Code on the new device").fill(code);
+  await dialog.getByRole("button", { name: "Approve" }).click();
+  const answer = await dialog.getByRole("group", { name: "Code" }).innerText();
+  await dialog.getByRole("button", { name: "Done" }).click();
+  await device.page.getByLabel("Code from your other device").fill(answer);
+  await device.page.getByRole("button", { name: "Confirm" }).click();
+  await expect(device.page.getByRole("heading", { name: "Conversations" })).toBeVisible();
+}
+
 let serial = 0;
 
 interface Fixtures {
+  /** Signs a person in in another new browser. With `approved`, the person's first device approves it with the two codes. */
+  anotherDevice: (of: Person, options?: { approved?: boolean }) => Promise<Person>;
   /** Signs a person up in a new browser. A number makes the username unique among all tests. */
   person: (name: string, options?: BrowserContextOptions & { url?: string }) => Promise<Person>;
 }
@@ -80,6 +106,19 @@ export const test = base.extend<Fixtures, { server: Server }>({
     },
     { scope: "worker" },
   ],
+  anotherDevice: async ({ browser, server }, use) => {
+    const contexts: { close(): Promise<void> }[] = [];
+    await use(async (of, options = {}) => {
+      const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+      contexts.push(context);
+      const device = new Person(await context.newPage(), of.name);
+      await device.signIn(server.url);
+      await expect(device.page.getByRole("heading", { name: "Approve this device" })).toBeVisible();
+      if (options.approved) await approve(of, device, server.url);
+      return device;
+    });
+    for (const context of contexts) await context.close();
+  },
   person: async ({ browser, server }, use) => {
     const complaints: string[] = [];
     const contexts: { close(): Promise<void> }[] = [];

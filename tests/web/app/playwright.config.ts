@@ -1,8 +1,10 @@
 import { defineConfig } from "@playwright/test";
+import { startPatienceMs } from "../ready.mjs";
 
 export default defineConfig({
   testDir: ".",
-  timeout: 90_000,
+  // Some tests start a server.
+  timeout: 90_000 + startPatienceMs,
   expect: { timeout: 20_000 },
   fullyParallel: false,
   workers: 1,

@@ -65,6 +65,18 @@ test("reading makes no log entry, is announced, and is neither announced nor sho
   await client.close();
 });
 
+test("the delivery cursor can be turned off for the account", async ({ person, server }) => {
+  const anna = await person("anna");
+  const { page } = anna;
+  await page.goto(`${server.url}/#/settings/privacy`);
+  const cursor = page.getByRole("switch", { name: "Let the server remember what I have received" });
+  await expect(cursor).toBeChecked();
+  await cursor.click();
+  await expect(cursor).not.toBeChecked();
+  await page.reload();
+  await expect(cursor).not.toBeChecked();
+});
+
 test("deleted messages, and rooms without this user, do not count as unread", async ({ person, server }) => {
   const anna = await person("anna");
   const { client, room } = await contactOf(anna, server);

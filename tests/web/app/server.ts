@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../ports.mjs";
+import { untilReady } from "../ready.mjs";
 
 const dll =
   process.env.APP_TESTS_SERVER ?? fileURLToPath(new URL("../../../src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll", import.meta.url));
@@ -48,12 +49,11 @@ export class Server {
       stream.on("data", (chunk: Buffer) => {
         this.log = (this.log + chunk.toString()).slice(-4_000);
       });
-    for (const until = Date.now() + 60_000; Date.now() < until;) {
-      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok) return;
-      if (child.exitCode !== null) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`The server did not start: ${this.log}`);
+    await untilReady(
+      `${this.url}/health/ready`,
+      () => child.exitCode !== null || child.signalCode !== null,
+      () => this.log,
+    );
   }
 
   async kill(): Promise<void> {

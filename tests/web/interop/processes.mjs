@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { createWriteStream, readFileSync, statSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { untilReady } from "../ready.mjs";
 
 const started = new Set();
 export const killAll = () => {
@@ -43,11 +44,11 @@ export class Server {
     this.process = start("dotnet", args, { stdio: ["ignore", "pipe", "pipe"] });
     this.process.stdout.pipe(log, { end: false });
     this.process.stderr.pipe(log, { end: false });
-    for (const until = Date.now() + 60_000; Date.now() < until;) {
-      if ((await fetch(`${this.url}/health/ready`).catch(() => undefined))?.ok) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`the server did not start: ${readFileSync(`${this.folder}/server.log`, "utf8").slice(-2000)}`);
+    await untilReady(
+      `${this.url}/health/ready`,
+      () => this.process.exitCode !== null || this.process.signalCode !== null,
+      () => readFileSync(`${this.folder}/server.log`, "utf8"),
+    );
   }
 
   async kill() {

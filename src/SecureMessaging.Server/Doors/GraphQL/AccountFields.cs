@@ -9,7 +9,8 @@ namespace SecureMessaging.Server.Doors.GraphQL;
 
 /// <summary>Accounts, sessions and limits. Each field calls the same operation as the REST endpoint of that name.</summary>
 internal sealed class AccountFields(
-    AuthOperations auth, SessionOperations sessions, AccountOperations accounts, AccountErasure erasure, Limits limits, RateLimits rates) : IRootFields
+    AuthOperations auth, SessionOperations sessions, AccountOperations accounts, AccountErasure erasure, PrivacyOperations privacy, Limits limits,
+    RateLimits rates) : IRootFields
 {
     /// <summary>A password hash takes milliseconds of a core and 19 MiB. With this cost, aliases cannot turn one request into many guesses.</summary>
     private const int HashCost = 5000;
@@ -27,6 +28,8 @@ internal sealed class AccountFields(
         query.Required<LimitsType>("limits", "Every limit of the contract on this server.").Open().Resolve(_ => limits);
         query.Required<ProfileType>("me", "The caller's account.")
             .ResolveAsync(async context => await accounts.GetProfileAsync(context.Caller(), context.CancellationToken));
+        query.Required<PrivacySettingsType>("privacy", "What the server stores about the caller only while the caller wants it.")
+            .ResolveAsync(async context => await privacy.GetAsync(context.Caller(), context.CancellationToken));
         query.Optional<UserType>("user", "Another account by its exact username. Null: there is none.")
             .Argument<NonNullGraphType<StringGraphType>>("username", "The username.")
             .ResolveAsync(async context =>
@@ -94,6 +97,12 @@ internal sealed class AccountFields(
                 var request = new ChangePasswordRequest(context.GetArgument<string>("currentPassword"), context.GetArgument<string>("newPassword"));
                 return accounts.ChangePasswordAsync(context.Requester(), request, context.CancellationToken);
             });
+        mutation.Required<BooleanGraphType>(
+            "changePrivacy", "Sets what the server may store about the caller. Turning the delivery cursor off also deletes the stored cursors.")
+            .Costs(WriteCost)
+            .Argument<NonNullGraphType<BooleanGraphType>>("deliveryCursor", "Whether the server stores how far the caller has received each room.")
+            .ResolveDoneAsync(context => privacy.ChangeAsync(
+                context.Caller(), new PrivacySettings(context.GetArgument<bool>("deliveryCursor")), context.CancellationToken));
         mutation.Required<BooleanGraphType>("deleteAccount", "Deletes the account and everything the server can attribute to it.").Costs(HashCost)
             .Argument<NonNullGraphType<StringGraphType>>("password", "The current password.")
             .ResolveDoneAsync(context => erasure.EraseAsync(

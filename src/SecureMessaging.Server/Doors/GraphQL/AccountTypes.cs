@@ -22,6 +22,16 @@ internal sealed class ProfileType : OutputType<Profile>
     }
 }
 
+internal sealed class PrivacySettingsType : OutputType<PrivacySettings>
+{
+    public PrivacySettingsType()
+        : base("PrivacySettings", "What the server stores about the caller only while the caller wants it.")
+    {
+        Value<BooleanGraphType>(
+            "deliveryCursor", settings => settings.DeliveryCursor, "Whether the server stores how far the caller has received each room.");
+    }
+}
+
 internal sealed class UserType : OutputType<UserSummary>
 {
     public UserType()

@@ -52,6 +52,7 @@ internal static class Examples
         new Profile(AnnaId, "anna", "anna@example.org", Day, "user"),
         new UpdateProfileRequest("anna@example.com", "a long enough password"),
         new ChangePasswordRequest("a long enough password", "another long password"),
+        new PrivacySettings(DeliveryCursor: false),
         new DeleteAccountRequest("a long enough password"),
         new SessionSummary(SessionId, Day.AddHours(9), null, Current: true),
         new LabelSessionRequest(Bytes(40)),

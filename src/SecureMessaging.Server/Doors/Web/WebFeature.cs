@@ -13,13 +13,13 @@ namespace SecureMessaging.Server.Doors.Web;
 internal static class WebFeature
 {
     // 'self' of connect-src covers the WebSocket of the page's origin (CSP level 3 section 6.7.2.8). No script comes from a string; the app creates
-    // one trusted URL, of its service worker.
+    // two trusted URLs: of its service worker, and of the worker that has its keys. The camera reads QR codes; its pictures stay in the page.
     private const string ContentSecurityPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; worker-src 'self'; "
         + "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types app";
 
     private const string PermissionsPolicy =
-        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
+        "accelerometer=(), camera=(self), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
 
     public static void AddWeb(this WebApplicationBuilder builder) =>
         builder.Services.AddOptions<WebOptions>().BindConfiguration(WebOptions.Section)

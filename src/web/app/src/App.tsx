@@ -1,4 +1,5 @@
 import { Suspense, useEffect } from "react";
+import { DeviceNotice } from "./components/DeviceNotice.js";
 import { Guard } from "./components/Guard.js";
 import { Empty } from "./components/Empty.js";
 import { Spinner } from "./components/Button.js";
@@ -29,6 +30,7 @@ export function App() {
   return (
     <>
       <Suspense fallback={<Loading />}>{state === "signedOut" || choosing ? <Gate /> : state === "waiting" ? <Waiting /> : <Main />}</Suspense>
+      {state === "ready" && !choosing && <DeviceNotice />}
       <Toasts />
     </>
   );

@@ -6,6 +6,7 @@ import "./styles/list.css";
 import "./styles/chat.css";
 import "./styles/panels.css";
 import "./styles/account.css";
+import "./styles/trust.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Boot } from "./Boot.js";

@@ -1,4 +1,4 @@
-import type { SharedClient, SharedEvents, SharedStatus } from "../src/base/sdk.js";
+import type { Person, SharedClient, SharedEvents, SharedStatus, TrustLine } from "../src/base/sdk.js";
 
 /** The part of a browser's storage that the state uses. */
 class MemoryStorage {
@@ -91,6 +91,26 @@ export class FakeClient {
 
   async conversations(): Promise<never[]> {
     return [];
+  }
+
+  async people(): Promise<Person[]> {
+    return [];
+  }
+
+  /** What this device has noticed about the user's own devices. */
+  readonly ownLines: TrustLine[] = [];
+  readonly names: Record<string, string> = {};
+
+  async personLines(): Promise<TrustLine[]> {
+    return [...this.ownLines];
+  }
+
+  async sessions(): Promise<never[]> {
+    return [];
+  }
+
+  async deviceNames(): Promise<Record<string, string>> {
+    return { ...this.names };
   }
 
   async close(): Promise<void> {

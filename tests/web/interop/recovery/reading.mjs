@@ -166,7 +166,7 @@ await test("a device that does not send receipts or typing does not see those of
   b.typedAt = -Infinity;
   await b.typing();
   equal((await typing).userId, other.userId);
-  equal(silent.privacy.settings, { readReceipts: true, typing: true });
+  equal(silent.privacy.settings, { readReceipts: true, typing: true, deliveryCursor: true });
 });
 
 await test("a member who has sent, edited or left is not typing any more", async () => {

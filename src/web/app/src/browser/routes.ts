@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-export const settingsPages = ["profile", "devices", "sessions", "notifications", "privacy", "appearance", "data"] as const;
+export const settingsPages = ["profile", "people", "devices", "sessions", "notifications", "privacy", "appearance", "data"] as const;
 export type SettingsPage = (typeof settingsPages)[number];
 
 /** The place in the app. It is in the fragment of the address, which browsers do not send: servers and proxies do not learn which conversation is open. */

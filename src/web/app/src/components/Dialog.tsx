@@ -4,8 +4,11 @@ import { giveBack } from "../browser/focus.js";
 import { strings } from "../text/strings.js";
 import { Button, Note } from "./Button.js";
 
-/** The browser's modal dialog. It keeps the focus inside, closes on Esc, and returns the focus. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
+/**
+ * The browser's modal dialog. It keeps the focus inside, closes on Esc, and returns the focus.
+ * @param whole - Whether it covers the screen.
+ */
+export function Dialog({ title, whole, onClose, children }: { title: string; whole?: boolean; onClose: () => void; children: ReactNode }) {
   const ref = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => {
     const dialog = ref.current!;
@@ -19,7 +22,7 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
   return (
     <dialog
       ref={ref}
-      className="dialog"
+      className={`dialog ${whole ? "whole" : ""}`}
       aria-label={title}
       onCancel={(event) => {
         event.preventDefault();

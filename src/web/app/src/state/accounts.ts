@@ -1,5 +1,7 @@
 import { go } from "../browser/routes.js";
 import { startClientWorker } from "../browser/scripts.js";
+import { keep, recall } from "../browser/storage.js";
+import { thisDeviceName } from "../browser/deviceName.js";
 import { openSharedClient, SecureMessagingError, type SharedClient } from "../base/sdk.js";
 import { AppState } from "./app.js";
 import { Cell } from "../base/cell.js";
@@ -34,7 +36,8 @@ export class Accounts {
   private entries: readonly Entry[] = [];
 
   constructor(
-    private readonly open = (store: string): Promise<SharedClient> => openSharedClient({ url: location.origin, name: store, worker: startClientWorker }),
+    private readonly open = (store: string): Promise<SharedClient> =>
+      openSharedClient({ url: location.origin, name: store, deviceName: thisDeviceName(), worker: startClientWorker }),
   ) {
     this.load();
     window.addEventListener("storage", (event) => {
@@ -147,21 +150,3 @@ const isEntry = (value: unknown): value is Entry =>
   (!("username" in value) || typeof value.username === "string");
 
 const newStore = (entries: readonly Entry[]): string => (entries.length === 0 ? firstStore : `${firstStore}-${crypto.randomUUID()}`);
-
-/** Returns undefined when storage is blocked: the browser then opens the first account. */
-function recall(storage: Storage, key: string): string | undefined {
-  try {
-    return storage.getItem(key) ?? undefined;
-  } catch (error) {
-    console.warn("This browser's storage cannot be read:", error);
-    return undefined;
-  }
-}
-
-function keep(storage: Storage, key: string, value: string): void {
-  try {
-    storage.setItem(key, value);
-  } catch (error) {
-    console.warn("The list of accounts could not be stored:", error);
-  }
-}

@@ -1,5 +1,7 @@
 import type { Conversation, SharedClient, SharedStatus } from "../base/sdk.js";
 import { Cell, coalesce } from "../base/cell.js";
+import { OwnDevices } from "./ownDevices.js";
+import { People } from "./people.js";
 import { watchPush } from "./push.js";
 import { RoomStore } from "./room.js";
 import { Toasts } from "./toasts.js";
@@ -25,6 +27,8 @@ export class AppState {
   readonly names = new Cell<ReadonlyMap<string, string>>(new Map());
   /** Users whose identity key has changed while this tab was open. */
   readonly changedPeople = new Cell<readonly string[]>([]);
+  readonly people: People;
+  readonly ownDevices: OwnDevices;
   readonly toasts = new Toasts();
   readonly unsent: Unsent;
 
@@ -40,12 +44,14 @@ export class AppState {
   ) {
     this.status = new Cell(client.status);
     this.unsent = new Unsent(client, store);
+    this.people = new People(client);
+    this.ownDevices = new OwnDevices(client, store);
     this.offs.push(watchPush(client));
     client.on("status", (status) => {
       const before = this.status.get();
       this.status.set(status);
       if (status.state !== "ready" || status.userId !== before.userId) this.forget();
-      if (status.state === "ready" && before.state !== "ready") void this.refresh();
+      if (status.state === "ready" && before.state !== "ready") this.readAll();
       if (status.state === "ready" && (before.state !== "ready" || (status.leader && !before.leader))) this.unsent.recover();
     });
     client.on("conversations", () => void this.refresh());
@@ -63,7 +69,7 @@ export class AppState {
     });
     if (client.status.state === "ready") {
       this.unsent.recover();
-      void this.refresh();
+      this.readAll();
     }
   }
 
@@ -102,6 +108,7 @@ export class AppState {
     const names = new Map(this.names.get());
     for (const { userId, username } of members) names.set(userId, username);
     if (names.size > this.names.get().size) this.names.set(names);
+    if (members.some(({ userId }) => userId !== this.status.get().userId && !this.people.all.get().has(userId))) void this.people.refresh();
     return members;
   }
 
@@ -121,7 +128,14 @@ export class AppState {
       this.typing.set({ ...this.typing.get(), [roomId]: typists.filter((typist) => typist.userId !== userId) });
   }
 
+  private readAll(): void {
+    void this.refresh();
+    void this.people.refresh();
+    void this.ownDevices.refresh();
+  }
+
   private forget(): void {
+    this.people.forget();
     this.rooms.clear();
     this.membersAsked.clear();
     this.conversations.set(undefined);

@@ -45,7 +45,7 @@ export interface RoomView {
 
 const pageSize = 60;
 const catchUpSize = 200;
-/** In a burst of changes, what is shown is read this often. The first change is read at once. */
+/** In a burst of changes, the shown messages are read this often. The first change is read at once. */
 const betweenReadsMs = 100;
 
 /** The part of a room's history that this tab shows, kept equal to the device's store. */

@@ -2,6 +2,8 @@
  * All sentences of the app, in English. Another language is another file with the same keys. Sentences with parts are functions, and numbers use `plural`,
  * so that a language with other plural forms is possible.
  */
+import { trustStrings } from "./trustStrings.js";
+
 const rules = new Intl.PluralRules("en");
 const numbers = new Intl.NumberFormat("en");
 const people = new Intl.ListFormat("en", { style: "long", type: "conjunction" });
@@ -9,6 +11,7 @@ const people = new Intl.ListFormat("en", { style: "long", type: "conjunction" })
 const plural = (n: number, one: string, other: string): string => `${numbers.format(n)} ${rules.select(n) === "one" ? one : other}`;
 
 export const strings = {
+  ...trustStrings,
   language: "en",
   /** The direction of the script: "ltr" or "rtl". */
   direction: "ltr",
@@ -144,7 +147,7 @@ export const strings = {
 
   waiting: {
     title: "Approve this device",
-    text: "This is a new device. On a device that you already use, open Settings, then Devices and keys, and approve this one with its code.",
+    text: "This is a new device. On a device that you already use, open Settings, then Devices and keys, and scan this code.",
     code: "Code of this device",
     codeCopied: "The code is copied.",
     waiting: "Waiting for your other device…",
@@ -396,6 +399,7 @@ export const strings = {
     title: "Settings",
     profile: "Profile",
     devices: "Devices and keys",
+    people: "People",
     sessions: "Sessions",
     notifications: "Notifications",
     privacy: "Privacy",
@@ -450,13 +454,12 @@ export const strings = {
     this: "This device",
     approved: "Approved",
     waiting: "Waits for approval",
-    name: (n: number) => `Device ${n}`,
     registered: (date: string) => `Registered on ${date}`,
     seen: (date: string) => `last seen on ${date}`,
     code: "Code",
     menu: (device: string) => `Options for ${device}`,
     add: "Add a device",
-    addText: "Sign in on the other device with your username and password. It then appears here and waits for your approval.",
+    addText: "Sign in on the other device with your username and password. It shows a QR code: scan it here.",
     approve: "Approve",
     approveTitle: "Approve a device",
     approveText: "Enter the code that the new device shows. Type it from its screen: this proves that the device is yours.",
@@ -484,7 +487,7 @@ export const strings = {
   sessions: {
     text:
       "Each sign-in is a session. The server stores when it started and ended, to the hour, and deletes it a day after its end. It stores no IP " +
-      "addresses and no browser names.",
+      "addresses and no browser names. The names below are encrypted: only your devices can read them.",
     current: "This session",
     active: "Signed in",
     ended: "Ended",
@@ -533,6 +536,9 @@ export const strings = {
     receiptsText: "Others see how far you have read, and you see how far they have read. This is encrypted, and the server does not store it.",
     typing: "Show when I type",
     typingText: "People who are online see when you type, and you see when they do.",
+    server: "On the server",
+    cursor: "Let the server remember what I have received",
+    cursorText: "The server stores how far your devices have received each conversation. This app does not need it. It applies to your account on all devices.",
   },
 
   appearance: {

@@ -13,7 +13,7 @@ export interface SignInOptions extends ServerAddress {
   password: string;
   /** Where the client keeps its state. By default in memory: then it is lost when the process ends. */
   store?: Store;
-  /** Whether this device sends read receipts and typing signals. The store keeps it; `SecureMessaging.privacy` changes it. */
+  /** Privacy settings that differ from the present ones. `SecureMessaging.privacy` changes them later. */
   privacy?: Partial<PrivacySettings>;
 }
 

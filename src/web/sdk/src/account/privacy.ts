@@ -1,40 +1,60 @@
 import { Emitter } from "../base/events.js";
+import type { Session } from "../net/session.js";
 import { keys, pack, read, type Store } from "../store/store.js";
 
-/**
- * The signals that this device sends besides messages. When one is off, it is neither sent nor shown: a user who does not send it does not see it of others.
- */
+/** What this user lets others and the server know besides messages. */
 export interface PrivacySettings {
-  /** Whether others learn how far this user has read. */
+  /** Whether others learn how far this user has read. Off: this device neither sends read receipts nor shows those of others. */
   readReceipts: boolean;
-  /** Whether others learn that this user is typing. */
+  /** Whether others learn that this user is typing. Off: this device neither sends typing signals nor shows those of others. */
   typing: boolean;
+  /** Whether the server stores how far this account has received each room. It holds for the whole account, and the server keeps it. */
+  deliveryCursor: boolean;
 }
 
-/** The privacy settings of this device. They stay in its store: the server does not learn them, and another device of the user has its own. */
+interface Stored {
+  deliveryCursor: boolean;
+}
+
+/**
+ * The privacy settings. `readReceipts` and `typing` are of this device: they stay in its store, the server does not learn them, and another device of the user
+ * has its own. `deliveryCursor` is of the account.
+ */
 export class Privacy {
   /** @internal */
   readonly events = new Emitter<{ changed: undefined }>();
 
   private constructor(
+    private readonly session: Pick<Session, "call">,
     private readonly store: Store,
     private current: PrivacySettings,
   ) {}
 
   /** @internal */
-  static async load(store: Store): Promise<Privacy> {
-    return new Privacy(store, { readReceipts: true, typing: true, ...(await read<Partial<PrivacySettings>>(store, keys.privacy)) });
+  static async load(session: Pick<Session, "call">, store: Store): Promise<Privacy> {
+    const known = await read<Partial<PrivacySettings>>(store, keys.privacy);
+    return new Privacy(session, store, { readReceipts: true, typing: true, deliveryCursor: true, ...known });
   }
 
-  /** The current settings. Both are on by default. */
+  /** The current settings. All are on by default. Another device may have changed `deliveryCursor`: {@link Privacy.refresh} reads it. */
   get settings(): Readonly<PrivacySettings> {
     return this.current;
   }
 
-  /** Changes the settings. */
+  /** Changes the settings. @throws {@link SecureMessagingError} when `deliveryCursor` is among them and the server does not answer: then nothing changes. */
   async set(change: Partial<PrivacySettings>): Promise<void> {
-    const { readReceipts, typing } = { ...this.current, ...change };
-    const next = { readReceipts, typing };
+    const { readReceipts, typing, deliveryCursor } = { ...this.current, ...change };
+    if (change.deliveryCursor !== undefined) await this.session.call("PUT", "v1/me/privacy", { deliveryCursor });
+    await this.keep({ readReceipts, typing, deliveryCursor });
+  }
+
+  /** Reads from the server what holds for the whole account. */
+  async refresh(): Promise<void> {
+    const { deliveryCursor } = await this.session.call<Stored>("GET", "v1/me/privacy");
+    if (deliveryCursor !== this.current.deliveryCursor) await this.keep({ ...this.current, deliveryCursor });
+  }
+
+  private async keep(next: PrivacySettings): Promise<void> {
     await this.store.write(new Map([[keys.privacy, pack(next)]]));
     this.current = next;
     this.events.emit("changed", undefined);

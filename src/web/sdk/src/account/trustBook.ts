@@ -278,7 +278,10 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
         // Another fetch may have stored some of them meanwhile.
         const fresh = lists.filter(({ list }) => list.number > (known?.list.number ?? 0));
         if (fresh.length === 0) return undefined;
-        const lines = known ? linesBetween(known, fresh, this.now()) : [];
+        // Without a known list, a key of a leaf may be known: what the user has signed since is news.
+        const from = known ?? fresh.findLast(({ list }) => pin.identity && equal(list.identity, pin.identity));
+        const news = fresh.filter(({ list }) => from && list.number > from.list.number);
+        const lines = from ? linesBetween(from, news, this.now()) : [];
         const next: Pin = { ...pin, identity: newest.list.identity, username: newest.list.username, first: pin.first ?? lists[0]!.hash };
         const previous = pin.identity;
         const earlier = fresh.map(({ list }) => toHex(list.identity)).filter((each) => each !== toHex(newest.list.identity));

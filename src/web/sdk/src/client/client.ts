@@ -266,7 +266,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     const directory = directoryOf(session);
     const people = new TrustBook(await Pins.load(store), directory, session.userId);
     const device = await OwnDevice.load(session, store, people, directory);
-    const client = new SecureMessaging(session, store, device, await Privacy.load(store), people);
+    const client = new SecureMessaging(session, store, device, await Privacy.load(session, store), people);
     await client.parts.outbox.load();
     await client.rooms.load();
     return client;

@@ -345,11 +345,11 @@ export class Rooms {
   }
 
   private async reportDeliveries(): Promise<void> {
-    const { clock, closing, hub, reports } = this.ports;
+    const { clock, closing, hub, privacy, reports } = this.ports;
     for (;;) {
       await clock.pause(deliveredEveryMs, closing);
       if (closing.aborted) return;
-      const all = [...this.delivered];
+      const all = privacy.settings.deliveryCursor ? [...this.delivered] : [];
       this.delivered.clear();
       try {
         for (const [roomId, seq] of all) if (hub.isConnected) await hub.markDelivered(roomId, seq);

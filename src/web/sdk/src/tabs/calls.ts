@@ -117,6 +117,10 @@ const calls: Calls = {
   },
   typing: async (leader, [roomId]) => (await leader.room(roomId)).typing(),
   setPrivacy: (leader, [settings]) => leader.client.privacy.set(settings),
+  refreshPrivacy: async (leader) => {
+    await leader.client.privacy.refresh();
+    await leader.refreshStatus();
+  },
   markRead: (leader, [roomId, seq]) => leader.conversations.markRead(roomId, seq),
   secret: (leader, [name]) => leader.secret(name),
   draft: async (leader, [roomId]) => (await read<string>(leader.store, draftKey(roomId))) ?? "",

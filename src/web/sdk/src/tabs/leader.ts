@@ -251,6 +251,7 @@ export class Leader {
     client.parts.outbox.on("changed", ({ roomId }) => this.changed(roomId));
     client.privacy.events.on("changed", () => {
       for (const id of conversations.ids()) this.changed(id);
+      refresh();
     });
     client.upkeep.on("deviceError", refresh);
     client.on("connected", refresh);

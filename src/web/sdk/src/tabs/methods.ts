@@ -38,6 +38,7 @@ const all: Record<Method, true> = {
   retry: true,
   typing: true,
   setPrivacy: true,
+  refreshPrivacy: true,
   markRead: true,
   secret: true,
   draft: true,

@@ -29,7 +29,7 @@ export interface SharedStatus {
   connected: boolean;
   /** How many sends the rooms' logs have not delivered yet. */
   unsent: number;
-  /** Which signals this device sends besides messages; undefined while signed out. {@link SharedClient.setPrivacy} changes it. */
+  /** What this user lets others and the server know besides messages; undefined while signed out. {@link SharedClient.setPrivacy} changes it. */
   privacy?: PrivacySettings;
   /** Whether the session was not ended by this browser, but elsewhere or by the server. */
   endedElsewhere?: boolean;
@@ -206,8 +206,10 @@ export interface SharedClient {
   retry(roomId: string, sendId: string): Promise<void>;
   /** Tells the connected members that this user is typing, unless {@link SharedClient.setPrivacy} turned that off. Sends at most one signal in 3 s. */
   typing(roomId: string): Promise<void>;
-  /** Turns signals on or off. A signal that is off is not shown of others either. */
+  /** Changes privacy settings: {@link Privacy.set}. */
   setPrivacy(settings: Partial<PrivacySettings>): Promise<void>;
+  /** Reads the privacy settings of the account from the server; another device may have changed them. */
+  refreshPrivacy(): Promise<void>;
   /** This user has read the room's log up to this place. */
   markRead(roomId: string, seq: number): Promise<void>;
   /**

@@ -172,6 +172,17 @@ test("a signed renewal holds nothing, and turns a verified mark into compare aga
   expect(isSame(book.identityKeyOf(anna.userId), anna.identity.publicKey)).toBe(true);
 });
 
+test("a renewal of a key that is known only from a room becomes a line", async () => {
+  await book.seeLeaves([{ userId: anna.userId, identityKey: anna.identity.publicKey }]);
+  await people.verify(anna.userId);
+  await anna.add();
+  await anna.renew();
+  directory.show(anna);
+  await book.update(anna.userId);
+  expect(people.get(anna.userId)).toMatchObject({ verified: "again" });
+  expect(await kindsOf(anna)).toEqual(["identityRenewed"]);
+});
+
 test("a leaf with an identity from before a signed renewal is no news", async () => {
   await book.resolve("anna");
   const before = anna.identity.publicKey;

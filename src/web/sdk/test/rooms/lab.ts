@@ -71,7 +71,7 @@ export class LabDevice {
         refresh: async () => undefined,
         seeLeaves: async () => undefined,
       } as unknown as Applying["people"],
-      privacy: { settings: { readReceipts: true, typing: true } },
+      privacy: { settings: { readReceipts: true, typing: true, deliveryCursor: true } },
       readLog,
       reports: {
         warn: (warning) => this.warnings.push(warning),

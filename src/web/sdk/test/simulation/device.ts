@@ -210,7 +210,7 @@ export class SimDevice {
       mls,
       people,
       keyPackages: { find: (reference) => read(store, keys.keyPackage(reference)) },
-      privacy: { settings: { readReceipts: true, typing: true } },
+      privacy: { settings: { readReceipts: true, typing: true, deliveryCursor: true } },
       reports: {
         warn: (warning) => {
           if (isAlive()) this.warnings.push(warning);

@@ -1,9 +1,11 @@
 import { useState } from "react";
 import { Button, Note, Spinner } from "../../components/Button.js";
 import { Code } from "../../components/Code.js";
-import { Ask } from "../../components/Dialog.js";
+import { Ask, Dialog } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { Logo } from "../../components/Logo.js";
+import { Qr } from "../../components/Qr.js";
+import { useLoad } from "../../base/useLoad.js";
 import { sentence } from "../../text/errors.js";
 import { useAttempt, useClient, useStatus } from "../../state/context.js";
 import { strings } from "../../text/strings.js";
@@ -26,7 +28,15 @@ export function Waiting() {
           <div className="stack">
             <h1>{text.title}</h1>
             <p className="muted">{text.text}</p>
-            {deviceCode === undefined ? <Spinner label={strings.common.loading} /> : <Code label={text.code} code={deviceCode} />}
+            <OwnCode />
+            {deviceCode === undefined ? (
+              <Spinner label={strings.common.loading} />
+            ) : (
+              <>
+                <p className="muted small">{strings.approval.orType}</p>
+                <Code label={text.code} code={deviceCode} />
+              </>
+            )}
             <p className="line muted" role="status">
               <Spinner small />
               {text.waiting}
@@ -54,6 +64,33 @@ export function Waiting() {
         )}
       </section>
     </main>
+  );
+}
+
+/** The code that the other device scans. It stays the same until the device is approved. */
+function OwnCode() {
+  const client = useClient();
+  const { value } = useLoad(() => client.deviceQr());
+  const [large, setLarge] = useState(false);
+  if (value === undefined) return null;
+  return (
+    <>
+      <Qr text={value} label={strings.approval.qr} large />
+      <p className="muted small">{strings.approval.qrText}</p>
+      <div>
+        <Button icon="qr" onClick={() => setLarge(true)}>
+          {strings.approval.larger}
+        </Button>
+      </div>
+      {large && (
+        <Dialog title={strings.approval.qr} onClose={() => setLarge(false)} whole>
+          <Qr text={value} label={strings.approval.qr} large />
+          <Button look="main" onClick={() => setLarge(false)}>
+            {strings.common.close}
+          </Button>
+        </Dialog>
+      )}
+    </>
   );
 }
 

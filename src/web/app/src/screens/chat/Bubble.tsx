@@ -2,6 +2,7 @@ import { memo } from "react";
 import { Avatar } from "../../components/Avatar.js";
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
+import { VerifiedMark, type Verified } from "../../components/VerifiedMark.js";
 import { SafeText } from "../../components/SafeText.js";
 import { clock, fullTime, iso } from "../../text/format.js";
 import type { Message } from "../../base/sdk.js";
@@ -15,6 +16,8 @@ import { gist } from "../../text/gist.js";
 export interface BubbleActions {
   me: string;
   nameOf: (userId: string | undefined) => string;
+  /** Whether the keys of a person were compared. */
+  verified: (userId: string | undefined) => Verified | undefined;
   jump: (id: string) => void;
   react: (message: Message, emoji: string, on: boolean) => void;
   /** Opens the menu of a message at an element or point. */
@@ -90,6 +93,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
         {group && !mine && first && (
           <div className="sender">
             <bdi>{who}</bdi>
+            <VerifiedMark verified={actions.verified(row.userId)} />
           </div>
         )}
         <div className="bubble-line">

@@ -1,6 +1,8 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Ask } from "../../components/Dialog.js";
 import { Empty } from "../../components/Empty.js";
+import { CompareKeys } from "../../components/CompareKeys.js";
+import { HoldBanner } from "../../components/HoldBanner.js";
 import { Note, Spinner } from "../../components/Button.js";
 import { sentence } from "../../text/errors.js";
 import { hasKeyboard } from "../../browser/focus.js";
@@ -18,8 +20,11 @@ import { MessageMenu, type Choice } from "./MessageMenu.js";
 import { RoomBanner } from "./RoomBanner.js";
 import { Timeline } from "./Timeline.js";
 import { useQuotes } from "./useQuotes.js";
+import { useHolds } from "./useHolds.js";
 import { useReading } from "./useReading.js";
+import { useLines } from "./useLines.js";
 import { wordsOf } from "../../text/gist.js";
+import { nameOf as shownName } from "../../text/safe.js";
 
 /** A conversation. Each one is a new component, so that no state remains. */
 export function Chat({ conversation }: { conversation: Conversation }) {
@@ -30,6 +35,10 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const room = useMemo(() => app.room(id), [app, id]);
   const view = useCell(room.view);
   const names = useCell(app.names);
+  const people = useCell(app.people.all);
+  const lines = useLines(id, people);
+  const { holds, accept } = useHolds(id, people);
+  const [compared, setCompared] = useState<{ userId: string; name: string }>();
   // New members have names too.
   useLoad(() => app.learnMembers(id), `${id} ${memberCount}`);
   const typists = useCell(app.typing)[id] ?? [];
@@ -71,9 +80,10 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const nameOf = useCallback(
     (userId: string | undefined) => {
       if (userId === me) return strings.common.you;
-      return names.get(userId ?? "") ?? (kind === "direct" ? conversation.title : strings.common.formerMember);
+      // The name of a person who has left or deleted the account is the last known one.
+      return names.get(userId ?? "") ?? people.get(userId ?? "")?.username ?? (kind === "direct" ? conversation.title : strings.common.formerMember);
     },
-    [names, me, kind, conversation.title],
+    [names, people, me, kind, conversation.title],
   );
 
   const { toasts } = app;
@@ -81,6 +91,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     () => ({
       me,
       nameOf,
+      verified: (userId) => people.get(userId ?? "")?.verified,
       jump: (messageId) => setTarget({ id: messageId }),
       react: (message, emoji, on) => {
         toComposer();
@@ -99,7 +110,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
         room.discard(sendId).catch(toasts.fail);
       },
     }),
-    [me, nameOf, room, toasts, toComposer],
+    [me, nameOf, people, room, toasts, toComposer],
   );
 
   const editLast = (): void => {
@@ -117,12 +128,27 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           </Note>
         </div>
       )}
-      {!isGone && <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />}
+      <HoldBanner
+        holds={holds.map(({ kind: why, userId, detail }) => ({
+          kind: why,
+          detail,
+          ...(userId === undefined
+            ? {}
+            : {
+                name: shownName(nameOf(userId)),
+                onCompare: () => setCompared({ userId, name: shownName(nameOf(userId)) }),
+                onAccept: () => accept(userId),
+              }),
+        }))}
+      />
+      {!isGone && !holds.some((hold) => hold.kind === conversation.problem) && (
+        <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />
+      )}
       {!view.loaded ? (
         <div className="centre">
           <Spinner label={strings.common.loading} />
         </div>
-      ) : view.messages.length + view.outgoing.length === 0 ? (
+      ) : view.messages.length + view.outgoing.length + lines.length === 0 ? (
         <div className="centre">
           <Empty icon="lock" title={earlier ? strings.chat.emptyHere : strings.chat.empty} text={earlier ? strings.chat.earlier : strings.chat.emptyText} />
         </div>
@@ -137,6 +163,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           earlier={earlier === true}
           unreadFrom={unreadFrom}
           quotes={quotes}
+          lines={lines}
           actions={actions}
           target={target}
           onTargetMissing={() => toasts.show(strings.chat.notFound)}
@@ -162,6 +189,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           onSend={(text, replyTo) => room.send(text, replyTo)}
           onEdit={(message, text) => room.edit(message, text)}
           onEditLast={editLast}
+          held={holds.length > 0}
         />
       ) : (
         <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>
@@ -183,6 +211,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           onCopy={(words) => void navigator.clipboard.writeText(words).then(() => toasts.show(strings.common.copied), toasts.fail)}
         />
       )}
+      {compared && <CompareKeys {...compared} onClose={() => setCompared(undefined)} />}
       {info && <MessageInfo message={info} receipts={receipts} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
       {suspect && (
         <Ask

@@ -1,6 +1,9 @@
 import { Avatar } from "../../components/Avatar.js";
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
+import { VerifiedMark } from "../../components/VerifiedMark.js";
+import { useCell } from "../../base/cell.js";
+import { useApp } from "../../state/context.js";
 import { duration } from "../../text/format.js";
 import { go, hrefOf } from "../../browser/routes.js";
 import type { Conversation } from "../../base/sdk.js";
@@ -8,7 +11,8 @@ import { strings } from "../../text/strings.js";
 import { nameOf } from "../../text/safe.js";
 
 export function ChatHeader({ conversation, typing }: { conversation: Conversation; typing: string[] }) {
-  const { id, kind, title, role, timeToLiveSeconds, memberCount } = conversation;
+  const { id, kind, personId, title, role, timeToLiveSeconds, memberCount } = conversation;
+  const people = useCell(useApp().people.all);
   const group = kind === "group";
   const under =
     role === undefined
@@ -26,6 +30,7 @@ export function ChatHeader({ conversation, typing }: { conversation: Conversatio
         <div className="grow">
           <h1 className="ellipsis">
             <bdi>{nameOf(title)}</bdi>
+            {personId !== undefined && <VerifiedMark verified={people.get(personId)?.verified} />}
           </h1>
           <div className="small muted ellipsis">{under}</div>
         </div>

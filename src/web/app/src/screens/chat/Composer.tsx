@@ -23,6 +23,8 @@ interface Props {
   onEdit: (message: Message, text: string) => Promise<void>;
   /** Called to edit the newest own message. */
   onEditLast: () => void;
+  /** Whether sends wait for an answer of the user: the text stays a draft. */
+  held: boolean;
   ref?: Ref<ComposerHandle>;
 }
 
@@ -34,7 +36,7 @@ const encoder = new TextEncoder();
 const sizeOf = (text: string): number => encoder.encode(JSON.stringify(text)).length;
 
 /** The input for messages. Its text is stored as a draft. */
-export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLast, ref }: Props) {
+export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLast, held, ref }: Props) {
   const { client, toasts, unsent } = useApp();
   const area = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState("");
@@ -123,7 +125,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
 
   const submit = (): void => {
     const words = text.trim();
-    if (words === "" || tooLong) return;
+    if (words === "" || tooLong || held) return;
     area.current?.focus();
     if (aim?.kind === "edit") {
       const { message } = aim;
@@ -214,8 +216,8 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
           type="submit"
           className="send"
           aria-label={aim?.kind === "edit" ? strings.common.save : strings.chat.send}
-          title={strings.chat.send}
-          disabled={text.trim() === "" || tooLong}
+          title={held ? strings.trust.stoppedHint : strings.chat.send}
+          disabled={text.trim() === "" || tooLong || held}
         >
           <Icon name={aim?.kind === "edit" ? "check" : "send"} />
         </button>

@@ -9,6 +9,8 @@ import { strings } from "../../text/strings.js";
 import { nameOf } from "../../text/safe.js";
 import { Bubble, type BubbleActions } from "./Bubble.js";
 import { rowsOf, type Quotes, type Row } from "./rows.js";
+import { TimelineLine } from "../../components/TimelineLine.js";
+import { sentenceOf, toneOf, type LineFacts } from "../../text/lines.js";
 import { gist } from "../../text/gist.js";
 
 interface Props {
@@ -24,6 +26,8 @@ interface Props {
   unreadFrom: number | undefined;
   /** Answered messages that are not loaded. */
   quotes: Quotes;
+  /** What has happened beside the messages. */
+  lines: readonly LineFacts[];
   actions: BubbleActions;
   /** A message to scroll to; each request is another object. */
   target: { id: string } | undefined;
@@ -47,13 +51,14 @@ export function Timeline({
   earlier,
   unreadFrom,
   quotes,
+  lines,
   actions,
   target,
   onTargetMissing,
   onBottom,
   onEscape,
 }: Props) {
-  const rows = useMemo(() => rowsOf(view, me, others, unreadFrom, quotes), [view, me, others, unreadFrom, quotes]);
+  const rows = useMemo(() => rowsOf(view, me, others, unreadFrom, quotes, lines), [view, me, others, unreadFrom, quotes, lines]);
   const list = useRef<VirtualizerHandle>(null);
   const box = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
@@ -133,7 +138,7 @@ export function Timeline({
     let stopped = false;
     void (async () => {
       for (let tries = 0; tries < 100 && !stopped; tries++) {
-        const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
+        const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes, lines).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
           stuck.current = false;
@@ -295,6 +300,8 @@ function RowView({
           {earlier ? strings.chat.earlier : strings.chat.beginning}
         </div>
       );
+    case "line":
+      return <TimelineLine line={{ key: row.key, at: row.line.at, tone: toneOf(row.line), text: sentenceOf(row.line, actions.nameOf) }} />;
     case "name": {
       const { content, mine, from } = row.message;
       return (

@@ -1,5 +1,6 @@
 import type { Message } from "../../base/sdk.js";
 import { dayKey } from "../../text/format.js";
+import type { LineFacts } from "../../text/lines.js";
 import type { Outgoing, RoomView } from "../../state/room.js";
 
 /** The delivery state of an own message. */
@@ -31,6 +32,7 @@ export type Row =
   | { type: "day"; key: string; at: number }
   | { type: "unread"; key: string }
   | { type: "name"; key: string; message: Message }
+  | { type: "line"; key: string; line: LineFacts }
   | { type: "start"; key: string };
 
 /** Messages by their ids. */
@@ -45,8 +47,16 @@ const minute = (at: number): number => Math.floor(at / 60_000);
  * @param others - The number of other members: a message is read when all of them have read it. Undefined while it is not known.
  * @param unreadFrom - The first place in the log that was unread when the room was opened.
  * @param quotes - Answered messages before the loaded part of the history; `undefined` when this device does not have the message.
+ * @param lines - What has happened beside the messages, oldest first. A line with a place in the log stands before the message of that place.
  */
-export function rowsOf(view: RoomView, me: string, others: number | undefined, unreadFrom: number | undefined, quotes: Quotes): Row[] {
+export function rowsOf(
+  view: RoomView,
+  me: string,
+  others: number | undefined,
+  unreadFrom: number | undefined,
+  quotes: Quotes,
+  lines: readonly LineFacts[] = [],
+): Row[] {
   const rows: Row[] = [];
   if (view.atStart) rows.push({ type: "start", key: "start" });
   const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => (userId === me ? [] : upTo));
@@ -79,8 +89,20 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
     previous = { ...row, type: "bubble", first: !joins, last: true, stamped: true };
     rows.push(previous);
   };
+  // Lines from before the loaded part appear when it is loaded.
+  const waiting = linesWithin(lines, view);
+  const lineUp = (isDue: (line: LineFacts) => boolean): void => {
+    while (waiting.length > 0 && isDue(waiting[0]!.line)) {
+      const { key, line } = waiting.shift()!;
+      startDay(line.at);
+      rows.push({ type: "line", key, line });
+      previous = undefined;
+    }
+  };
   for (const message of view.messages) {
     const at = message.at.getTime() || 0;
+    // The server's times are exact to the minute: what was noticed within the minute of a message stands after it.
+    lineUp((line) => (line.seq === undefined ? line.at < at : line.seq <= message.seq));
     startDay(at);
     if (!divided && unreadFrom !== undefined && message.seq >= unreadFrom && !message.mine) {
       divided = true;
@@ -105,11 +127,21 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
       ...(message.mine ? { state: stateOf(message.seq, reads, others, view.marks.delivered) } : {}),
     });
   }
+  lineUp(() => true);
   for (const outgoing of view.outgoing) {
     startDay(outgoing.at);
     push({ key: `o${outgoing.id}`, mine: true, at: outgoing.at, outgoing, state: outgoing.state, userId: me, ...quotedBy(outgoing.replyTo) });
   }
   return rows;
+}
+
+/** The lines of the loaded part. Lines are only added, at the end, so the number of a line identifies it. */
+function linesWithin(lines: readonly LineFacts[], { atStart, messages }: RoomView): { key: string; line: LineFacts }[] {
+  const first = messages[0];
+  const all = lines.map((line, index) => ({ key: `l${index}`, line }));
+  if (atStart) return all;
+  if (!first) return [];
+  return all.filter(({ line }) => (line.seq === undefined ? line.at >= first.at.getTime() : line.seq >= first.seq));
 }
 
 /** An own message keeps the key of its pending send, so that it does not move. */

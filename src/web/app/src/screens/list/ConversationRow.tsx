@@ -1,6 +1,7 @@
 import { memo } from "react";
 import { Avatar } from "../../components/Avatar.js";
 import { Icon } from "../../components/Icon.js";
+import { VerifiedMark } from "../../components/VerifiedMark.js";
 import { brief, count, iso } from "../../text/format.js";
 import { hrefOf } from "../../browser/routes.js";
 import type { Conversation } from "../../base/sdk.js";
@@ -15,11 +16,12 @@ const text = strings.list;
 /** An entry of the list: title, last message, time, unread messages. */
 export const ConversationRow = memo(function ConversationRow({ conversation, current }: { conversation: Conversation; current: boolean }) {
   const app = useApp();
-  const { id, kind, title, last, unread, role, problem, timeToLiveSeconds } = conversation;
+  const { id, kind, personId, title, last, unread, role, problem, timeToLiveSeconds } = conversation;
   const names = useCell(app.names);
+  const people = useCell(app.people.all);
   const typing = useCell(app.typing)[id]?.length ? text.typing : undefined;
   const group = kind === "group";
-  const who = last?.mine ? text.you : group ? names.get(last?.from?.userId ?? "") : undefined;
+  const who = last?.mine ? text.you : group ? (names.get(last?.from?.userId ?? "") ?? people.get(last?.from?.userId ?? "")?.username) : undefined;
   const isName = last?.content.type === "name";
   const said = role === undefined ? text.left : last === undefined ? (conversation.earlier ? text.noMessagesHere : text.noMessages) : gist(last);
   const shown = nameOf(title);
@@ -35,6 +37,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
           <span className="name ellipsis grow">
             <bdi>{shown}</bdi>
           </span>
+          {personId !== undefined && <VerifiedMark verified={people.get(personId)?.verified} />}
           {timeToLiveSeconds !== undefined && <Icon name="timer" size="small" />}
           {last && (
             <time className="small" dateTime={iso(last.at)}>

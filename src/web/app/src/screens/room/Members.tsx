@@ -4,9 +4,12 @@ import { Button } from "../../components/Button.js";
 import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { MenuButton, MenuItem } from "../../components/Menu.js";
+import { VerifiedMark } from "../../components/VerifiedMark.js";
 import { go } from "../../browser/routes.js";
 import type { Conversation, Role, SharedMember } from "../../base/sdk.js";
+import { useCell } from "../../base/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
+import { nameOf } from "../../text/safe.js";
 import { strings } from "../../text/strings.js";
 
 const text = strings.room;
@@ -17,14 +20,15 @@ export function Members({
   room,
   members,
   onChanged,
-  onSafety,
+  onCompare,
 }: {
   room: Conversation;
   members: SharedMember[];
   onChanged: () => void;
-  onSafety: (username: string) => void;
+  onCompare: (member: SharedMember) => void;
 }) {
-  const { client, toasts } = useApp();
+  const { client, people: known, toasts } = useApp();
+  const people = useCell(known.all);
   const { userId: me } = useStatus();
   const [adding, setAdding] = useState(false);
   const [removing, setRemoving] = useState<SharedMember>();
@@ -52,9 +56,10 @@ export function Members({
           <li key={member.userId} className="entry">
             <Avatar name={member.username} size="s" />
             <div className="grow">
-              <div>
-                {member.username}
+              <div className="line named">
+                <bdi>{nameOf(member.username)}</bdi>
                 {member.userId === me && <span className="muted"> ({text.you})</span>}
+                <VerifiedMark verified={people.get(member.userId)?.verified} />
               </div>
               <div className="muted small">{member.devices > 0 ? text.devices(member.devices) : ""}</div>
             </div>
@@ -66,8 +71,8 @@ export function Members({
                     {text.message}
                   </MenuItem>
                 )}
-                <MenuItem icon="shield" onSelect={() => onSafety(member.username)}>
-                  {text.safety}
+                <MenuItem icon="shield" onSelect={() => onCompare(member)}>
+                  {strings.trust.compare}
                 </MenuItem>
                 {may(member) && (
                   <>

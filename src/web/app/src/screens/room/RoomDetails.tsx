@@ -2,6 +2,8 @@ import { useCallback, useEffect, useState } from "react";
 import { Avatar } from "../../components/Avatar.js";
 import { Button, IconButton, Note, Spinner } from "../../components/Button.js";
 import { Code } from "../../components/Code.js";
+import { CompareKeys } from "../../components/CompareKeys.js";
+import { VerifiedMark } from "../../components/VerifiedMark.js";
 import { Ask } from "../../components/Dialog.js";
 import { Field } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
@@ -12,13 +14,13 @@ import { duration } from "../../text/format.js";
 import { go } from "../../browser/routes.js";
 import type { Conversation } from "../../base/sdk.js";
 import { useApp, useAttempt, useStatus } from "../../state/context.js";
+import { useCell } from "../../base/cell.js";
 import { useLoad } from "../../base/useLoad.js";
 import { strings } from "../../text/strings.js";
 import { nameOf } from "../../text/safe.js";
 import { Leave } from "./Leave.js";
 import { Members } from "./Members.js";
 import { RoomNotifications } from "./RoomNotifications.js";
-import { SafetyNumber } from "./SafetyNumber.js";
 
 const text = strings.room;
 const spans = [3_600, 86_400, 7 * 86_400, 28 * 86_400];
@@ -27,7 +29,7 @@ const changedAfterMs = 1_000;
 
 /** The members, settings and security of a conversation. */
 export function RoomDetails({ conversation }: { conversation: Conversation }) {
-  const { id, kind, title, role, timeToLiveSeconds } = conversation;
+  const { id, kind, personId, title, role, timeToLiveSeconds } = conversation;
   const app = useApp();
   const { client } = app;
   const attempt = useAttempt();
@@ -38,7 +40,8 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
   const { reload: reloadMembers } = members;
   const { reload: reloadCode } = code;
   const [renaming, setRenaming] = useState(false);
-  const [safety, setSafety] = useState<string>();
+  const [compared, setCompared] = useState<{ userId: string; username: string }>();
+  const people = useCell(app.people.all);
   const group = kind === "group";
   const rules = role === "owner" || role === "admin";
   const other = members.value?.find((member) => member.userId !== me);
@@ -79,6 +82,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
             <h2>
               <bdi>{nameOf(title)}</bdi>
             </h2>
+            {personId !== undefined && <VerifiedMark verified={people.get(personId)?.verified} />}
             {group && role !== undefined && <IconButton icon="edit" small label={text.rename} onClick={() => setRenaming(true)} />}
           </div>
           <p className="line muted small">
@@ -88,15 +92,15 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
         </div>
 
         {role !== undefined && !group && other && (
-          <Button icon="shield" wide onClick={() => setSafety(other.username)}>
-            {text.safety}
+          <Button icon="shield" wide onClick={() => setCompared(other)}>
+            {strings.trust.compare}
           </Button>
         )}
 
         {role === undefined && <Note icon="door">{strings.chat.ended}</Note>}
 
         {members.value ? (
-          <Members room={conversation} members={members.value} onChanged={reload} onSafety={setSafety} />
+          <Members room={conversation} members={members.value} onChanged={reload} onCompare={setCompared} />
         ) : members.error !== undefined ? (
           <Note tone="warn" icon="offline">
             {sentence(members.error)}
@@ -146,7 +150,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
         {(members.value || role === undefined) && <Leave room={conversation} members={members.value ?? []} />}
       </div>
       {renaming && <Rename conversation={conversation} onClose={() => setRenaming(false)} />}
-      {safety !== undefined && <SafetyNumber username={safety} onClose={() => setSafety(undefined)} />}
+      {compared && <CompareKeys userId={compared.userId} name={nameOf(compared.username)} onClose={() => setCompared(undefined)} />}
     </section>
   );
 }

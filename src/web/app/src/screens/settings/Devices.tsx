@@ -1,22 +1,24 @@
 import { useEffect, useState } from "react";
 import { Button, Note } from "../../components/Button.js";
-import { Code } from "../../components/Code.js";
-import { Ask, Dialog } from "../../components/Dialog.js";
-import { Field } from "../../components/Field.js";
+import { Ask } from "../../components/Dialog.js";
 import { Icon } from "../../components/Icon.js";
 import { MenuButton, MenuItem } from "../../components/Menu.js";
+import { RenameDevice } from "../../components/RenameDevice.js";
 import { calendarDate } from "../../text/format.js";
 import type { DeviceInfo } from "../../base/sdk.js";
 import { useCell } from "../../base/cell.js";
 import { useApp } from "../../state/context.js";
 import { useLoad } from "../../base/useLoad.js";
 import { strings } from "../../text/strings.js";
+import { Approve } from "./Approve.js";
 import { Online } from "./Online.js";
 
 const text = strings.devices;
 const lookEveryMs = 5_000;
 
-type Open = { what: "approve" | "revoke"; device: DeviceInfo } | { what: "rotate" | "replace" } | undefined;
+type Open = { what: "approve" | "revoke" | "rename"; device: DeviceInfo } | { what: "scan" | "rotate" | "replace" } | undefined;
+
+const nameOf = ({ name, current }: DeviceInfo): string => name ?? (current ? text.this : strings.naming.unnamed);
 
 /** This user's devices, and their approval. */
 export function Devices() {
@@ -53,22 +55,21 @@ export function Devices() {
       <Online from={devices}>
         {(all) => (
           <ul className="card plain">
-            {all.map((device, index) => (
+            {all.map((device) => (
               <li key={device.id} className="entry wraps">
                 <span className="round">
                   <Icon name="device" />
                 </span>
                 <div className="grow">
                   <div className="line wrap">
-                    <strong>{device.current ? text.this : text.name(index + 1)}</strong>
+                    <strong>
+                      <bdi>{nameOf(device)}</bdi>
+                    </strong>
+                    {device.current && device.name !== undefined && <span className="tag">{text.this}</span>}
                     {!device.approved && <span className="tag warn">{text.waiting}</span>}
                   </div>
                   <div className="muted small">
                     {text.registered(calendarDate(device.createdOn))}, {text.seen(calendarDate(device.seenOn))}
-                  </div>
-                  <div className="muted small mono" dir="ltr">
-                    <span className="visually-hidden">{text.code} </span>
-                    {device.code}
                   </div>
                 </div>
                 <div className="line entry-actions">
@@ -77,18 +78,22 @@ export function Devices() {
                       {text.approve}
                     </Button>
                   )}
-                  {!device.current && (
-                    <MenuButton label={text.menu(text.name(index + 1))}>
-                      {!device.approved && (
-                        <MenuItem icon="check" onSelect={() => setOpen({ what: "approve", device })}>
-                          {text.approve}
-                        </MenuItem>
-                      )}
+                  <MenuButton label={text.menu(nameOf(device))}>
+                    {device.approved ? (
+                      <MenuItem icon="edit" onSelect={() => setOpen({ what: "rename", device })}>
+                        {strings.naming.rename}
+                      </MenuItem>
+                    ) : (
+                      <MenuItem icon="check" onSelect={() => setOpen({ what: "approve", device })}>
+                        {text.approve}
+                      </MenuItem>
+                    )}
+                    {!device.current && (
                       <MenuItem icon="trash" bad onSelect={() => setOpen({ what: "revoke", device })}>
                         {text.revoke}
                       </MenuItem>
-                    </MenuButton>
-                  )}
+                    )}
+                  </MenuButton>
                 </div>
               </li>
             ))}
@@ -98,6 +103,11 @@ export function Devices() {
       <section className="section">
         <h2>{text.add}</h2>
         <p className="muted">{text.addText}</p>
+        <div>
+          <Button icon="camera" onClick={() => setOpen({ what: "scan" })}>
+            {strings.approval.scan}
+          </Button>
+        </div>
       </section>
       <section className="section">
         <h2>{text.rotate}</h2>
@@ -117,7 +127,9 @@ export function Devices() {
           </Button>
         </div>
       </section>
+      {open?.what === "scan" && <Approve device={undefined} onClose={close} />}
       {open?.what === "approve" && <Approve device={open.device} onClose={close} />}
+      {open?.what === "rename" && <RenameDevice id={open.device.id} name={open.device.name} onClose={() => setOpen(undefined)} onDone={devices.reload} />}
       {open?.what === "revoke" && (
         <Ask title={text.revokeTitle} text={text.revokeText} action={text.revoke} bad onClose={close} onDo={() => client.revokeDevice(open.device.id)} />
       )}
@@ -141,43 +153,5 @@ export function Devices() {
         />
       )}
     </>
-  );
-}
-
-/** The two steps of an approval: this device checks the code of the new one, then the new one checks a code of this one. */
-function Approve({ device, onClose }: { device: DeviceInfo; onClose: () => void }) {
-  const { client } = useApp();
-  const [code, setCode] = useState("");
-  const [answer, setAnswer] = useState<string>();
-  if (answer === undefined)
-    return (
-      <Ask
-        title={text.approveTitle}
-        text={text.approveText}
-        action={text.approve}
-        ready={code.replace(/\D/g, "").length === 30}
-        special={{ Forbidden: text.approveWrong }}
-        onClose={onClose}
-        onDo={async () => {
-          setAnswer(await client.approveDevice(device.id, code));
-          return "stay";
-        }}
-      >
-        <Field label={text.approveLabel} value={code} onChange={setCode} inputMode="numeric" autoComplete="off" mono autoFocus required />
-      </Ask>
-    );
-  return (
-    <Dialog title={text.confirmTitle} onClose={onClose}>
-      <div className="body">
-        <h2>{text.confirmTitle}</h2>
-        <p className="muted">{text.confirmText}</p>
-        <Code label={text.code} code={answer} />
-        <div className="actions">
-          <Button look="main" onClick={onClose}>
-            {strings.common.done}
-          </Button>
-        </div>
-      </div>
-    </Dialog>
   );
 }

@@ -1,7 +1,8 @@
 import { useState } from "react";
-import { Button } from "../../components/Button.js";
+import { Button, IconButton } from "../../components/Button.js";
 import { Ask } from "../../components/Dialog.js";
 import { Icon } from "../../components/Icon.js";
+import { RenameDevice } from "../../components/RenameDevice.js";
 import { hour } from "../../text/format.js";
 import { useApp } from "../../state/context.js";
 import { useLoad } from "../../base/useLoad.js";
@@ -21,23 +22,30 @@ export function Sessions() {
   );
   const [ending, setEnding] = useState<string>();
   const [all, setAll] = useState(false);
+  const [naming, setNaming] = useState<{ id: string; name: string | undefined }>();
   return (
     <>
       <p className="muted">{text.text}</p>
       <Online from={sessions}>
         {(list) => (
           <ul className="card plain">
-            {list.map(({ id, current, startedAt, endedAt }) => (
+            {list.map(({ id, current, startedAt, endedAt, name, deviceId }) => (
               <li key={id} className="entry">
                 <span className="round">
                   <Icon name={endedAt ? "door" : "device"} />
                 </span>
                 <div className="grow">
                   <div className="line wrap">
-                    <strong>{current ? text.current : endedAt ? text.ended : text.active}</strong>
+                    <strong>
+                      <bdi>{name ?? (current ? text.current : endedAt ? text.ended : text.active)}</bdi>
+                    </strong>
+                    {name !== undefined && (current || endedAt !== undefined) && <span className="tag">{current ? text.current : text.ended}</span>}
                   </div>
                   <div className="muted small">{endedAt ? text.until(hour(startedAt), hour(endedAt)) : text.since(hour(startedAt))}</div>
                 </div>
+                {!endedAt && deviceId !== undefined && (
+                  <IconButton icon="edit" small label={`${strings.naming.rename}: ${name ?? ""}`} onClick={() => setNaming({ id: deviceId, name })} />
+                )}
                 {!endedAt && !current && (
                   <Button compact onClick={() => setEnding(id)}>
                     {text.end}
@@ -53,6 +61,7 @@ export function Sessions() {
           {text.endAll}
         </Button>
       </div>
+      {naming && <RenameDevice {...naming} onClose={() => setNaming(undefined)} onDone={sessions.reload} />}
       {ending !== undefined && (
         <Ask
           title={text.endTitle}

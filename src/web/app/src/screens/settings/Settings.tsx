@@ -12,6 +12,7 @@ const text = strings.settings;
 
 const icons: Record<SettingsPage, IconName> = {
   profile: "person",
+  people: "people",
   devices: "key",
   sessions: "device",
   notifications: "bell",
@@ -22,6 +23,7 @@ const icons: Record<SettingsPage, IconName> = {
 
 const pages = {
   profile: part(() => import("./Profile.js").then((module) => module.Profile)),
+  people: part(() => import("./People.js").then((module) => module.People)),
   devices: part(() => import("./Devices.js").then((module) => module.Devices)),
   sessions: part(() => import("./Sessions.js").then((module) => module.Sessions)),
   notifications: part(() => import("./Notifications.js").then((module) => module.Notifications)),
