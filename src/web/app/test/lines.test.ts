@@ -83,3 +83,52 @@ test("lines from before the loaded part of the history appear with it", () => {
   expect(order(lines, false)).toEqual(["3", "5", "left"]);
   expect(order(lines)).toEqual(["joined", "devices", "3", "5", "left"]);
 });
+
+test("a line without a place never holds up those with one, and each row has its own key", () => {
+  const lines: LineFacts[] = [
+    { kind: "joined", at: 60_000, seq: 4, index: 0, by: { userId: "a" }, userId: "b" },
+    { kind: "role", at: 60_000, seq: 4, index: 1, by: { userId: "a" }, userId: "b" },
+    { kind: "left", at: 120_000, seq: 6, index: 0 },
+    // Noticed after the last message, and stored by the SDK before the other ones.
+    { kind: "identityChanged", at: 500_000, userId: "b" },
+    { kind: "listFork", at: 70_000, userId: "b" },
+  ];
+  expect(order(lines)).toEqual(["3", "joined", "role", "listFork", "5", "left", "identityChanged"]);
+  const keys = rowsOf(
+    { loaded: true, messages: [], atStart: true, loadingOlder: false, outgoing: [], marks: { read: {} } },
+    "a",
+    1,
+    undefined,
+    new Map(),
+    lines,
+  ).map((row) => row.key);
+  expect(new Set(keys).size).toBe(keys.length);
+});
+
+test("people whom one statement adds are one line, without the founder", () => {
+  const by = { userId: "a" };
+  const about = { seq: 1, at: 0 };
+  const rows = rowsOf({ loaded: true, messages: [], atStart: true, loadingOlder: false, outgoing: [], marks: { read: {} } }, "a", 1, undefined, new Map(), [
+    ...["a", "b", "c"].map((userId, index) => ({ ...about, index, kind: "joined", by, userId })),
+    { ...about, index: 3, kind: "founded", by },
+    { ...about, index: 0, seq: 2, kind: "joined", by: { userId: "b" }, userId: "d" },
+  ]);
+  expect(rows.flatMap((row) => (row.type === "line" ? [[row.line.kind, row.line.userIds ?? row.line.userId]] : []))).toEqual([
+    ["founded", undefined],
+    ["joined", ["b", "c"]],
+    ["joined", "d"],
+  ]);
+});
+
+test("a sentence about this user is about you", () => {
+  const own = (line: Partial<LineFacts>): string =>
+    sentenceOf({ kind: "", at: 0, ...line }, (userId) => (userId === "me" ? strings.common.you : (names[userId ?? ""] ?? "Someone")));
+  expect(own({ kind: "joined", by: { userId: "me" }, userIds: ["a", "b"] })).toBe("You added Anna and Ben");
+  expect(own({ kind: "joined", by: { userId: "a" }, userIds: ["b", "me"] })).toBe("Anna added Ben and you");
+  expect(own({ kind: "removed", by: { userId: "a" }, userId: "me" })).toBe("Anna removed you");
+  expect(own({ kind: "deviceAdded", by: { userId: "me" }, userId: "me" })).toBe("A new device of yours takes part");
+  expect(own({ kind: "deviceRemoved", by: { userId: "a" }, userId: "b" })).toBe("A device of Ben no longer takes part (carried out by Anna)");
+  expect(own({ kind: "reset", by: { userId: "a" }, missing: [1, 2], added: [] })).toBe(
+    "Anna started the encryption of this conversation anew, without 2 devices",
+  );
+});

@@ -36,3 +36,25 @@ test("a message is read when all others have read it, delivered when one device 
   expect(states({}, undefined)).toEqual(["sent", "sent"]);
   expect(states({ ben: 1 }, 0, 1)).toEqual(["delivered", "alone"]);
 });
+
+const shown = (messages: Message[], quotes: ReadonlyMap<string, Message | undefined> = new Map()): ReturnType<typeof rowsOf> =>
+  rowsOf({ loaded: true, messages, atStart: false, loadingOlder: false, outgoing: [], marks: { read: {} } }, "anna", 1, undefined, quotes);
+
+test("places that were never read are a row of their own", () => {
+  const { from: _, ...missing } = message(2);
+  const rows = shown([message(1), { ...missing, mine: false, content: { type: "missing", places: 3 } }, message(5)]);
+  expect(rows.map((row) => (row.type === "missing" ? [row.seq, row.places] : row.type))).toEqual(["day", "bubble", [2, 3], "bubble"]);
+});
+
+test("an answer quotes the message of the author whom it names, and not another one with the same id", () => {
+  const bens: Message = { ...message(2), id: "m1", mine: false, from: { userId: "ben", deviceId: "e" }, content: { type: "text", text: "Ben's" } };
+  const answer = (author: string, id: string): Message => ({ ...message(3), content: { type: "reply", to: { author, id }, text: "yes" } });
+  const quoted = (author: string, id: string, quotes?: ReadonlyMap<string, Message | undefined>) => {
+    const row = shown([message(1), bens, answer(author, id)], quotes).at(-1)!;
+    return row.type === "bubble" ? (row.quoteMissing ? "missing" : row.quoted?.seq) : undefined;
+  };
+  expect(quoted("anna", "m1")).toBe(1);
+  expect(quoted("ben", "m1")).toBe(2);
+  expect(quoted("cleo", "m1")).toBeUndefined();
+  expect(quoted("cleo", "m1", new Map([["cleo/m1", undefined]]))).toBe("missing");
+});

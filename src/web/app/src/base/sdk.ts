@@ -1,5 +1,5 @@
 /* The names that the app uses of the SDK. */
-export type { DeviceInfo, ErrorCode, Message, Person, Role, SessionInfo, TrustLine } from "@secure-messaging/sdk";
+export type { DeviceInfo, ErrorCode, Message, Person, Reference, Role, RoomHold, RoomLine, SessionInfo, TrustLine } from "@secure-messaging/sdk";
 export type {
   Conversation,
   NotificationPreferences,
@@ -7,7 +7,6 @@ export type {
   RoomMarks,
   SharedClient,
   SharedEvents,
-  SharedHold,
   SharedMember,
   SharedStatus,
 } from "@secure-messaging/sdk";

@@ -12,6 +12,12 @@ export interface ShownHold {
   onCompare?: () => void;
   /** The user has understood and wants to send. Absent when only another person can end the hold. */
   onAccept?: () => void;
+  /** Loads a newer version of the app. */
+  onUpdate?: () => void;
+  /** The user wants to enter the conversation again. */
+  onEnter?: () => void;
+  /** The user gives the conversation up. */
+  onGiveUp?: () => void;
 }
 
 const text = strings.trust;
@@ -33,9 +39,24 @@ export function HoldBanner({ holds }: { holds: readonly ShownHold[] }) {
                 {text.compare}
               </Button>
             )}
+            {hold.onUpdate && (
+              <Button look="soft" compact onClick={hold.onUpdate}>
+                {text.reload}
+              </Button>
+            )}
+            {hold.onEnter && (
+              <Button look="soft" compact onClick={hold.onEnter}>
+                {text.enter}
+              </Button>
+            )}
             {hold.onAccept && (
               <Button look="bare" compact onClick={hold.onAccept}>
                 {text.accept}
+              </Button>
+            )}
+            {hold.onGiveUp && (
+              <Button look="bare" compact onClick={hold.onGiveUp}>
+                {text.giveUp}
               </Button>
             )}
           </div>

@@ -106,8 +106,8 @@ export class AppState {
   async learnMembers(roomId: string) {
     const members = await this.client.members(roomId);
     const names = new Map(this.names.get());
-    for (const { userId, username } of members) names.set(userId, username);
-    if (names.size > this.names.get().size) this.names.set(names);
+    for (const { userId, username } of members) if (username !== "") names.set(userId, username);
+    if (members.some(({ userId }) => names.get(userId) !== this.names.get().get(userId))) this.names.set(names);
     if (members.some(({ userId }) => userId !== this.status.get().userId && !this.people.all.get().has(userId))) void this.people.refresh();
     return members;
   }

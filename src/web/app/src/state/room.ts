@@ -1,4 +1,4 @@
-import type { Message, PendingSend, RoomMarks, SharedClient } from "../base/sdk.js";
+import type { Message, PendingSend, Reference, RoomMarks, SharedClient } from "../base/sdk.js";
 import { codeOf } from "../base/errors.js";
 import { Cell, coalesce } from "../base/cell.js";
 import type { Unsent } from "./unsent.js";
@@ -7,7 +7,7 @@ import type { Unsent } from "./unsent.js";
 interface Echo {
   id: string;
   text: string;
-  replyTo?: string;
+  replyTo?: Reference;
   at: number;
   taken: boolean;
   error?: string;
@@ -25,7 +25,7 @@ interface Overlay {
 export interface Outgoing {
   id: string;
   text: string;
-  replyTo?: string;
+  replyTo?: Reference;
   at: number;
   state: "waiting" | "failed";
   error?: string;
@@ -118,7 +118,7 @@ export class RoomStore {
   }
 
   /** Resolves when the outbox or this browser has stored the text. It is shown in the meantime. Rejects when it was not stored. */
-  async send(text: string, replyTo?: string): Promise<void> {
+  async send(text: string, replyTo?: Reference): Promise<void> {
     const options = replyTo === undefined ? {} : { replyTo };
     const echo: Echo = { id: crypto.randomUUID(), text, ...options, at: Date.now(), taken: false };
     this.echoes = [...this.echoes, echo];
@@ -178,8 +178,10 @@ export class RoomStore {
   }
 
   react(message: Message, emoji: string, on: boolean): Promise<void> {
+    const target = referenceTo(message);
+    if (!target) return Promise.resolve();
     const reactions = { ...this.overlays.get(idOf(message))?.reactions, [emoji]: on };
-    return this.overlay(message, { reactions }, () => this.client.react(this.roomId, message.id, emoji, on));
+    return this.overlay(message, { reactions }, () => this.client.react(this.roomId, target, emoji, on));
   }
 
   private async overlay(message: Message, change: Partial<Overlay>, work: () => Promise<void>): Promise<void> {
@@ -280,3 +282,9 @@ function withOwn(reactions: Record<string, string[]>, own: Record<string, boolea
 
 /** The id together with its author: another client could repeat an id. */
 const idOf = (message: Message): string => `${message.from?.userId ?? ""}/${message.id}`;
+
+/** What answers and reactions refer to; undefined for a message without an author. */
+export const referenceTo = ({ from, id }: Message): Reference | undefined => from && { author: from.userId, id };
+
+/** A reference as a key of a map. */
+export const referenceKey = ({ author, id }: Reference): string => `${author}/${id}`;

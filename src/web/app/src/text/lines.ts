@@ -10,16 +10,21 @@ export interface LineFacts {
   at: number;
   /** The place in the log, when it has one. */
   seq?: number;
+  /** Its number among the lines of the same place. */
+  index?: number;
   /** Who has done it. */
   by?: { userId: string };
   /** The person whom it is about. */
   userId?: string;
+  /** The people whom it is about, when there are several. */
+  userIds?: readonly string[];
   role?: string;
   name?: string;
   username?: string;
   timeToLiveSeconds?: number;
   added?: readonly unknown[];
   removed?: readonly unknown[];
+  missing?: readonly unknown[];
   newKeys?: readonly unknown[];
 }
 
@@ -39,17 +44,23 @@ const plain = new Set(["founded", "entered", "joined", "left", "removed", "role"
 /** How grave a line is. */
 export const toneOf = ({ kind }: LineFacts): "plain" | "keys" | "alarm" => (alarms.has(kind) ? "alarm" : plain.has(kind) ? "plain" : "keys");
 
-/** A line as a sentence. */
+/** A line as a sentence. `personOf` names a person, and this user as `strings.common.you`. */
 export function sentenceOf(line: LineFacts, personOf: (userId: string | undefined) => string): string {
   const by = personOf(line.by?.userId);
   const who = personOf(line.userId);
+  const isOwn = who === strings.common.you;
+  const whom = isOwn ? text.you : who;
+  // A device that another member's device has added or removed: its own user has signed the list of devices, and the other one has carried it out.
+  const other = line.by && line.by.userId !== line.userId ? by : undefined;
   switch (line.kind) {
-    case "joined":
-      return text.joined(by, who);
+    case "joined": {
+      const all = (line.userIds ?? []).map((userId) => personOf(userId)).map((name) => (name === strings.common.you ? text.you : name));
+      return text.joined(by, all.length > 0 ? all : [whom]);
+    }
     case "removed":
-      return text.removed(by, who);
+      return text.removed(by, whom);
     case "role":
-      return text.role(by, who, text.roles[(line.role ?? "member") as keyof typeof text.roles] ?? strings.room.roles.unknown);
+      return text.role(by, whom, text.roles[(line.role ?? "member") as keyof typeof text.roles] ?? strings.lines.otherRole);
     case "name":
       return line.name === undefined ? text.noName(by) : text.name(by, nameOf(line.name));
     case "timeToLive":
@@ -57,23 +68,26 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
     case "founded":
     case "entered":
     case "settings":
-    case "reset":
-    case "stateMismatch":
       return text[line.kind](by);
+    case "reset":
+      return text.reset(by, line.missing?.length ?? 0, line.added?.length ?? 0);
+    case "stateMismatch":
+      return text.stateMismatch(by);
     case "invalidCommit":
       return line.by ? text.invalidCommit(by) : text.invalidCommitUnknown;
-    case "deviceReadded":
-      return text.deviceReadded(by, who);
-    case "left":
     case "deviceAdded":
     case "deviceRemoved":
     case "deviceReplaced":
-    case "identityRenewed":
+    case "deviceReadded":
+      return text[line.kind](isOwn ? undefined : who, other);
+    case "left":
     case "identityChanged":
     case "listFork":
     case "nameChanged":
     case "listWithheld":
       return text[line.kind](who);
+    case "identityRenewed":
+      return isOwn ? text.identityRenewedOwn : text.identityRenewed(who);
     case "devices": {
       const [added, removed, renewed] = [line.added, line.removed, line.newKeys].map((devices) => devices?.length ?? 0) as [number, number, number];
       return added + removed + renewed === 0 ? text.devicesOther(who) : text.devices(who, added, removed, renewed);

@@ -36,6 +36,7 @@ export const strings = {
     notices: "Notices",
     you: "You",
     formerMember: "Former member",
+    unknownSender: "Unknown sender",
     unnamed: "Unnamed",
   },
 
@@ -66,6 +67,7 @@ export const strings = {
     StoreFailed: "This device cannot store anything at the moment: its disk or the browser's space for this page may be full. Free some space, then try again.",
     UnsupportedPlatform: "This browser cannot keep your keys. Update it, or use a current version of Firefox, Chrome, Edge or Safari.",
     NotReady: "This device is not in the encrypted group yet. Open the app on another of your devices, or wait until another member is online.",
+    NotDelivered: "The message was not delivered. It can be sent again.",
   },
   errorWait: (seconds: number) => `Too many requests. Try again in ${plural(seconds, "second", "seconds")}.`,
   /** With the server's sentence, which names the limit. */
@@ -204,7 +206,6 @@ export const strings = {
     unreadable: "Unreadable message",
     custom: "Message from another app",
     unsupported: "Message that needs a newer version",
-    name: (name: string) => `Named the group “${name}”`,
     blank: "Empty message",
   },
 
@@ -219,7 +220,6 @@ export const strings = {
     emptyText: "Messages here are end-to-end encrypted. Only the people in this conversation can read them.",
     emptyHere: "No messages on this device",
     earlier: "Messages sent before this device was added cannot be shown here.",
-    otherGone: "Nothing more can be sent here: the other person has deleted their account. The history stays on this device.",
     beginning: "The history on this device begins here.",
     loadingOlder: "Loading earlier messages…",
     newest: "Newest messages",
@@ -236,12 +236,19 @@ export const strings = {
     deleted: "This message was deleted.",
     ownDeleted: "You deleted this message.",
     unsupported: "This message needs a newer version of this app. Reload the page to update it.",
-    retracted: "The server says that this message was deleted. Its sender has not confirmed it.",
+    removedBy: (who: string) => `${who} removed this message.`,
+    missing: (n: number) =>
+      n === 1
+        ? "A message is missing here. The server deleted it before this device could read it."
+        : `${plural(n, "message is", "messages are")} missing here. The server deleted them before this device could read them.`,
+    late: "Sent by a device that is no longer in this conversation. It changes nothing.",
+    notAllowed: "The sender was not allowed to write this here. It changes nothing.",
+    notConfirmed: "not confirmed yet",
+    withheld: "The server does not show this conversation",
     unreadable: "This message could not be decrypted on this device.",
     malformed: "This app does not understand this message. Another app wrote it.",
     custom: "This message is for another app.",
     blank: "Empty message",
-    named: (who: string, name: string) => `${who} named the group “${name}”`,
     showMore: "Show more",
     showLess: "Show less",
     replyTo: (who: string) => `Reply to ${who}`,
@@ -274,10 +281,19 @@ export const strings = {
       failed: "Not sent",
     },
     failed: "Not sent",
+    notDelivered: "Not delivered: when it arrived, this device was no longer in the conversation, or you were not allowed to write.",
     tryAgain: "Try again",
     discard: "Discard",
     tooLong: "This is too long. One message holds 31 KB of text. Split it.",
     infoTitle: "Message info",
+    writtenBy: "Written by",
+    writtenByYou: "You, on one of your devices",
+    keysOf: {
+      no: "Signed with keys that you have not compared.",
+      yes: "Signed with keys that you have compared.",
+      again: "Signed. The keys were renewed since you compared them.",
+    },
+    noAuthor: "Nothing proves who wrote this.",
     sentAt: "Stored by the server",
     sentAtHint: "To the minute. The server stores no more than that.",
     readBy: "Read by",
@@ -293,12 +309,14 @@ export const strings = {
   },
 
   problems: {
-    identityChanged:
-      "A safety number has changed. Someone here has new keys: perhaps a new phone, perhaps someone is intercepting the messages. Compare the " +
-      "number with them before you write anything private.",
-    rosterMismatch:
-      "A member's app changed who can read this conversation without changing the list of members. The change was undone. If you do not know why " +
-      "it happened, ask the members.",
+    /** Without `who`: an unknown device. */
+    invalidCommit: (who: string | undefined) =>
+      `${who ?? "An unknown device"} tried to change this conversation in a way that is not allowed. Everyone goes on without that change, and no one can ` +
+      "change the conversation until its encryption is started anew.",
+    /** Whether this user is an admin. */
+    invalidCommitNext: (admin: boolean) =>
+      admin ? "As an admin you can do that at once. Afterwards you can remove the person." : "An admin can do that at once, or more than half of the members.",
+    repair: "Start the encryption anew",
     broken: "This device cannot follow the encryption of this conversation. It has asked to join again. Messages until then may be missing here.",
     out: "This device is not in the encrypted group at the moment. It joins again as soon as another member is online.",
     noReader: "No other person here has a device that can read messages now. What you write waits on this device and is sent once there is one.",
@@ -307,8 +325,6 @@ export const strings = {
       "cannot be read here.",
     logRewound:
       "The server has fewer messages of this conversation than this device. It may have been restored from an old backup. Messages may be missing for others.",
-    compare: "Compare",
-    seen: "I have compared it",
     understood: "OK",
     changedToast: (name: string) => `The keys of ${name} have changed.`,
   },
@@ -344,8 +360,8 @@ export const strings = {
     add: "Add a person",
     addAction: "Add",
     addText: "They can read messages from now on, not earlier ones.",
-    roles: { owner: "Owner", admin: "Admin", member: "Member", unknown: "Other role" },
-    devices: (n: number) => plural(n, "device", "devices"),
+    roles: { owner: "Owner", admin: "Admin", moderator: "Moderator", member: "Member" },
+    devices: (n: number) => (n === 0 ? "No device here that can read" : plural(n, "device", "devices")),
     memberMenu: (name: string) => `Options for ${name}`,
     makeOwner: "Make owner",
     makeAdmin: "Make admin",
@@ -362,13 +378,17 @@ export const strings = {
     forgetText: "Its messages are deleted from this device for good. Other people keep theirs.",
     forgetHint: "You can keep its history, or delete it from this device.",
     leave: "Leave group",
-    leaveDirect: "Leave conversation",
     leaveTitle: "Leave this conversation?",
     leaveText: "You will receive nothing more from it. Its history stays on this device.",
     leaveOwner: "You are the only owner. Make someone else an owner first, or delete the group.",
     delete: "Delete group",
     deleteTitle: "Delete this group for everyone?",
     deleteText: "The server deletes everything it stores about this group. What people have on their devices stays there.",
+    deleteDirect: "Delete conversation",
+    deleteDirectTitle: "Delete this conversation?",
+    deleteDirectText:
+      "The server deletes everything it stores about this conversation, and this device deletes its history. The other person keeps theirs. You can " +
+      "start a new conversation with the person afterwards.",
     rename: "Rename",
     renameTitle: "Name of the group",
     name: "Name",
@@ -390,6 +410,10 @@ export const strings = {
     safetyNone: "There is no safety number yet: this person has not set up encryption.",
     you: "you",
     security: "Security",
+    notConfirmed: "Not confirmed yet",
+    notConfirmedText:
+      "Who is here, with which roles and settings, is the word of the member who added you. The first message of another member who has signed the same " +
+      "confirms it.",
     encrypted: "End-to-end encrypted with MLS (RFC 9420).",
     danger: "Leave",
     onlyAdmins: "Only owners and admins can change this.",

@@ -4,6 +4,8 @@ const numbers = new Intl.NumberFormat("en");
 const list = new Intl.ListFormat("en", { style: "long", type: "conjunction" });
 
 const plural = (n: number, one: string, other: string): string => `${numbers.format(n)} ${rules.select(n) === "one" ? one : other}`;
+/** Who has carried out a change for another person. */
+const byOther = (by: string | undefined): string => (by === undefined ? "" : ` (carried out by ${by})`);
 /** Devices by their names; the number of those without one. */
 const devices = (n: number, names: readonly string[]): string =>
   names.length === n && n > 0 ? `${n === 1 ? "the device" : "the devices"} ${list.format(names.map((name) => `“${name}”`))}` : plural(n, "device", "devices");
@@ -46,8 +48,17 @@ export const trustStrings = {
     listMissing: "The server does not have this person's newest devices yet. Wait a moment and scan again.",
     again: (name: string) => `You compared keys before. ${name} has renewed them since, with a valid signature. Compare again.`,
     stopped: "Nothing is sent here now.",
-    stoppedHint: "Sending waits until you have answered above.",
+    stoppedHint: "Sending waits. The notice above says why.",
     accept: "Send anyway",
+    reload: "Reload to update",
+    enter: "Enter again",
+    enterTitle: "Enter this conversation again?",
+    enterText:
+      "Ask a member over another channel whether you were removed and added again. If no one did that, someone may be showing you another conversation.",
+    giveUp: "Give this conversation up",
+    giveUpTitle: "Give this conversation up?",
+    giveUpText:
+      "This device leaves the encrypted group of this conversation, and its unsent messages are dropped. Its history stays on this device. If the server shows it again, a member must add you again.",
     /** By the kind of a hold. */
     holds: {
       identityChanged: (name: string) =>
@@ -57,10 +68,12 @@ export const trustStrings = {
       nameChanged: (name: string) => `The server says that the name ${name} now belongs to another person than before. Ask the person over another channel.`,
       listWithheld: (name: string) => `The server does not show the devices of ${name}. One of them may have been revoked.`,
       unlistedDevice: (name: string) => `A device is in this conversation that ${name} has not signed. Members remove it, or ${name} signs it.`,
+      unlistedDirect: (name: string) =>
+        `${name} has other keys than this conversation was started with, and cannot read here with them. Delete this conversation in its details, and start a new one.`,
       stateMismatch: (name: string) => `A message of ${name} was written for another list of members than this device has.`,
-      updateRequired: () => "This conversation uses something that this version of the app does not know. Reload the page to update it.",
-      reentryHeld: () => "You were removed and added again while this device could not see it. Ask the members why.",
-      withheld: () => "The server does not show this conversation any more, although no member has removed you.",
+      updateRequired: () => "This conversation uses something that this version of the app does not know. Update the app to write here.",
+      reentryHeld: () => "You were removed and added again while this device could not see it. Ask a member whether that is right.",
+      withheld: () => "The server does not show this conversation any more, although no member has removed you. Nothing on this device was deleted.",
     },
   },
 
@@ -81,21 +94,26 @@ export const trustStrings = {
   /** Lines between the messages. `who` is the person whom it is about, `by` who has done it. */
   lines: {
     founded: (by: string) => `${by} started this conversation`,
-    entered: (by: string) => `${by} let this device in`,
-    joined: (by: string, who: string) => `${by} added ${who}`,
+    entered: (by: string) => `${by} added this device to the conversation`,
+    /** This user, as a part of a sentence. */
+    you: "you",
+    joined: (by: string, who: readonly string[]) =>
+      `${by} added ${list.format(who.length > 6 ? [...who.slice(0, 5), plural(who.length - 5, "other person", "other people")] : who)}`,
     left: (who: string) => `${who} left`,
     removed: (by: string, who: string) => `${by} removed ${who}`,
     role: (by: string, who: string, role: string) => `${by} made ${who} ${role}`,
     roles: { owner: "an owner", admin: "an admin", moderator: "a moderator", member: "a member" },
+    otherRole: "something that this version of the app does not know",
     name: (by: string, name: string) => `${by} named the group “${name}”`,
     noName: (by: string) => `${by} removed the name of the group`,
     timer: (by: string, span: string) => `${by} set messages to disappear after ${span}`,
     timerOff: (by: string) => `${by} turned disappearing messages off`,
     settings: (by: string) => `${by} changed the settings`,
-    deviceAdded: (who: string) => `A new device of ${who} takes part`,
-    deviceRemoved: (who: string) => `A device of ${who} no longer takes part`,
-    deviceReplaced: (who: string) => `A device of ${who} has new keys`,
-    deviceReadded: (by: string, who: string) => `${by} added a device of ${who} again`,
+    /** `who` is undefined for this user, `by` for a change that the device's own user has carried out. */
+    deviceAdded: (who: string | undefined, by: string | undefined) => `A new device of ${who ?? "yours"} takes part${byOther(by)}`,
+    deviceRemoved: (who: string | undefined, by: string | undefined) => `A device of ${who ?? "yours"} no longer takes part${byOther(by)}`,
+    deviceReplaced: (who: string | undefined, by: string | undefined) => `A device of ${who ?? "yours"} has new keys${byOther(by)}`,
+    deviceReadded: (who: string | undefined, by: string | undefined) => `A device of ${who ?? "yours"} was added again${byOther(by)}`,
     devices: (who: string, added: number, removed: number, renewed: number) =>
       `${who} ${list.format(
         [
@@ -106,12 +124,16 @@ export const trustStrings = {
       )}`,
     devicesOther: (who: string) => `${who} signed a new list of devices`,
     identityRenewed: (who: string) => `${who} has a new safety number, signed with the earlier keys`,
+    identityRenewedOwn: "You have a new safety number, signed with the earlier keys",
     identityChanged: (who: string) => `${who} has a new safety number, not signed with the earlier keys`,
     renamed: (who: string, name: string) => `${who} is now called ${name}`,
     listFork: (who: string) => `There are contradicting lists of devices of ${who}`,
     nameChanged: (who: string) => `The server gave the name of ${who} to another person`,
     listWithheld: (who: string) => `The server does not show the devices of ${who}`,
-    reset: (by: string) => `${by} started the encryption of this conversation anew`,
+    reset: (by: string, missing: number, added: number) =>
+      `${by} started the encryption of this conversation anew${missing > 0 ? `, without ${plural(missing, "device", "devices")}` : ""}${
+        added > 0 ? `, with ${plural(added, "new device", "new devices")}` : ""
+      }`,
     invalidCommit: (by: string) => `${by} tried to change this conversation in a way that is not allowed. Nothing was changed.`,
     invalidCommitUnknown: "An unknown device tried to change this conversation in a way that is not allowed. Nothing was changed.",
     rosterMismatch: "The server lists other members than the members have signed. The signed list counts.",

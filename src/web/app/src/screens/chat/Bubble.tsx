@@ -5,9 +5,10 @@ import { Icon } from "../../components/Icon.js";
 import { VerifiedMark, type Verified } from "../../components/VerifiedMark.js";
 import { SafeText } from "../../components/SafeText.js";
 import { clock, fullTime, iso } from "../../text/format.js";
-import type { Message } from "../../base/sdk.js";
+import type { Message, Reference } from "../../base/sdk.js";
 import { strings } from "../../text/strings.js";
-import { isBlank, isEmojiOnly } from "../../text/safe.js";
+import { isBlank, isEmojiOnly, nameOf } from "../../text/safe.js";
+import { canRefer } from "./MessageMenu.js";
 import type { BubbleRow } from "./rows.js";
 import { Reactions } from "./Reactions.js";
 import { gist } from "../../text/gist.js";
@@ -18,7 +19,7 @@ export interface BubbleActions {
   nameOf: (userId: string | undefined) => string;
   /** Whether the keys of a person were compared. */
   verified: (userId: string | undefined) => Verified | undefined;
-  jump: (id: string) => void;
+  jump: (to: Reference) => void;
   react: (message: Message, emoji: string, on: boolean) => void;
   /** Opens the menu of a message at an element or point. */
   menu: (message: Message, anchor: HTMLElement | { x: number; y: number }) => void;
@@ -55,7 +56,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
   const replyTo = content?.type === "reply" ? content.to : outgoing?.replyTo;
   const emoji = text !== undefined && !message?.deleted && replyTo === undefined && isEmojiOnly(text);
   const label = strings.chat.person(who, message ? gist(message) : (text ?? ""), clock(row.at));
-  const act = message && canWrite && !message.deleted;
+  const act = message && canWrite && canRefer(message);
   return (
     <article
       className={`message ${mine ? "mine" : "theirs"} ${first ? "first" : ""} ${last ? "last" : ""} ${lit ? "lit" : ""}`}
@@ -98,7 +99,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
         )}
         <div className="bubble-line">
           <div className={`bubble ${emoji ? "emoji" : ""} ${message?.deleted || (message && text === undefined) ? "dim" : ""}`}>
-            {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} target={row.quoted} missing={row.quoteMissing} actions={actions} />}
+            {replyTo !== undefined && !message?.deleted && <Quote to={replyTo} target={row.quoted} missing={row.quoteMissing} actions={actions} />}
             <Body message={message} text={text} mine={mine} actions={actions} />
             {(stamped || (message?.edited && !message.deleted)) && (
               <span className="stamp">
@@ -121,16 +122,16 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           )}
         </div>
         {message?.reactions && !message.deleted && <Reactions message={message} canWrite={canWrite} actions={actions} />}
-        {message?.retracted && !message.deleted && (
-          <div className="aside">
-            <Icon name="info" size="small" />
-            {strings.chat.retracted}
+        {message && !message.deleted && (message.late || message.notAllowed) && (
+          <div className="aside bad">
+            <Icon name="warning" size="small" />
+            {message.late ? strings.chat.late : strings.chat.notAllowed}
           </div>
         )}
         {outgoing?.state === "failed" && (
           <div className="aside bad" role="alert">
             <Icon name="warning" size="small" />
-            <span>{strings.chat.failed}</span>
+            <span>{outgoing.error === "NotDelivered" ? strings.chat.notDelivered : strings.chat.failed}</span>
             <button type="button" onClick={() => actions.retry(outgoing.id)}>
               {strings.chat.tryAgain}
             </button>
@@ -146,7 +147,10 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
 
 function Body({ message, text, mine, actions }: { message: Message | undefined; text: string | undefined; mine: boolean; actions: BubbleActions }) {
   const { chat } = strings;
-  if (message?.deleted) return <Dim icon="trash" text={mine ? chat.ownDeleted : chat.deleted} />;
+  if (message?.deleted) {
+    const by = message.deletedBy;
+    return <Dim icon="trash" text={by !== undefined ? chat.removedBy(nameOf(actions.nameOf(by))) : mine ? chat.ownDeleted : chat.deleted} />;
+  }
   if (text !== undefined) return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} onSuspect={actions.openSuspect} />;
   return (
     <Dim
@@ -171,9 +175,9 @@ const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string 
   </div>
 );
 
-function Quote({ id, target, missing, actions }: { id: string; target: Message | undefined; missing: boolean | undefined; actions: BubbleActions }) {
+function Quote({ to, target, missing, actions }: { to: Reference; target: Message | undefined; missing: boolean | undefined; actions: BubbleActions }) {
   return (
-    <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(id)}>
+    <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(to)}>
       {target && (
         <strong>
           <bdi>{target.mine ? strings.common.you : actions.nameOf(target.from?.userId)}</bdi>

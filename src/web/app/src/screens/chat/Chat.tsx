@@ -1,13 +1,10 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Ask } from "../../components/Dialog.js";
 import { Empty } from "../../components/Empty.js";
-import { CompareKeys } from "../../components/CompareKeys.js";
-import { HoldBanner } from "../../components/HoldBanner.js";
 import { Note, Spinner } from "../../components/Button.js";
 import { sentence } from "../../text/errors.js";
 import { hasKeyboard } from "../../browser/focus.js";
-import { go } from "../../browser/routes.js";
-import type { Conversation, Message } from "../../base/sdk.js";
+import type { Conversation, Message, Reference } from "../../base/sdk.js";
 import { useCell } from "../../base/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
 import { useLoad } from "../../base/useLoad.js";
@@ -18,17 +15,16 @@ import { Composer, type Aim, type ComposerHandle } from "./Composer.js";
 import { MessageInfo } from "./MessageInfo.js";
 import { MessageMenu, type Choice } from "./MessageMenu.js";
 import { RoomBanner } from "./RoomBanner.js";
+import { RoomHolds } from "./RoomHolds.js";
 import { Timeline } from "./Timeline.js";
 import { useQuotes } from "./useQuotes.js";
-import { useHolds } from "./useHolds.js";
 import { useReading } from "./useReading.js";
 import { useLines } from "./useLines.js";
 import { wordsOf } from "../../text/gist.js";
-import { nameOf as shownName } from "../../text/safe.js";
 
 /** A conversation. Each one is a new component, so that no state remains. */
 export function Chat({ conversation }: { conversation: Conversation }) {
-  const { id, kind, role, unread, memberCount, earlier } = conversation;
+  const { id, kind, personId, role, unread, memberCount, earlier } = conversation;
   const app = useApp();
   const { userId: me = "", privacy, storeError } = useStatus();
   const receipts = privacy?.readReceipts !== false;
@@ -37,8 +33,6 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const names = useCell(app.names);
   const people = useCell(app.people.all);
   const lines = useLines(id, people);
-  const { holds, accept } = useHolds(id, people);
-  const [compared, setCompared] = useState<{ userId: string; name: string }>();
   // New members have names too.
   useLoad(() => app.learnMembers(id), `${id} ${memberCount}`);
   const typists = useCell(app.typing)[id] ?? [];
@@ -48,14 +42,12 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const [info, setInfo] = useState<Message>();
   const [deleting, setDeleting] = useState<Message>();
   const [suspect, setSuspect] = useState<{ href: string; host: string }>();
-  const [target, setTarget] = useState<{ id: string }>();
+  const [target, setTarget] = useState<{ message: Reference }>();
   const [atBottom, setAtBottom] = useState(true);
   const [unreadFrom, setUnreadFrom] = useState<number>();
   const unreadAtOpen = useRef(unread);
   const group = kind === "group";
   const canWrite = role !== undefined;
-  // The other person of a direct room has deleted the account.
-  const isGone = !group && canWrite && memberCount === 1;
 
   const toComposer = useCallback(() => {
     if (hasKeyboard()) composer.current?.focus();
@@ -79,11 +71,12 @@ export function Chat({ conversation }: { conversation: Conversation }) {
 
   const nameOf = useCallback(
     (userId: string | undefined) => {
+      if (userId === undefined) return strings.common.unknownSender;
       if (userId === me) return strings.common.you;
       // The name of a person who has left or deleted the account is the last known one.
-      return names.get(userId ?? "") ?? people.get(userId ?? "")?.username ?? (kind === "direct" ? conversation.title : strings.common.formerMember);
+      return names.get(userId) ?? people.get(userId)?.username ?? (userId === personId ? conversation.title : strings.common.formerMember);
     },
-    [names, people, me, kind, conversation.title],
+    [names, people, me, personId, conversation.title],
   );
 
   const { toasts } = app;
@@ -92,7 +85,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
       me,
       nameOf,
       verified: (userId) => people.get(userId ?? "")?.verified,
-      jump: (messageId) => setTarget({ id: messageId }),
+      jump: (message) => setTarget({ message }),
       react: (message, emoji, on) => {
         toComposer();
         room.react(message, emoji, on).catch(toasts.fail);
@@ -128,22 +121,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           </Note>
         </div>
       )}
-      <HoldBanner
-        holds={holds.map(({ kind: why, userId, detail }) => ({
-          kind: why,
-          detail,
-          ...(userId === undefined
-            ? {}
-            : {
-                name: shownName(nameOf(userId)),
-                onCompare: () => setCompared({ userId, name: shownName(nameOf(userId)) }),
-                onAccept: () => accept(userId),
-              }),
-        }))}
-      />
-      {!isGone && !holds.some((hold) => hold.kind === conversation.problem) && (
-        <RoomBanner room={conversation} onCompare={() => go({ at: "room", roomId: id, details: true })} />
-      )}
+      <RoomBanner room={conversation} nameOf={nameOf} />
       {!view.loaded ? (
         <div className="centre">
           <Spinner label={strings.common.loading} />
@@ -179,7 +157,8 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           </>
         )}
       </div>
-      {canWrite && !isGone ? (
+      {canWrite && <RoomHolds room={conversation} lines={lines} nameOf={nameOf} />}
+      {canWrite ? (
         <Composer
           ref={composer}
           roomId={id}
@@ -189,10 +168,10 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           onSend={(text, replyTo) => room.send(text, replyTo)}
           onEdit={(message, text) => room.edit(message, text)}
           onEditLast={editLast}
-          held={holds.length > 0}
+          held={conversation.holds !== undefined}
         />
       ) : (
-        <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>
+        <div className="ended muted">{strings.chat.ended}</div>
       )}
       {choice && (
         <MessageMenu
@@ -211,8 +190,17 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           onCopy={(words) => void navigator.clipboard.writeText(words).then(() => toasts.show(strings.common.copied), toasts.fail)}
         />
       )}
-      {compared && <CompareKeys {...compared} onClose={() => setCompared(undefined)} />}
-      {info && <MessageInfo message={info} receipts={receipts} marks={view.marks} me={me} nameOf={nameOf} onClose={() => setInfo(undefined)} />}
+      {info && (
+        <MessageInfo
+          message={info}
+          receipts={receipts}
+          marks={view.marks}
+          me={me}
+          nameOf={nameOf}
+          verified={actions.verified}
+          onClose={() => setInfo(undefined)}
+        />
+      )}
       {suspect && (
         <Ask
           title={strings.chat.addressTitle}

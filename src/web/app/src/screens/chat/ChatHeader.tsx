@@ -11,17 +11,19 @@ import { strings } from "../../text/strings.js";
 import { nameOf } from "../../text/safe.js";
 
 export function ChatHeader({ conversation, typing }: { conversation: Conversation; typing: string[] }) {
-  const { id, kind, personId, title, role, timeToLiveSeconds, memberCount } = conversation;
+  const { id, kind, personId, title, role, timeToLiveSeconds, memberCount, unconfirmed, withheld } = conversation;
   const people = useCell(useApp().people.all);
   const group = kind === "group";
   const under =
     role === undefined
       ? strings.list.left
-      : typing.length > 0
-        ? strings.chat.typing(typing)
-        : group && memberCount > 0
-          ? strings.chat.members(memberCount)
-          : strings.chat.direct;
+      : withheld
+        ? strings.chat.withheld
+        : typing.length > 0
+          ? strings.chat.typing(typing)
+          : group && memberCount > 0
+            ? `${strings.chat.members(memberCount)}${unconfirmed ? ` · ${strings.chat.notConfirmed}` : ""}`
+            : strings.chat.direct;
   return (
     <header className="bar">
       <IconButton icon="back" className="only-narrow" label={strings.common.back} onClick={() => go({ at: "list" })} />

@@ -1,6 +1,7 @@
 import { Avatar } from "../../components/Avatar.js";
 import { Button } from "../../components/Button.js";
 import { Dialog } from "../../components/Dialog.js";
+import { VerifiedMark, type Verified } from "../../components/VerifiedMark.js";
 import { fullTime } from "../../text/format.js";
 import type { Message, RoomMarks } from "../../base/sdk.js";
 import { strings } from "../../text/strings.js";
@@ -12,6 +13,7 @@ export function MessageInfo({
   marks,
   me,
   nameOf,
+  verified,
   onClose,
 }: {
   message: Message;
@@ -19,6 +21,7 @@ export function MessageInfo({
   marks: RoomMarks;
   me: string;
   nameOf: (userId: string | undefined) => string;
+  verified: (userId: string | undefined) => Verified | undefined;
   onClose: () => void;
 }) {
   const readers = Object.entries(marks.read)
@@ -28,6 +31,22 @@ export function MessageInfo({
     <Dialog title={strings.chat.infoTitle} onClose={onClose}>
       <div className="body">
         <h2>{strings.chat.infoTitle}</h2>
+        <div>
+          <div className="small muted">{strings.chat.writtenBy}</div>
+          {message.mine ? (
+            <div>{strings.chat.writtenByYou}</div>
+          ) : message.from ? (
+            <>
+              <div className="line named">
+                <bdi>{nameOf(message.from.userId)}</bdi>
+                <VerifiedMark verified={verified(message.from.userId)} />
+              </div>
+              <div className="small muted">{strings.chat.keysOf[verified(message.from.userId) ?? "no"]}</div>
+            </>
+          ) : (
+            <div>{strings.chat.noAuthor}</div>
+          )}
+        </div>
         <div>
           <div className="small muted">{strings.chat.sentAt}</div>
           <div>{fullTime(message.at)}</div>

@@ -1,29 +1,41 @@
 import { Button, Note } from "../../components/Button.js";
 import type { Conversation } from "../../base/sdk.js";
 import { useAttempt, useClient } from "../../state/context.js";
+import { nameOf as shownName } from "../../text/safe.js";
 import { strings } from "../../text/strings.js";
 
+const text = strings.problems;
+
 /** The problem of a conversation. It stays until it is solved or acknowledged. */
-export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare: () => void }) {
+export function RoomBanner({ room, nameOf }: { room: Conversation; nameOf: (userId: string | undefined) => string }) {
   const client = useClient();
   const attempt = useAttempt();
-  const { problem } = room;
+  const { id, problem, brokenBy, role } = room;
   if (!problem) return null;
-  const grave = problem === "identityChanged" || problem === "rosterMismatch" || problem === "logRewound";
+  const isAdmin = role === "owner" || role === "admin";
+  const isGrave = problem === "invalidCommit" || problem === "logRewound";
   return (
     <div className={`room-banner ${problem === "joining" ? "late" : ""}`} role="status">
-      <Note tone="warn" icon={grave ? "warning" : "info"}>
-        <p>{strings.problems[problem]}</p>
-        {grave && (
+      <Note tone="warn" icon={isGrave ? "warning" : "info"}>
+        {problem === "invalidCommit" ? (
+          <>
+            <p>{text.invalidCommit(brokenBy === undefined ? undefined : shownName(nameOf(brokenBy)))}</p>
+            <p>{text.invalidCommitNext(isAdmin)}</p>
+          </>
+        ) : (
+          <p>{text[problem]}</p>
+        )}
+        {isGrave && (
           <div className="line wrap banner-actions">
-            {problem !== "logRewound" && (
-              <Button look="soft" compact onClick={onCompare}>
-                {strings.problems.compare}
+            {problem === "invalidCommit" ? (
+              <Button look="soft" compact onClick={() => attempt(() => client.repairRoom(id))}>
+                {text.repair}
+              </Button>
+            ) : (
+              <Button look="bare" compact onClick={() => attempt(() => client.acknowledge(id))}>
+                {text.understood}
               </Button>
             )}
-            <Button look="bare" compact onClick={() => attempt(() => client.acknowledge(room.id))}>
-              {problem === "identityChanged" ? strings.problems.seen : strings.problems.understood}
-            </Button>
           </div>
         )}
       </Note>

@@ -3,10 +3,9 @@ import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { Spinner } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
 import { count, day } from "../../text/format.js";
-import type { Message } from "../../base/sdk.js";
-import type { RoomStore, RoomView } from "../../state/room.js";
+import type { Message, Reference } from "../../base/sdk.js";
+import { referenceKey, referenceTo, type RoomStore, type RoomView } from "../../state/room.js";
 import { strings } from "../../text/strings.js";
-import { nameOf } from "../../text/safe.js";
 import { Bubble, type BubbleActions } from "./Bubble.js";
 import { rowsOf, type Quotes, type Row } from "./rows.js";
 import { TimelineLine } from "../../components/TimelineLine.js";
@@ -30,7 +29,7 @@ interface Props {
   lines: readonly LineFacts[];
   actions: BubbleActions;
   /** A message to scroll to; each request is another object. */
-  target: { id: string } | undefined;
+  target: { message: Reference } | undefined;
   onTargetMissing: () => void;
   /** Whether the newest message is on the screen. */
   onBottom: (atBottom: boolean) => void;
@@ -138,14 +137,15 @@ export function Timeline({
     let stopped = false;
     void (async () => {
       for (let tries = 0; tries < 100 && !stopped; tries++) {
-        const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes, lines).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
+        const key = referenceKey(target.message);
+        const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes, lines).findIndex((row) => referenceOf(row) === key);
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
           stuck.current = false;
           letGo.current?.();
           onBottom(false);
           list.current?.scrollToIndex(found, { align: "center" });
-          setLit(target.id);
+          setLit(key);
           setTimeout(() => setLit(undefined), 1_600);
           return;
         }
@@ -212,7 +212,7 @@ export function Timeline({
               row={row}
               earlier={earlier}
               group={group}
-              lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit}
+              lit={lit !== undefined && referenceOf(row) === lit}
               canWrite={canWrite}
               actions={actions}
             />
@@ -255,10 +255,17 @@ function keepPlace(box: HTMLElement, message: HTMLElement): () => void {
   };
 }
 
+/** The message of a row, as a key. */
+function referenceOf(row: Row): string | undefined {
+  const reference = row.type === "bubble" && row.message ? referenceTo(row.message) : undefined;
+  return reference && referenceKey(reference);
+}
+
 function seqAt(rows: Row[], index: number, step: number): number | undefined {
   for (let i = Math.min(Math.max(index, 0), rows.length - 1); i >= 0 && i < rows.length; i += step) {
     const row = rows[i]!;
     if (row.type === "bubble" && row.message) return row.message.seq;
+    if (row.type === "missing") return row.seq;
   }
   return undefined;
 }
@@ -302,14 +309,8 @@ function RowView({
       );
     case "line":
       return <TimelineLine line={{ key: row.key, at: row.line.at, tone: toneOf(row.line), text: sentenceOf(row.line, actions.nameOf) }} />;
-    case "name": {
-      const { content, mine, from } = row.message;
-      return (
-        <div className="event">
-          <bdi>{strings.chat.named(mine ? strings.common.you : actions.nameOf(from?.userId), content.type === "name" ? nameOf(content.name) : "")}</bdi>
-        </div>
-      );
-    }
+    case "missing":
+      return <TimelineLine line={{ key: row.key, at: row.at, tone: "alarm", text: strings.chat.missing(row.places) }} />;
   }
 }
 

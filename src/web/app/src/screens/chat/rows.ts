@@ -1,7 +1,8 @@
-import type { Message } from "../../base/sdk.js";
+import type { Message, Reference } from "../../base/sdk.js";
 import { dayKey } from "../../text/format.js";
 import type { LineFacts } from "../../text/lines.js";
-import type { Outgoing, RoomView } from "../../state/room.js";
+import { referenceKey, referenceTo, type Outgoing, type RoomView } from "../../state/room.js";
+import { linesOf } from "./lines.js";
 
 /** The delivery state of an own message. */
 export type SendState = "waiting" | "failed" | "alone" | "sent" | "delivered" | "read";
@@ -31,11 +32,11 @@ export type Row =
   | BubbleRow
   | { type: "day"; key: string; at: number }
   | { type: "unread"; key: string }
-  | { type: "name"; key: string; message: Message }
+  | { type: "missing"; key: string; seq: number; at: number; places: number }
   | { type: "line"; key: string; line: LineFacts }
   | { type: "start"; key: string };
 
-/** Messages by their ids. */
+/** Messages by author and id. */
 export type Quotes = ReadonlyMap<string, Message | undefined>;
 
 const runMs = 5 * 60_000;
@@ -61,16 +62,19 @@ export function rowsOf(
   if (view.atStart) rows.push({ type: "start", key: "start" });
   const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => (userId === me ? [] : upTo));
   const byId = new Map<string, Message>();
-  for (const message of view.messages) if (!byId.has(message.id)) byId.set(message.id, message);
-  const quotedBy = (replyTo: string | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
+  for (const message of view.messages) {
+    const reference = referenceTo(message);
+    if (reference && !byId.has(referenceKey(reference))) byId.set(referenceKey(reference), message);
+  }
+  const quotedBy = (replyTo: Reference | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
     if (replyTo === undefined) return {};
-    const quoted = byId.get(replyTo) ?? quotes.get(replyTo);
-    return quoted ? { quoted } : quotes.has(replyTo) ? { quoteMissing: true } : {};
+    const key = referenceKey(replyTo);
+    const quoted = byId.get(key) ?? quotes.get(key);
+    return quoted ? { quoted } : quotes.has(key) ? { quoteMissing: true } : {};
   };
   let day: number | undefined;
   let previous: BubbleRow | undefined;
   let divided = false;
-  let name: string | undefined;
   const startDay = (at: number): void => {
     const key = dayKey(at);
     // The server's clock may be set back. A day does not begin twice.
@@ -89,11 +93,9 @@ export function rowsOf(
     previous = { ...row, type: "bubble", first: !joins, last: true, stamped: true };
     rows.push(previous);
   };
-  // Lines from before the loaded part appear when it is loaded.
-  const waiting = linesWithin(lines, view);
-  const lineUp = (isDue: (line: LineFacts) => boolean): void => {
-    while (waiting.length > 0 && isDue(waiting[0]!.line)) {
-      const { key, line } = waiting.shift()!;
+  const waiting = linesOf(lines, view);
+  const lineUp = (before: { seq: number; at: number }): void => {
+    for (const { key, line } of waiting.before(before)) {
       startDay(line.at);
       rows.push({ type: "line", key, line });
       previous = undefined;
@@ -101,19 +103,15 @@ export function rowsOf(
   };
   for (const message of view.messages) {
     const at = message.at.getTime() || 0;
-    // The server's times are exact to the minute: what was noticed within the minute of a message stands after it.
-    lineUp((line) => (line.seq === undefined ? line.at < at : line.seq <= message.seq));
+    lineUp({ seq: message.seq, at });
     startDay(at);
     if (!divided && unreadFrom !== undefined && message.seq >= unreadFrom && !message.mine) {
       divided = true;
       rows.push({ type: "unread", key: "unread" });
       previous = undefined;
     }
-    if (message.content.type === "name") {
-      // New members get the name again. For the others that is no event.
-      if (message.content.name === name) continue;
-      ({ name } = message.content);
-      rows.push({ type: "name", key: keyOf(message), message });
+    if (message.content.type === "missing") {
+      rows.push({ type: "missing", key: keyOf(message), seq: message.seq, at, places: message.content.places });
       previous = undefined;
       continue;
     }
@@ -127,21 +125,12 @@ export function rowsOf(
       ...(message.mine ? { state: stateOf(message.seq, reads, others, view.marks.delivered) } : {}),
     });
   }
-  lineUp(() => true);
+  lineUp({ seq: Infinity, at: Infinity });
   for (const outgoing of view.outgoing) {
     startDay(outgoing.at);
     push({ key: `o${outgoing.id}`, mine: true, at: outgoing.at, outgoing, state: outgoing.state, userId: me, ...quotedBy(outgoing.replyTo) });
   }
   return rows;
-}
-
-/** The lines of the loaded part. Lines are only added, at the end, so the number of a line identifies it. */
-function linesWithin(lines: readonly LineFacts[], { atStart, messages }: RoomView): { key: string; line: LineFacts }[] {
-  const first = messages[0];
-  const all = lines.map((line, index) => ({ key: `l${index}`, line }));
-  if (atStart) return all;
-  if (!first) return [];
-  return all.filter(({ line }) => (line.seq === undefined ? line.at >= first.at.getTime() : line.seq >= first.seq));
 }
 
 /** An own message keeps the key of its pending send, so that it does not move. */

@@ -11,5 +11,6 @@ export function useLines(roomId: string, people: ReadonlyMap<string, Person>): r
   const { client } = useApp();
   const { value, reload } = useLoad<readonly LineFacts[]>(() => client.lines(roomId), roomId);
   useEffect(() => void reload(), [people, reload]);
+  useEffect(() => client.on("lines", (event) => void (event.roomId === roomId && reload())), [client, roomId, reload]);
   return value ?? none;
 }

@@ -16,13 +16,12 @@ const text = strings.list;
 /** An entry of the list: title, last message, time, unread messages. */
 export const ConversationRow = memo(function ConversationRow({ conversation, current }: { conversation: Conversation; current: boolean }) {
   const app = useApp();
-  const { id, kind, personId, title, last, unread, role, problem, timeToLiveSeconds } = conversation;
+  const { id, kind, personId, title, last, unread, role, problem, holds, timeToLiveSeconds } = conversation;
   const names = useCell(app.names);
   const people = useCell(app.people.all);
   const typing = useCell(app.typing)[id]?.length ? text.typing : undefined;
   const group = kind === "group";
   const who = last?.mine ? text.you : group ? (names.get(last?.from?.userId ?? "") ?? people.get(last?.from?.userId ?? "")?.username) : undefined;
-  const isName = last?.content.type === "name";
   const said = role === undefined ? text.left : last === undefined ? (conversation.earlier ? text.noMessagesHere : text.noMessages) : gist(last);
   const shown = nameOf(title);
   return (
@@ -50,7 +49,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
             <span className="said ellipsis grow typing-now">{typing}</span>
           ) : (
             <span className="said ellipsis grow">
-              {who !== undefined && role !== undefined && !isName && (
+              {who !== undefined && role !== undefined && (
                 <>
                   <bdi>{who}</bdi>:{" "}
                 </>
@@ -58,7 +57,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
               <bdi>{said}</bdi>
             </span>
           )}
-          {problem && problem !== "joining" && (
+          {((problem && problem !== "joining") || holds) && (
             <span className="alarm" role="img" aria-label={text.problem} title={text.problem}>
               <Icon name="warning" size="small" />
             </span>

@@ -39,12 +39,15 @@ export function Leave({ room: { id, kind, role }, members }: { room: Conversatio
   return (
     <section className="section">
       <div className="line wrap">
-        <Button look="bad" icon="door" disabled={isLastOwner} onClick={() => setOpen("leave")}>
-          {group ? text.leave : text.leaveDirect}
-        </Button>
-        {group && role === "owner" && (
+        {/* The two people of a direct conversation are a part of its id, so it is only deleted. */}
+        {group && (
+          <Button look="bad" icon="door" disabled={isLastOwner} onClick={() => setOpen("leave")}>
+            {text.leave}
+          </Button>
+        )}
+        {(!group || role === "owner") && (
           <Button look="bad" icon="trash" onClick={() => setOpen("delete")}>
-            {text.delete}
+            {group ? text.delete : text.deleteDirect}
           </Button>
         )}
       </div>
@@ -53,7 +56,7 @@ export function Leave({ room: { id, kind, role }, members }: { room: Conversatio
         <Ask
           title={text.leaveTitle}
           text={text.leaveText}
-          action={group ? text.leave : text.leaveDirect}
+          action={text.leave}
           bad
           special={{ Conflict: text.leaveOwner }}
           onClose={() => setOpen(undefined)}
@@ -62,9 +65,9 @@ export function Leave({ room: { id, kind, role }, members }: { room: Conversatio
       )}
       {open === "delete" && (
         <Ask
-          title={text.deleteTitle}
-          text={text.deleteText}
-          action={text.delete}
+          title={group ? text.deleteTitle : text.deleteDirectTitle}
+          text={group ? text.deleteText : text.deleteDirectText}
+          action={group ? text.delete : text.deleteDirect}
           bad
           onClose={() => setOpen(undefined)}
           onDo={() => client.deleteRoom(id).then(done)}

@@ -13,9 +13,16 @@ import { nameOf } from "../../text/safe.js";
 import { strings } from "../../text/strings.js";
 
 const text = strings.room;
-const rank: Record<SharedMember["role"], number> = { owner: 0, admin: 1, member: 2, unknown: 3 };
+const rank: Record<Role, number> = { owner: 0, admin: 1, moderator: 2, member: 3 };
 
-/** The members, with the actions that this user's role allows. The server decides. */
+/** The roles that an owner can give. */
+const given: readonly [Role, string][] = [
+  ["owner", text.makeOwner],
+  ["admin", text.makeAdmin],
+  ["member", text.makeMember],
+];
+
+/** The members, as they have signed the conversation, with the actions that this user's role allows. */
 export function Members({
   room,
   members,
@@ -36,7 +43,7 @@ export function Members({
   const group = room.kind === "group";
   const rules = group && (role === "owner" || role === "admin");
   const sorted = [...members].toSorted((a, b) => rank[a.role] - rank[b.role] || a.username.localeCompare(b.username));
-  const may = (member: SharedMember): boolean => rules && (role === "owner" || member.role === "member");
+  const mayRemove = ({ role: theirs }: SharedMember): boolean => rules && (role === "owner" || rank[theirs] > rank.admin);
 
   const setRole = (member: SharedMember, next: Role) => () => void client.setRole(id, member.userId, next).then(onChanged, toasts.fail);
   const write = (member: SharedMember) => () =>
@@ -59,9 +66,9 @@ export function Members({
               <div className="line named">
                 <bdi>{nameOf(member.username)}</bdi>
                 {member.userId === me && <span className="muted"> ({text.you})</span>}
-                <VerifiedMark verified={people.get(member.userId)?.verified} />
+                <VerifiedMark verified={people.get(member.userId)?.verified ?? member.verified} />
               </div>
-              <div className="muted small">{member.devices > 0 ? text.devices(member.devices) : ""}</div>
+              <div className="muted small">{role === undefined ? "" : text.devices(member.devices)}</div>
             </div>
             {group && member.role !== "member" && <span className="tag">{text.roles[member.role]}</span>}
             {member.userId !== me && (
@@ -74,28 +81,20 @@ export function Members({
                 <MenuItem icon="shield" onSelect={() => onCompare(member)}>
                   {strings.trust.compare}
                 </MenuItem>
-                {may(member) && (
-                  <>
-                    <hr />
-                    {role === "owner" && member.role !== "owner" && (
-                      <MenuItem icon="person" onSelect={setRole(member, "owner")}>
-                        {text.makeOwner}
+                {mayRemove(member) && <hr />}
+                {group &&
+                  role === "owner" &&
+                  given.map(([next, label]) =>
+                    member.role === next ? null : (
+                      <MenuItem key={next} icon="person" onSelect={setRole(member, next)}>
+                        {label}
                       </MenuItem>
-                    )}
-                    {member.role !== "admin" && (
-                      <MenuItem icon="person" onSelect={setRole(member, "admin")}>
-                        {text.makeAdmin}
-                      </MenuItem>
-                    )}
-                    {member.role !== "member" && (
-                      <MenuItem icon="person" onSelect={setRole(member, "member")}>
-                        {text.makeMember}
-                      </MenuItem>
-                    )}
-                    <MenuItem icon="door" bad onSelect={() => setRemoving(member)}>
-                      {text.removeMember}
-                    </MenuItem>
-                  </>
+                    ),
+                  )}
+                {mayRemove(member) && (
+                  <MenuItem icon="door" bad onSelect={() => setRemoving(member)}>
+                    {text.removeMember}
+                  </MenuItem>
                 )}
               </MenuButton>
             )}

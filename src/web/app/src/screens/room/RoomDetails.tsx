@@ -29,7 +29,7 @@ const changedAfterMs = 1_000;
 
 /** The members, settings and security of a conversation. */
 export function RoomDetails({ conversation }: { conversation: Conversation }) {
-  const { id, kind, personId, title, role, timeToLiveSeconds } = conversation;
+  const { id, kind, personId, title, role, timeToLiveSeconds, unconfirmed, withheld } = conversation;
   const app = useApp();
   const { client } = app;
   const attempt = useAttempt();
@@ -83,7 +83,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
               <bdi>{nameOf(title)}</bdi>
             </h2>
             {personId !== undefined && <VerifiedMark verified={people.get(personId)?.verified} />}
-            {group && role !== undefined && <IconButton icon="edit" small label={text.rename} onClick={() => setRenaming(true)} />}
+            {group && rules && <IconButton icon="edit" small label={text.rename} onClick={() => setRenaming(true)} />}
           </div>
           <p className="line muted small">
             <Icon name="lock" size="small" />
@@ -98,6 +98,15 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
         )}
 
         {role === undefined && <Note icon="door">{strings.chat.ended}</Note>}
+
+        {group && unconfirmed && (
+          <Note icon="info">
+            <p>
+              <strong>{text.notConfirmed}</strong>
+            </p>
+            <p>{text.notConfirmedText}</p>
+          </Note>
+        )}
 
         {members.value ? (
           <Members room={conversation} members={members.value} onChanged={reload} onCompare={setCompared} />
@@ -139,7 +148,13 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
               {code.value !== undefined ? (
                 <Code label={text.code} code={code.value} />
               ) : code.error !== undefined ? (
-                <Note>{codeOf(code.error) === "NotReady" ? strings.problems[conversation.problem === "out" ? "out" : "joining"] : sentence(code.error)}</Note>
+                <Note>
+                  {codeOf(code.error) === "NotReady"
+                    ? withheld
+                      ? strings.chat.withheld
+                      : strings.problems[conversation.problem === "out" ? "out" : "joining"]
+                    : sentence(code.error)}
+                </Note>
               ) : (
                 <Spinner label={strings.common.loading} />
               )}
