@@ -108,12 +108,12 @@ export class Attack {
         if (sign && (!only || only.includes(sign))) found.add(`${client.name}: ${sign}`);
       }
       if (only) continue;
-      const { holds } = room ? await client.status(room).catch(() => ({})) : {};
+      const { holds = [] } = room ? await client.status(room).catch(() => ({})) : {};
+      for (const { kind } of holds) found.add(`${client.name}: holds sends for ${kind}`);
       for (const { userId, kind } of await client.call("holds").catch(() => [])) {
         const isOld = this.heldBefore.get(client)?.some((each) => each.userId === userId && each.kind === kind);
         if (!isOld) found.add(`${client.name}: holds sends for ${kind}`);
       }
-      if (Array.isArray(holds) ? holds.length > 0 : holds) found.add(`${client.name}: held ${JSON.stringify(holds)}`);
     }
     return [...found];
   }

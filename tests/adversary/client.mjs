@@ -61,17 +61,18 @@ const shown = (message) => ({
   id: message.id,
   type: message.content.type,
   text: message.content.text ?? message.content.name ?? message.content.reason,
+  places: message.content.places,
   from: message.from?.userId,
   device: message.from?.deviceId,
   mine: message.mine,
   edited: message.edited,
   deleted: message.deleted,
-  retracted: message.retracted,
+  deletedBy: message.deletedBy,
   reactions: message.reactions,
-  // Marks that a later SDK puts on a message that it does not believe.
+  // Marks on a message that does not count, such as `late`.
   marks: Object.fromEntries(Object.entries(message).filter(([name]) => !usual.has(name))),
 });
-const usual = new Set(["seq", "id", "from", "mine", "at", "content", "edited", "deleted", "retracted", "reactions"]);
+const usual = new Set(["seq", "id", "from", "mine", "at", "sent", "content", "edited", "deleted", "deletedBy", "pinnedBy", "expires", "reactions"]);
 
 /** The own message comes back with the log, a moment after it was stored. */
 const messageOf = (room, text) =>
@@ -122,7 +123,11 @@ export const commands = {
   edit: async ({ room, target, text }) => sent((await roomOf(room)).edit(await messageOf(await roomOf(room), target), text), true),
   delete: async ({ room, target }) => sent((await roomOf(room)).delete(await messageOf(await roomOf(room), target)), true),
   react: async ({ room, target, emoji }) => sent((await roomOf(room)).react(await messageOf(await roomOf(room), target), emoji), true),
-  rename: async ({ room, name }) => sent((await roomOf(room)).rename(name), true),
+  rename: async ({ room, name }) => (await roomOf(room)).rename(name),
+  lines: async ({ room }) => (await roomOf(room)).lines(),
+  answerHold: async ({ room, kind }) => (await roomOf(room)).answerHold(kind),
+  agreeToEnter: async ({ room }) => (await roomOf(room)).agreeToEnter(),
+  forget: async ({ room }) => (await roomOf(room)).forget(),
   history: async ({ room }) => (await (await roomOf(room)).history({ limit: 500 })).map(shown),
   members: async ({ room }) => (await roomOf(room)).members.list(),
   status: async ({ room }) => {
@@ -143,7 +148,9 @@ export const commands = {
       out: core?.state?.out,
       unsent: found.unsent,
       canBeRead: found.canBeRead,
-      holds: found.holds ?? found.held,
+      holds: found.holds().map(({ kind, userId, deviceId }) => ({ kind, userId, deviceId })),
+      isWithheld: found.isWithheld,
+      isConfirmed: found.isConfirmed,
       code: await found.code().catch(() => undefined),
       devices: found.devices(),
     };
