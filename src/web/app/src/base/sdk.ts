@@ -1,5 +1,5 @@
 /* The names that the app uses of the SDK. */
-export type { DeviceInfo, ErrorCode, Message, Role, SessionInfo } from "@secure-messaging/sdk";
+export type { DeviceInfo, ErrorCode, Message, Reference, Role, SessionInfo } from "@secure-messaging/sdk";
 export type {
   Conversation,
   NotificationPreferences,

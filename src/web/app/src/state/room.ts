@@ -1,5 +1,6 @@
-import type { Message, PendingSend, RoomMarks, SharedClient } from "../base/sdk.js";
+import type { Message, PendingSend, Reference, RoomMarks, SharedClient } from "../base/sdk.js";
 import { codeOf } from "../base/errors.js";
+import { referenceTo } from "../base/reference.js";
 import { Cell, coalesce } from "../base/cell.js";
 import type { Unsent } from "./unsent.js";
 
@@ -7,7 +8,7 @@ import type { Unsent } from "./unsent.js";
 interface Echo {
   id: string;
   text: string;
-  replyTo?: string;
+  replyTo?: Reference;
   at: number;
   taken: boolean;
   error?: string;
@@ -25,7 +26,7 @@ interface Overlay {
 export interface Outgoing {
   id: string;
   text: string;
-  replyTo?: string;
+  replyTo?: Reference;
   at: number;
   state: "waiting" | "failed";
   error?: string;
@@ -118,7 +119,7 @@ export class RoomStore {
   }
 
   /** Resolves when the outbox or this browser has stored the text. It is shown in the meantime. Rejects when it was not stored. */
-  async send(text: string, replyTo?: string): Promise<void> {
+  async send(text: string, replyTo?: Reference): Promise<void> {
     const options = replyTo === undefined ? {} : { replyTo };
     const echo: Echo = { id: crypto.randomUUID(), text, ...options, at: Date.now(), taken: false };
     this.echoes = [...this.echoes, echo];
@@ -179,7 +180,8 @@ export class RoomStore {
 
   react(message: Message, emoji: string, on: boolean): Promise<void> {
     const reactions = { ...this.overlays.get(idOf(message))?.reactions, [emoji]: on };
-    return this.overlay(message, { reactions }, () => this.client.react(this.roomId, message.id, emoji, on));
+    const target = referenceTo(message);
+    return target ? this.overlay(message, { reactions }, () => this.client.react(this.roomId, target, emoji, on)) : Promise.resolve();
   }
 
   private async overlay(message: Message, change: Partial<Overlay>, work: () => Promise<void>): Promise<void> {

@@ -1,12 +1,12 @@
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
-import { SecureMessagingError, type SharedClient } from "../base/sdk.js";
+import { SecureMessagingError, type Reference, type SharedClient } from "../base/sdk.js";
 
 interface Entry {
   id: string;
   userId: string;
   roomId: string;
   text: string;
-  replyTo?: string;
+  replyTo?: Reference;
   at: number;
 }
 
@@ -43,7 +43,7 @@ export class Unsent {
    * Resolves when the outbox has the text and its draft is deleted. Retries while the outcome is unknown. Rejects when the outbox does not store it; {@link
    * holds} says whether the text is still here.
    */
-  send(roomId: string, text: string, options: { id: string; replyTo?: string }): Promise<void> {
+  send(roomId: string, text: string, options: { id: string; replyTo?: Reference }): Promise<void> {
     const entry: Entry = { ...options, userId: this.client.status.userId ?? "", roomId, text, at: performance.timeOrigin + performance.now() };
     this.write(entry);
     const cleared = this.client.setDraft(roomId, "").catch((error: unknown) => console.warn("The draft of a sent message could not be deleted:", error));

@@ -1,6 +1,6 @@
 import type { Message } from "../base/sdk.js";
 import { strings } from "./strings.js";
-import { isBlank, nameOf, textOf } from "./safe.js";
+import { isBlank, textOf } from "./safe.js";
 
 /** The content of a message in one line: for lists, quotes and screen readers. */
 export function gist(message: Message): string {
@@ -10,8 +10,10 @@ export function gist(message: Message): string {
     case "text":
     case "reply":
       return isBlank(content.text) ? strings.previews.blank : textOf(content.text.slice(0, 240)).replace(/\s+/g, " ");
-    case "name":
-      return strings.previews.name(nameOf(content.name));
+    case "file":
+      return strings.previews.file;
+    case "missing":
+      return strings.chat.missing(content.places);
     case "custom":
       return strings.previews.custom;
     case "unsupported":

@@ -201,7 +201,7 @@ export const strings = {
     unreadable: "Unreadable message",
     custom: "Message from another app",
     unsupported: "Message that needs a newer version",
-    name: (name: string) => `Named the group “${name}”`,
+    file: "File",
     blank: "Empty message",
   },
 
@@ -233,12 +233,15 @@ export const strings = {
     deleted: "This message was deleted.",
     ownDeleted: "You deleted this message.",
     unsupported: "This message needs a newer version of this app. Reload the page to update it.",
-    retracted: "The server says that this message was deleted. Its sender has not confirmed it.",
+    late: "Sent by a device that is no longer in the conversation.",
+    notAllowed: "The sender was not allowed to write this.",
+    removedBy: (who: string) => `${who} removed this message.`,
+    missing: (n: number) =>
+      n === 1 ? "A message is missing here. The server no longer has it." : `${n} messages are missing here. The server no longer has them.`,
     unreadable: "This message could not be decrypted on this device.",
     malformed: "This app does not understand this message. Another app wrote it.",
     custom: "This message is for another app.",
     blank: "Empty message",
-    named: (who: string, name: string) => `${who} named the group “${name}”`,
     showMore: "Show more",
     showLess: "Show less",
     replyTo: (who: string) => `Reply to ${who}`,
@@ -290,12 +293,9 @@ export const strings = {
   },
 
   problems: {
-    identityChanged:
-      "A safety number has changed. Someone here has new keys: perhaps a new phone, perhaps someone is intercepting the messages. Compare the " +
-      "number with them before you write anything private.",
-    rosterMismatch:
-      "A member's app changed who can read this conversation without changing the list of members. The change was undone. If you do not know why " +
-      "it happened, ask the members.",
+    invalidCommit:
+      "A member's app made a change that breaks the rules of this conversation. The change does not count, and the conversation goes on without it. If you " +
+      "do not know why it happened, ask the members.",
     broken: "This device cannot follow the encryption of this conversation. It has asked to join again. Messages until then may be missing here.",
     out: "This device is not in the encrypted group at the moment. It joins again as soon as another member is online.",
     noReader: "No other person here has a device that can read messages now. What you write waits on this device and is sent once there is one.",
@@ -305,7 +305,6 @@ export const strings = {
     logRewound:
       "The server has fewer messages of this conversation than this device. It may have been restored from an old backup. Messages may be missing for others.",
     compare: "Compare",
-    seen: "I have compared it",
     understood: "OK",
     changedToast: (name: string) => `The keys of ${name} have changed.`,
   },
@@ -341,7 +340,7 @@ export const strings = {
     add: "Add a person",
     addAction: "Add",
     addText: "They can read messages from now on, not earlier ones.",
-    roles: { owner: "Owner", admin: "Admin", member: "Member", unknown: "Other role" },
+    roles: { owner: "Owner", admin: "Admin", moderator: "Moderator", member: "Member" },
     devices: (n: number) => plural(n, "device", "devices"),
     memberMenu: (name: string) => `Options for ${name}`,
     makeOwner: "Make owner",

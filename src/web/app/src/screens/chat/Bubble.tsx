@@ -4,7 +4,7 @@ import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
 import { SafeText } from "../../components/SafeText.js";
 import { clock, fullTime, iso } from "../../text/format.js";
-import type { Message } from "../../base/sdk.js";
+import type { Message, Reference } from "../../base/sdk.js";
 import { strings } from "../../text/strings.js";
 import { isBlank, isEmojiOnly } from "../../text/safe.js";
 import type { BubbleRow } from "./rows.js";
@@ -15,7 +15,7 @@ import { gist } from "../../text/gist.js";
 export interface BubbleActions {
   me: string;
   nameOf: (userId: string | undefined) => string;
-  jump: (id: string) => void;
+  jump: (to: Reference) => void;
   react: (message: Message, emoji: string, on: boolean) => void;
   /** Opens the menu of a message at an element or point. */
   menu: (message: Message, anchor: HTMLElement | { x: number; y: number }) => void;
@@ -52,7 +52,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
   const replyTo = content?.type === "reply" ? content.to : outgoing?.replyTo;
   const emoji = text !== undefined && !message?.deleted && replyTo === undefined && isEmojiOnly(text);
   const label = strings.chat.person(who, message ? gist(message) : (text ?? ""), clock(row.at));
-  const act = message && canWrite && !message.deleted;
+  const act = message?.from && canWrite && !message.deleted && !message.late && !message.notAllowed;
   return (
     <article
       className={`message ${mine ? "mine" : "theirs"} ${first ? "first" : ""} ${last ? "last" : ""} ${lit ? "lit" : ""}`}
@@ -94,7 +94,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
         )}
         <div className="bubble-line">
           <div className={`bubble ${emoji ? "emoji" : ""} ${message?.deleted || (message && text === undefined) ? "dim" : ""}`}>
-            {replyTo !== undefined && !message?.deleted && <Quote id={replyTo} target={row.quoted} missing={row.quoteMissing} actions={actions} />}
+            {replyTo !== undefined && !message?.deleted && <Quote to={replyTo} target={row.quoted} missing={row.quoteMissing} actions={actions} />}
             <Body message={message} text={text} mine={mine} actions={actions} />
             {(stamped || (message?.edited && !message.deleted)) && (
               <span className="stamp">
@@ -117,10 +117,10 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           )}
         </div>
         {message?.reactions && !message.deleted && <Reactions message={message} canWrite={canWrite} actions={actions} />}
-        {message?.retracted && !message.deleted && (
+        {(message?.late || message?.notAllowed) && (
           <div className="aside">
-            <Icon name="info" size="small" />
-            {strings.chat.retracted}
+            <Icon name="warning" size="small" />
+            {message.late ? strings.chat.late : strings.chat.notAllowed}
           </div>
         )}
         {outgoing?.state === "failed" && (
@@ -142,7 +142,9 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
 
 function Body({ message, text, mine, actions }: { message: Message | undefined; text: string | undefined; mine: boolean; actions: BubbleActions }) {
   const { chat } = strings;
+  if (message?.deletedBy !== undefined) return <Dim icon="trash" text={chat.removedBy(actions.nameOf(message.deletedBy))} />;
   if (message?.deleted) return <Dim icon="trash" text={mine ? chat.ownDeleted : chat.deleted} />;
+  if (message?.content.type === "missing") return <Dim icon="warning" text={chat.missing(message.content.places)} />;
   if (text !== undefined) return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} onSuspect={actions.openSuspect} />;
   return (
     <Dim
@@ -167,9 +169,9 @@ const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string 
   </div>
 );
 
-function Quote({ id, target, missing, actions }: { id: string; target: Message | undefined; missing: boolean | undefined; actions: BubbleActions }) {
+function Quote({ to, target, missing, actions }: { to: Reference; target: Message | undefined; missing: boolean | undefined; actions: BubbleActions }) {
   return (
-    <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(id)}>
+    <button type="button" className="quote" tabIndex={-1} title={strings.chat.jump} onClick={() => actions.jump(to)}>
       {target && (
         <strong>
           <bdi>{target.mine ? strings.common.you : actions.nameOf(target.from?.userId)}</bdi>

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { keyOfReference } from "../../base/reference.js";
 import { Ask } from "../../components/Dialog.js";
 import { Empty } from "../../components/Empty.js";
 import { Note, Spinner } from "../../components/Button.js";
@@ -39,7 +40,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const [info, setInfo] = useState<Message>();
   const [deleting, setDeleting] = useState<Message>();
   const [suspect, setSuspect] = useState<{ href: string; host: string }>();
-  const [target, setTarget] = useState<{ id: string }>();
+  const [target, setTarget] = useState<{ key: string }>();
   const [atBottom, setAtBottom] = useState(true);
   const [unreadFrom, setUnreadFrom] = useState<number>();
   const unreadAtOpen = useRef(unread);
@@ -81,7 +82,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     () => ({
       me,
       nameOf,
-      jump: (messageId) => setTarget({ id: messageId }),
+      jump: (to) => setTarget({ key: keyOfReference(to) }),
       react: (message, emoji, on) => {
         toComposer();
         room.react(message, emoji, on).catch(toasts.fail);

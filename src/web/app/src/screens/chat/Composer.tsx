@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type Ref } from "react";
+import { referenceTo } from "../../base/reference.js";
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
-import type { Message } from "../../base/sdk.js";
+import type { Message, Reference } from "../../base/sdk.js";
 import { useApp } from "../../state/context.js";
 import { strings } from "../../text/strings.js";
 import { gist, wordsOf } from "../../text/gist.js";
@@ -19,7 +20,7 @@ interface Props {
   nameOf: (userId: string | undefined) => string;
   onAim: (aim: Aim) => void;
   /** Stores the text and deletes the draft. Rejects when the text was not stored. */
-  onSend: (text: string, replyTo: string | undefined) => Promise<void>;
+  onSend: (text: string, replyTo: Reference | undefined) => Promise<void>;
   onEdit: (message: Message, text: string) => Promise<void>;
   /** Called to edit the newest own message. */
   onEditLast: () => void;
@@ -131,7 +132,7 @@ export function Composer({ roomId, aim, nameOf, onAim, onSend, onEdit, onEditLas
       if (wordsOf(message) !== words) onEdit(message, words).catch(toasts.fail);
       return;
     }
-    const replyTo = aim?.kind === "reply" ? aim.to.id : undefined;
+    const replyTo = aim?.kind === "reply" ? referenceTo(aim.to) : undefined;
     setText("");
     onAim(undefined);
     clearTimeout(unsaved.current?.timer);

@@ -1,6 +1,6 @@
 import { Icon } from "../../components/Icon.js";
 import { Menu, MenuItem, useMenuClose, type Anchor } from "../../components/Menu.js";
-import type { Message } from "../../base/sdk.js";
+import type { Message, Reference } from "../../base/sdk.js";
 import { strings } from "../../text/strings.js";
 import { moreEmoji, quickEmoji } from "./Reactions.js";
 import { wordsOf } from "../../text/gist.js";
@@ -18,7 +18,7 @@ interface Props {
   onReact: (message: Message, emoji: string, on: boolean) => void;
   onMoreReactions: () => void;
   onReply: (message: Message) => void;
-  onJump: (id: string) => void;
+  onJump: (to: Reference) => void;
   onEdit: (message: Message) => void;
   onDelete: (message: Message) => void;
   onInfo: (message: Message) => void;
@@ -45,8 +45,8 @@ export function MessageMenu({
   onChosen,
 }: Props) {
   const words = wordsOf(message);
-  const quoted = message.content.type === "reply" ? message.content.to : "";
-  const alive = canWrite && !message.deleted;
+  const quoted = message.content.type === "reply" ? message.content.to : undefined;
+  const alive = canWrite && message.from !== undefined && !message.deleted && !message.late && !message.notAllowed;
   const run = (work: () => void) => () => {
     onChosen();
     work();
@@ -73,7 +73,7 @@ export function MessageMenu({
               {strings.chat.reply}
             </MenuItem>
           )}
-          {message.content.type === "reply" && !message.deleted && (
+          {quoted && !message.deleted && (
             <MenuItem icon="next" onSelect={run(() => onJump(quoted))}>
               {strings.chat.jump}
             </MenuItem>

@@ -9,7 +9,7 @@ export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare:
   const attempt = useAttempt();
   const { problem } = room;
   if (!problem) return null;
-  const grave = problem === "identityChanged" || problem === "rosterMismatch" || problem === "logRewound";
+  const grave = problem === "invalidCommit" || problem === "logRewound";
   return (
     <div className={`room-banner ${problem === "joining" ? "late" : ""}`} role="status">
       <Note tone="warn" icon={grave ? "warning" : "info"}>
@@ -22,7 +22,7 @@ export function RoomBanner({ room, onCompare }: { room: Conversation; onCompare:
               </Button>
             )}
             <Button look="bare" compact onClick={() => attempt(() => client.acknowledge(room.id))}>
-              {problem === "identityChanged" ? strings.problems.seen : strings.problems.understood}
+              {strings.problems.understood}
             </Button>
           </div>
         )}

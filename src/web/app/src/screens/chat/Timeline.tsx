@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { keyOfMessage } from "../../base/reference.js";
 import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { Spinner } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
@@ -6,7 +7,6 @@ import { count, day } from "../../text/format.js";
 import type { Message } from "../../base/sdk.js";
 import type { RoomStore, RoomView } from "../../state/room.js";
 import { strings } from "../../text/strings.js";
-import { nameOf } from "../../text/safe.js";
 import { Bubble, type BubbleActions } from "./Bubble.js";
 import { rowsOf, type Quotes, type Row } from "./rows.js";
 import { gist } from "../../text/gist.js";
@@ -26,7 +26,7 @@ interface Props {
   quotes: Quotes;
   actions: BubbleActions;
   /** A message to scroll to; each request is another object. */
-  target: { id: string } | undefined;
+  target: { key: string } | undefined;
   onTargetMissing: () => void;
   /** Whether the newest message is on the screen. */
   onBottom: (atBottom: boolean) => void;
@@ -133,14 +133,16 @@ export function Timeline({
     let stopped = false;
     void (async () => {
       for (let tries = 0; tries < 100 && !stopped; tries++) {
-        const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes).findIndex((row) => row.type === "bubble" && row.message?.id === target.id);
+        const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes).findIndex(
+          (row) => row.type === "bubble" && row.message !== undefined && keyOfMessage(row.message) === target.key,
+        );
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
           stuck.current = false;
           letGo.current?.();
           onBottom(false);
           list.current?.scrollToIndex(found, { align: "center" });
-          setLit(target.id);
+          setLit(target.key);
           setTimeout(() => setLit(undefined), 1_600);
           return;
         }
@@ -207,7 +209,7 @@ export function Timeline({
               row={row}
               earlier={earlier}
               group={group}
-              lit={row.type === "bubble" && lit !== undefined && row.message?.id === lit}
+              lit={row.type === "bubble" && lit !== undefined && row.message !== undefined && keyOfMessage(row.message) === lit}
               canWrite={canWrite}
               actions={actions}
             />
@@ -295,14 +297,6 @@ function RowView({
           {earlier ? strings.chat.earlier : strings.chat.beginning}
         </div>
       );
-    case "name": {
-      const { content, mine, from } = row.message;
-      return (
-        <div className="event">
-          <bdi>{strings.chat.named(mine ? strings.common.you : actions.nameOf(from?.userId), content.type === "name" ? nameOf(content.name) : "")}</bdi>
-        </div>
-      );
-    }
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Message } from "../../base/sdk.js";
+import { keyOfMessage, keyOfReference } from "../../base/reference.js";
+import type { Message, Reference } from "../../base/sdk.js";
 import { dayKey } from "../../text/format.js";
 import type { Outgoing, RoomView } from "../../state/room.js";
 
@@ -26,14 +27,9 @@ export interface BubbleRow {
   state?: SendState;
 }
 
-export type Row =
-  | BubbleRow
-  | { type: "day"; key: string; at: number }
-  | { type: "unread"; key: string }
-  | { type: "name"; key: string; message: Message }
-  | { type: "start"; key: string };
+export type Row = BubbleRow | { type: "day"; key: string; at: number } | { type: "unread"; key: string } | { type: "start"; key: string };
 
-/** Messages by their ids. */
+/** Messages by their authors and ids. */
 export type Quotes = ReadonlyMap<string, Message | undefined>;
 
 const runMs = 5 * 60_000;
@@ -50,17 +46,21 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
   const rows: Row[] = [];
   if (view.atStart) rows.push({ type: "start", key: "start" });
   const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => (userId === me ? [] : upTo));
-  const byId = new Map<string, Message>();
-  for (const message of view.messages) if (!byId.has(message.id)) byId.set(message.id, message);
-  const quotedBy = (replyTo: string | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
+  const byKey = new Map<string, Message>();
+  for (const message of view.messages) {
+    const key = keyOfMessage(message);
+    // A message that does not count has not taken its id.
+    if (key !== undefined && !message.late && !message.notAllowed && !byKey.has(key)) byKey.set(key, message);
+  }
+  const quotedBy = (replyTo: Reference | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
     if (replyTo === undefined) return {};
-    const quoted = byId.get(replyTo) ?? quotes.get(replyTo);
-    return quoted ? { quoted } : quotes.has(replyTo) ? { quoteMissing: true } : {};
+    const key = keyOfReference(replyTo);
+    const quoted = byKey.get(key) ?? quotes.get(key);
+    return quoted ? { quoted } : quotes.has(key) ? { quoteMissing: true } : {};
   };
   let day: number | undefined;
   let previous: BubbleRow | undefined;
   let divided = false;
-  let name: string | undefined;
   const startDay = (at: number): void => {
     const key = dayKey(at);
     // The server's clock may be set back. A day does not begin twice.
@@ -86,14 +86,6 @@ export function rowsOf(view: RoomView, me: string, others: number | undefined, u
       divided = true;
       rows.push({ type: "unread", key: "unread" });
       previous = undefined;
-    }
-    if (message.content.type === "name") {
-      // New members get the name again. For the others that is no event.
-      if (message.content.name === name) continue;
-      ({ name } = message.content);
-      rows.push({ type: "name", key: keyOf(message), message });
-      previous = undefined;
-      continue;
     }
     push({
       key: keyOf(message),

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "react";
+import { keyOfMessage, keyOfReference } from "../../base/reference.js";
 import { codeOf } from "../../base/errors.js";
 import { useClient } from "../../state/context.js";
 import type { RoomView } from "../../state/room.js";
@@ -10,15 +11,12 @@ export function useQuotes(roomId: string, view: RoomView): Quotes {
   const [quotes, setQuotes] = useState<Quotes>(new Map());
   const { messages, outgoing } = view;
   useEffect(() => {
-    const held = new Set(messages.map((message) => message.id));
-    const wanted = new Set(
-      [...messages.map(({ content }) => (content.type === "reply" ? content.to : undefined)), ...outgoing.map(({ replyTo }) => replyTo)].filter(
-        (id) => id !== undefined && !held.has(id),
-      ),
-    );
+    const held = new Set(messages.map(keyOfMessage));
+    const answered = [...messages.map(({ content }) => (content.type === "reply" ? content.to : undefined)), ...outgoing.map(({ replyTo }) => replyTo)];
+    const wanted = new Map(answered.flatMap((to) => (to && !held.has(keyOfReference(to)) ? [[keyOfReference(to), to] as const] : [])));
     if (wanted.size === 0) return () => undefined;
     let left = false;
-    Promise.all([...wanted].map(async (id) => [id!, await client.message(roomId, id!)] as const)).then(
+    Promise.all([...wanted].map(async ([key, to]) => [key, await client.message(roomId, to)] as const)).then(
       (found) => {
         if (!left) setQuotes(new Map(found));
       },

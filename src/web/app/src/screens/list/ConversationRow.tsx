@@ -20,7 +20,6 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
   const typing = useCell(app.typing)[id]?.length ? text.typing : undefined;
   const group = kind === "group";
   const who = last?.mine ? text.you : group ? names.get(last?.from?.userId ?? "") : undefined;
-  const isName = last?.content.type === "name";
   const said = role === undefined ? text.left : last === undefined ? (conversation.earlier ? text.noMessagesHere : text.noMessages) : gist(last);
   const shown = nameOf(title);
   return (
@@ -47,7 +46,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
             <span className="said ellipsis grow typing-now">{typing}</span>
           ) : (
             <span className="said ellipsis grow">
-              {who !== undefined && role !== undefined && !isName && (
+              {who !== undefined && role !== undefined && (
                 <>
                   <bdi>{who}</bdi>:{" "}
                 </>

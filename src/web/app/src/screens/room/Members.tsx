@@ -10,7 +10,7 @@ import { useApp, useStatus } from "../../state/context.js";
 import { strings } from "../../text/strings.js";
 
 const text = strings.room;
-const rank: Record<SharedMember["role"], number> = { owner: 0, admin: 1, member: 2, unknown: 3 };
+const rank: Record<SharedMember["role"], number> = { owner: 0, admin: 1, moderator: 2, member: 3 };
 
 /** The members, with the actions that this user's role allows. The server decides. */
 export function Members({
