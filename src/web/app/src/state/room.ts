@@ -1,5 +1,6 @@
 import type { Message, PendingSend, Reference, RoomMarks, SharedClient } from "../base/sdk.js";
 import { codeOf } from "../base/errors.js";
+import { referenceTo } from "../base/reference.js";
 import { Cell, coalesce } from "../base/cell.js";
 import type { Unsent } from "./unsent.js";
 
@@ -282,9 +283,3 @@ function withOwn(reactions: Record<string, string[]>, own: Record<string, boolea
 
 /** The id together with its author: another client could repeat an id. */
 const idOf = (message: Message): string => `${message.from?.userId ?? ""}/${message.id}`;
-
-/** What answers and reactions refer to; undefined for a message without an author. */
-export const referenceTo = ({ from, id }: Message): Reference | undefined => from && { author: from.userId, id };
-
-/** A reference as a key of a map. */
-export const referenceKey = ({ author, id }: Reference): string => `${author}/${id}`;

@@ -12,6 +12,8 @@ export function gist(message: Message): string {
       return isBlank(content.text) ? strings.previews.blank : textOf(content.text.slice(0, 240)).replace(/\s+/g, " ");
     case "custom":
       return strings.previews.custom;
+    case "file":
+      return strings.previews.file;
     case "missing":
       return strings.chat.missing(content.places);
     case "unsupported":

@@ -206,6 +206,7 @@ export const strings = {
     unreadable: "Unreadable message",
     custom: "Message from another app",
     unsupported: "Message that needs a newer version",
+    file: "File",
     blank: "Empty message",
   },
 

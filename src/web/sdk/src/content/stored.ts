@@ -7,7 +7,6 @@ export type Stored<C> = C extends { type: "custom" } ? { type: "custom"; kind: s
 export const toStored = <C extends { type: string }>(content: C): Stored<C> =>
   (isCustom(content) ? { type: "custom", kind: content.kind, json: JSON.stringify(content.data) } : content) as Stored<C>;
 
-// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it has stored
 export const fromStored = <C extends { type: string }>(stored: Stored<C>): C => {
   const { type, kind, json } = stored as { type: string; kind?: string; json?: string };
   return (type === "custom" && json !== undefined ? { type, kind, data: JSON.parse(json) as unknown } : stored) as C;

@@ -2,7 +2,7 @@
 import { Backoff, Wakeup } from "../base/timing.js";
 import { keys, unpack, type Store } from "../store/store.js";
 import type { RoomCore } from "./core.js";
-import { Draft } from "./draft.js";
+import type { Draft } from "./draft.js";
 import { removeRecord } from "./lifetime.js";
 import type { Ports } from "./ports.js";
 import type { MessageRecord } from "./records.js";

@@ -157,6 +157,6 @@ async function react(draft: Draft, { from, content }: Of<"reaction">, applying: 
     if (!content.removed) users.push(from.userId);
     // A reaction keeps its place among the others.
     const all = before.some(([each]) => each === emoji) ? before : [...before, [emoji, []] as [string, string[]]];
-    record.reactions = all.flatMap(([each, had]) => (each !== emoji ? [[each, had]] : users.length > 0 ? [[each, users]] : [])) as [string, string[]][];
+    record.reactions = all.map(([each, had]): [string, string[]] => [each, each === emoji ? users : had]).filter(([, left]) => left.length > 0);
   });
 }

@@ -69,11 +69,11 @@ export class Outbox extends Emitter<OutboxEvents> {
 
   async load(): Promise<void> {
     for (const [, value] of await this.ports.store.list(keys.outboxes)) {
-      const item = loaded<OutboxItem>(value);
+      const item = readItem<OutboxItem>(value);
       this.items.push({ ...item, stored: defer() });
       this.next = Math.max(this.next, item.position + 1);
     }
-    for (const [, value] of await this.ports.store.list(keys.allFailures)) this.failures.push(loaded<FailedItem>(value));
+    for (const [, value] of await this.ports.store.list(keys.allFailures)) this.failures.push(readItem<FailedItem>(value));
     await this.erasures.load();
   }
 
@@ -297,7 +297,7 @@ function packed(item: OutboxItem): Uint8Array {
   return pack({ position, roomId, id, content: toStored(content), at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed });
 }
 
-function loaded<Item extends { content: ContentBody }>(value: Uint8Array): Item {
+function readItem<Item>(value: Uint8Array): Item & { content: ContentBody } {
   const item = unpack<Item & { content: StoredForm<ContentBody> }>(value);
   return { ...item, content: fromStored<ContentBody>(item.content) };
 }

@@ -41,7 +41,7 @@ export class LabDevice {
     public group: RoomGroup,
   ) {
     this.readLog = new ReadLog(this.store, lab.room);
-    this.state = { id: lab.room, kind: "group", scheme: "mls10", generation: 0, high: 0 } as RoomState;
+    this.state = { id: lab.room, kind: "group", scheme: "mls10", generation: 0, high: 0 };
   }
 
   get userId(): string {

@@ -174,11 +174,11 @@ test("a head that differs from the state of the message's epoch is a stateMismat
   anna.signed = SignedRoom.decode(pack({ ...unpack<object>(anna.signed!.encode()), confirmed: false }));
   anna.state.enteredBy = ben.userId;
   await lab.say(ben, text("same"));
-  expect(anna.signed!.confirmed).toBe(false);
+  expect(anna.signed.confirmed).toBe(false);
   await lab.say(cleo, text("other"), { room: { number: 2, hash: toBase64Url(randomBytes(16)) } });
-  expect(anna.signed!.confirmed).toBe(false);
+  expect(anna.signed.confirmed).toBe(false);
   await lab.say(cleo, text("same"));
-  expect(anna.signed!.confirmed).toBe(true);
+  expect(anna.signed.confirmed).toBe(true);
 });
 
 test("a list that a message mentions is compared once", async () => {

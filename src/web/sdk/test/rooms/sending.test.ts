@@ -73,17 +73,18 @@ class Sending {
     } as unknown as Ports;
     this.outbox = new Outbox(this.ports);
     const readLog = new ReadLog(store, roomId);
-    const self = this;
+    const isHeld = () => this.isHeld;
+    const state = () => this.state;
     this.core = {
       id: roomId,
       isReady: true,
       canBeRead: true,
       readLog,
       get isHeld() {
-        return self.isHeld;
+        return isHeld();
       },
       get state() {
-        return self.state;
+        return state();
       },
       group,
       events: { emit: (name: string, cause: string) => (this.asked += name === "reconcile" && cause === "messages" ? 1 : 0) },
@@ -221,7 +222,7 @@ test("a deletion is repeated, also by a new process, until the server has delete
   await second.outbox.load();
   expect(second.outbox.erasures.count).toBe(2);
   second.dispatcher.open();
-  await vi.waitFor(() => expect(second.retracted.toSorted()).toEqual([3, 5]));
+  await vi.waitFor(() => expect(second.retracted.toSorted((a, b) => a - b)).toEqual([3, 5]));
   await vi.waitFor(() => expect(second.outbox.erasures.count).toBe(0));
   expect(await store.list(keys.deletions)).toEqual([]);
 });

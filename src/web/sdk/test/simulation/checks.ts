@@ -94,7 +94,7 @@ function checkSends(run: Run, device: SimDevice, history: MessageRecord[]): stri
       last = record.seq;
       continue;
     }
-    const mayMiss = asked.expires === true || asked.error !== undefined || asked.mayBeLost || !asked.isKept || !run.isMember(device) || entry?.kind === "gone";
+    const mayMiss = asked.expires || asked.error !== undefined || asked.mayBeLost || !asked.isKept || !run.isMember(device) || entry?.kind === "gone";
     // A message that is gone was stored, although no device may have read it. A rejected one is kept for the user.
     if (!mayMiss && run.gone.size === 0 && !device.disk.has(asked)) wrong.push(`${device.name}: "${asked.text}" is lost`);
   }

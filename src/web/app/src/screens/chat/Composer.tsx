@@ -2,7 +2,7 @@ import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, u
 import { IconButton } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
 import type { Message, Reference } from "../../base/sdk.js";
-import { referenceTo } from "../../state/room.js";
+import { referenceTo } from "../../base/reference.js";
 import { useApp } from "../../state/context.js";
 import { strings } from "../../text/strings.js";
 import { gist, wordsOf } from "../../text/gist.js";

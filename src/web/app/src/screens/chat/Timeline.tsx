@@ -4,7 +4,8 @@ import { Spinner } from "../../components/Button.js";
 import { Icon } from "../../components/Icon.js";
 import { count, day } from "../../text/format.js";
 import type { Message, Reference } from "../../base/sdk.js";
-import { referenceKey, referenceTo, type RoomStore, type RoomView } from "../../state/room.js";
+import { keyOfMessage, keyOfReference } from "../../base/reference.js";
+import type { RoomStore, RoomView } from "../../state/room.js";
 import { strings } from "../../text/strings.js";
 import { Bubble, type BubbleActions } from "./Bubble.js";
 import { rowsOf, type Quotes, type Row } from "./rows.js";
@@ -137,7 +138,7 @@ export function Timeline({
     let stopped = false;
     void (async () => {
       for (let tries = 0; tries < 100 && !stopped; tries++) {
-        const key = referenceKey(target.message);
+        const key = keyOfReference(target.message);
         const found = rowsOf(room.view.get(), me, others, unreadFrom, quotes, lines).findIndex((row) => referenceOf(row) === key);
         if (found >= 0) {
           await new Promise((resolve) => requestAnimationFrame(resolve));
@@ -256,10 +257,7 @@ function keepPlace(box: HTMLElement, message: HTMLElement): () => void {
 }
 
 /** The message of a row, as a key. */
-function referenceOf(row: Row): string | undefined {
-  const reference = row.type === "bubble" && row.message ? referenceTo(row.message) : undefined;
-  return reference && referenceKey(reference);
-}
+const referenceOf = (row: Row): string | undefined => (row.type === "bubble" && row.message ? keyOfMessage(row.message) : undefined);
 
 function seqAt(rows: Row[], index: number, step: number): number | undefined {
   for (let i = Math.min(Math.max(index, 0), rows.length - 1); i >= 0 && i < rows.length; i += step) {

@@ -1,7 +1,8 @@
 import type { Message, Reference } from "../../base/sdk.js";
 import { dayKey } from "../../text/format.js";
 import type { LineFacts } from "../../text/lines.js";
-import { referenceKey, referenceTo, type Outgoing, type RoomView } from "../../state/room.js";
+import { keyOfMessage, keyOfReference } from "../../base/reference.js";
+import type { Outgoing, RoomView } from "../../state/room.js";
 import { linesOf } from "./lines.js";
 
 /** The delivery state of an own message. */
@@ -63,12 +64,13 @@ export function rowsOf(
   const reads = Object.entries(view.marks.read).flatMap(([userId, upTo]) => (userId === me ? [] : upTo));
   const byId = new Map<string, Message>();
   for (const message of view.messages) {
-    const reference = referenceTo(message);
-    if (reference && !byId.has(referenceKey(reference))) byId.set(referenceKey(reference), message);
+    const key = keyOfMessage(message);
+    // A message that does not count has not taken its id.
+    if (key !== undefined && !message.late && !message.notAllowed && !byId.has(key)) byId.set(key, message);
   }
   const quotedBy = (replyTo: Reference | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
     if (replyTo === undefined) return {};
-    const key = referenceKey(replyTo);
+    const key = keyOfReference(replyTo);
     const quoted = byId.get(key) ?? quotes.get(key);
     return quoted ? { quoted } : quotes.has(key) ? { quoteMissing: true } : {};
   };
