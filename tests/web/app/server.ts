@@ -56,6 +56,11 @@ export class Server {
     );
   }
 
+  /** The folder of the database. */
+  get data(): string {
+    return this.folder;
+  }
+
   async kill(): Promise<void> {
     const child = this.process!;
     const ended = new Promise((resolve) => child.once("exit", resolve));
