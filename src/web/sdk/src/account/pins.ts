@@ -23,8 +23,6 @@ export interface Pin {
   former?: string[];
   /** `yes`: a person has compared the keys. `again`: they were compared, and a signed renewal has replaced the identity since. */
   verified?: "yes" | "again";
-  /** When the identity was replaced: milliseconds since 1970. */
-  changedAt?: number;
   /** The hash of list number 1. */
   first?: Bytes;
   /** A list that another own device has seen. The user's chain must have it. */

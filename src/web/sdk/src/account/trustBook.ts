@@ -288,7 +288,6 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
         if (previous && !equal(previous, newest.list.identity)) earlier.push(toHex(previous));
         if (earlier.length > 0) next.former = [...new Set([...(pin.former ?? []), ...earlier])];
         if (previous && !equal(previous, newest.list.identity)) {
-          next.changedAt = this.now();
           if (pin.verified) next.verified = "again";
           renewed = {
             userId,
@@ -324,15 +323,15 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
       if (blocksSending || (!chain && this.pins.list(userId))) {
         const detail = "The user has another identity key, and the earlier one has not signed it: compare the safety number.";
         const candidate = chain || !this.pins.list(userId) ? { candidate: { identity, ...chain } } : {};
-        const held = withHold({ ...pin, changedAt: this.now() }, { kind: "identityChanged", about, detail, ...candidate });
+        const held = withHold(pin, { kind: "identityChanged", about, detail, ...candidate });
         if (!held) return undefined;
         changed = event;
         return blocksSending
           ? { pin: held, lines }
-          : { pin: { ...pin, changedAt: this.now(), accepted: [...(pin.accepted ?? []), `identityChanged ${about}`] }, lines };
+          : { pin: { ...pin, accepted: [...(pin.accepted ?? []), `identityChanged ${about}`] }, lines };
       }
       changed = event;
-      const next: Pin = { ...pin, identity, changedAt: this.now() };
+      const next: Pin = { ...pin, identity };
       return { ...(chain ? this.withCandidate(next, { identity, ...chain }) : { pin: next }), lines };
     });
     if (changed) this.emit("identityChanged", changed);

@@ -93,12 +93,6 @@ export interface RoomHead {
   unread: number;
 }
 
-export interface WireMember {
-  userId: string;
-  username: string;
-  role: Role | Unknown;
-}
-
 /** In rooms of this SDK the name is an encrypted message. Other clients may set this one. */
 export interface WireSettings extends RoomSettings {
   name?: Uint8Array;
