@@ -6,11 +6,14 @@ import { lineOf, signOf } from "./signs.mjs";
 export const seed = process.env.SECUREMESSAGING_TEST_SEED ?? String(randomInt(1_000_000));
 
 /**
- * The rows of a group of attacks as plans.
+ * The rows of a group of attacks as plans. `demand`: the verdict that a row must reach at least.
  * @param {string} group
- * @param {[name: string, rule: string, engines: string[], what: string, run: (attack: Attack) => Promise<{ verdict: string, detail: string }>, control?: boolean][]} rows
+ * `control`: what the attack must reach with its rule switched off: `harm`, which clients do not let happen with the rule; or `silence`, because clients can only
+ * show what happened.
+ * @param {[name: string, rule: string, demand: string, engines: string[], what: string, run: (attack: Attack) => Promise<{ verdict: string, detail: string }>, control?: "harm" | "silence"][]} rows
  */
-export const plansOf = (group, rows) => rows.map(([name, rule, engines, what, run, control]) => ({ group, name, rule, engines, what, run, control }));
+export const plansOf = (group, rows) =>
+  rows.map(([name, rule, demand, engines, what, run, control]) => ({ group, name, rule, demand, engines, what, run, control }));
 
 export class Attack {
   constructor(world, group, plan, off) {
@@ -54,6 +57,19 @@ export class Attack {
     this.ownClients.push(client);
     this.watch(client);
     return client;
+  }
+
+  /** A room that is ready on all these clients. What they have shown until then does not count. */
+  async room(clients) {
+    const room = await this.world.room(clients);
+    this.watch(...this.marks.keys());
+    return room;
+  }
+
+  async direct(a, b) {
+    const room = await this.world.direct(a, b);
+    this.watch(...this.marks.keys());
+    return room;
   }
 
   /** What is shown from now on counts. */
@@ -146,11 +162,13 @@ export class Attack {
   judge({ harm, signs = [], goesOn = true, allowed, detail = "" }) {
     const seen = signs.length > 0 ? `; shown: ${signs.join(", ")}` : "";
     const more = detail ? `; ${detail}` : "";
-    if (!harm && goesOn) return { verdict: signs.length > 0 ? "warned" : "refused", detail: `nothing read or forged${seen}${more}` };
+    const isHarmed = harm !== undefined || !goesOn;
+    const as = (verdict, what) => ({ verdict, isHarmed, detail: `${what}${more}` });
+    if (!isHarmed) return as("refused", `nothing read or forged${seen}`);
     const what = harm ?? "the room stands still";
-    if (signs.length > 0) return { verdict: "warned", detail: `${what}${seen}${more}` };
-    if (allowed) return { verdict: "allowed", detail: `${what}; ${allowed}${more}` };
-    return { verdict: "undetected", detail: `${what}${more}` };
+    if (signs.length > 0) return as("warned", `${what}${seen}`);
+    if (allowed) return as("allowed", `${what}; ${allowed}`);
+    return as("undetected", what);
   }
 
   async end() {

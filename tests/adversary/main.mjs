@@ -32,8 +32,8 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 if (values.list) {
-  for (const { name, rule, group, engines, what } of catalogue)
-    console.log(`${name.padEnd(26)} ${rule.padEnd(4)} ${group.padEnd(10)} ${engines.join("+").padEnd(15)} ${what}`);
+  for (const { name, rule, demand, group, engines, what } of catalogue)
+    console.log(`${name.padEnd(26)} ${rule.padEnd(4)} ${demand.padEnd(8)} ${group.padEnd(10)} ${engines.join("+").padEnd(15)} ${what}`);
   process.exit(0);
 }
 
@@ -79,22 +79,32 @@ function tasks() {
     for (const engine of plan.engines.filter((each) => engines.includes(each)))
       add(`${engine}/${plan.group}`, async () => {
         const { verdict, detail } = await play(plan, engine);
-        report({ attack: plan.name, rule: plan.rule, engine, client, verdict, detail });
+        report({ attack: plan.name, rule: plan.rule, engine, client, verdict, demand: plan.demand, detail });
       });
     if (plan.control && !values["no-controls"] && engines.includes(plan.engines[0]))
       add(`control/${plan.group}`, async () => {
-        const row = { attack: `control ${plan.name}`, rule: plan.rule, engine: plan.engines[0], client };
-        const { verdict, detail } = await play(plan, plan.engines[0], plan.rule.toLowerCase());
-        return report({ ...row, verdict: verdict === "undetected" ? "succeeds" : "failed", detail: `without ${plan.rule}: ${verdict}, ${detail}` });
+        const row = { attack: `control ${plan.name}`, rule: plan.rule, engine: plan.engines[0], client, demand: "succeeds" };
+        const { verdict, isHarmed, detail } = await play(plan, plan.engines[0], plan.rule.toLowerCase());
+        const succeeds = verdict !== "broken" && (plan.control === "harm" ? isHarmed : verdict === "undetected");
+        return report({ ...row, verdict: succeeds ? "succeeds" : "failed", detail: `without ${plan.rule}: ${verdict}, ${detail}` });
       });
   }
   // The honest runs wait for a real minute, so they begin first.
   return [...all].toSorted(([a], [b]) => Number(b.includes("/honest")) - Number(a.includes("/honest"))).map(([, steps]) => steps);
 }
 
+/** From the weakest to the strongest. */
+const strength = ["undetected", "allowed", "warned", "refused"];
+
+/** Whether a row is weaker than its demand. */
+function isBad({ verdict, demand }) {
+  if (["broken", "failed", "false alarm"].includes(verdict)) return true;
+  return strength.includes(demand) && strength.indexOf(verdict) < strength.indexOf(demand);
+}
+
 function report(row) {
   rows.push(row);
-  say(`${row.verdict.padEnd(11)} ${row.attack} on ${row.engine}: ${row.detail}`);
+  say(`${row.verdict.padEnd(11)} ${row.attack} on ${row.engine}${isBad(row) ? ` (must be ${row.demand})` : ""}: ${row.detail}`);
 }
 
 let fault;
@@ -115,12 +125,12 @@ for (const world of worlds.values()) await world.stop();
 const order = new Map(catalogue.map(({ name }, i) => [name, i]));
 const place = ({ attack }) => (attack.startsWith("control ") ? 1000 : 0) + (order.get(attack.replace("control ", "")) ?? 0);
 rows.sort((a, b) => place(a) - place(b) || a.engine.localeCompare(b.engine));
-const columns = ["attack", "rule", "engine", "client", "verdict"];
+const columns = ["attack", "rule", "engine", "client", "verdict", "demand"];
 const widths = columns.map((name) => Math.max(name.length, ...rows.map((row) => row[name].length)));
 console.log(`\n${columns.map((name, i) => name.padEnd(widths[i])).join("  ")}  detail`);
 for (const row of rows) console.log(`${columns.map((name, i) => row[name].padEnd(widths[i])).join("  ")}  ${row.detail.split("\n")[0]}`);
 if (values.json) writeFileSync(values.json, rows.map((row) => JSON.stringify(row)).join("\n") + "\n");
-const bad = rows.filter(({ verdict }) => ["undetected", "broken", "failed", "false alarm"].includes(verdict));
+const bad = rows.filter(isBad);
 const counts = {};
 for (const { verdict } of rows) counts[verdict] = (counts[verdict] ?? 0) + 1;
 console.log(

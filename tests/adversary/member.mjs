@@ -6,11 +6,12 @@ import { Group } from "../../src/web/sdk/dist/mls/group.js";
 import { encodeCredential, signDevice } from "../../src/web/sdk/dist/mls/credential.js";
 import { generateSigningKey } from "../../src/web/sdk/dist/mls/ed25519.js";
 import { decodeMessage, decodeOwn, encodeMessage, makeKeyPackage, welcomeReferences } from "../../src/web/sdk/dist/mls/messages.js";
+import { roomInfoExtension } from "../../src/web/sdk/dist/mls/join.js";
 import { hpke, suite } from "../../src/web/sdk/dist/mls/suite.js";
 import { keys, pack, unpack } from "../../src/web/sdk/dist/store/store.js";
 import { pad } from "../../src/web/sdk/dist/content/padding.js";
 
-import { authorsOf, sealAddition, signedRoom, signRival } from "./statements.mjs";
+import { authorsOf, makeStatement, signedRoom, signFirst, signRival } from "./statements.mjs";
 
 const ts = (name) => import(new URL(`../../src/web/node_modules/ts-mls/dist/src/${name}.js`, import.meta.url).href);
 const [{ createCommit }, { createContentCommitSignature }, { protect }, { createUpdatePath }, { createApplicationMessage }, { toLeafIndex, leafToNodeIndex }] =
@@ -56,16 +57,16 @@ function raise(text) {
 
 const leafOf = (state, userId) => new Group(state).leaves().find((leaf) => leaf.userId === userId)?.index ?? raise("the victim has no leaf");
 
-/** The sealed statement that adds a user, by this member. Without a signed state in the room there is none. */
-const statementOf = async ({ self, signed, device }, add) =>
-  add && signed ? sealAddition({ state: self, signed, device, user: add.userId, identity: new Uint8Array(Buffer.from(add.identity, "hex")) }) : undefined;
+/** The statement of a change by this member, whatever its role; undefined without a change. */
+const statementOf = async ({ self, signed, device }, wanted) => wanted && makeStatement({ state: self, signed, device, wanted });
 
 const addOf = (message) => ({ proposalType: "add", add: { keyPackage: decodeMessage(message).keyPackage } });
 
-async function commit(state, extraProposals, authenticatedData = new Uint8Array()) {
+async function commit(state, extraProposals, { sealed: authenticatedData = new Uint8Array(), roomInfo } = {}) {
+  const groupInfoExtensions = roomInfo ? [{ extensionType: roomInfoExtension, extensionData: roomInfo }] : [];
   return createCommit(
     { state: { ...state, unappliedProposals: {} }, cipherSuite: await suite(), pskIndex: emptyPskIndex },
-    { extraProposals, ratchetTreeExtension: true, authenticatedData },
+    { extraProposals, ratchetTreeExtension: true, authenticatedData, groupInfoExtensions },
   );
 }
 
@@ -124,6 +125,14 @@ const crafts = {
   async add(room, { keyPackage, statement }) {
     const all = rooms.get(room);
     const result = await commit(all.self, [addOf(bytesOf(keyPackage))], await statementOf(all, statement));
+    const answer = made(all.self, result);
+    all.self = result.newState;
+    return answer;
+  },
+  /** A Commit without Adds and Removes, with a statement. */
+  async state(room, { statement }) {
+    const all = rooms.get(room);
+    const result = await commit(all.self, [], await statementOf(all, statement));
     const answer = made(all.self, result);
     all.self = result.newState;
     return answer;
@@ -255,9 +264,11 @@ Object.assign(commands, {
   },
   /** A KeyPackage of a device that this program makes. The private keys stay here under `name`. */
   keyPackage: async ({ name, userId, deviceId }) => {
-    const { credential, signature, identity } = await forge(userId, deviceId);
+    const device = await forge(userId, deviceId);
+    const { credential, signature, identity } = device;
     const own = await makeKeyPackage(credential, signature, 84, Date.now());
     packages.set(name, own);
+    forged.set(name, device);
     return {
       deviceId: credential.deviceId,
       keyPackage: base64(own.message),
@@ -266,6 +277,8 @@ Object.assign(commands, {
       identitySignature: base64(credential.identitySignature),
     };
   },
+  /** The first device list of the user of such a KeyPackage, by its keys. */
+  firstList: async ({ name, username }) => base64(await signFirst(forged.get(name), username)),
   /** Signs a device of another user with an identity of this program. */
   approveAs: async ({ userId, deviceId, signatureKey }) => {
     const identity = await generateSigningKey();
@@ -333,7 +346,9 @@ Object.assign(commands, {
   },
 });
 
+/** KeyPackages and devices that this program has made, by name. */
 const packages = new Map();
+const forged = new Map();
 
 /** The configuration that the SDK gives to its groups. */
 async function configOf() {

@@ -9,10 +9,12 @@ import {
   deviceListHash,
   encodeDeviceList,
   listedDevice,
+  noPrevious,
   reasons,
   signDeviceList,
   signListedDevice,
 } from "../../src/web/sdk/dist/trust/deviceList.js";
+import { encodeChain } from "../../src/web/sdk/dist/trust/chain.js";
 import { exporterLabel, seal } from "../../src/web/sdk/dist/trust/sealed.js";
 import { encodeState, stateHash } from "../../src/web/sdk/dist/trust/state.js";
 import { changes, decodeStatement, signStatement } from "../../src/web/sdk/dist/trust/statement.js";
@@ -27,6 +29,15 @@ export async function signedRoom(store, room) {
 export async function authorsOf(signed) {
   const chain = await signed?.chainSince(1);
   return (chain?.statements ?? []).map((bytes) => decodeStatement(bytes).author.user);
+}
+
+/** The first device list of another user, by an identity and a device of this program. */
+export async function signFirst({ credential, signature, identity }, username) {
+  const { userId: user, deviceId: device } = credential;
+  const { publicKey: linkKey } = await generateSigningKey();
+  const listed = await signListedDevice(user, { device, signatureKey: signature.publicKey, linkKey, since: 1 }, signature.privateKey);
+  const content = { user, username, number: 1, previous: noPrevious, identity: identity.publicKey, devices: [listed], reason: reasons.first, signer: device };
+  return encodeDeviceList(await signDeviceList(content, { identity: identity.privateKey, device: signature.privateKey }));
 }
 
 /** A rival of the list after `last`, signed by the identity and by this device. */
@@ -48,13 +59,15 @@ export async function signRival(store, last) {
   return encodeDeviceList(await signDeviceList(content, { identity: identitySeed, device: signature.privateKey }));
 }
 
-/** The authenticated data of a Commit that adds a user as a member. */
-export async function sealAddition({ state, signed, device, user, identity }) {
+/**
+ * The next statement of a room, in form, whoever may make it. `wanted`: `{ add: { userId, identity, list, role } }` or `{ name }`. Returns it with its sealed
+ * form, and the room's chain for a Welcome.
+ */
+export async function makeStatement({ state, signed, device, wanted }) {
   const group = new Group(state);
   const { head, state: before } = signed;
   const number = (head?.number ?? 0) + 1;
-  const member = { user, identity, since: number, list: 0 };
-  const after = { ...before, roster: [...before.roster, member].toSorted((a, b) => (a.user < b.user ? -1 : 1)) };
+  const { made, after } = wanted.add ? addition(before, number, wanted.add) : naming(before, wanted.name);
   const statement = await signStatement(
     {
       room: group.roomId,
@@ -64,9 +77,18 @@ export async function sealAddition({ state, signed, device, user, identity }) {
       previous: head?.hash ?? signed.foundingHash,
       before: await stateHash(encodeState(before)),
       state: await stateHash(encodeState(after)),
-      changes: [changes.add(user, identity, 0, 0)],
+      changes: [made],
     },
     { device: deviceOf(device.credential, device.signature.publicKey), seed: device.signature.privateKey },
   );
-  return seal(statement, { key: await group.export(exporterLabel, new Uint8Array(), 16), groupId: group.id, epoch: group.epoch });
+  const sealed = await seal(statement, { key: await group.export(exporterLabel, new Uint8Array(), 16), groupId: group.id, epoch: group.epoch });
+  return { statement, sealed, roomInfo: encodeChain({ founding: signed.encodedFounding, base: encodeState(before), statements: [statement] }) };
 }
+
+function addition(before, number, { userId, identity, list = 0, role = 0 }) {
+  const key = new Uint8Array(Buffer.from(identity, "hex"));
+  const roster = [...before.roster, { user: userId, identity: key, since: number, list }].toSorted((a, b) => (a.user < b.user ? -1 : 1));
+  return { made: changes.add(userId, key, role, list), after: { ...before, roster } };
+}
+
+const naming = (before, name) => ({ made: changes.set({ type: 3, value: new Uint8Array(Buffer.from(name)) }), after: { ...before, name } });

@@ -10,7 +10,7 @@ const both = ["sqlite", "postgres"];
 async function withBen(attack, { beside = [] } = {}) {
   const { anna, cleo } = await attack.cast();
   const ben = await attack.person("ben");
-  const room = await attack.world.room([...new Set([anna, ben, ...beside])]);
+  const room = await attack.room([...new Set([anna, ben, ...beside])]);
   const hello = attack.text("hello");
   await anna.send(room, hello);
   await ben.reads(room, hello);
@@ -86,6 +86,33 @@ async function verifiedIdentity(attack) {
   });
 }
 
+/** A member adds Ben, and with him a device that he has revoked. Its Commit is valid: only the newest list tells. */
+async function revokedAdded(attack) {
+  const { world, anna, ben, room: other } = await withBen(attack);
+  const mallory = await attack.member();
+  const second = await attack.secondDevice(ben, { program: "member.mjs" });
+  const room = await attack.room([mallory, anna]);
+  const [keyPackage, loot, { identityKey: identity }] = [await world.claim(anna, second), await second.call("dump"), await ben.call("identity")];
+  await ben.call("revoke", { device: second.deviceId });
+  await anna.until(async () => !(await anna.status(other)).devices.some(({ deviceId }) => deviceId === second.deviceId), 8000);
+  await second.call("load", { values: loot });
+  await mallory.call("seize", { room });
+  attack.watch(anna);
+  const made = await mallory.call("craft", { room, what: "add", keyPackage, statement: { add: { userId: ben.userId, identity, list: 2 } } });
+  attack.welcomes.push(made.welcome);
+  await world.post(mallory, room, made, { roster: { add: [{ userId: ben.userId, role: "member" }] } });
+  await anna.until(async () => (await anna.status(room)).epoch > made.epoch, 3000);
+  await attack.isIn(second, room, 3000);
+  const secret = attack.text("secret");
+  await anna.call("send", { room, text: secret, wait: false });
+  const read = await attack.spyReads(second, room, secret, anna, 2500);
+  return attack.judge({
+    harm: read ? `the revoked device read "${secret}"` : undefined,
+    signs: await attack.signs(room, [anna]),
+    detail: `Anna's client is in epoch ${(await anna.status(room)).epoch}`,
+  });
+}
+
 /** A thief with Ben's unlocked device approves a device of its own. */
 async function silentDevice(attack) {
   const { anna, ben, room } = await withBen(attack);
@@ -110,7 +137,7 @@ async function loseDevice(attack, reader, next) {
   const { database } = world;
   const second = await attack.secondDevice(ben, { program: "member.mjs" });
   const id = database.id(second.deviceId);
-  const other = await world.room([...new Set([anna, reader]), ben, second]);
+  const other = await attack.room([...new Set([anna, reader]), ben, second]);
   attack.tap(reader);
   const lists = await ben.lane.act("GET", `v1/users/${ben.userId}/device-lists?after=0`).then(
     (answer) => answer.lists,
@@ -143,7 +170,7 @@ async function loseDevice(attack, reader, next) {
 async function oldDeviceList(attack) {
   const { anna } = await attack.cast();
   const { world, ben, second } = await loseDevice(attack, anna);
-  const room = await world.room([anna, ben]);
+  const room = await attack.room([anna, ben]);
   const secret = attack.text("secret");
   await anna.call("send", { room, text: secret, wait: false });
   await ben.reads(room, secret, 5000);
@@ -184,7 +211,7 @@ const listFork = afterMention(async (second, lists) => (lists.length > 0 ? [awai
 async function purgedDevice(attack) {
   const { world, anna, ben, cleo } = await withBen(attack);
   const { database } = world;
-  const room = await world.room([anna, ben, cleo]);
+  const room = await attack.room([anna, ben, cleo]);
   await database.run(`delete from devices where id = ${database.id(ben.deviceId)}`);
   await world.insertEntry(room, "devicesChanged", { user_id: database.id(ben.userId) });
   for (const { lane } of [anna, cleo]) lane.resync(room);
@@ -313,7 +340,7 @@ async function replayedWelcome(attack) {
   ben.lane.onResponse(({ method, path }, { body }) => {
     if (method === "GET" && path.endsWith("/welcomes") && Array.isArray(body)) old ??= body[0];
   });
-  const room = await world.room([anna, ben, mallory]);
+  const room = await attack.room([anna, ben, mallory]);
   const { epoch } = await mallory.call("seize", { room });
   const commit = (await world.log(anna, room)).find((entry) => entry.kind === "commit");
   await anna.call("remove", { room, user: mallory.userId });
@@ -343,17 +370,18 @@ async function replayedWelcome(attack) {
 }
 
 export const devices = plansOf("devices", [
-  ["revoked-returns", "T5", sqlite, "a revoked device registers a new one with the identity's key", revokedReturns, true],
-  ["silent-device", "T5", sqlite, "a new device that no client shows", silentDevice],
-  ["old-device-list", "T5", both, "the server lists a revoked device again", oldDeviceList],
-  ["withheld-list", "T5", sqlite, "the newest device list is withheld from one contact", withheldList],
-  ["list-fork", "T5", sqlite, "a revoked device signs a rival of the newest device list", listFork],
-  ["purged-device", "T2", sqlite, "the server deletes a device", purgedDevice],
-  ["identity-by-password", "T6", sqlite, "a new identity with the password alone", identityByPassword],
-  ["verified-identity", "T6", sqlite, "the same for a contact whose keys were compared", verifiedIdentity],
-  ["swapped-link-key", "T5", sqlite, "the server's keys in the place of a waiting device's", swappedLinkKey],
-  ["forged-approval", "T5", sqlite, "the server approves a new device with its own identity", forgedApproval],
-  ["world-for-new-device", "T5", sqlite, "the server chooses the groups of a new own device", worldForNewDevice],
-  ["swapped-welcome", "T2", sqlite, "a Welcome to a group that the server founded", swappedWelcome],
-  ["replayed-welcome", "T2", sqlite, "an old Welcome once more", replayedWelcome],
+  ["revoked-returns", "T5", "refused", sqlite, "a revoked device registers a new one with the identity's key", revokedReturns],
+  ["revoked-added", "T5", "warned", sqlite, "a member adds a contact together with a revoked device", revokedAdded, "harm"],
+  ["silent-device", "T5", "warned", sqlite, "a new device that no client shows", silentDevice],
+  ["old-device-list", "T5", "refused", both, "the server lists a revoked device again", oldDeviceList],
+  ["withheld-list", "T5", "warned", sqlite, "the newest device list is withheld from one contact", withheldList],
+  ["list-fork", "T5", "warned", sqlite, "a revoked device signs a rival of the newest device list", listFork],
+  ["purged-device", "T2", "refused", sqlite, "the server deletes a device", purgedDevice],
+  ["identity-by-password", "T6", "warned", sqlite, "a new identity with the password alone", identityByPassword],
+  ["verified-identity", "T6", "warned", sqlite, "the same for a contact whose keys were compared", verifiedIdentity],
+  ["swapped-link-key", "T5", "refused", sqlite, "the server's keys in the place of a waiting device's", swappedLinkKey],
+  ["forged-approval", "T5", "refused", sqlite, "the server approves a new device with its own identity", forgedApproval],
+  ["world-for-new-device", "T5", "refused", sqlite, "the server chooses the groups of a new own device", worldForNewDevice],
+  ["swapped-welcome", "T2", "refused", sqlite, "a Welcome to a group that the server founded", swappedWelcome],
+  ["replayed-welcome", "T2", "refused", sqlite, "an old Welcome once more", replayedWelcome],
 ]);

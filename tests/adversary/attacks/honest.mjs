@@ -33,7 +33,7 @@ async function honest(attack) {
   const { world } = attack;
   const [anna, cleo] = await Promise.all([attack.person("anna"), attack.person("cleo")]);
   const ben = await attack.person("ben", { store: true });
-  const room = await world.room([anna, ben]);
+  const room = await attack.room([anna, ben]);
   const say = async (client, readers, options) => {
     const text = attack.text("hello");
     await client.send(room, text, options);
@@ -89,7 +89,7 @@ async function honest(attack) {
 async function divergence(attack) {
   const { world } = attack;
   const [anna, ben, cleo] = await Promise.all(["anna", "ben", "cleo"].map((name) => attack.person(name)));
-  const room = await world.room([anna, ben, cleo]);
+  const room = await attack.room([anna, ben, cleo]);
   await anna.call("setRole", { room, user: ben.userId, role: "admin" });
   // Cleo's directory answers are those of before.
   const stale = new Map();
@@ -120,6 +120,6 @@ async function divergence(attack) {
 
 // Each in a lane of its own, because they take long.
 export const honestRuns = [
-  ...plansOf("honest", [["honest", "all", both, "people talk, join, leave and restart", honest]]),
-  ...plansOf("honest-divergence", [["honest-divergence", "all", both, "clients whose knowledge differs", divergence]]),
+  ...plansOf("honest", [["honest", "all", "quiet", both, "people talk, join, leave and restart", honest]]),
+  ...plansOf("honest-divergence", [["honest-divergence", "all", "quiet", both, "clients whose knowledge differs", divergence]]),
 ].map((plan) => ({ ...plan, limitMs: 180_000 }));

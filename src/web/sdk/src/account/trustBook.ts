@@ -9,6 +9,7 @@ import type { Directory } from "./directory.js";
 import { fetchLists, type Fetched, type Verified } from "./lists.js";
 import type { Hold, KnownDeviceList, KnownPerson, ListComparison, PeopleTrust, ResolvedUser, TrustedDevice, TrustLine } from "./peopleTrust.js";
 import type { IdentityChange, TrustEvents, VerifiedDevice } from "./trustEvents.js";
+import { enforced } from "../trust/enforced.js";
 import { forkHold, lineOf, linesBetween, nameChanged, nameHold } from "./trustLines.js";
 export type { IdentityChange } from "./trustEvents.js";
 import { withHold, withoutHold, type Pin, type PinChange, type Pins, type StoredHold } from "./pins.js";
@@ -34,13 +35,13 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
     const found = await this.directory.user(asked);
     const { userId } = found;
     const pinned = this.pins.userOf(asked);
-    if (pinned !== undefined && pinned !== userId) {
+    if (pinned !== undefined && pinned !== userId && enforced.t6) {
       await this.holdName(userId, asked);
       throw nameChanged(`The server says that the name ${asked} belongs to another user than before. Ask the person over another channel.`);
     }
     await this.update(userId);
     const list = this.pins.list(userId)?.list;
-    if (list && list.username.toLowerCase() !== asked)
+    if (list && list.username.toLowerCase() !== asked && enforced.t6)
       throw nameChanged(`The server names ${asked} a user whose signed device list has the name ${list.username}.`);
     if (!list) await this.verify([{ ...found, username: asked }]);
     const identityKey = this.identityKeyOf(userId);

@@ -207,4 +207,14 @@ export interface SessionSummary {
 export const schemeMls10 = "mls10";
 
 /** Limits of the contract that the SDK observes by itself. */
-export const limits = { ciphertextBytes: 32 * 1024, signalBytes: 1024, pageEntries: 500, batchSends: 64, batchBytes: 256 * 1024, keyPackages: 100 } as const;
+export const limits = {
+  ciphertextBytes: 32 * 1024,
+  signalBytes: 1024,
+  pageEntries: 500,
+  batchSends: 64,
+  batchBytes: 256 * 1024,
+  keyPackages: 100,
+  /** Seconds. */
+  leastTimeToLive: 60,
+  mostTimeToLive: 366 * 86_400,
+} as const;

@@ -11,10 +11,8 @@ import type { Outbox, Tracked } from "./outbox.js";
 import type { Ports } from "./ports.js";
 import type { SealedHeader } from "./records.js";
 
-/** Below the server's limit, so that a batch of large messages is stored in parts. */
+/** Half of the server's limit, so that a batch of large messages is stored in parts. */
 const itemsPerBatch = limits.batchSends / 2;
-/** The server keeps a message for at least this time, also when its life is shorter. */
-const serverKeepsSeconds = 60;
 /** After this many answers `Internal` to the same item, the item fails and the user decides. */
 const mostInternal = 8;
 
@@ -220,7 +218,7 @@ export class Dispatcher {
         roomId: item.roomId,
         clientMessageId: item.clientMessageId,
         ciphertext: item.ciphertext,
-        timeToLiveSeconds: item.sealed?.ttl === undefined ? null : Math.max(serverKeepsSeconds, item.sealed.ttl),
+        timeToLiveSeconds: serverLife(item.sealed?.ttl, core.signed?.state.timeToLive),
         epoch: item.epoch,
       })),
     );
@@ -271,6 +269,12 @@ export class Dispatcher {
       return true;
     });
   }
+}
+
+/** How long the server shall keep the bytes. Without a value, it keeps them for the room's time to live. */
+function serverLife(ttl: number | undefined, ofRoom: number | undefined): number | null {
+  if (ttl === undefined || (ofRoom !== undefined && ttl >= ofRoom)) return null;
+  return Math.min(Math.max(limits.leastTimeToLive, ttl), limits.mostTimeToLive);
 }
 
 /** Whether a hold does not stop the item. */

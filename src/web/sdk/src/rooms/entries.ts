@@ -90,7 +90,9 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       );
       break;
     case "groupReset":
-      if (entry.generation !== undefined && entry.generation > state.generation) await awaitReset(draft, entry.generation, applying);
+      if (entry.generation === undefined || entry.generation <= state.generation) break;
+      await tellSuspect(draft, entry, applying);
+      await awaitReset(draft, entry.generation, applying);
       break;
     case "retraction":
       // The server's word. A deletion counts when it is in a message of the author, or of a member who may remove messages.
@@ -100,6 +102,13 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       // The other kinds do not come here.
       break;
   }
+}
+
+/** The server can compute who has stored the Commit that was not valid, also when no signature names an author. It may lie, so this is only shown. */
+async function tellSuspect(draft: Draft, { seq, userId, createdAt }: LogEntry, applying: Applying): Promise<void> {
+  if (userId === undefined || !enforced.t9) return;
+  const detail = "The server says that this user has made the Commit. Only the server says so.";
+  await addLine(draft, { seq, index: firstIndex.roster, at: createdAt.getTime(), kind: "invalidCommit", userId, detail }, applying);
 }
 
 /** The server's copy of roles and settings follows the Commit that carries the statement, so at this place both are equal. */

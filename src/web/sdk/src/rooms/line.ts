@@ -11,7 +11,8 @@ import type { Sender } from "./sender.js";
  *   `deviceReadded`: it has the same keys as before, so it can no longer read what it had not read.
  * - `identityRenewed`: `userId` has another identity key, signed by the earlier one.
  * - `reset`: the group was founded anew by `by`. `missing` and `added` are the devices by which it differs from the one before.
- * - `invalidCommit`: `by` has made a Commit that is not valid, or an unknown device has. The room goes on in the epoch before it.
+ * - `invalidCommit`: `by` has made a Commit that is not valid, or an unknown device has. The room goes on in the epoch before it. With `userId` and without
+ *   `by`, the server names the author at the reset. Only the server says so, and it may lie.
  * - `rosterMismatch`: the server says something else about the members than they have signed. `detail` says what.
  * - `stateMismatch`: a message of `by` was written for another state of the room than this device has.
  * - `transcriptMismatch`: another device has read another log than this one.

@@ -297,6 +297,7 @@ function packed(item: OutboxItem): Uint8Array {
   return pack({ position, roomId, id, content: toStored(content), at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed });
 }
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it has stored
 function readItem<Item>(value: Uint8Array): Item & { content: ContentBody } {
   const item = unpack<Item & { content: StoredForm<ContentBody> }>(value);
   return { ...item, content: fromStored<ContentBody>(item.content) };

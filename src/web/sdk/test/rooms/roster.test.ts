@@ -108,6 +108,16 @@ test("a role, a time to live and a removal that only the server says change noth
   }
 });
 
+test("whom the server names as the author of an invalid Commit is shown, as the word of the server", async () => {
+  const [anna, ben] = await three();
+  scene.server.inject(scene.room, { kind: "groupReset", generation: 1, userId: ben.user.id });
+  await scene.world.pass(10_000);
+  const named = (await (await scene.roomOf(anna)).lines()).filter(({ kind }) => kind === "invalidCommit");
+  expect(named).toEqual([expect.objectContaining({ userId: ben.user.id, detail: expect.stringContaining("Only the server says so") as string })]);
+  expect(named[0]).not.toHaveProperty("by");
+  expect(await scene.membersOf(anna)).toEqual(["anna owner", "ben member"]);
+});
+
 test("who leaves signs it, and another member commits it", async () => {
   const [anna, ben] = await three();
   await scene.run((await scene.roomOf(ben)).leave());
