@@ -327,9 +327,7 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
         const held = withHold(pin, { kind: "identityChanged", about, detail, ...candidate });
         if (!held) return undefined;
         changed = event;
-        return blocksSending
-          ? { pin: held, lines }
-          : { pin: { ...pin, accepted: [...(pin.accepted ?? []), `identityChanged ${about}`] }, lines };
+        return blocksSending ? { pin: held, lines } : { pin: { ...pin, accepted: [...(pin.accepted ?? []), `identityChanged ${about}`] }, lines };
       }
       changed = event;
       const next: Pin = { ...pin, identity };
