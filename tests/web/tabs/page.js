@@ -77,7 +77,7 @@ window.fill = async (name, messages) => {
           refreshToken: "y",
         }),
       ],
-      [keys.room(room), pack({ id: room, kind: "group", scheme: "mls10", role: "owner", generation: 0, cursor: messages, high: messages, name: "Large" })],
+      [keys.room(room), pack({ id: room, kind: "group", scheme: "mls10", generation: 0, cursor: messages, high: messages })],
     ]),
   );
   for (let seq = 1; seq <= messages;) {
