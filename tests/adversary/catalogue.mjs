@@ -1,9 +1,9 @@
 // All attacks, in the order of the table.
 import { authorship } from "./attacks/authorship.mjs";
-import { devices } from "./attacks/devices.mjs";
+import { devices, entrances } from "./attacks/devices.mjs";
 import { directory } from "./attacks/directory.mjs";
 import { history } from "./attacks/history.mjs";
 import { honestRuns } from "./attacks/honest.mjs";
 import { people } from "./attacks/people.mjs";
 
-export const catalogue = [...people, ...history, ...authorship, ...devices, ...directory, ...honestRuns];
+export const catalogue = [...people, ...history, ...authorship, ...devices, ...entrances, ...directory, ...honestRuns];

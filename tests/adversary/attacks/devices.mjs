@@ -20,8 +20,8 @@ async function withBen(attack, { beside = [] } = {}) {
 }
 
 /** Whether a device reads what Anna writes now. */
-async function spied(attack, spy, anna, room, timeoutMs = 9000) {
-  const isIn = await attack.isIn(spy, room, timeoutMs);
+async function spied(attack, spy, anna, room) {
+  const isIn = await attack.isIn(spy, room);
   const secret = attack.text("secret");
   await anna.call("send", { room, text: secret, wait: false });
   return isIn && (await attack.spyReads(spy, room, secret, anna)) ? secret : undefined;
@@ -169,7 +169,7 @@ async function loseDevice(attack, reader, next) {
 /** The server lists the revoked device again. Anna has seen the revocation. */
 async function oldDeviceList(attack) {
   const { anna } = await attack.cast();
-  const { world, ben, second } = await loseDevice(attack, anna);
+  const { ben, second } = await loseDevice(attack, anna);
   const room = await attack.room([anna, ben]);
   const secret = attack.text("secret");
   await anna.call("send", { room, text: secret, wait: false });
@@ -197,10 +197,11 @@ function afterMention(next) {
     const secret = attack.text("secret");
     await cleo.call("send", { room: made, text: secret, wait: false });
     const read = (await attack.isIn(second, made, 3000)) && (await attack.spyReads(second, made, secret, ben, 4000));
+    const alarms = await attack.signs(made, [cleo]);
     return attack.judge({
       harm: read ? `the revoked device read "${secret}", which Cleo wrote after Ben's first message` : undefined,
-      signs: await attack.signs(made, [cleo], { lines: true }),
-      goesOn: Boolean(read) || (await attack.goesOn(made, cleo, ben)) || (await attack.signs(made, [cleo])).length > 0,
+      signs: alarms,
+      goesOn: Boolean(read) || alarms.length > 0 || (await attack.goesOn(made, cleo, ben)),
     });
   };
 }
@@ -215,7 +216,7 @@ async function purgedDevice(attack) {
   await database.run(`delete from devices where id = ${database.id(ben.deviceId)}`);
   await world.insertEntry(room, "devicesChanged", { user_id: database.id(ben.userId) });
   for (const { lane } of [anna, cleo]) lane.resync(room);
-  const gone = await anna.until(async () => !(await anna.status(room)).devices.some(({ userId }) => userId === ben.userId), 8000);
+  const gone = await anna.until(async () => !(await anna.status(room)).devices.some(({ userId }) => userId === ben.userId), 5000);
   return attack.judge({
     harm: gone ? "the clients removed a device because the server no longer names it" : undefined,
     signs: await attack.signs(room, [anna, cleo], { lines: true }),
@@ -263,7 +264,7 @@ async function forgedApproval(attack) {
       : undefined,
   );
   const code = await ben.call("approve", { device: second.deviceId, code: second.code });
-  const confirmed = await second.call("confirm", { code }).then(
+  const confirmed = await second.call("confirm", { code, timeoutMs: 6000 }).then(
     () => true,
     () => false,
   );
@@ -291,7 +292,7 @@ async function worldForNewDevice(attack) {
   hidden();
   const fake = await fakeWorld(attack, { victim: second, mallory, room, as: anna.userId });
   for (const socket of second.lane.sockets) socket.terminate();
-  const ready = await second.until(async () => (await second.status(room)).ready, 9000);
+  const ready = await second.until(async () => (await second.status(room)).ready, 5000);
   const secret = attack.text("secret");
   if (ready) await second.call("send", { room, text: secret, wait: false }).catch(() => undefined);
   await second.until(() => fake.sent.length > 0, ready ? 3000 : 0);
@@ -316,7 +317,7 @@ async function swappedWelcome(attack) {
   off();
   const fake = await fakeWorld(attack, { victim: ben, mallory, room, as: mallory.userId, beside: [anna] });
   for (const socket of ben.lane.sockets) socket.terminate();
-  const ready = await ben.until(async () => (await ben.status(room)).ready, 9000);
+  const ready = await ben.until(async () => (await ben.status(room)).ready, 5000);
   const secret = attack.text("secret");
   if (ready) await ben.call("send", { room, text: secret, wait: false }).catch(() => undefined);
   await ben.until(() => fake.sent.length > 0, ready ? 3000 : 0);
@@ -324,6 +325,38 @@ async function swappedWelcome(attack) {
   return attack.judge({
     harm: texts.includes(secret) ? `Ben wrote "${secret}" into a group that the server founded` : undefined,
     signs: await attack.signs(room, [ben], { lines: true }),
+    detail: ready ? "" : "Ben's client did not enter",
+  });
+}
+
+/** The same, and the Welcome has a chain: its first state, which newcomers cannot check, has Mallory as an owner, who adds Ben. */
+async function strangerWelcome(attack) {
+  const { anna, ben } = await withBen(attack);
+  const mallory = await attack.member();
+  ben.lane.onPush(({ target }) => (["Received", "WelcomesWaiting", "RoomChanged"].includes(target) ? null : undefined));
+  const off = ben.lane.onResponse(({ method, path }) => (method === "GET" && path.endsWith("/welcomes") ? [] : undefined));
+  const room = await anna.call("create", { members: [ben.username] });
+  await anna.call("ready", { room });
+  off();
+  const { founding } = await anna.lane.act("GET", `v1/rooms/${room}`);
+  const [ofAnna, ofBen] = await Promise.all([anna, ben].map((client) => client.call("identity")));
+  const chain = {
+    founding,
+    members: [{ userId: anna.userId, identity: ofAnna.identityKey }],
+    newcomer: { userId: ben.userId, identity: ofBen.identityKey },
+  };
+  const fake = await fakeWorld(attack, { victim: ben, mallory, room, beside: [anna], chain });
+  for (const socket of ben.lane.sockets) socket.terminate();
+  const ready = await ben.until(async () => (await ben.status(room)).ready, 5000);
+  const secret = attack.text("secret");
+  if (ready) await ben.call("send", { room, text: secret, wait: false }).catch(() => undefined);
+  await ben.until(() => fake.sent.length > 0, ready ? 3000 : 0);
+  const texts = await mallory.call("read", { room, entries: asEntries(fake.sent) });
+  const entered = ready && (await ben.call("lines", { room })).some(({ kind, by }) => kind === "entered" && by.userId === mallory.userId);
+  const { isConfirmed } = await ben.status(room);
+  return attack.judge({
+    harm: texts.includes(secret) ? `Ben wrote "${secret}" into a group of Mallory's under the id of Anna's room` : undefined,
+    signs: entered && !isConfirmed ? ["ben: line entered by Mallory, room not confirmed"] : [],
     detail: ready ? "" : "Ben's client did not enter",
   });
 }
@@ -347,7 +380,7 @@ async function replayedWelcome(attack) {
   await ben.until(async () => (await ben.status(room)).epoch > epoch, 5000);
   const off = ben.lane.onResult(({ target }, result) => (target === "Heads" ? result.filter((each) => each.roomId !== room) : undefined));
   for (const socket of ben.lane.sockets) socket.terminate();
-  await ben.until(async () => !(await ben.status(room)).known, 5000);
+  await ben.until(async () => !(await ben.status(room)).known, 2000);
   off();
   const { message, seq } = old ?? {};
   const fake = showWorld(ben.lane, { room, welcome: message, epoch: commit.epoch, seq, ciphertext: Buffer.from(commit.ciphertext, "base64") });
@@ -379,9 +412,14 @@ export const devices = plansOf("devices", [
   ["purged-device", "T2", "refused", sqlite, "the server deletes a device", purgedDevice],
   ["identity-by-password", "T6", "warned", sqlite, "a new identity with the password alone", identityByPassword],
   ["verified-identity", "T6", "warned", sqlite, "the same for a contact whose keys were compared", verifiedIdentity],
+]);
+
+// In a lane of their own.
+export const entrances = plansOf("entrances", [
   ["swapped-link-key", "T5", "refused", sqlite, "the server's keys in the place of a waiting device's", swappedLinkKey],
   ["forged-approval", "T5", "refused", sqlite, "the server approves a new device with its own identity", forgedApproval],
   ["world-for-new-device", "T5", "refused", sqlite, "the server chooses the groups of a new own device", worldForNewDevice],
   ["swapped-welcome", "T2", "refused", sqlite, "a Welcome to a group that the server founded", swappedWelcome],
+  ["stranger-welcome", "T1", "warned", sqlite, "such a Welcome with an invented chain", strangerWelcome],
   ["replayed-welcome", "T2", "refused", sqlite, "an old Welcome once more", replayedWelcome],
 ]);
