@@ -1,7 +1,8 @@
 // All attacks, in the order of the table.
 import { authorship } from "./attacks/authorship.mjs";
-import { devices, entrances } from "./attacks/devices.mjs";
+import { devices } from "./attacks/devices.mjs";
 import { directory } from "./attacks/directory.mjs";
+import { entrances } from "./attacks/entrances.mjs";
 import { history } from "./attacks/history.mjs";
 import { honestRuns } from "./attacks/honest.mjs";
 import { people } from "./attacks/people.mjs";

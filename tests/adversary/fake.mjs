@@ -10,9 +10,7 @@ import { randomUUID } from "node:crypto";
  */
 export async function fakeWorld(attack, { victim, mallory, room, as, beside = [], chain }) {
   const { world } = attack;
-  const founder = chain
-    ? await mallory.call("ownPackage", { name: "founder" })
-    : await mallory.call("keyPackage", { name: "founder", userId: as });
+  const founder = chain ? await mallory.call("ownPackage", { name: "founder" }) : await mallory.call("keyPackage", { name: "founder", userId: as });
   chain?.members.push({ userId: mallory.userId, identity: founder.identity });
   const keyPackages = await Promise.all([victim, ...beside].map((client) => world.claim(mallory, client)));
   const { welcome, commit, epoch } = await mallory.call("found", { room, generation: 0, name: "founder", keyPackages, emptyCommits: chain ? 2 : 0, chain });
