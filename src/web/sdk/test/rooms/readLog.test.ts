@@ -98,9 +98,9 @@ test("what was read is kept in small values, for 2,048 places", async () => {
     if (seq === 1000) anna.restart();
   }
   const stored = await anna.store.list(keys.allReadPlaces(lab.room));
-  expect(stored.length).toBeGreaterThanOrEqual(2048 / 64);
-  expect(stored.length).toBeLessThanOrEqual(2048 / 64 + 2);
-  expect(Math.max(...stored.map(([, value]) => value.length))).toBeLessThanOrEqual(64 * 33);
+  expect(stored.length).toBeGreaterThanOrEqual(2048 / 16);
+  expect(stored.length).toBeLessThanOrEqual(2048 / 16 + 2);
+  expect(Math.max(...stored.map(([, value]) => value.length))).toBeLessThanOrEqual(16 * 33);
   const before = (await anna.seal(text("x"))).content.seen;
   anna.restart();
   expect((await anna.seal(text("x"))).content.seen).toEqual(before);
