@@ -16,7 +16,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 source tests/prepare.sh
 
 # 1. What to run. The order of the suites is that of their starts: the long ones first. One that is not named here comes last.
-readonly order=(SecureMessaging.Tests web/app SecureMessaging.Faults web/interop web/tabs deploy documents format rest web graphql)
+readonly order=(SecureMessaging.Tests web/app adversary SecureMessaging.Faults web/interop web/tabs deploy documents format rest web graphql)
 readonly quick_suites=(SecureMessaging.Tests web)
 is_project() { [[ -f tests/$1/$1.csproj ]] && grep -q '"xunit\.v3"' "tests/$1/$1.csproj"; }
 script_of() { # suite

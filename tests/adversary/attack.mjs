@@ -91,7 +91,7 @@ export class Attack {
   }
 
   /** Whether a spy has entered the room's group, with its client or with a Welcome that the clients have sent. */
-  async isIn(spy, room, timeoutMs) {
+  async isIn(spy, room, timeoutMs = 5000) {
     return spy.until(async () => {
       if ((await spy.status(room).catch(() => ({}))).ready) return true;
       if (!this.joined && this.welcomes.length > 0) this.joined = await spy.call("joinStolen", { room, welcomes: this.welcomes }).catch(() => undefined);
@@ -146,6 +146,8 @@ export class Attack {
 
   /** Whether two clients can write to each other. */
   async goesOn(room, a, b, timeoutMs = 12_000) {
+    const isFree = (client) => client.until(async () => (await client.status(room).catch(() => ({}))).holds?.length === 0, 3000);
+    if (!(await isFree(a)) || !(await isFree(b))) return false;
     const [there, back] = [this.text("there"), this.text("back")];
     await Promise.all([a.call("send", { room, text: there, wait: false }), b.call("send", { room, text: back, wait: false })]).catch(() => undefined);
     const [one, other] = await Promise.all([b.reads(room, there, timeoutMs), a.reads(room, back, timeoutMs)]);

@@ -2,8 +2,9 @@
 import { authorship } from "./attacks/authorship.mjs";
 import { devices } from "./attacks/devices.mjs";
 import { directory } from "./attacks/directory.mjs";
+import { entrances } from "./attacks/entrances.mjs";
 import { history } from "./attacks/history.mjs";
 import { honestRuns } from "./attacks/honest.mjs";
 import { people } from "./attacks/people.mjs";
 
-export const catalogue = [...people, ...history, ...authorship, ...devices, ...directory, ...honestRuns];
+export const catalogue = [...people, ...history, ...authorship, ...devices, ...entrances, ...directory, ...honestRuns];

@@ -95,8 +95,8 @@ export const commands = {
   },
   code: () => here.client.devices.currentCode(),
   approve: ({ device, code }) => here.client.devices.approve(device, code),
-  confirm: async ({ code }) => {
-    await soon("an approval", () => here.client.devices.isOffered);
+  confirm: async ({ code, timeoutMs }) => {
+    await soon("an approval", () => here.client.devices.isOffered, timeoutMs);
     await here.client.devices.confirm(code);
   },
   isApproved: () => here.client.devices.isApproved,

@@ -6,12 +6,14 @@ import { randomUUID } from "node:crypto";
  * Commit, and answers its sends. Returns the ciphertexts that the victim sends.
  * @param as - The user id of the founder's leaf.
  * @param beside - Other people whose real KeyPackages stand in the group too.
+ * @param chain - What the chain of the Welcome says, with a founder that is Mallory's own device; without it, the Welcome has no chain.
  */
-export async function fakeWorld(attack, { victim, mallory, room, as, beside = [] }) {
+export async function fakeWorld(attack, { victim, mallory, room, as, beside = [], chain }) {
   const { world } = attack;
-  const founder = await mallory.call("keyPackage", { name: "founder", userId: as });
+  const founder = chain ? await mallory.call("ownPackage", { name: "founder" }) : await mallory.call("keyPackage", { name: "founder", userId: as });
+  chain?.members.push({ userId: mallory.userId, identity: founder.identity });
   const keyPackages = await Promise.all([victim, ...beside].map((client) => world.claim(mallory, client)));
-  const { welcome, commit, epoch } = await mallory.call("found", { room, generation: 0, name: "founder", keyPackages });
+  const { welcome, commit, epoch } = await mallory.call("found", { room, generation: 0, name: "founder", keyPackages, emptyCommits: chain ? 2 : 0, chain });
   return { ...showWorld(victim.lane, { room, welcome, epoch, ciphertext: Buffer.from(commit, "base64") }), founder };
 }
 

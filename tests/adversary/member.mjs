@@ -11,7 +11,7 @@ import { hpke, suite } from "../../src/web/sdk/dist/mls/suite.js";
 import { keys, pack, unpack } from "../../src/web/sdk/dist/store/store.js";
 import { pad } from "../../src/web/sdk/dist/content/padding.js";
 
-import { authorsOf, makeStatement, signedRoom, signFirst, signRival } from "./statements.mjs";
+import { authorsOf, inventChain, makeStatement, signedRoom, signFirst, signRival } from "./statements.mjs";
 
 const ts = (name) => import(new URL(`../../src/web/node_modules/ts-mls/dist/src/${name}.js`, import.meta.url).href);
 const [{ createCommit }, { createContentCommitSignature }, { protect }, { createUpdatePath }, { createApplicationMessage }, { toLeafIndex, leafToNodeIndex }] =
@@ -46,6 +46,12 @@ async function forge(userId, deviceId = randomUUID()) {
     identitySignature: await signDevice(identity.privateKey, userId, deviceId, signature.publicKey),
   };
   return { credential, signature, identity };
+}
+
+/** The own device, as the SDK stores it. */
+async function ownDevice() {
+  const { signature, deviceId, identityKey, identitySignature } = unpack(await here.store.get(keys.device));
+  return { credential: { userId: here.client.userId, deviceId, identityKey, identitySignature }, signature };
 }
 
 /** The SDK keeps the state of ts-mls in a member that is private to TypeScript only. */
@@ -218,9 +224,7 @@ Object.assign(commands, {
       await found.send("before the attack")
     ).stored;
     const state = stateIn(found.core.group);
-    const { signature, deviceId, identityKey, identitySignature } = unpack(await here.store.get(keys.device));
-    const credential = { userId: here.client.userId, deviceId, identityKey, identitySignature };
-    rooms.set(room, { self: state, template, signed: await signedRoom(here.store, room), device: { credential, signature } });
+    rooms.set(room, { self: state, template, signed: await signedRoom(here.store, room), device: await ownDevice() });
     await here.client.close();
     return { epoch: Number(state.groupContext.epoch), leaf: state.privatePath.leafIndex };
   },
@@ -277,6 +281,14 @@ Object.assign(commands, {
       identitySignature: base64(credential.identitySignature),
     };
   },
+  /** A KeyPackage of the own device. */
+  ownPackage: async ({ name }) => {
+    const device = await ownDevice();
+    const own = await makeKeyPackage(device.credential, device.signature, 84, Date.now());
+    packages.set(name, own);
+    forged.set(name, device);
+    return { identity: Buffer.from(device.credential.identityKey).toString("hex") };
+  },
   /** The first device list of the user of such a KeyPackage, by its keys. */
   firstList: async ({ name, username }) => base64(await signFirst(forged.get(name), username)),
   /** Signs a device of another user with an identity of this program. */
@@ -322,7 +334,7 @@ Object.assign(commands, {
     throw new Error("no Welcome for this device");
   },
   /** Founds a group with the id of a room of others, and adds KeyPackages to it. */
-  found: async ({ room, generation, name, keyPackages, emptyCommits = 0 }) => {
+  found: async ({ room, generation, name, keyPackages, emptyCommits = 0, chain }) => {
     const own = packages.get(name);
     const id = new Uint8Array(20);
     id.set(Buffer.from(room.replaceAll("-", ""), "hex"));
@@ -331,10 +343,9 @@ Object.assign(commands, {
     const config = await configOf();
     let state = await createGroup(id, keyPackage, privateKeys, [], await suite(), config);
     for (let i = 0; i < emptyCommits; i++) state = (await commit(state, [])).newState;
-    const result = await commit(
-      state,
-      keyPackages.map((message) => addOf(bytesOf(message))),
-    );
+    const roomInfo = chain && (await inventChain({ ...chain, state, device: forged.get(name), founding: bytesOf(chain.founding) }));
+    const adds = keyPackages.map((message) => addOf(bytesOf(message)));
+    const result = await commit(state, adds, { roomInfo });
     rooms.set(room, { ...rooms.get(room), self: result.newState });
     return made(state, result);
   },

@@ -1,4 +1,5 @@
 // Signed statements of the hostile member: correct in form, without the right to make them.
+import { randomBytes } from "node:crypto";
 import { keys, unpack } from "../../src/web/sdk/dist/store/store.js";
 import { generateSigningKey } from "../../src/web/sdk/dist/mls/ed25519.js";
 import { Group } from "../../src/web/sdk/dist/mls/group.js";
@@ -16,7 +17,7 @@ import {
 } from "../../src/web/sdk/dist/trust/deviceList.js";
 import { encodeChain } from "../../src/web/sdk/dist/trust/chain.js";
 import { exporterLabel, seal } from "../../src/web/sdk/dist/trust/sealed.js";
-import { encodeState, stateHash } from "../../src/web/sdk/dist/trust/state.js";
+import { emptyState, encodeState, stateHash } from "../../src/web/sdk/dist/trust/state.js";
 import { changes, decodeStatement, signStatement } from "../../src/web/sdk/dist/trust/statement.js";
 
 /** What the SDK knows of the signed state of a room; undefined in a room without one. */
@@ -83,6 +84,33 @@ export async function makeStatement({ state, signed, device, wanted }) {
   );
   const sealed = await seal(statement, { key: await group.export(exporterLabel, new Uint8Array(), 16), groupId: group.id, epoch: group.epoch });
   return { statement, sealed, roomInfo: encodeChain({ founding: signed.encodedFounding, base: encodeState(before), statements: [statement] }) };
+}
+
+/**
+ * A chain of its own for a room: from a state of this program's choice, in which its device is an owner, to the statement that adds the newcomer. Only the
+ * founding is the true one.
+ */
+export async function inventChain({ state, device, founding, members, newcomer }) {
+  const group = new Group(state);
+  const { userId } = device.credential;
+  const number = 5;
+  const roster = members.map(({ userId: user, identity }) => ({ user, identity: new Uint8Array(Buffer.from(identity, "hex")), since: 1, list: 1 }));
+  const before = { ...emptyState, roster: roster.toSorted((a, b) => (a.user < b.user ? -1 : 1)), roles: [{ user: userId, role: 3 }] };
+  const { made, after } = addition(before, number, { ...newcomer, list: 1 });
+  const statement = await signStatement(
+    {
+      room: group.roomId,
+      generation: group.generation,
+      epoch: group.epoch,
+      number,
+      previous: new Uint8Array(randomBytes(32)),
+      before: await stateHash(encodeState(before)),
+      state: await stateHash(encodeState(after)),
+      changes: [made],
+    },
+    { device: deviceOf(device.credential, device.signature.publicKey), seed: device.signature.privateKey },
+  );
+  return encodeChain({ founding, base: encodeState(before), statements: [statement] });
 }
 
 function addition(before, number, { userId, identity, list = 0, role = 0 }) {

@@ -260,10 +260,10 @@ async function lateAuthor(attack) {
 /** An entry that no member wrote. */
 async function strangeEntry(attack) {
   const { anna, ben, room } = await withMember(attack);
-  const commit = (await attack.world.log(anna, room)).findLast((entry) => entry.kind === "message");
-  const bytes = Buffer.from(commit.ciphertext, "base64");
+  const last = (await attack.world.log(anna, room)).findLast((entry) => entry.kind === "message");
+  const bytes = Buffer.from(last.ciphertext, "base64");
   randomBytes(40).copy(bytes, bytes.length - 40);
-  const { seq } = await anna.lane.append(room, bytes, commit.epoch);
+  const { seq } = await anna.lane.append(room, bytes, last.epoch);
   const shown = await ben.until(async () => (await ben.history(room)).find((message) => message.seq === seq), 3000);
   return attack.judge({
     harm: shown?.from ? "Ben's client shows an author of bytes that no member wrote" : undefined,

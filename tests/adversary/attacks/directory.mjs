@@ -146,7 +146,7 @@ async function firstContact(attack) {
 
 /** Only the KeyPackage is Mallory's; the list of devices is Ben's. */
 async function swappedKeyPackage(attack) {
-  const { world, anna, ben } = await pair(attack);
+  const { anna, ben } = await pair(attack);
   const mallory = await attack.member();
   const fake = await mallory.call("keyPackage", { name: "fake", userId: ben.userId, deviceId: ben.deviceId });
   let made;
@@ -211,7 +211,7 @@ function amnesia(lie) {
     const ended = anna.notes.slice(attack.marks.get(anna)).some(({ event }) => event === "roomEnded");
     const signs = await attack.signs(room, [anna], { lines: true });
     off();
-    if (lost) await reconnect(anna);
+    await reconnect(anna);
     const back = lost && (await anna.until(async () => (await anna.status(room)).ready, 4000));
     return attack.judge({
       harm: lost

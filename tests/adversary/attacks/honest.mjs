@@ -30,7 +30,6 @@ async function allRead(clients, room, text) {
 
 /** Everything that people do: edits, deletions, reactions, joining late, leaving, two devices, revocation, restarts. */
 async function honest(attack) {
-  const { world } = attack;
   const [anna, cleo] = await Promise.all([attack.person("anna"), attack.person("cleo")]);
   const ben = await attack.person("ben", { store: true });
   const room = await attack.room([anna, ben]);

@@ -20,7 +20,7 @@ async function ghost(attack, room, clients, { direct = false } = {}) {
   await world.insertMember(room, spy.userId);
   await spy.call("rotate");
   for (const client of clients) client.lane.resync(room);
-  const isIn = await attack.isIn(spy, room, 9000);
+  const isIn = await attack.isIn(spy, room);
   const secret = attack.text("secret");
   await anna.call("send", { room, text: secret, wait: false }).catch(() => undefined);
   const read = isIn && (await attack.spyReads(spy, room, secret, anna));
@@ -59,7 +59,7 @@ async function forkedRoster(attack) {
   await world.insertMember(room, spy.userId);
   await spy.call("rotate");
   anna.lane.resync(room);
-  const isIn = await attack.isIn(spy, room, 9000);
+  const isIn = await attack.isIn(spy, room);
   const secret = attack.text("secret");
   await anna.call("send", { room, text: secret, wait: false });
   const read = isIn && (await attack.spyReads(spy, room, secret, anna));
@@ -123,7 +123,7 @@ async function removedByServer(attack) {
   await database.run(`delete from room_members where room_id = ${database.id(room)} and user_id = ${database.id(cleo.userId)}`);
   await world.insertEntry(room, "memberLeft", { user_id: database.id(cleo.userId) });
   for (const { lane } of [anna, ben]) lane.resync(room);
-  const gone = await anna.until(async () => !(await anna.status(room)).devices.some(({ userId }) => userId === cleo.userId), 8000);
+  const gone = await anna.until(async () => !(await anna.status(room)).devices.some(({ userId }) => userId === cleo.userId), 5000);
   return attack.judge({
     harm: gone ? "the members' clients removed Cleo, whom no member removed" : undefined,
     signs: await attack.signs(room, [anna, ben], { lines: true }),
@@ -143,7 +143,7 @@ async function resetRoster(attack) {
   const commit = (await world.log(anna, room)).findLast((entry) => entry.kind === "commit");
   for (const { lane } of [anna, ben]) await lane.act("POST", `v1/rooms/${room}/invalid-commits`, { seq: commit.seq }).catch(() => undefined);
   const isNew = await anna.until(async () => (await anna.status(room)).generation === 1, 8000);
-  await attack.isIn(spy, room, 10_000);
+  await attack.isIn(spy, room);
   const secret = attack.text("secret");
   await anna.call("send", { room, text: secret, wait: false });
   const read = await attack.spyReads(spy, room, secret, anna);
@@ -157,7 +157,6 @@ async function resetRoster(attack) {
 
 /** A group is shown to one member as a direct room. */
 async function roomKind(attack) {
-  const { world } = attack;
   const { anna, ben, cleo } = await attack.cast();
   anna.lane.onResponse(({ path }, { body }) => (/^v1\/rooms\/[0-9a-f-]{36}$/.test(path) && body?.kind ? { ...body, kind: "direct" } : undefined));
   const room = await attack.room([cleo, anna, ben]);
@@ -204,8 +203,14 @@ async function erasedOwner(attack) {
   await world.insertEntry(room, "memberLeft", { user_id: database.id(anna.userId) });
   await world.insertEntry(room, "roleChanged", { user_id: database.id(ben.userId), role: "2" });
   for (const { lane } of [ben, cleo]) lane.resync(room);
-  const owner = await ben.until(async () => (await ben.status(room)).role === "owner", 6000);
-  const gone = await ben.until(async () => !(await ben.status(room)).devices.some(({ userId }) => userId === anna.userId), 6000);
+  let owner;
+  let gone;
+  await ben.until(async () => {
+    const { role, devices } = await ben.status(room);
+    owner = role === "owner";
+    gone = !devices.some(({ userId }) => userId === anna.userId);
+    return owner && gone;
+  }, 5000);
   return attack.judge({
     harm:
       owner || gone
@@ -236,7 +241,6 @@ async function disabledAccount(attack) {
 
 /** A member shows to a stranger who added whom: a signature of Anna's device proves it. */
 async function whoAddedWhom(attack) {
-  const { world } = attack;
   const { anna, ben } = await attack.cast();
   const mallory = await attack.member();
   const room = await attack.room([anna, ben, mallory]);

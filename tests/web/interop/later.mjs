@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SecureMessaging, SecureMessagingError } from "../../../src/web/sdk/dist/index.js";
 import { pad } from "../../../src/web/sdk/dist/content/padding.js";
+import { viewOf } from "../../../src/web/sdk/dist/rooms/contents.js";
 import { freePort } from "../ports.mjs";
 import { killAll, Server } from "./processes.mjs";
 
@@ -45,7 +46,8 @@ const equal = (actual, expected) => {
 async function sendRaw({ id: roomId, core, ports }, content) {
   let send;
   await core.exclusively(async (draft) => {
-    const { group, message } = await draft.group.encrypt(pad(new TextEncoder().encode(JSON.stringify(content))));
+    const view = { sent: Date.now(), ...(await viewOf(draft, { ...ports, readLog: core.readLog })) };
+    const { group, message } = await draft.group.encrypt(pad(new TextEncoder().encode(JSON.stringify({ ...view, ...content }))));
     draft.usedKeys(group, group.epoch);
     send = { roomId, clientMessageId: crypto.randomUUID(), ciphertext: message, timeToLiveSeconds: null, epoch: group.epoch };
     return true;

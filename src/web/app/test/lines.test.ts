@@ -24,6 +24,7 @@ test("changes of devices and keys are told, and what may be an attack stands out
   expect(say({ kind: "identityRenewed", userId: "b" })).toBe("Ben has a new safety number, signed with the earlier keys");
   expect(say({ kind: "renamed", userId: "b", username: "bernd" })).toBe("Ben is now called bernd");
   expect(say({ kind: "invalidCommit" })).toMatch(/^An unknown device/);
+  expect(say({ kind: "invalidCommit", userId: "b" })).toMatch(/^The server says .* came from Ben\. Only the server says so\.$/);
   expect((["joined", "devices", "identityRenewed", "identityChanged", "listFork", "invalidCommit"] as const).map((kind) => toneOf({ kind, at: 0 }))).toEqual([
     "plain",
     "keys",

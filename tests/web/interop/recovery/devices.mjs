@@ -57,7 +57,7 @@ await test("a device with new keys that the server does not have follows another
   delete session.call;
   await second.parts.device.reconcile();
   equal([second.devices.isOffered, second.devices.isApproved], [false, true]);
-  equal(await second.safetyNumber(a.username), await a.safetyNumber(b.username));
+  await until("the contact sees the new identity", async () => (await second.safetyNumber(a.username)) === (await a.safetyNumber(b.username)));
   await second.parts.keyPackages.topUp();
   await say(await seenBy(second, rooms[0].id), "it is me");
   await until("it is read", () => rooms[0].seen.includes("it is me"));

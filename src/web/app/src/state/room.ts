@@ -204,11 +204,11 @@ export class RoomStore {
     if (from >= this.staleBefore || to <= 0) return;
     const until = Math.min(to + 1, this.staleBefore);
     const shown = this.place(until) - this.place(from);
-    const page = shown === 0 ? [] : await this.client.history(this.roomId, { before: until, limit: shown });
-    if (page.length > 0) {
-      this.merge(page[0]!.seq, until, page);
-      this.publish();
-    }
+    if (shown === 0) return;
+    const page = await this.client.history(this.roomId, { before: until, limit: shown });
+    // Without a page, the life of all earlier messages is over.
+    this.merge(page[0]?.seq ?? 0, until, page);
+    this.publish();
   }
 
   /** Replaces the messages between two places with new ones. Equal messages keep their object. */

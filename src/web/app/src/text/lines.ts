@@ -74,7 +74,8 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
     case "stateMismatch":
       return text.stateMismatch(by);
     case "invalidCommit":
-      return line.by ? text.invalidCommit(by) : text.invalidCommitUnknown;
+      if (line.by) return text.invalidCommit(by);
+      return line.userId === undefined ? text.invalidCommitUnknown : text.invalidCommitByServer(whom);
     case "deviceAdded":
     case "deviceRemoved":
     case "deviceReplaced":

@@ -135,6 +135,7 @@ export const trustStrings = {
         added > 0 ? `, with ${plural(added, "new device", "new devices")}` : ""
       }`,
     invalidCommit: (by: string) => `${by} tried to change this conversation in a way that is not allowed. Nothing was changed.`,
+    invalidCommitByServer: (who: string) => `The server says that the change that was not allowed came from ${who}. Only the server says so.`,
     invalidCommitUnknown: "An unknown device tried to change this conversation in a way that is not allowed. Nothing was changed.",
     rosterMismatch: "The server lists other members than the members have signed. The signed list counts.",
     stateMismatch: (by: string) => `A message of ${by} was written for another list of members than this device has`,

@@ -73,7 +73,10 @@ export const randomBytes = (length: number): Bytes => crypto.getRandomValues(new
 export const newId = (): string => crypto.randomUUID();
 
 export async function sha256(...parts: Uint8Array[]): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...parts)));
+  const [first] = parts;
+  // WebCrypto makes its own copy.
+  const whole = parts.length === 1 && first!.buffer instanceof ArrayBuffer ? (first as Bytes) : concat(...parts);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", whole));
 }
 
 export function uint32(value: number): Bytes {

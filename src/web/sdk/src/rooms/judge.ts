@@ -94,6 +94,7 @@ const rulesOfLeaves = new Set<RuleName>(["proposals", "path", "leaf", "device", 
 
 /** Whether the rule of trust to which this check belongs is switched off. In a product none is. @internal */
 export function isOff(rule: RuleName, { founding }: Pick<SignedRoom, "founding">): boolean {
-  if (founding.kind === "direct" && (rule === "change" || rule === "leaf")) return !enforced.t3;
-  return rulesOfLeaves.has(rule) ? !enforced.t2 : !enforced.t1;
+  if (founding.kind === "direct" && (rule === "change" || rule === "leaf") && !enforced.t3) return true;
+  // Leaves are compared with the roster, too.
+  return rulesOfLeaves.has(rule) ? !enforced.t2 || !enforced.t1 : !enforced.t1;
 }

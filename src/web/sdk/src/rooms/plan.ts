@@ -28,6 +28,8 @@ export interface Step {
 /** What a plan is made from. @internal */
 export interface PlanOf {
   state: RoomState;
+  /** The members whose devices belong into the group. */
+  members: readonly Member[];
   leaves: readonly Leaf[];
   own: { userId: string; deviceId: string };
   isDirect: boolean;
@@ -69,7 +71,7 @@ export function newestList(people: Pick<KnownPeople, "listsOf">, userId: string)
 /** Compares the leaves of all members with their lists. @internal */
 export async function planDevices(of: PlanOf): Promise<Plan> {
   const plan: Plan = { steps: [], missing: [], isStuck: false };
-  for (const member of of.state.roster) {
+  for (const member of of.members) {
     const newest = newestList(of.people, member.user);
     if (!newest) continue;
     const leaves = of.leaves.filter((leaf) => leaf.userId === member.user);
@@ -87,6 +89,8 @@ export async function planDevices(of: PlanOf): Promise<Plan> {
     const doesNothing = !step || (step.remove.length === 0 && step.add.length === 0);
     if (doesNothing && member.user === of.own.userId && missing.length > 0 && !isRenewed) plan.isStuck = true;
   }
+  const strangers = of.leaves.filter((leaf) => !of.members.some((member) => member.user === leaf.userId));
+  for (const leaf of strangers) plan.steps.push({ userId: leaf.userId, remove: [leaf], add: [] });
   return plan;
 }
 
@@ -168,7 +172,7 @@ export async function planLeaves(of: Pick<PlanOf, "state" | "leaves" | "own">, t
 }
 
 /** The devices that were in the group before a reset, as far as their lists still have them: they know the head. @internal */
-export function planReset({ state, leaves, own, people, canAdd }: Omit<PlanOf, "isPatient" | "isDirect" | "isReachable">): ListedLeaf[] {
+export function planReset({ state, leaves, own, people, canAdd }: Omit<PlanOf, "isPatient" | "isDirect" | "isReachable" | "members">): ListedLeaf[] {
   return leaves.filter((leaf) => {
     const member = memberOf(state, leaf.userId);
     const newest = newestList(people, leaf.userId);

@@ -7,7 +7,7 @@ import { entryHash, placesKept, Transcript, type Compared, type Place, type Seen
 import type { Draft } from "./draft.js";
 
 /** Places in one stored value. Each write replaces the newest value, so it is small. */
-const chunkPlaces = 64;
+const chunkPlaces = 16;
 const hashBytes = 32;
 const kinds = ["message", "commit", "server"] as const;
 

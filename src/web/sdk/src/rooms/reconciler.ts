@@ -3,7 +3,9 @@ import { SecureMessagingError } from "../base/errors.js";
 import { Backoff, Mutex, sleep, Wakeup } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { groupIdOf, messagesPerEpoch } from "../mls/group.js";
-import type { RosterChange } from "../net/wire.js";
+import type { RosterChange, UserKeys } from "../net/wire.js";
+import { enforced } from "../trust/enforced.js";
+import { believedMembers } from "./believed.js";
 import { admin, memberOf, roleOf } from "../trust/state.js";
 import { changes, type RawChange } from "../trust/statement.js";
 import { RosterAlarm } from "./alarms.js";
@@ -157,11 +159,11 @@ export class GroupReconciler {
     }
     const upTo = this.core.state.cursor ?? 0;
     if (wanted) return this.commitWanted(wanted, signed, group);
-    const reachable = await this.refreshLists(signed);
+    const hints = await this.refreshLists(signed);
     await this.core.catchUp();
     // The answers may be newer than the comparison.
     if (this.core.group?.epoch !== group.epoch || this.core.group.generation !== group.generation || this.core.signed !== signed) return false;
-    return this.commitDevices(signed, group, { upTo, reachable });
+    return this.commitDevices(signed, group, { upTo, hints });
   }
 
   /** A change that a person wants, with the devices of the users whom it adds. */
@@ -185,11 +187,21 @@ export class GroupReconciler {
     return true;
   }
 
-  private async commitDevices(signed: SignedRoom, group: RoomGroup, { upTo, reachable }: { upTo: number; reachable: ReadonlySet<string> }): Promise<boolean> {
+  private async commitDevices(signed: SignedRoom, group: RoomGroup, { upTo, hints }: { upTo: number; hints: readonly UserKeys[] }): Promise<boolean> {
     const { device, people } = this.ports;
     const own = { userId: device.userId, deviceId: device.id };
-    const isReachable = (userId: string) => reachable.has(userId);
-    const of = { state: signed.state, leaves: group.leaves(), own, isDirect: signed.founding.kind === "direct", people, isReachable, isPatient: false };
+    const isReachable = (userId: string) => hints.some((user) => user.userId === userId);
+    const members = believedMembers(signed, hints, people);
+    const of = {
+      state: signed.state,
+      members,
+      leaves: group.leaves(),
+      own,
+      isDirect: signed.founding.kind === "direct",
+      people,
+      isReachable,
+      isPatient: false,
+    };
     const leaves = await planLeaves(of, this.core.state.leaves ?? {});
     if (leaves.length > 0) {
       // Only admins may tell the server who leaves. The others leave that to the leaver.
@@ -213,7 +225,7 @@ export class GroupReconciler {
     // A device with new keys is about to upload KeyPackages. An early removal would hide the messages between from it.
     const isPatient = this.unmetSince !== undefined && this.ports.clock.ticks() - this.unmetSince < patienceMs;
     const plan = await planDevices({ ...of, isPatient, canAdd: (each) => has(packages, each) });
-    const chosen = await oneChain(plan.steps, signed, this.isAlone());
+    const chosen = await oneChain(plan.steps, signed, this.isAlone() || members !== signed.state.roster);
     this.needsOtherSince = chosen.needsOther ? (this.needsOtherSince ?? this.ports.clock.ticks()) : undefined;
     if (chosen.needsOther) this.kick(patienceMs);
     if (isMissing) this.kick(1000 + this.unmet.next());
@@ -306,11 +318,12 @@ export class GroupReconciler {
   }
 
   /** Fetches the lists that may have changed, and compares the server's members with the signed ones. Returns the users whom the server lists. */
-  private async refreshLists(signed: SignedRoom): Promise<ReadonlySet<string>> {
+  private async refreshLists(signed: SignedRoom): Promise<readonly UserKeys[]> {
     const { people, server } = this.ports;
     const hints = await server.devicesOfRoom(this.core.id);
     this.rosterAlarm.compare(hints.map((user) => user.userId));
-    const users = findStale(signed.state, hints, people, this.stale);
+    const all = new Set([...signed.state.roster.map((member) => member.user), ...(enforced.t1 && enforced.t3 ? [] : hints.map((user) => user.userId))]);
+    const users = findStale([...all], hints, people, this.stale);
     this.stale.clear();
     try {
       await people.refresh(users);
@@ -318,7 +331,7 @@ export class GroupReconciler {
       for (const user of users) this.stale.add(user);
       throw error;
     }
-    return new Set(hints.map((user) => user.userId));
+    return hints;
   }
 
   /** Whether no other member has added the devices that need more statements than this device has followed. */

@@ -186,18 +186,19 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     const { core } = this;
     const { device, server, store } = this.ports;
     const { userId } = device;
-    const isMember = core.signed?.head !== undefined && memberOf(core.signed.state, userId) !== undefined;
-    if (isMember) requireLeave(core.signed!, userId);
+    const signed = core.signed?.head && memberOf(core.signed.state, userId) ? core.signed : undefined;
+    if (signed) requireLeave(signed, userId);
     // A group that was never founded has no member who could follow a signature.
-    const isAlone = isMember ? core.signed!.state.roster.length === 1 : (await server.room(this.id)).epoch === 0;
-    if (!isAlone && (!isMember || this.isWithheld || !core.group))
+    const isAlone = signed ? signed.state.roster.length === 1 : (await server.room(this.id)).epoch === 0;
+    const { group } = core;
+    if (!isAlone && (!signed || this.isWithheld || !group))
       throw SecureMessagingError.of(
         "NotReady",
         "This device cannot sign now that you leave. Use another device, or wait until this one is in the room's group.",
       );
     await store.write(new Map([[keys.leaving(this.id), pack(true)]]));
     // Without a reader, there is no member who could commit it.
-    if (!isAlone && core.canBeRead) await this.sendLeave(await leaveToken(core.signed!, core.group!, userId));
+    if (!isAlone && signed && group && core.canBeRead) await this.sendLeave(await leaveToken(signed, group, userId));
     await finishLeave({ device, server, store }, this.id);
     core.end("left");
   }

@@ -162,7 +162,7 @@ export const keys = {
   trustLines: (userId: string) => `trust/${userId}/`,
   room: (id: string) => `room/${id}`,
   rooms: "room/",
-  /** The places of a room's log that this device has read, 64 in each value. */
+  /** The places of a room's log that this device has read, some in each value. */
   readPlaces: (id: string, chunk: number) => `places/${id}/${ordinal(chunk)}`,
   allReadPlaces: (id: string) => `places/${id}/`,
   /** What proves to a third person who wrote the message at this place. */

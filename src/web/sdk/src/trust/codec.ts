@@ -176,11 +176,13 @@ export function vectorHeader(...parts: Uint8Array[]): Bytes {
   return length < 2 ** 14 ? uint16(0x4000 + length) : uint32(0x80000000 + length);
 }
 
-const labelled = (name: string, value: Uint8Array): Bytes => concat(vector(utf8(`SecureMessaging 1.0 ${name}`)), vector(value));
+/** The label of a structure, as it is hashed and signed. */
+export const labelOf = (name: string): Bytes => vector(utf8(`SecureMessaging 1.0 ${name}`));
+
+const labelled = (name: string, value: Uint8Array): Bytes => concat(labelOf(name), vector(value));
 
 /** `hash(name, value)` of the specification: 32 bytes. The value may come in parts, so that a large one is copied once. */
-export const hash = (name: string, ...value: Uint8Array[]): Promise<Bytes> =>
-  sha256(vector(utf8(`SecureMessaging 1.0 ${name}`)), vectorHeader(...value), ...value);
+export const hash = (name: string, ...value: Uint8Array[]): Promise<Bytes> => sha256(labelOf(name), vectorHeader(...value), ...value);
 
 /** Signs a structure of the given name. `seed` is the private key of Ed25519. */
 export const signLabelled = (seed: Uint8Array, name: string, value: Uint8Array): Promise<Bytes> => sign(seed, labelled(name, value));

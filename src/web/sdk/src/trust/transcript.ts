@@ -3,7 +3,7 @@
  * show different logs to them.
  */
 import { concat, copy, equal, sha256, type Bytes } from "../base/bytes.js";
-import { fixed, fromBase64Url, hash, toBase64Url, uint64, uint8, vectorHeader } from "./codec.js";
+import { fixed, fromBase64Url, hash, labelOf, toBase64Url, uint64, uint8, vectorHeader } from "./codec.js";
 
 /** The member `seen` of a content. */
 export interface Seen {
@@ -39,12 +39,16 @@ const kinds = ["message", "commit", "server"] as const;
 const hashBytes = 32;
 /** seq, kind and hash of an entry, as the value of a block has them. */
 const entryBytes = 8 + 1 + hashBytes;
+/** More than what is hashed before the entries. */
+const headBytes = 256;
+const label = labelOf("Transcript");
 
 /** The places of one block. The entries are kept as they are hashed, because each message is compared. */
 class Block {
   /** By place: 0 for one that was not read, otherwise 1 + the index of its kind. */
   readonly kinds = new Uint8Array(blockSize);
-  private readonly entries = new Uint8Array(blockSize * entryBytes);
+  /** The entries, after the room for what is hashed before them. */
+  private readonly bytes = new Uint8Array(headBytes + blockSize * entryBytes);
   /** How many entries with bytes stand before each place. */
   private readonly before = new Uint16Array(blockSize + 1);
   private filled = 0;
@@ -56,7 +60,7 @@ class Block {
     this.kinds[at] = 1 + kinds.indexOf(place.kind);
     if (place.kind !== "server") {
       const kind = place.kind === "message" ? 1 : 2;
-      this.entries.set(concat(uint64(seq), uint8(kind), fixed(place.entry, hashBytes)), count * entryBytes);
+      this.bytes.set(concat(uint64(seq), uint8(kind), fixed(place.entry, hashBytes)), headBytes + count * entryBytes);
     }
     this.before[at + 1] = count + (place.kind === "server" ? 0 : 1);
     this.filled = at + 1;
@@ -65,17 +69,25 @@ class Block {
   place(at: number): Place | undefined {
     const kind = kinds[this.kinds[at]! - 1];
     if (kind === undefined || kind === "server") return kind && { kind };
-    const end = (this.countBefore(at) + 1) * entryBytes;
-    return { kind, entry: copy(this.entries.subarray(end - hashBytes, end)) };
+    const end = headBytes + (this.countBefore(at) + 1) * entryBytes;
+    return { kind, entry: copy(this.bytes.subarray(end - hashBytes, end)) };
   }
 
   hasAll(first: number, last: number): boolean {
     return !this.kinds.subarray(first, last + 1).includes(0);
   }
 
-  /** The entries from one place to another. */
-  slice(first: number, last: number): Uint8Array {
-    return this.entries.subarray(this.countBefore(first) * entryBytes, this.countBefore(last + 1) * entryBytes);
+  /** `hash("Transcript", …)` of the fields and the entries from one place to another. */
+  hashWith(fields: Uint8Array, first: number, last: number): Promise<Bytes> {
+    const begin = headBytes + this.countBefore(first) * entryBytes;
+    const end = headBytes + this.countBefore(last + 1) * entryBytes;
+    const entries = this.bytes.subarray(begin, end);
+    const value = [fields, vectorHeader(entries)];
+    if (begin > headBytes) return hash("Transcript", ...value, entries);
+    // The usual case, without a copy of the entries: 10 KB for each value of each message. What stands before them is written anew each time.
+    const head = concat(label, vectorHeader(...value, entries), ...value);
+    this.bytes.set(head, headBytes - head.length);
+    return sha256(this.bytes.subarray(headBytes - head.length, end));
   }
 
   private countBefore(at: number): number {
@@ -218,8 +230,9 @@ export class Transcript {
 
   private async valueOf(block: number, gap: number, seq: number): Promise<Bytes> {
     const [first, last] = rangeOf(block, gap, seq);
-    const entries = (first <= last ? this.blocks.get(block)?.slice(first, last) : undefined) ?? new Uint8Array();
-    const value = await hash("Transcript", this.foundingHash, uint64(block), uint64(gap), uint64(seq), vectorHeader(entries), entries);
+    const fields = concat(this.foundingHash, uint64(block), uint64(gap), uint64(seq));
+    const known = first <= last ? this.blocks.get(block) : undefined;
+    const value = await (known ? known.hashWith(fields, first, last) : hash("Transcript", fields, vectorHeader()));
     return value.slice(0, 16);
   }
 }

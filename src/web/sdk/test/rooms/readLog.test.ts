@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { newId, randomBytes } from "../../src/base/bytes.js";
 import type { LogEntry } from "../../src/net/wire.js";
+import { forgetMissing, keepMissing } from "../../src/rooms/missing.js";
+import { linesOf } from "../../src/rooms/notices.js";
 import { ReadLog } from "../../src/rooms/readLog.js";
 import { keys } from "../../src/store/store.js";
 import { Lab, type LabDevice } from "./lab.js";
@@ -52,6 +54,12 @@ test.each(["changed", "reordered", "dropped"] as const)("a log that is %s for on
       between: [1, 3],
     },
   ]);
+  // Each message shows it again; people see it once.
+  await lab.say(ben, text("and later"));
+  expect(alarms[2]).toHaveLength(1);
+  expect(cleo.warnings.map(({ kind }) => kind)).toEqual(["transcriptMismatch"]);
+  const by = { userId: ben.userId, deviceId: ben.of.identity.deviceId };
+  expect(await linesOf(cleo.store, lab.room)).toMatchObject([{ kind: "transcriptMismatch", seq, by }]);
 });
 
 test("a message that says that it was read before it was sent is an alarm", async () => {
@@ -90,9 +98,9 @@ test("what was read is kept in small values, for 2,048 places", async () => {
     if (seq === 1000) anna.restart();
   }
   const stored = await anna.store.list(keys.allReadPlaces(lab.room));
-  expect(stored.length).toBeGreaterThanOrEqual(2048 / 64);
-  expect(stored.length).toBeLessThanOrEqual(2048 / 64 + 2);
-  expect(Math.max(...stored.map(([, value]) => value.length))).toBeLessThanOrEqual(64 * 33);
+  expect(stored.length).toBeGreaterThanOrEqual(2048 / 16);
+  expect(stored.length).toBeLessThanOrEqual(2048 / 16 + 2);
+  expect(Math.max(...stored.map(([, value]) => value.length))).toBeLessThanOrEqual(16 * 33);
   const before = (await anna.seal(text("x"))).content.seen;
   anna.restart();
   expect((await anna.seal(text("x"))).content.seen).toEqual(before);
@@ -125,4 +133,12 @@ test("a place that was never read is shown until a deletion of its author names 
   await lab.say(ben, { type: "delete", target: id, seqs: [seq] });
   expect(await anna.at(seq)).toBeUndefined();
   expect(expired).toEqual([{ seqs: [seq] }]);
+});
+
+test("places that this device could not have read, because it was out of the room, are not shown", async () => {
+  const { anna } = await trio();
+  await anna.step(async (draft) => keepMissing(draft, 5, 3, 0, anna.applying));
+  expect(await anna.at(5)).toMatchObject({ content: { type: "missing", places: 3 } });
+  await anna.step((draft) => forgetMissing(draft, 9, anna.applying));
+  expect(await anna.history()).toEqual([]);
 });
