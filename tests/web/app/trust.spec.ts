@@ -71,6 +71,10 @@ test("new keys that were not signed stop sending to a verified person until the 
   await expect(anna.box).toHaveValue("is it you?");
   await expect(anna.page.getByRole("button", { name: "Send", exact: true })).toBeDisabled();
   await banner.getByRole("button", { name: "Send anyway" }).click();
+  // The new keys are known now. Those that take part in this conversation are others, and no signed renewal has replaced them.
+  await expect(banner).toContainText(`${ben.name} has other keys than this conversation was started with`);
+  await expect(anna.page.getByRole("button", { name: "Send", exact: true })).toBeDisabled();
+  await banner.getByRole("button", { name: "Send anyway" }).click();
   await expect(banner).toHaveCount(0);
   await anna.box.press("Enter");
   await anna.sees("is it you?");

@@ -58,7 +58,8 @@ export type RoomPorts = Pick<Ports, "clock" | "closing" | "device" | "hub" | "ml
 
 /** What the members of a room have signed, and what this device believes of it. */
 export abstract class RoomBase extends Emitter<RoomEvents> {
-  private shownHolds = "[]";
+  /** Undefined until the holds were compared: a room may be held since before the start. */
+  private shownHolds: string | undefined;
 
   /** @internal */
   protected constructor(
