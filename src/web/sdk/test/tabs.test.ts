@@ -225,6 +225,24 @@ test("a room that the server does not show is kept with its holds and lines, unt
   expect(await second.lines(roomId)).toEqual([]);
 });
 
+test("a Commit that is not valid is a problem of the room, with the user who has made it", async () => {
+  const { roomId } = await device("invalid", 2);
+  const store = await IndexedDbStore.open("invalid");
+  const broken = { seq: 2, since: 1, why: "commit", by: { userId: ben, deviceId: newId() } };
+  const stored = unpack<object>((await store.get(keys.room(roomId)))!);
+  await store.write(new Map([[keys.room(roomId), pack({ ...stored, broken })]]));
+  await store.close();
+  const tab = await open("invalid");
+  expect(await tab.conversations()).toMatchObject([{ problem: "invalidCommit", brokenBy: ben }]);
+  await tab.close();
+  const again = await IndexedDbStore.open("invalid");
+  await again.write(new Map([[keys.room(roomId), pack({ ...stored, broken: { ...broken, why: "chain" } })]]));
+  await again.close();
+  const [conversation] = await (await open("invalid")).conversations();
+  expect(conversation!.problem).toBe("broken");
+  expect(conversation!.brokenBy).toBeUndefined();
+});
+
 test("a failure in the leading tab is reported in all tabs, as plain data", async () => {
   await device("said", 3);
   const first = await open("said");
