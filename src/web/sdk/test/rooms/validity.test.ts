@@ -1,5 +1,6 @@
 /* Commits that break the rules are reported with their author, and the others go on without them. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { newId } from "../../src/base/bytes.js";
 import { changes } from "../../src/trust/statement.js";
 import type { SimDevice } from "../simulation/device.js";
 import { Scene } from "./scene.js";
@@ -55,6 +56,22 @@ test("the next device of a user is added with the list that announces it, and pe
   const lines = await (await scene.roomOf(anna)).lines();
   expect(lines.find(({ kind }) => kind === "deviceAdded")).toMatchObject({ userId: cleo.user.id, deviceId: second.id });
   expect(scene.coreOf(second)!.isReady).toBe(true);
+});
+
+test("a message of the epoch that an invalid Commit began is not readable, and the others go on in the epoch before it", async () => {
+  scene.server.reportInvalidCommit = () => ({ reset: false, generation: 0 });
+  const { group } = scene.coreOf(ben)!;
+  const { epoch } = group!;
+  const made = await group!.commit({ remove: group!.leaves().flatMap((leaf) => (leaf.deviceId === cleo.id ? [leaf.index] : [])), add: [] });
+  const { message } = await made.after.encrypt(new Uint8Array(256));
+  scene.server.commit(ben.user.id, scene.room.id, { id: newId(), epoch, commit: made.commit, welcomes: [] });
+  scene.server.inject(scene.room, { kind: "message", id: newId(), ciphertext: message, epoch: epoch + 1 });
+  await scene.world.pass(3_000);
+  expect(scene.coreOf(anna)!.state.broken).toMatchObject({ why: "commit" });
+  await scene.run(anna.send(scene.room.id, "still here"));
+  await scene.world.pass(3_000);
+  expect(await scene.textsOf(cleo)).toEqual(["still here"]);
+  expect((await (await scene.roomOf(anna)).history()).map(({ content }) => content.type)).toEqual(["unreadable", "text"]);
 });
 
 test("after an invalid Commit the others read and send in the epoch before it, until the group is founded anew", async () => {
