@@ -142,8 +142,9 @@ function wrongSettings({ timeToLive }: SignedState, { settings }: LogEntry): str
  */
 async function awaitReset(draft: Draft, generation: number, applying: Applying): Promise<void> {
   const { state } = draft;
-  // A device that has missed something does not know the newest group that counts.
-  if (!canFollow(draft)) await draft.replaceGroup(undefined);
+  // A device that has missed something does not know the newest group that counts. A group that is kept since an earlier reset still is that one.
+  const isKept = draft.group !== undefined && draft.group.generation < state.generation;
+  if (!isKept && !canFollow(draft)) await draft.replaceGroup(undefined);
   state.generation = generation;
   delete state.broken;
   delete state.out;

@@ -104,3 +104,20 @@ test("no member adds a third user to a direct room", async () => {
   expect(await ruleOf(ben)).toMatchObject({ rule: "change", by: { userId: anna.user.id } });
   expect(await scene.membersOf(ben)).toEqual(["anna member", "ben member"]);
 });
+
+test("after two resets in a row, the group is founded with the head that all have, and every device is shown what differs", async () => {
+  const { room, server } = scene;
+  for (const generation of [1, 2]) {
+    Object.assign(room, { generation, epoch: 0, commitSeq: 0 });
+    server.inject(room, { kind: "groupReset", generation });
+  }
+  await scene.world.pass(60_000);
+  for (const device of [anna, ben, cleo]) {
+    const core = scene.coreOf(device)!;
+    expect(core.group).toMatchObject({ generation: 2 });
+    expect(core.signed!.head!.number).toBe(1);
+    const [line] = (await (await scene.roomOf(device)).lines()).filter(({ kind }) => kind === "reset");
+    expect(line).toBeDefined();
+    expect([...(line!.missing ?? []), ...(line!.added ?? [])]).toEqual([]);
+  }
+});
