@@ -126,6 +126,8 @@ async function directThird(attack) {
   const room = await attack.direct(anna, mallory);
   await mallory.call("seize", { room });
   attack.watch(anna);
+  // The server helps, so that Anna's client can fetch the device list of the third one.
+  await attack.world.insertMember(room, spy.userId);
   const [keyPackage, { identityKey: identity }] = [await attack.world.claim(mallory, spy), await spy.call("identity")];
   const made = await mallory.call("craft", { room, what: "add", keyPackage, statement: { add: { userId: spy.userId, identity } } });
   attack.welcomes.push(made.welcome);

@@ -18,8 +18,11 @@ export function gist(message: Message): string {
       return strings.chat.missing(content.places);
     case "unsupported":
       return strings.previews.unsupported;
-    default:
+    case "malformed":
+    case "unreadable":
       return strings.previews.unreadable;
+    default:
+      return strings.chat.noEffect;
   }
 }
 

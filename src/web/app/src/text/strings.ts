@@ -247,6 +247,8 @@ export const strings = {
     notConfirmed: "not confirmed yet",
     withheld: "The server does not show this conversation",
     unreadable: "This message could not be decrypted on this device.",
+    file: "A file. This app cannot show it yet.",
+    noEffect: "A change that does not count.",
     malformed: "This app does not understand this message. Another app wrote it.",
     custom: "This message is for another app.",
     blank: "Empty message",

@@ -60,7 +60,7 @@ async function follow(draft: Draft, entry: LogEntry, judged: Judged, from: { gro
   const place = { generation: group.generation, epoch: group.epoch + 1 };
   draft.setSigned(await signed.next(place, room, statement, !next));
   const lines = linesOfCommit({ committer: opened.committer, removed, added, statement, before: signed.state });
-  await tell(draft, entry, { lines, added, before: signed.state, after: room.state, statement }, applying);
+  await report(draft, entry, { lines, added, before: signed.state, after: room.state, statement }, applying);
 }
 
 async function applyOwn(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
@@ -76,11 +76,11 @@ async function applyOwn(draft: Draft, entry: LogEntry, applying: Applying): Prom
   const before = signed!.state;
   draft.setSigned(await signed!.next(place, { state, head: { ...head, hash: new Uint8Array(head.hash) } }, statement && new Uint8Array(statement)));
   if (statement && isFirst) delete draft.state.initial;
-  await tell(draft, entry, { lines: pending.lines, added: [], before, after: state, statement }, applying);
+  await report(draft, entry, { lines: pending.lines, added: [], before, after: state, statement }, applying);
 }
 
 /** What a Commit has changed, for people and for the other parts. */
-interface Told {
+interface Outcome {
   lines: Unplaced[];
   added: Leaf[];
   before: RoomState;
@@ -88,7 +88,7 @@ interface Told {
   statement: Uint8Array | undefined;
 }
 
-async function tell(draft: Draft, entry: LogEntry, { lines, added, before, after, statement }: Told, applying: Applying): Promise<void> {
+async function report(draft: Draft, entry: LogEntry, { lines, added, before, after, statement }: Outcome, applying: Applying): Promise<void> {
   const { events, people, reports, device } = applying;
   const { state } = draft;
   for (const line of lines) await addLine(draft, { ...line, seq: entry.seq, at: entry.createdAt.getTime() }, applying);

@@ -40,7 +40,10 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
     return;
   }
   if (header && isLater(header, group)) {
-    breakChain(draft, entry.seq, applying);
+    // After a Commit that is not valid, a message of its epoch shows nothing that this device has missed.
+    const isOfInvalid = state.broken?.why === "commit" && equal(header.groupId, group.id);
+    if (isOfInvalid) keepStrange(draft, entry, { type: "unreadable", reason: "of an epoch that is not valid" }, undefined, applying);
+    else breakChain(draft, entry.seq, applying);
     return;
   }
   if (!header || header.contentType !== "application" || !equal(header.groupId, group.id)) {

@@ -108,7 +108,6 @@ export class RoomCore {
     return holdsOf({ state, signed, welcome, group, people, deviceId: device.id });
   }
 
-  /** Leaving, own deletions and read positions do not wait. */
   get isHeld(): boolean {
     return this.holds.length > 0;
   }
@@ -218,8 +217,8 @@ export class RoomCore {
     if (this.ended) return;
     this.ended = true;
     this.queue = [];
+    // The signed state stays: by it the device recognises the room when its user is added again.
     this.ending = this.exclusively(async (draft) => {
-      // The signed state stays: by it the device recognises the room when its user is added again.
       await draft.replaceGroup(undefined);
       draft.setPending(undefined);
       draft.setWelcome(undefined);

@@ -1,5 +1,5 @@
 import { memberOf, roleOf, type RoomState as SignedState } from "../trust/state.js";
-import type { LogEntry } from "../net/wire.js";
+import { readRole, type LogEntry } from "../net/wire.js";
 import { applyCommit } from "./applyCommit.js";
 import { applyMessage } from "./applyMessage.js";
 import { keys } from "../store/store.js";
@@ -125,7 +125,10 @@ async function compareNotice(draft: Draft, entry: LogEntry, applying: Applying):
 function wrongRole(state: SignedState, { userId, role }: LogEntry): string | undefined {
   if (userId === undefined || !memberOf(state, userId)) return `The server says that user ${userId}, who is not a member, has the role ${role}.`;
   const signed = serverRole(roleOf(state, userId));
-  return role === signed ? undefined : `The server says that user ${userId} has the role ${role}; the members have signed ${signed}.`;
+  // A role of a later version is no contradiction that this version could understand.
+  return role === signed || role === undefined || readRole(role) === "unknown"
+    ? undefined
+    : `The server says that user ${userId} has the role ${role}; the members have signed ${signed}.`;
 }
 
 function wrongSettings({ timeToLive }: SignedState, { settings }: LogEntry): string | undefined {
@@ -139,8 +142,9 @@ function wrongSettings({ timeToLive }: SignedState, { settings }: LogEntry): str
  */
 async function awaitReset(draft: Draft, generation: number, applying: Applying): Promise<void> {
   const { state } = draft;
-  // A device that has missed something does not know the newest group that counts.
-  if (!canFollow(draft)) await draft.replaceGroup(undefined);
+  // A device that has missed something does not know the newest group that counts. A group that is kept since an earlier reset still is that one.
+  const isKept = draft.group !== undefined && draft.group.generation < state.generation;
+  if (!isKept && !canFollow(draft)) await draft.replaceGroup(undefined);
   state.generation = generation;
   delete state.broken;
   delete state.out;

@@ -46,7 +46,7 @@ export async function finishLeave({ device, server, store }: Pick<Ports, "device
   } catch (error) {
     if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "SignedOut" || error.code === "Unauthenticated") throw error;
     await store.write(new Map([[keys.leaving(roomId), null]]));
-    // Another member has told it to the server before.
+    // The server knows it already.
     if (error.code !== "NotFound") throw error;
   }
   await store.write(new Map([[keys.leaving(roomId), null]]));

@@ -40,7 +40,9 @@ export class Mending {
     }
     // A person decides whether this device enters by the Welcome that it has.
     if (this.core.isReentryHeld) return;
-    if (broken.why === "commit" && (await this.report(broken.seq, broken.reported === true))) return;
+    // A reset that does not continue the group before it is like a Commit that is not valid.
+    const isInvalid = broken.why === "commit" || (broken.why === "welcome" && this.core.former !== undefined);
+    if (isInvalid && (await this.report(broken.seq, broken.reported === true))) return;
     this.repair.replaceKeys();
     this.later(30_000 + clock.random() * 10_000);
   }

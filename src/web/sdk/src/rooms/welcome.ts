@@ -144,10 +144,10 @@ async function knownOf(draft: Draft, userId: string, agreed: boolean): Promise<K
     const { head, foundingHash, confirmed } = signed;
     return { head, foundingHash, confirmed, followedRemoval: !memberOf(signed.state, userId), agreed };
   }
-  const told = await draft.get<TransferredRoom>(keys.transferredRoom(draft.state.id));
-  if (!told) return undefined;
-  const head = { number: told.number, hash: new Uint8Array(told.head) };
-  return { head, foundingHash: told.founding, confirmed: true, followedRemoval: false, agreed };
+  const given = await draft.get<TransferredRoom>(keys.transferredRoom(draft.state.id));
+  if (!given) return undefined;
+  const head = { number: given.number, hash: new Uint8Array(given.head) };
+  return { head, foundingHash: given.founding, confirmed: true, followedRemoval: false, agreed };
 }
 
 async function stayOut(draft: Draft, welcome: StoredWelcome, { rule, person }: NotEntered, applying: Applying): Promise<void> {

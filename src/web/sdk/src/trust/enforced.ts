@@ -1,6 +1,6 @@
 /*
- * Whether each rule of trust is enforced. A product has all of them on, and nothing changes this object. A test build replaces one line, so that a test can show
- * what an attack does to a client without that rule.
+ * Whether each rule of trust is enforced. A product has all of them on, and nothing changes this object. A test build replaces one line, so that a test can
+ * show what an attack does to a client without that rule.
  */
 export const enforced = {
   /** What the members have signed says who is in a room, with which role and which identity key. */

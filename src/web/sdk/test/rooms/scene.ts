@@ -118,8 +118,8 @@ export class Scene {
   }
 
   /**
-   * Makes a Commit as a hostile member does: with proposals and changes of its choice, and without asking whether they are valid. The hash of the state after the
-   * changes is that of the state before.
+   * Makes a Commit as a hostile member does: with proposals and changes of its choice, and without asking whether they are valid. The hash of the state after
+   * the changes is that of the state before.
    */
   async commitAs(device: SimDevice, of: { changes?: RawChange[]; remove?: string[]; add?: Uint8Array[] }): Promise<void> {
     const { group, signed } = this.coreOf(device)!;

@@ -1,5 +1,6 @@
 /* Commits that break the rules are reported with their author, and the others go on without them. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { newId } from "../../src/base/bytes.js";
 import { changes } from "../../src/trust/statement.js";
 import type { SimDevice } from "../simulation/device.js";
 import { Scene } from "./scene.js";
@@ -57,6 +58,22 @@ test("the next device of a user is added with the list that announces it, and pe
   expect(scene.coreOf(second)!.isReady).toBe(true);
 });
 
+test("a message of the epoch that an invalid Commit began is not readable, and the others go on in the epoch before it", async () => {
+  scene.server.reportInvalidCommit = () => ({ reset: false, generation: 0 });
+  const { group } = scene.coreOf(ben)!;
+  const { epoch } = group!;
+  const made = await group!.commit({ remove: group!.leaves().flatMap((leaf) => (leaf.deviceId === cleo.id ? [leaf.index] : [])), add: [] });
+  const { message } = await made.after.encrypt(new Uint8Array(256));
+  scene.server.commit(ben.user.id, scene.room.id, { id: newId(), epoch, commit: made.commit, welcomes: [] });
+  scene.server.inject(scene.room, { kind: "message", id: newId(), ciphertext: message, epoch: epoch + 1 });
+  await scene.world.pass(3_000);
+  expect(scene.coreOf(anna)!.state.broken).toMatchObject({ why: "commit" });
+  await scene.run(anna.send(scene.room.id, "still here"));
+  await scene.world.pass(3_000);
+  expect(await scene.textsOf(cleo)).toEqual(["still here"]);
+  expect((await (await scene.roomOf(anna)).history()).map(({ content }) => content.type)).toEqual(["unreadable", "text"]);
+});
+
 test("after an invalid Commit the others read and send in the epoch before it, until the group is founded anew", async () => {
   const { epoch } = scene.coreOf(anna)!.group!;
   // The reset is kept away for a while: the server does not hear of the reports.
@@ -86,4 +103,21 @@ test("no member adds a third user to a direct room", async () => {
   await scene.commitAs(anna, { changes: [changes.add(id, identityKey, 0, 1)] });
   expect(await ruleOf(ben)).toMatchObject({ rule: "change", by: { userId: anna.user.id } });
   expect(await scene.membersOf(ben)).toEqual(["anna member", "ben member"]);
+});
+
+test("after two resets in a row, the group is founded with the head that all have, and every device is shown what differs", async () => {
+  const { room, server } = scene;
+  for (const generation of [1, 2]) {
+    Object.assign(room, { generation, epoch: 0, commitSeq: 0 });
+    server.inject(room, { kind: "groupReset", generation });
+  }
+  await scene.world.pass(60_000);
+  for (const device of [anna, ben, cleo]) {
+    const core = scene.coreOf(device)!;
+    expect(core.group).toMatchObject({ generation: 2 });
+    expect(core.signed!.head!.number).toBe(1);
+    const [line] = (await (await scene.roomOf(device)).lines()).filter(({ kind }) => kind === "reset");
+    expect(line).toBeDefined();
+    expect([...(line!.missing ?? []), ...(line!.added ?? [])]).toEqual([]);
+  }
 });

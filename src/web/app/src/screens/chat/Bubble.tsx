@@ -152,20 +152,28 @@ function Body({ message, text, mine, actions }: { message: Message | undefined; 
     return <Dim icon="trash" text={by !== undefined ? chat.removedBy(nameOf(actions.nameOf(by))) : mine ? chat.ownDeleted : chat.deleted} />;
   }
   if (text !== undefined) return isBlank(text) ? <Dim icon="chat" text={chat.blank} /> : <SafeText text={text} onSuspect={actions.openSuspect} />;
-  return (
-    <Dim
-      icon="warning"
-      text={
-        message?.content.type === "custom"
-          ? chat.custom
-          : message?.content.type === "unsupported"
-            ? chat.unsupported
-            : message?.content.type === "malformed"
-              ? chat.malformed
-              : chat.unreadable
-      }
-    />
-  );
+  return <Dim icon="warning" text={bodyOf(message?.content.type)} />;
+}
+
+/** What stands in the place of a content that is not a text. */
+function bodyOf(type: Message["content"]["type"] | undefined): string {
+  const { chat } = strings;
+  switch (type) {
+    case "custom":
+      return chat.custom;
+    case "file":
+      return chat.file;
+    case "unsupported":
+      return chat.unsupported;
+    case "malformed":
+      return chat.malformed;
+    case "unreadable":
+    case undefined:
+      return chat.unreadable;
+    default:
+      // An edit, a deletion or a reaction is shown only when it does not count.
+      return chat.noEffect;
+  }
 }
 
 const Dim = ({ icon, text }: { icon: "trash" | "warning" | "chat"; text: string }) => (
