@@ -24,10 +24,11 @@ test("a text that is being sent is in no storage unencrypted", async ({ person, 
 test("when the browser's store fails, a text stays visible and is sent when the store works again", async ({ person }) => {
   const [anna, ben] = [await person("anna"), await person("ben")];
   await anna.talkWith(ben, "before");
-  await anna.page.evaluate(() => {
+  const keys = anna.page.workers().find((worker) => worker.url().includes("worker"))!;
+  await keys.evaluate(() => {
     // oxlint-disable-next-line typescript/unbound-method -- called with the original receiver
     const { transaction } = IDBDatabase.prototype;
-    const state = window as unknown as { broken: boolean };
+    const state = globalThis as unknown as { broken: boolean };
     state.broken = true;
     IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...args: Parameters<IDBDatabase["transaction"]>) {
       if (state.broken) throw new DOMException("The disk is full.", "QuotaExceededError");
@@ -40,8 +41,8 @@ test("when the browser's store fails, a text stays visible and is sent when the 
   await expect(alarm).toBeVisible();
   await expect(anna.log.getByText("Not sent")).toBeVisible({ timeout: 40_000 });
   await anna.sees("in spite of the disk");
-  await anna.page.evaluate(() => {
-    (window as unknown as { broken: boolean }).broken = false;
+  await keys.evaluate(() => {
+    (globalThis as unknown as { broken: boolean }).broken = false;
   });
   await anna.page.getByRole("button", { name: "Try again" }).click();
   await ben.sees("in spite of the disk");

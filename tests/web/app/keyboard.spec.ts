@@ -35,6 +35,8 @@ test("the whole app can be used with the keyboard only", async ({ browser, perso
   const menu = page.getByRole("menu");
   /** Opens the menu of the newest message. */
   const openMenu = async (): Promise<void> => {
+    // A message that waits has no menu.
+    await expect(log.getByRole("img", { name: "Waiting to be sent" })).toHaveCount(0);
     await tabTo(page, log, "Shift+Tab");
     await keyboard.press("ArrowUp");
     await expect(log.getByRole("article").last()).toBeFocused();

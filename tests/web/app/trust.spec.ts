@@ -66,6 +66,7 @@ test("new keys that were not signed stop sending to a verified person until the 
 
   const banner = anna.page.getByRole("alert").filter({ hasText: "Nothing is sent here now." });
   await expect(banner).toContainText(`${ben.name} has new keys`);
+  await expect(anna.page.getByRole("heading", { level: 1, name: ben.name }).getByRole("img", { name: "Nothing is sent to this person now" })).toBeVisible();
   await anna.box.fill("is it you?");
   await anna.box.press("Enter");
   await expect(anna.box).toHaveValue("is it you?");
@@ -102,6 +103,23 @@ test("a new device is announced on the other devices, with its name, until the u
   await expect(second.page.getByText("Chrome on Linux")).toHaveCount(3);
 });
 
+test("a lost device is revoked, and the contacts see a signed renewal", async ({ person, anotherDevice, server }) => {
+  const [anna, ben] = [await person("anna"), await person("ben")];
+  await anna.talkWith(ben, "hello");
+  const lost = await anotherDevice(anna, { approved: true });
+  await anna.page.reload();
+  await anna.page.getByRole("button", { name: "Options for Chrome on Linux" }).last().click();
+  await anna.page.getByRole("menuitem", { name: "Revoke" }).click();
+  await anna.page.getByLabel("The device is lost or stolen").check();
+  await anna.page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  await expect(lost.page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+  await expect(ben.log.getByText(`${anna.name} has a new safety number, signed with the earlier keys`)).toBeVisible();
+  await anna.page.goto(`${server.url}/#/`);
+  await anna.open(ben.name);
+  await anna.write("from the device that stays");
+  await ben.sees("from the device that stays");
+});
+
 test("devices and sessions have names that the user's devices read and the server does not", async ({ person, anotherDevice, server }) => {
   const anna = await person("anna");
   const second = await anotherDevice(anna, { approved: true });
@@ -120,4 +138,38 @@ test("devices and sessions have names that the user's devices read and the serve
   await expect(second.page.getByText("Everything the server stores about you")).toBeVisible();
   const held = await second.page.locator("main").innerText();
   expect(held).not.toContain("Kitchen tablet");
+});
+
+test("the names of a removed member and of a deleted account stay after a reload", async ({ person, server }) => {
+  const [anna, ben, cleo] = [await person("anna"), await person("ben"), await person("cleo")];
+  await anna.talkWith(ben, "hello");
+  await anna.page.getByRole("button", { name: "New conversation" }).click();
+  await anna.page.getByRole("radio", { name: "Group" }).check();
+  await anna.page.getByLabel("Name of the group").fill("Lunch");
+  await anna.page.getByLabel("Exact username").fill(cleo.name);
+  await anna.page.getByRole("button", { name: "Add", exact: true }).click();
+  await anna.page.getByRole("button", { name: "Create group" }).click();
+  await cleo.open("Lunch");
+  await cleo.write("from Cleo");
+  await anna.sees("from Cleo");
+  await anna.page.locator(".chat-title").click();
+  await anna.page.getByRole("button", { name: `Options for ${cleo.name}` }).click();
+  await anna.page.getByRole("menuitem", { name: "Remove from group" }).click();
+  await anna.page.getByRole("dialog").getByRole("button", { name: "Remove from group" }).click();
+  await expect(cleo.page.getByText("You are no longer in this conversation")).toBeVisible();
+
+  await ben.page.goto(`${server.url}/#/settings/profile`);
+  await ben.page.getByRole("button", { name: "Delete account" }).click();
+  const dialog = ben.page.getByRole("dialog");
+  await dialog.getByLabel("Current password", { exact: true }).fill(password);
+  await dialog.getByLabel("To confirm").fill(ben.name);
+  await dialog.getByRole("button", { name: "Delete permanently" }).click();
+  await expect(ben.page.getByRole("heading", { name: "Create your account" })).toBeVisible();
+
+  await anna.page.goto(`${server.url}/#/`);
+  await anna.page.reload();
+  await anna.open("Lunch");
+  await expect(anna.log.getByText(cleo.name, { exact: true })).toBeVisible();
+  await expect(anna.page.getByRole("navigation", { name: "Conversations" }).getByRole("link").filter({ hasText: ben.name })).toBeVisible();
+  await expect(anna.page.getByText(/Former member|Unnamed/)).toHaveCount(0);
 });

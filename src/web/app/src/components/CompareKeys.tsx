@@ -3,6 +3,7 @@ import { codeOf } from "../base/errors.js";
 import { useCell } from "../base/cell.js";
 import { useLoad } from "../base/useLoad.js";
 import { useApp } from "../state/context.js";
+import { markOf } from "../state/people.js";
 import { sentence } from "../text/errors.js";
 import { strings } from "../text/strings.js";
 import { Button, Note, Spinner } from "./Button.js";
@@ -37,7 +38,7 @@ export function CompareKeys({ userId, name, onClose }: { userId: string; name: s
     <Dialog title={text.compareTitle(name)} onClose={onClose}>
       <div className="body">
         <h2 className="line">
-          {text.compareTitle(name)} <VerifiedMark verified={verified} />
+          {text.compareTitle(name)} <VerifiedMark verified={markOf(person)} />
         </h2>
         {verified === "again" && (
           <Note tone="warn" icon="shieldalert">
@@ -75,7 +76,7 @@ export function CompareKeys({ userId, name, onClose }: { userId: string; name: s
           <Spinner label={strings.common.loading} />
         )}
         <div className="actions wrap">
-          {verified === "yes" && !scanning && (
+          {verified === "yes" && !person?.hold && !scanning && (
             <Button look="bare" busy={busy} onClick={() => attempt(() => client.unverifyPerson(userId))}>
               {text.unverify}
             </Button>
@@ -86,7 +87,7 @@ export function CompareKeys({ userId, name, onClose }: { userId: string; name: s
               {scanning ? text.showNumber : text.scan}
             </Button>
           )}
-          {verified !== "yes" && !scanning && shown.value !== undefined && (
+          {(verified !== "yes" || person?.hold) && !scanning && shown.value !== undefined && (
             <Button look="main" icon="shield" busy={busy} onClick={() => attempt(() => client.verifyPerson(userId).then(done))}>
               {text.equal}
             </Button>

@@ -295,6 +295,7 @@ export const strings = {
       no: "Signed with keys that you have not compared.",
       yes: "Signed with keys that you have compared.",
       again: "Signed. The keys were renewed since you compared them.",
+      held: "Signed, with keys to which nothing is sent now.",
     },
     noAuthor: "Nothing proves who wrote this.",
     sentAt: "Stored by the server",
@@ -503,9 +504,7 @@ export const strings = {
     revokeText: "It is signed out and removed from every conversation. It keeps what it has received so far.",
     replace: "Replace identity",
     replaceTitle: "Replace your identity key?",
-    replaceText:
-      "Your safety number changes for everyone you talk to, and they are warned. Your other devices must be approved again. Do this only if " +
-      "someone else may have your identity key.",
+    replaceText: "Your safety number changes for everyone you talk to, and they see it. Your other devices stay. Do this if someone else may know the key.",
     replaceAction: "Replace identity key",
     replaced: "Your identity key was replaced.",
     changed: (names: string[]) => `The keys of ${people.format(names)} have changed. Compare safety numbers with them.`,

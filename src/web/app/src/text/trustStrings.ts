@@ -28,7 +28,7 @@ export const trustStrings = {
   },
 
   trust: {
-    marks: { yes: "Verified", again: "Compare the keys again" },
+    marks: { yes: "Verified", again: "Compare the keys again", held: "Nothing is sent to this person now" },
     compare: "Compare keys",
     compareTitle: (name: string) => `Compare keys with ${name}`,
     number: "Safety number",
@@ -177,6 +177,8 @@ export const trustStrings = {
     qr: "Code of this device as a QR code",
     qrText: "On your other device: Settings, Devices and keys, “Scan the code of the new device”. Do not let anyone else scan it.",
     larger: "Show it larger",
+    lost: "The device is lost or stolen",
+    lostText: "You get a new identity key too, signed by this device, because another person may have the old one. Your contacts see a new safety number.",
     orType: "Without a camera, type this code there instead:",
   },
 } as const;

@@ -20,7 +20,7 @@ export function Waiting() {
   const [lost, setLost] = useState(false);
   return (
     <main className="gate single">
-      <section className="gate-form">
+      <section className={`gate-form ${toConfirm ? "" : "codes"}`}>
         <Logo />
         {toConfirm ? (
           <Confirm />
@@ -28,15 +28,7 @@ export function Waiting() {
           <div className="stack">
             <h1>{text.title}</h1>
             <p className="muted">{text.text}</p>
-            <OwnCode />
-            {deviceCode === undefined ? (
-              <Spinner label={strings.common.loading} />
-            ) : (
-              <>
-                <p className="muted small">{strings.approval.orType}</p>
-                <Code label={text.code} code={deviceCode} />
-              </>
-            )}
+            <OwnCode code={deviceCode} />
             <p className="line muted" role="status">
               <Spinner small />
               {text.waiting}
@@ -67,20 +59,24 @@ export function Waiting() {
   );
 }
 
-/** The code that the other device scans. It stays the same until the device is approved. */
-function OwnCode() {
+/** The code that the other device scans, and beside it the one to type. Both stay the same until the device is approved. */
+function OwnCode({ code }: { code: string | undefined }) {
   const client = useClient();
   const { value } = useLoad(() => client.deviceQr());
   const [large, setLarge] = useState(false);
-  if (value === undefined) return null;
+  if (value === undefined || code === undefined) return <Spinner label={strings.common.loading} />;
   return (
-    <>
+    <div className="own-code">
       <Qr text={value} label={strings.approval.qr} large />
-      <p className="muted small">{strings.approval.qrText}</p>
-      <div>
-        <Button icon="qr" onClick={() => setLarge(true)}>
-          {strings.approval.larger}
-        </Button>
+      <div className="stack">
+        <p className="muted small">{strings.approval.qrText}</p>
+        <div>
+          <Button icon="qr" onClick={() => setLarge(true)}>
+            {strings.approval.larger}
+          </Button>
+        </div>
+        <p className="muted small">{strings.approval.orType}</p>
+        <Code label={text.code} code={code} />
       </div>
       {large && (
         <Dialog title={strings.approval.qr} onClose={() => setLarge(false)} whole>
@@ -90,7 +86,7 @@ function OwnCode() {
           </Button>
         </Dialog>
       )}
-    </>
+    </div>
   );
 }
 

@@ -8,6 +8,7 @@ import type { Conversation, Message, Reference } from "../../base/sdk.js";
 import { useCell } from "../../base/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
 import { useLoad } from "../../base/useLoad.js";
+import { markOf } from "../../state/people.js";
 import { strings } from "../../text/strings.js";
 import type { BubbleActions } from "./Bubble.js";
 import { ChatHeader } from "./ChatHeader.js";
@@ -84,7 +85,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     () => ({
       me,
       nameOf,
-      verified: (userId) => people.get(userId ?? "")?.verified,
+      verified: (userId) => markOf(people.get(userId ?? "")),
       jump: (message) => setTarget({ message }),
       react: (message, emoji, on) => {
         toComposer();

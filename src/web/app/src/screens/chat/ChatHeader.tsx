@@ -7,6 +7,7 @@ import { useApp } from "../../state/context.js";
 import { duration } from "../../text/format.js";
 import { go, hrefOf } from "../../browser/routes.js";
 import type { Conversation } from "../../base/sdk.js";
+import { markOf } from "../../state/people.js";
 import { strings } from "../../text/strings.js";
 import { nameOf } from "../../text/safe.js";
 
@@ -32,7 +33,7 @@ export function ChatHeader({ conversation, typing }: { conversation: Conversatio
         <div className="grow">
           <h1 className="ellipsis">
             <bdi>{nameOf(title)}</bdi>
-            {personId !== undefined && <VerifiedMark verified={people.get(personId)?.verified} />}
+            {personId !== undefined && <VerifiedMark verified={markOf(people.get(personId))} />}
           </h1>
           <div className="small muted ellipsis">{under}</div>
         </div>

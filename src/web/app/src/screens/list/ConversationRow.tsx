@@ -7,6 +7,7 @@ import { hrefOf } from "../../browser/routes.js";
 import type { Conversation } from "../../base/sdk.js";
 import { useCell } from "../../base/cell.js";
 import { useApp } from "../../state/context.js";
+import { markOf } from "../../state/people.js";
 import { strings } from "../../text/strings.js";
 import { nameOf } from "../../text/safe.js";
 import { gist } from "../../text/gist.js";
@@ -36,7 +37,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
           <span className="name ellipsis grow">
             <bdi>{shown}</bdi>
           </span>
-          {personId !== undefined && <VerifiedMark verified={people.get(personId)?.verified} />}
+          {personId !== undefined && <VerifiedMark verified={markOf(people.get(personId))} />}
           {timeToLiveSeconds !== undefined && <Icon name="timer" size="small" />}
           {last && (
             <time className="small" dateTime={iso(last.at)}>

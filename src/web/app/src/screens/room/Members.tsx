@@ -10,6 +10,7 @@ import type { Conversation, Role, SharedMember } from "../../base/sdk.js";
 import { useCell } from "../../base/cell.js";
 import { useApp, useStatus } from "../../state/context.js";
 import { nameOf } from "../../text/safe.js";
+import { markOf } from "../../state/people.js";
 import { strings } from "../../text/strings.js";
 
 const text = strings.room;
@@ -66,7 +67,7 @@ export function Members({
               <div className="line named">
                 <bdi>{nameOf(member.username)}</bdi>
                 {member.userId === me && <span className="muted"> ({text.you})</span>}
-                <VerifiedMark verified={people.get(member.userId)?.verified ?? member.verified} />
+                <VerifiedMark verified={markOf(people.get(member.userId)) ?? member.verified} />
               </div>
               <div className="muted small">{role === undefined ? "" : text.devices(member.devices)}</div>
             </div>

@@ -16,6 +16,7 @@ import type { Conversation } from "../../base/sdk.js";
 import { useApp, useAttempt, useStatus } from "../../state/context.js";
 import { useCell } from "../../base/cell.js";
 import { useLoad } from "../../base/useLoad.js";
+import { markOf } from "../../state/people.js";
 import { strings } from "../../text/strings.js";
 import { nameOf } from "../../text/safe.js";
 import { Leave } from "./Leave.js";
@@ -82,7 +83,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
             <h2>
               <bdi>{nameOf(title)}</bdi>
             </h2>
-            {personId !== undefined && <VerifiedMark verified={people.get(personId)?.verified} />}
+            {personId !== undefined && <VerifiedMark verified={markOf(people.get(personId))} />}
             {group && rules && <IconButton icon="edit" small label={text.rename} onClick={() => setRenaming(true)} />}
           </div>
           <p className="line muted small">

@@ -1,13 +1,14 @@
 import { useEffect, useState } from "react";
 import { Button, Note } from "../../components/Button.js";
 import { Ask } from "../../components/Dialog.js";
+import { Switch } from "../../components/Field.js";
 import { Icon } from "../../components/Icon.js";
 import { MenuButton, MenuItem } from "../../components/Menu.js";
 import { RenameDevice } from "../../components/RenameDevice.js";
 import { calendarDate } from "../../text/format.js";
 import type { DeviceInfo } from "../../base/sdk.js";
 import { useCell } from "../../base/cell.js";
-import { useApp } from "../../state/context.js";
+import { useApp, useClient } from "../../state/context.js";
 import { useLoad } from "../../base/useLoad.js";
 import { strings } from "../../text/strings.js";
 import { Approve } from "./Approve.js";
@@ -130,9 +131,7 @@ export function Devices() {
       {open?.what === "scan" && <Approve device={undefined} onClose={close} />}
       {open?.what === "approve" && <Approve device={open.device} onClose={close} />}
       {open?.what === "rename" && <RenameDevice id={open.device.id} name={open.device.name} onClose={() => setOpen(undefined)} onDone={devices.reload} />}
-      {open?.what === "revoke" && (
-        <Ask title={text.revokeTitle} text={text.revokeText} action={text.revoke} bad onClose={close} onDo={() => client.revokeDevice(open.device.id)} />
-      )}
+      {open?.what === "revoke" && <Revoke device={open.device} onClose={close} />}
       {open?.what === "rotate" && (
         <Ask
           title={text.rotate}
@@ -153,5 +152,15 @@ export function Devices() {
         />
       )}
     </>
+  );
+}
+
+function Revoke({ device, onClose }: { device: DeviceInfo; onClose: () => void }) {
+  const client = useClient();
+  const [lost, setLost] = useState(false);
+  return (
+    <Ask title={text.revokeTitle} text={text.revokeText} action={text.revoke} bad onClose={onClose} onDo={() => client.revokeDevice(device.id, { lost })}>
+      {device.approved && <Switch label={strings.approval.lost} hint={strings.approval.lostText} on={lost} onChange={setLost} />}
+    </Ask>
   );
 }

@@ -57,7 +57,7 @@ export function People() {
               <div className="grow">
                 <div className="line named">
                   <bdi>{nameOf(username)}</bdi>
-                  <VerifiedMark verified={verified} />
+                  <VerifiedMark verified={hold ? "held" : verified} />
                 </div>
                 <div className={`small ${hold ? "bad" : "muted"}`}>{hold ? text.waits : text.states[verified]}</div>
               </div>
