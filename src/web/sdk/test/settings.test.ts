@@ -69,7 +69,13 @@ test("each setting of a new room is sent to the server, with the room's founding
 });
 
 test("a change signs each setting, and tells the server", async () => {
-  const room = new Room({} as Ports, {} as Outbox, {} as RoomCore, { change: async (wanted: Wanted) => void asked.push(wanted) } as GroupReconciler, {} as Overview);
+  const room = new Room(
+    {} as Ports,
+    {} as Outbox,
+    {} as RoomCore,
+    { change: async (wanted: Wanted) => void asked.push(wanted) } as GroupReconciler,
+    {} as Overview,
+  );
   const asked: Wanted[] = [];
   for (const change of [someSettings, cleared, {}]) await room.changeSettings(change);
   const [set, unset, none] = asked;

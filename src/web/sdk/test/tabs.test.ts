@@ -149,7 +149,7 @@ test("rejected sends are kept until the user decides, a room that has ended stay
           ],
         }),
       ],
-      [`conversation/${over}`, pack({ id: over, kind: "direct", members: [{ userId: ben, username: "ben", role: "member" }]})],
+      [`conversation/${over}`, pack({ id: over, kind: "direct", members: [{ userId: ben, username: "ben", role: "member" }] })],
       [
         keys.message(over, 7),
         pack({ seq: 7, id: newId(), from: { userId: ben, deviceId: newId() }, mine: false, at: 1, content: { type: "text", text: "bye" } }),

@@ -154,7 +154,10 @@ export class Receipts {
 }
 
 /** How far each member has read, by user id. A user who has turned read receipts off does not see those of others. @internal */
-export async function readsOf(ports: Pick<Ports, "store" | "privacy"> & { device: Pick<Ports["device"], "userId"> }, roomId: string): Promise<Map<string, number>> {
+export async function readsOf(
+  ports: Pick<Ports, "store" | "privacy"> & { device: Pick<Ports["device"], "userId"> },
+  roomId: string,
+): Promise<Map<string, number>> {
   const prefix = keys.reads(roomId);
   const all = (await ports.store.list(prefix)).map(([key, value]): [string, number] => [key.slice(prefix.length), unpack<number>(value)]);
   return new Map(all.filter(([userId]) => isShownHere(ports, userId)));

@@ -326,7 +326,11 @@ export class Rooms {
     events.on("expired", (expired) => {
       const emit = () => room.emit("expired", expired);
       if (!room.overview.removed(expired.seqs)) emit();
-      else void room.overview.findLast().catch(this.ports.reports.failed("store", "newestNotRead", { roomId: id })).then(emit);
+      else
+        void room.overview
+          .findLast()
+          .catch(this.ports.reports.failed("store", "newestNotRead", { roomId: id }))
+          .then(emit);
     });
     events.on("expiring", ({ deadline }) => this.expiry.expect(deadline));
     events.on("transcriptMismatch", (mismatch) => room.emit("transcriptMismatch", mismatch));

@@ -2,7 +2,6 @@
 import type { Room, RoomEvents } from "../rooms/room.js";
 import type { SecureMessaging } from "../client/client.js";
 import type { Notify } from "./link.js";
-import type { SharedEvents } from "./sharedEvents.js";
 
 /** The events that only get the room's id. The compiler reports one that is missing. `typing` also gets the username, and has an order of its own. */
 const passed: Record<Exclude<keyof RoomEvents, "typing" | "typingEnded" | "holds">, true> = {
@@ -25,8 +24,7 @@ const passed: Record<Exclude<keyof RoomEvents, "typing" | "typingEnded" | "holds
 /** Reports what happens in a room to all tabs. @internal */
 export function passOn(room: Room, client: SecureMessaging, notify: Notify): void {
   const roomId = room.id;
-  for (const name of Object.keys(passed) as (keyof typeof passed)[])
-    room.on(name, (event: RoomEvents[typeof name]) => notify(name, { ...event, roomId } as SharedEvents[typeof name]));
+  for (const name of Object.keys(passed) as (keyof typeof passed)[]) room.on(name, (event: RoomEvents[typeof name]) => notify(name, { ...event, roomId }));
   room.on("holds", (holds) => notify("holds", { roomId, holds }));
   passOnTyping(room, client, notify);
 }
