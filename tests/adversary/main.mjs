@@ -1,4 +1,4 @@
-// Plays the catalogue. Usage: run.sh [--json FILE] [--only NAME] [--list] [--engine sqlite|postgres] [--no-controls]
+// Plays the catalogue. Usage: see below.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,12 +17,13 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     list: { type: "boolean" },
     engine: { type: "string", multiple: true, default: [] },
+    "every-engine": { type: "boolean" },
     "no-controls": { type: "boolean" },
     help: { type: "boolean" },
   },
 });
 if (values.help) {
-  console.log("tests/adversary/run.sh [--json FILE] [--only NAME] [--list] [--engine sqlite|postgres] [--no-controls]");
+  console.log("tests/adversary/run.sh [--json FILE] [--only NAME] [--list] [--engine sqlite|postgres] [--every-engine] [--no-controls]");
   process.exit(0);
 }
 const isChosen = ({ name, group, rule }) => values.only.length === 0 || values.only.some((each) => name === each || group === each || rule === each);
@@ -37,7 +38,8 @@ if (values.list) {
   process.exit(0);
 }
 
-const engines = [...new Set(chosen.flatMap((plan) => plan.engines))].filter(
+const enginesOf = (plan) => (values["every-engine"] ? ["sqlite", "postgres"] : plan.engines);
+const engines = [...new Set(chosen.flatMap(enginesOf))].filter(
   (engine) => (values.engine.length === 0 || values.engine.includes(engine)) && (engine !== "postgres" || process.env.SECUREMESSAGING_TEST_POSTGRES),
 );
 const folder = mkdtempSync(join(tmpdir(), "sm-adversary-"));
@@ -76,7 +78,7 @@ function tasks() {
   const all = new Map();
   const add = (key, step) => all.set(key, [...(all.get(key) ?? []), step]);
   for (const plan of chosen) {
-    for (const engine of plan.engines.filter((each) => engines.includes(each)))
+    for (const engine of enginesOf(plan).filter((each) => engines.includes(each)))
       add(`${engine}/${plan.group}`, async () => {
         const { verdict, detail } = await play(plan, engine);
         report({ attack: plan.name, rule: plan.rule, engine, client, verdict, demand: plan.demand, detail });

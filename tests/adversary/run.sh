@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The hostile server and the hostile member against real clients. README.md lists the attacks. Needs Node 20, python3, the Release build of the server, and for
 # Postgres also psql and SECUREMESSAGING_TEST_POSTGRES, which tests/run.sh sets.
-#   tests/adversary/run.sh [--json FILE] [--only NAME] [--list] [--engine sqlite|postgres] [--no-controls]
+#   tests/adversary/run.sh [--json FILE] [--only NAME] [--list] [--engine sqlite|postgres] [--every-engine] [--no-controls]
 set -uo pipefail
 here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

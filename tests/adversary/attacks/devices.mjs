@@ -230,7 +230,7 @@ export const devices = plansOf("devices", [
   ["old-device-list", "T5", "refused", both, "the server lists a revoked device again", oldDeviceList],
   ["withheld-list", "T5", "warned", sqlite, "the newest device list is withheld from one contact", withheldList],
   ["list-fork", "T5", "warned", sqlite, "a revoked device signs a rival of the newest device list", listFork],
-  ["purged-device", "T2", "refused", sqlite, "the server deletes a device", purgedDevice],
+  ["purged-device", "T2", "refused", both, "the server deletes a device", purgedDevice],
   ["identity-by-password", "T6", "warned", sqlite, "a new identity with the password alone", identityByPassword],
   ["verified-identity", "T6", "warned", sqlite, "the same for a contact whose keys were compared", verifiedIdentity],
 ]);

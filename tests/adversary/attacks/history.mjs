@@ -322,7 +322,7 @@ export const history = plansOf("history", [
   ["gone-over-message", "T7", "warned", both, "the server deletes the bytes of an unread message", goneOver],
   ["reordered", "T7", "warned", sqlite, "two messages change places for one client", reordered],
   ["replayed-message", "T7", "refused", sqlite, "the ciphertext of a message once more", replayedMessage],
-  ["replayed-commit", "T2", "refused", sqlite, "an old Commit once more", replayedCommit],
+  ["replayed-commit", "T2", "refused", both, "an old Commit once more", replayedCommit],
   ["forked-commits", "T7", "allowed", sqlite, "two Commits of one epoch, each for one half", forkedCommits],
   ["rolled-back-log", "T7", "warned", both, "the end of the log is deleted and written anew", rolledBack],
   ["lying-first-seq", "T7", "warned", sqlite, "the log is said to begin after an unread message", lyingFirstSeq],

@@ -16,6 +16,7 @@ async function calm(attack, room, clients, done) {
     }
   for (const client of clients) {
     for (const { kind } of await client.call("holds")) alarms.add(`${client.name}: holds sends for ${kind}`);
+    for (const { kind } of (await client.status(room)).holds) alarms.add(`${client.name}: holds sends of the room for ${kind}`);
     const history = await client.history(room).catch(() => []);
     const bad = history.filter(({ type, marks }) => type === "unreadable" || type === "malformed" || Object.values(marks).some(Boolean));
     for (const message of bad) alarms.add(`${client.name}: ${message.type} at ${message.seq} ${JSON.stringify(message.marks)}`);

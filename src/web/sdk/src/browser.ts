@@ -1,9 +1,16 @@
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
 export { SecureMessagingError, type ErrorCode } from "./base/errors.js";
 export type * from "./tabs/sharedClient.js";
+export type * from "./tabs/sharedEvents.js";
+export type * from "./tabs/status.js";
+export type * from "./tabs/conversation.js";
 export type { Member } from "./rooms/members.js";
 export type { RoomHold, RoomHoldKind } from "./rooms/holds.js";
 export type { RoomLine, RoomLineKind } from "./rooms/line.js";
+export type { TranscriptMismatch } from "./rooms/applying.js";
+export type { PendingSend } from "./rooms/pending.js";
+export type { RoomProblem } from "./rooms/problem.js";
+export type { MessageProof } from "./rooms/proofs.js";
 export type { Message, Sender, ShownContent, UnreadableContent } from "./rooms/records.js";
 export type { Content, CustomContent, FileContent, MalformedContent, MissingContent, Reference, ReplyContent, TextContent } from "./content/content.js";
 export type { NotificationPreferences } from "./account/account.js";

@@ -33,6 +33,8 @@ export type {
   UnsupportedContent,
 } from "./content/content.js";
 export type { TranscriptMismatch } from "./rooms/applying.js";
+export type { PendingSend } from "./rooms/pending.js";
+export type { RoomProblem } from "./rooms/problem.js";
 export type { MessageProof } from "./rooms/proofs.js";
 export { MemoryStore, type Changes, type ListOptions, type Store, type WriteOptions } from "./store/store.js";
 export { IndexedDbStore } from "./store/indexedDb.js";
@@ -40,6 +42,9 @@ export { Emitter } from "./base/events.js";
 export type { Role, RoomKind, RoomSettings, SessionEndReason, SettingsChange, Unknown } from "./net/wire.js";
 export { openSharedClient, type SharedOptions } from "./tabs/open.js";
 export type * from "./tabs/sharedClient.js";
+export type * from "./tabs/sharedEvents.js";
+export type * from "./tabs/status.js";
+export type * from "./tabs/conversation.js";
 export { missingFeatures, type PlatformFeature } from "./net/platform.js";
 export type { ServerAddress } from "./net/http.js";
 export type { Warning, WarningArea } from "./base/warnings.js";

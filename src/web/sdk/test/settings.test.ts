@@ -11,6 +11,7 @@ import { applyEntry } from "../src/rooms/entries.js";
 import { begin, makeFounding } from "../src/rooms/founding.js";
 import { loadRoom } from "../src/rooms/loadRoom.js";
 import { Outbox } from "../src/rooms/outbox.js";
+import type { Overview } from "../src/rooms/overview.js";
 import type { Ports } from "../src/rooms/ports.js";
 import type { GroupReconciler } from "../src/rooms/reconciler.js";
 import { Room } from "../src/rooms/room.js";
@@ -53,7 +54,7 @@ async function opened(ports: Ports, summary: Partial<RoomSummary>): Promise<Room
 test("the settings that the server gives, in the room and in its log, are not those of the room", async () => {
   const { ports } = offline();
   const core = await opened(ports, someSettings);
-  const room = new Room(ports, new Outbox(ports), core, undefined as unknown as GroupReconciler);
+  const room = new Room(ports, new Outbox(ports), core, undefined as unknown as GroupReconciler, {} as Overview);
   expect(room.settings).toStrictEqual({});
   const draft = new Draft(ports.store, core.state, undefined, undefined, undefined, core.signed);
   const entry = { seq: 1, kind: "settingsChanged", createdAt: new Date(), epoch: 0, settings: someSettings } as LogEntry;
@@ -68,7 +69,13 @@ test("each setting of a new room is sent to the server, with the room's founding
 });
 
 test("a change signs each setting, and tells the server", async () => {
-  const room = new Room({} as Ports, {} as Outbox, {} as RoomCore, { change: async (wanted: Wanted) => void asked.push(wanted) } as GroupReconciler);
+  const room = new Room(
+    {} as Ports,
+    {} as Outbox,
+    {} as RoomCore,
+    { change: async (wanted: Wanted) => void asked.push(wanted) } as GroupReconciler,
+    {} as Overview,
+  );
   const asked: Wanted[] = [];
   for (const change of [someSettings, cleared, {}]) await room.changeSettings(change);
   const [set, unset, none] = asked;

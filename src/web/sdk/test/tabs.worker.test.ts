@@ -40,7 +40,7 @@ test("a client in a worker has the same data, events and errors as one in the pa
   const changes = vi.fn();
   second.on("room", changes);
   const id = await second.send(roomId, "hello");
-  expect(await third.pending(roomId)).toMatchObject([{ id, text: "hello", state: "waiting" }]);
+  expect(await third.pending(roomId)).toMatchObject([{ id, content: { text: "hello" }, state: "waiting" }]);
   await vi.waitFor(() => expect(changes).toHaveBeenCalledWith({ roomId }));
   await vi.waitFor(() => expect(first.status.unsent).toBe(1));
   const error = await first.signIn({ username: "ben", password: "long enough" }).catch((thrown: unknown) => thrown);

@@ -253,7 +253,7 @@ export class RoomStore {
       loadingOlder: this.loadingOlder,
       marks: this.marks,
       messages: this.overlays.size === 0 ? this.messages : this.messages.map((message) => this.overlaid(message)),
-      outgoing: [...pending, ...echoes],
+      outgoing: [...pending.flatMap(toOutgoing), ...echoes],
     });
   }
 
@@ -283,3 +283,7 @@ function withOwn(reactions: Record<string, string[]>, own: Record<string, boolea
 
 /** The id together with its author: another client could repeat an id. */
 const idOf = (message: Message): string => `${message.from?.userId ?? ""}/${message.id}`;
+
+/** The app sends only texts. */
+const toOutgoing = ({ content, ...send }: PendingSend): Outgoing[] =>
+  content.type === "text" || content.type === "reply" ? [{ ...send, text: content.text, ...(content.type === "reply" ? { replyTo: content.to } : {}) }] : [];

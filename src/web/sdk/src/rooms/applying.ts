@@ -47,6 +47,8 @@ export interface CoreEvents {
   line: RoomLine;
   /** Why sends of the room wait may have changed. */
   holds: undefined;
+  /** What is wrong with the room may have changed. */
+  problem: undefined;
   /** The server no longer shows the room, or shows it again. */
   withheld: { isWithheld: boolean };
   /** A signed statement has removed this user. */

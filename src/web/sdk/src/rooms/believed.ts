@@ -18,3 +18,6 @@ export function believedMembers(signed: SignedRoom, hints: readonly UserKeys[], 
     return memberOf(state, userId) ?? (identity ? [{ user: userId, identity, since: 0, list: 0 }] : []);
   });
 }
+
+/** The users whose lists a test build without these rules needs beside those of the members. */
+export const serverUsers = (hints: readonly UserKeys[]): string[] => (enforced.t1 && enforced.t3 ? [] : hints.map((user) => user.userId));

@@ -15,6 +15,7 @@ import { keepMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
 import type { ReadLog } from "./readLog.js";
 import type { MessageRecord, OwnSend, PendingCommit, RoomState, StoredWelcome } from "./records.js";
+import { compareEnd } from "./rewound.js";
 import type { SignedRoom } from "./signedRoom.js";
 import { enter, openWelcome, toStored } from "./welcome.js";
 import { show, withhold } from "./withholding.js";
@@ -327,14 +328,7 @@ export class RoomCore {
       async (draft) => {
         const { state } = draft;
         if (page) {
-          if (state.cursor !== undefined && page.headSeq < state.cursor)
-            this.ports.reports.warn({
-              area: "room",
-              kind: "logRewound",
-              roomId: this.id,
-              retrying: false,
-              detail: `The server's log ends at ${page.headSeq}; this device has read it to ${state.cursor}.`,
-            });
+          compareEnd(draft, page, this.applying);
           if (state.cursor !== undefined && page.firstSeq > state.high + 1) await this.passGap(draft, page.firstSeq);
           // The entries between have expired, or are older than this user's membership.
           if ((state.cursor ?? -1) < page.firstSeq - 1) {

@@ -29,7 +29,7 @@ export interface Arrival {
 type Of<Type extends ContentBody["type"]> = Arrival & { content: Extract<ContentBody, { type: Type }> };
 
 /** A user who has turned read receipts off does not see those of others. The user's own, from another device, always count. @internal */
-export const isShownHere = ({ privacy, device }: Pick<Applying, "privacy" | "device">, userId: string): boolean =>
+export const isShownHere = ({ privacy, device }: Pick<Applying, "privacy"> & { device: Pick<Applying["device"], "userId"> }, userId: string): boolean =>
   privacy.settings.readReceipts || userId === device.userId;
 
 /** Stores how far a member has read. Returns whether it is further than before. @internal */

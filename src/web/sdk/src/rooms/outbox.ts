@@ -136,7 +136,10 @@ export class Outbox extends Emitter<OutboxEvents> {
       this.remove(tracked);
       throw error;
     }
-    if (failed) this.failures.splice(this.failures.indexOf(failed), 1);
+    if (failed) {
+      this.failures.splice(this.failures.indexOf(failed), 1);
+      this.emit("changed", { roomId });
+    }
     this.erasures.add(erased);
     this.emit("added", { roomId });
     return { id: item.id, stored: tracked.stored.promise };
@@ -181,7 +184,9 @@ export class Outbox extends Emitter<OutboxEvents> {
   async discard(roomId: string, id: string): Promise<void> {
     await this.ports.store.write(new Map([[keys.failed(roomId, id), null]]));
     const at = this.failures.findIndex((each) => each.id === id && each.roomId === roomId);
-    if (at >= 0) this.failures.splice(at, 1);
+    if (at < 0) return;
+    this.failures.splice(at, 1);
+    this.emit("changed", { roomId });
   }
 
   /** How many sends of a room, or of all rooms, the log has not delivered. */

@@ -1,6 +1,6 @@
 /* Pages of a room's stored messages. */
-import { keys, ordinal, pack, read, unpack } from "../store/store.js";
-import { toMessage, type Message, type MessageRecord } from "./records.js";
+import { keys, ordinal, pack, read, unpack, type Store } from "../store/store.js";
+import { toMessage, type Message, type MessageRecord, type Reference } from "./records.js";
 import type { Ports } from "./ports.js";
 
 type PagePorts = Pick<Ports, "store"> & { clock: Pick<Ports["clock"], "now"> };
@@ -8,8 +8,8 @@ type PagePorts = Pick<Ports, "store"> & { clock: Pick<Ports["clock"], "now"> };
 const usualLimit = 50;
 const chunk = 100;
 
-/** Whether a message may still be shown. Its deletion may be a moment late. */
-const isAlive = (record: MessageRecord, now: number): boolean => record.deadline === undefined || record.deadline > now;
+/** Whether a message may still be shown. Its deletion may be a moment late. @internal */
+export const isAlive = (record: MessageRecord, now: number): boolean => record.deadline === undefined || record.deadline > now;
 
 /**
  * The messages before a place in the log, oldest first. Places in a row that were never read are one message with the first of these places, so that a page is not
@@ -32,6 +32,13 @@ export async function page(ports: PagePorts, roomId: string, { before, limit = u
     if (some.length < chunk) return found.toReversed();
     after = some.at(-1)![0];
   }
+}
+
+/** A message by its author and id; undefined when this device does not have it. @internal */
+export async function messageOf(store: Store, roomId: string, { author, id }: Reference): Promise<Message | undefined> {
+  const seq = await read<number>(store, keys.messageId(roomId, `${author}/${id}`));
+  const record = seq === undefined ? undefined : await read<MessageRecord>(store, keys.message(roomId, seq));
+  return record && toMessage(record);
 }
 
 /** Adds the places of the later message to the earlier one, when both are places that were never read. */

@@ -1,6 +1,7 @@
-import { keys, read } from "../store/store.js";
+import { keys, read, unpack } from "../store/store.js";
 import type { RoomCore } from "./core.js";
 import { isShownHere, putRead } from "./history.js";
+import { readByUser } from "./overview.js";
 import type { Ports } from "./ports.js";
 
 /** A signal that tells how far a member has read, and may ask the others. */
@@ -37,7 +38,12 @@ export class Receipts {
 
   /** This user has read up to this place. */
   async mark(upTo: number): Promise<void> {
-    if (!this.isOn || !(await this.keep(this.ports.device.userId, upTo))) return;
+    if (this.ports.closing.aborted || this.core.hasEnded) return;
+    if (!this.isOn) {
+      await this.keepHere(upTo);
+      return;
+    }
+    if (!(await this.keep(this.ports.device.userId, upTo))) return;
     if (this.announcing) return;
     this.announcing = true;
     this.after(announceAfterMs, () => {
@@ -110,6 +116,20 @@ export class Receipts {
     return farther;
   }
 
+  /** Keeps a position that others may not learn, also not later. It counts what is unread here. */
+  private keepHere(upTo: number): Promise<void> {
+    const { core, ports } = this;
+    return core.exclusively(
+      async (draft) => {
+        if (upTo <= (await readByUser(ports, core.id))) return false;
+        draft.put(keys.mark(core.id), upTo);
+        draft.after.push(() => core.events.emit("read", { userId: ports.device.userId, upTo }));
+        return true;
+      },
+      { relaxed: true },
+    );
+  }
+
   /** Whether this user has another device, or a member's known position lies before the newest message of this user. */
   private async mayHaveMissed(): Promise<boolean> {
     const { store, device } = this.ports;
@@ -131,4 +151,14 @@ export class Receipts {
       .then(() => (closing.aborted ? undefined : work()))
       .catch(reports.failed("room", "receiptFailed", { roomId: this.core.id }));
   }
+}
+
+/** How far each member has read, by user id. A user who has turned read receipts off does not see those of others. @internal */
+export async function readsOf(
+  ports: Pick<Ports, "store" | "privacy"> & { device: Pick<Ports["device"], "userId"> },
+  roomId: string,
+): Promise<Map<string, number>> {
+  const prefix = keys.reads(roomId);
+  const all = (await ports.store.list(prefix)).map(([key, value]): [string, number] => [key.slice(prefix.length), unpack<number>(value)]);
+  return new Map(all.filter(([userId]) => isShownHere(ports, userId)));
 }

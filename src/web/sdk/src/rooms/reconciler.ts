@@ -4,8 +4,7 @@ import { Backoff, Mutex, sleep, Wakeup } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { groupIdOf, messagesPerEpoch } from "../mls/group.js";
 import type { RosterChange, UserKeys } from "../net/wire.js";
-import { enforced } from "../trust/enforced.js";
-import { believedMembers } from "./believed.js";
+import { believedMembers, serverUsers } from "./believed.js";
 import { admin, memberOf, roleOf } from "../trust/state.js";
 import { changes, type RawChange } from "../trust/statement.js";
 import { RosterAlarm } from "./alarms.js";
@@ -322,7 +321,8 @@ export class GroupReconciler {
     const { people, server } = this.ports;
     const hints = await server.devicesOfRoom(this.core.id);
     this.rosterAlarm.compare(hints.map((user) => user.userId));
-    const all = new Set([...signed.state.roster.map((member) => member.user), ...(enforced.t1 && enforced.t3 ? [] : hints.map((user) => user.userId))]);
+    const inGroup = this.core.group?.leaves().map((leaf) => leaf.userId) ?? [];
+    const all = new Set([...believedMembers(signed, hints, people).map((member) => member.user), ...inGroup, ...serverUsers(hints)]);
     const users = findStale([...all], hints, people, this.stale);
     this.stale.clear();
     try {

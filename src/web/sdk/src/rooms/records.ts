@@ -118,6 +118,8 @@ export interface RoomState {
   answered?: string[];
   /** Since when the server no longer shows this room: milliseconds since 1970. */
   withheld?: number;
+  /** Whether the server's log was shorter than before. A person has not acknowledged it. */
+  rewound?: boolean;
   /** Whether the log contains messages from before this device was added. */
   earlier?: boolean;
   /** The newest entry that has changed members or devices, while this device has not compared the group's leaves with them since. */

@@ -3,15 +3,17 @@ import { fromUtf8, sha256, utf8 } from "../base/bytes.js";
 import type { Content, Reference } from "../content/content.js";
 import { SecureMessagingError } from "../base/errors.js";
 import type { RoomCore } from "./core.js";
-import { page, pages } from "./pages.js";
+import type { Overview } from "./overview.js";
+import { messageOf, page, pages } from "./pages.js";
+import { pendingOf, type PendingSend } from "./pending.js";
 import { proofsOf, type MessageProof } from "./proofs.js";
 import type { GroupReconciler } from "./reconciler.js";
 import type { Outbox, SendOptions, Stored } from "./outbox.js";
 import type { RoomGroup } from "./ports.js";
-import { Receipts, type ReadSignal } from "./receipts.js";
+import { Receipts, readsOf, type ReadSignal } from "./receipts.js";
 import type { Message, MessageRecord, Sender } from "./records.js";
 import { RoomBase, type RoomPorts } from "./roomBase.js";
-import { keys, read, unpack } from "../store/store.js";
+import { keys, read } from "../store/store.js";
 import { defer } from "../base/timing.js";
 
 export type { RoomEvents } from "./roomBase.js";
@@ -47,6 +49,7 @@ export class Room extends RoomBase {
     private readonly outbox: Outbox,
     core: RoomCore,
     reconciler: GroupReconciler,
+    /** @internal */ readonly overview: Overview,
   ) {
     super(ports, core, reconciler);
     this.receipts = new Receipts(ports, core, (signal) => this.sendSignal(signal));
@@ -194,10 +197,39 @@ export class Room extends RoomBase {
     return page(this.ports, this.id, options);
   }
 
-  /** How far each member has read, by user id. */
-  async reads(): Promise<Map<string, number>> {
-    const prefix = keys.reads(this.id);
-    return new Map((await this.ports.store.list(prefix)).map(([key, value]) => [key.slice(prefix.length), unpack<number>(value)]));
+  /** A message by its author and id; undefined when this device does not have it. */
+  message(target: Reference): Promise<Message | undefined> {
+    return messageOf(this.ports.store, this.id, target);
+  }
+
+  /** The newest message. Messages that change nothing, and places that were never read, are left out. */
+  get last(): Message | undefined {
+    return this.overview.last;
+  }
+
+  /** How many messages of others this user has not read, see {@link Room.markRead}. Those that were deleted or change nothing are not counted. */
+  get unread(): number {
+    return this.overview.unread;
+  }
+
+  /** How far each member has read, by user id. With read receipts off ({@link Privacy}), only this user. */
+  reads(): Promise<Map<string, number>> {
+    return readsOf(this.ports, this.id);
+  }
+
+  /** The messages of this device that are not in the log yet, oldest first. The event `pending` reports each change. */
+  async pending(): Promise<PendingSend[]> {
+    return pendingOf(this.outbox, this.id);
+  }
+
+  /** Sends a failed message again, with the same id. */
+  retry(sendId: string): Promise<void> {
+    return this.outbox.retry(this.id, sendId);
+  }
+
+  /** Deletes a failed message. */
+  discard(sendId: string): Promise<void> {
+    return this.outbox.discard(this.id, sendId);
   }
 
   /** How many sends of this room the log has not delivered yet. */

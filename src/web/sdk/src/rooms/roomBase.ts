@@ -13,6 +13,7 @@ import type { RoomLine } from "./line.js";
 import { membersOf, type Member } from "./members.js";
 import { linesOf } from "./notices.js";
 import type { Ports } from "./ports.js";
+import { acknowledge, problemOf, type RoomProblem } from "./problem.js";
 import type { GroupReconciler } from "./reconciler.js";
 import type { Message } from "./records.js";
 import { roleNameOf, signedRole } from "./roles.js";
@@ -49,6 +50,10 @@ export interface RoomEvents {
   holds: RoomHold[];
   /** The server does not show this room any more, or shows it again. Nothing on this device was deleted. */
   withheld: { isWithheld: boolean };
+  /** {@link RoomBase.problem} has changed. */
+  problem: { problem: RoomProblem | undefined };
+  /** {@link Room.pending} has changed. */
+  pending: undefined;
   /** The group has a new epoch with these devices. Without an epoch, this device is not in the group. */
   epoch: { epoch: number | undefined; devices: Sender[] };
 }
@@ -60,6 +65,7 @@ export type RoomPorts = Pick<Ports, "clock" | "closing" | "device" | "hub" | "ml
 export abstract class RoomBase extends Emitter<RoomEvents> {
   /** Undefined until the holds were compared: a room may be held since before the start. */
   private shownHolds: string | undefined;
+  private shownProblem: RoomProblem | undefined;
 
   /** @internal */
   protected constructor(
@@ -108,6 +114,21 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
   /** Whether the server does not show this room any more, although no member has removed this user. Sends wait. {@link RoomBase.forget} ends the room. */
   get isWithheld(): boolean {
     return this.core.isWithheld;
+  }
+
+  /** A problem to show until it is solved; undefined without one. The event `problem` reports each change. */
+  get problem(): RoomProblem | undefined {
+    return problemOf(this.core);
+  }
+
+  /** With the problem `invalidCommit`: the user who has made the Commit, by its signature; undefined when it has none that is valid. */
+  get brokenBy(): string | undefined {
+    return this.problem === "invalidCommit" ? this.core.state.broken?.by?.userId : undefined;
+  }
+
+  /** The user has seen the problem `logRewound`. */
+  acknowledge(): Promise<void> {
+    return acknowledge(this.core);
   }
 
   /** The members of the room, as they have signed it. */
@@ -212,6 +233,14 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     this.shownHolds = now;
     this.emit("holds", holds);
     if (holds.length === 0) this.core.events.emit("sendable", undefined);
+  }
+
+  /** @internal Reports the problem when it has changed. */
+  compareProblem(): void {
+    const { problem } = this;
+    if (problem === this.shownProblem) return;
+    this.shownProblem = problem;
+    this.emit("problem", { problem });
   }
 
   /** @internal Sends the token with which this user leaves. Resolves when the server has it. */

@@ -11,6 +11,7 @@ import { finishLeave } from "./leaving.js";
 import { loadRoom } from "./loadRoom.js";
 import type { Outbox } from "./outbox.js";
 import { Expiry } from "./expiry.js";
+import { Overview } from "./overview.js";
 import type { Ports } from "./ports.js";
 import { GroupReconciler } from "./reconciler.js";
 import { devicesOf, Room } from "./room.js";
@@ -66,6 +67,7 @@ export class Rooms {
     private readonly ports: Ports,
     private readonly outbox: Outbox,
   ) {
+    outbox.on("changed", ({ roomId }) => this.open.get(roomId)?.room.emit("pending", undefined));
     this.expiry = new Expiry(ports, (id) => this.open.get(id)?.core);
     void this.reportDeliveries();
   }
@@ -289,7 +291,7 @@ export class Rooms {
       fetchWelcomes: () => this.fetchWelcomes(),
       replaceKeys: () => this.events.emit("keysUseless", undefined),
     });
-    const opened: Open = { core, reconciler, room: new Room(ports, outbox, core, reconciler) };
+    const opened: Open = { core, reconciler, room: new Room(ports, outbox, core, reconciler, await Overview.load(ports, id)) };
     this.follow(opened);
     this.open.set(id, opened);
     if (core.state.broken || core.state.wasAway) reconciler.kick(1000);
@@ -308,27 +310,57 @@ export class Rooms {
     const { clock } = this.ports;
     events.on("message", (message) => {
       this.delivered.set(id, message.seq);
+      room.overview.arrived(message);
       room.notify();
       room.emit("message", message);
     });
-    events.on("changed", (message) => room.emit("changed", message));
-    events.on("read", (read) => room.emit("read", read));
+    events.on("changed", (message) => {
+      room.overview.changed(message);
+      room.emit("changed", message);
+    });
+    events.on("read", (read) => {
+      if (read.userId === this.ports.device.userId) room.overview.read(read.upTo);
+      room.emit("read", read);
+    });
     events.on("stoppedTyping", ({ userId }) => room.stoppedTyping(userId));
-    events.on("expired", (expired) => room.emit("expired", expired));
+    events.on("expired", (expired) => {
+      const emit = () => room.emit("expired", expired);
+      if (!room.overview.removed(expired.seqs)) emit();
+      else
+        void room.overview
+          .findLast()
+          .catch(this.ports.reports.failed("store", "newestNotRead", { roomId: id }))
+          .then(emit);
+    });
     events.on("expiring", ({ deadline }) => this.expiry.expect(deadline));
     events.on("transcriptMismatch", (mismatch) => room.emit("transcriptMismatch", mismatch));
     events.on("stateMismatch", (mismatch) => room.emit("stateMismatch", mismatch));
-    events.on("roster", () => room.emit("members", undefined));
+    events.on("roster", () => {
+      room.emit("members", undefined);
+      room.compareProblem();
+    });
     events.on("line", (line) => room.emit("line", line));
-    events.on("holds", () => room.compareHolds());
-    events.on("withheld", (withheld) => room.emit("withheld", withheld));
+    events.on("holds", () => {
+      room.compareHolds();
+      room.compareProblem();
+    });
+    room.compareProblem();
+    events.on("problem", () => room.compareProblem());
+    events.on("withheld", (withheld) => {
+      room.emit("withheld", withheld);
+      room.compareProblem();
+    });
     events.on("settings", () => room.emit("settings", undefined));
     events.on("group", ({ group }) => {
       room.emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) });
       room.compareHolds();
+      room.compareProblem();
     });
     events.on("devices", ({ userId }) => reconciler.refresh(userId));
-    events.on("sendable", () => this.events.emit("sendable", { roomId: id }));
+    events.on("sendable", () => {
+      room.compareProblem();
+      this.events.emit("sendable", { roomId: id });
+    });
     events.on("reconcile", (cause) => {
       if (cause === "broken" || cause === "away") reconciler.kick(clock.random() * 1000);
       else if (cause === "messages") reconciler.kick(0);

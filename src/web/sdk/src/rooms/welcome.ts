@@ -103,6 +103,7 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   const { events, people, reports } = applying;
   draft.after.push(
     () => void people.seeLeaves(joined.leaves()).catch(reports.failed("store", "identitiesNotSeen", { roomId: state.id })),
+    () => void fetchUnknown(joined.leaves(), people).catch(reports.failed("people", "listsNotLearned", { roomId: state.id, retrying: true })),
     () => events.emit("roster", undefined),
     () => events.emit("settings", undefined),
     () => events.emit("sendable", undefined),
@@ -110,6 +111,10 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   );
   return true;
 }
+
+/** Messages wait for the device lists of all members, so a newcomer does not wait for its turn to compare them. */
+const fetchUnknown = (leaves: readonly Leaf[], people: Applying["people"]): Promise<void> =>
+  people.refresh([...new Set(leaves.map((leaf) => leaf.userId))].filter((userId) => !people.listOf(userId)));
 
 /** A Welcome for a group that this device is in, or has been beyond, is a repetition. */
 function isStale({ group, state }: Draft, { generation, epoch }: StoredWelcome): boolean {

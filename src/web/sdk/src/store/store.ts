@@ -193,6 +193,8 @@ export const keys = {
   messageIds: (id: string) => `mid/${id}/`,
   read: (id: string, userId: string) => `read/${id}/${userId}`,
   reads: (id: string) => `read/${id}/`,
+  /** How far this user has read, while others may not learn it. */
+  mark: (id: string) => `mark/${id}`,
   /** How far this user's reading was announced to the others. */
   announced: (id: string) => `told/${id}`,
   taken: (id: string) => `taken/${id}`,

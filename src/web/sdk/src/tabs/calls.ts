@@ -1,14 +1,17 @@
 import { SecureMessagingError } from "../base/errors.js";
 import { Http } from "../net/http.js";
-import type { Message, MessageRecord, Reference } from "../rooms/records.js";
-import { toMessage } from "../rooms/records.js";
+import { messageOf } from "../rooms/pages.js";
+import { pendingOf } from "../rooms/pending.js";
+import type { SendOptions } from "../rooms/outbox.js";
+import type { Message, Reference } from "../rooms/records.js";
 import type { Room } from "../rooms/room.js";
-import { keys, pack, read } from "../store/store.js";
+import { pack, read } from "../store/store.js";
 import { sleep } from "../base/timing.js";
 import { draftKey } from "./conversations.js";
 import type { Leader } from "./leader.js";
 import type { Call, Method } from "./methods.js";
-import type { PendingSend, SharedClient, SharedMember } from "./sharedClient.js";
+import type { SharedMember } from "./conversation.js";
+import type { SharedClient, SharedSendOptions } from "./sharedClient.js";
 
 type Args<M extends Method> = Parameters<SharedClient[M]>;
 type Calls = { [M in Method]: (leader: Leader, args: Args<M>, call: Call) => ReturnType<SharedClient[M]> };
@@ -39,17 +42,17 @@ async function unlessDone(call: Call, code: "NotFound" | "Conflict", work: Promi
 
 const findRoom = (leader: Leader, roomId: string): Room | undefined => leader.client.rooms.list().find((each) => each.id === roomId);
 
-async function findMessage(leader: Leader, roomId: string, { author, id }: Reference): Promise<Message | undefined> {
-  const seq = await read<number>(leader.store, keys.messageId(roomId, `${author}/${id}`));
-  const record = seq === undefined ? undefined : await read<MessageRecord>(leader.store, keys.message(roomId, seq));
-  return record && toMessage(record);
-}
-
 async function requireMessage(leader: Leader, roomId: string, target: Reference): Promise<Message> {
-  const message = await findMessage(leader, roomId, target);
+  const message = await messageOf(leader.store, roomId, target);
   if (!message) throw SecureMessagingError.of("NotFound", "There is no message with this id.");
   return message;
 }
+
+/** Without an id of the application, the id of the call names the message, so that a repeated call sends it once. */
+const sendOptions = ({ id, timeToLiveSeconds }: SharedSendOptions = {}, call: Call): SendOptions => ({
+  ...(id === undefined ? { id: call.id, repeated: call.repeated } : { id, repeated: true }),
+  ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
+});
 
 const calls: Calls = {
   signUp: (leader, [options], call) => leader.signUp(options, call.repeated),
@@ -58,34 +61,18 @@ const calls: Calls = {
 
   conversations: async (leader) => leader.conversations.list(),
   history: (leader, [roomId, options]) => leader.conversations.history(roomId, options),
-  message: (leader, [roomId, target]) => findMessage(leader, roomId, target),
-  pending: async (leader, [roomId]) => {
-    const { outbox } = leader.client.parts;
-    const all: PendingSend[] = [];
-    for (const { id, content, at, error } of outbox.failed(roomId))
-      if (content.type === "text" || content.type === "reply")
-        all.push({
-          id,
-          roomId,
-          text: content.text,
-          ...(content.type === "reply" ? { replyTo: content.to } : {}),
-          at: at ?? 0,
-          state: "failed",
-          error: error.code,
-        });
-    for (const { id, content, at } of outbox.waiting(roomId))
-      if (content.type === "text" || content.type === "reply")
-        all.push({ id, roomId, text: content.text, ...(content.type === "reply" ? { replyTo: content.to } : {}), at: at ?? 0, state: "waiting" });
-    return all.toSorted((a, b) => a.at - b.at);
-  },
+  message: (leader, [roomId, target]) => messageOf(leader.store, roomId, target),
+  pending: async (leader, [roomId]) => pendingOf(leader.client.parts.outbox, roomId),
   marks: (leader, [roomId]) => leader.conversations.marks(roomId),
   send: (leader, [roomId, text, options], call) =>
     leader.inOrder(roomId, async () => {
       const room = await leader.room(roomId);
-      const named = options?.id === undefined ? { id: call.id, repeated: call.repeated } : { id: options.id, repeated: true };
-      await (options?.replyTo === undefined ? room.send(text, named) : room.reply(options.replyTo, text, named));
-      return named.id;
+      const named = sendOptions(options, call);
+      return (await (options?.replyTo === undefined ? room.send(text, named) : room.reply(options.replyTo, text, named))).id;
     }),
+  sendCustom: (leader, [roomId, kind, data, options], call) =>
+    leader.inOrder(roomId, async () => (await (await leader.room(roomId)).sendCustom(kind, data, sendOptions(options, call))).id),
+  signal: async (leader, [roomId, data]) => (await leader.room(roomId)).signal(data),
   edit: (leader, [roomId, target, text], { id, repeated }) =>
     leader.inOrder(roomId, async () => {
       await (await leader.room(roomId)).edit(target, text, { id, repeated });
@@ -106,21 +93,16 @@ const calls: Calls = {
     leader.inOrder(roomId, async () => {
       await (await leader.room(roomId)).react(target, emoji, { id, repeated, remove: !on });
     }),
-  discard: async (leader, [roomId, sendId]) => {
-    await leader.client.parts.outbox.discard(roomId, sendId);
-    leader.changed(roomId);
-  },
-  retry: async (leader, [roomId, sendId]) => {
-    await leader.room(roomId);
-    await leader.client.parts.outbox.retry(roomId, sendId);
-    leader.changed(roomId);
-  },
+  // Also in a room that has ended.
+  discard: (leader, [roomId, sendId]) => leader.client.parts.outbox.discard(roomId, sendId),
+  retry: async (leader, [roomId, sendId]) => (await leader.room(roomId)).retry(sendId),
   typing: async (leader, [roomId]) => (await leader.room(roomId)).typing(),
   setPrivacy: (leader, [settings]) => leader.client.privacy.set(settings),
   refreshPrivacy: async (leader) => {
     await leader.client.privacy.refresh();
     await leader.refreshStatus();
   },
+  proofOf: async (leader, [roomId, target]) => (await leader.room(roomId)).proofOf(await requireMessage(leader, roomId, target)),
   markRead: (leader, [roomId, seq]) => leader.conversations.markRead(roomId, seq),
   secret: (leader, [name]) => leader.secret(name),
   draft: async (leader, [roomId]) => (await read<string>(leader.store, draftKey(roomId))) ?? "",
@@ -130,7 +112,8 @@ const calls: Calls = {
   },
 
   createDirect: async (leader, [username]) => (await leader.client.rooms.direct(username)).id,
-  createGroup: async (leader, [usernames, name], { id }) => (await leader.client.rooms.create(usernames, { id, ...(name === "" ? {} : { name }) })).id,
+  createGroup: async (leader, [usernames, name, settings], { id }) =>
+    (await leader.client.rooms.create(usernames, { ...settings, id, ...(name === "" ? {} : { name }) })).id,
   rename: async (leader, [roomId, name]) => (await leader.room(roomId)).rename(name),
   changeSettings: async (leader, [roomId, change]) => {
     await (await leader.room(roomId)).changeSettings(change);
@@ -146,7 +129,7 @@ const calls: Calls = {
       .members(roomId)
       .map((member): SharedMember => ({ ...member, devices: 0, verified: people.get(member.userId)?.verified ?? "no" }));
   },
-  addMember: async (leader, [roomId, username], call) => unlessDone(call, "Conflict", (await leader.room(roomId)).members.add(username)),
+  addMember: async (leader, [roomId, username, role], call) => unlessDone(call, "Conflict", (await leader.room(roomId)).members.add(username, role)),
   removeMember: async (leader, [roomId, userId], call) => unlessDone(call, "NotFound", (await leader.room(roomId)).members.remove(userId)),
   setRole: async (leader, [roomId, userId, role]) => (await leader.room(roomId)).members.setRole(userId, role),
   answerHold: async (leader, [roomId, kind]) => (await leader.room(roomId)).answerHold(kind),
@@ -165,12 +148,14 @@ const calls: Calls = {
     if (room) await unlessDone(call, "NotFound", room.destroy());
     await leader.conversations.forget(roomId);
   },
+  roomDevices: async (leader, [roomId]) => (await leader.room(roomId)).devices(),
   roomCode: async (leader, [roomId]) => {
     const code = await (await leader.room(roomId)).code();
     if (code === undefined) throw SecureMessagingError.of("NotReady", "This device is not yet in the room's MLS group.");
     return code;
   },
   safetyNumber: (leader, [username]) => leader.client.safetyNumber(username),
+  usernameOf: (leader, [userId]) => leader.client.usernameOf(userId),
   people: (leader) => Promise.resolve(leader.client.people.list()),
   personLines: (leader, [userId]) => leader.client.people.lines(userId),
   numberWith: (leader, [userId]) => leader.client.people.safetyNumber(userId),
@@ -180,7 +165,7 @@ const calls: Calls = {
   acceptName: (leader, [username]) => leader.client.people.acceptName(username),
   contactQr: (leader) => Promise.resolve().then(() => leader.client.people.qrText()),
   verifyByQr: (leader, [text]) => leader.client.people.verifyByQr(text),
-  acknowledge: (leader, [roomId]) => leader.conversations.acknowledge(roomId),
+  acknowledge: async (leader, [roomId]) => findRoom(leader, roomId)?.acknowledge(),
 
   devices: (leader) => leader.client.devices.list(),
   deviceNames: async (leader) => Object.fromEntries(await leader.client.devices.lastNames()),

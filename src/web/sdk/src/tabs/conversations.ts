@@ -5,12 +5,14 @@ import type { RoomLine } from "../rooms/line.js";
 import type { Member } from "../rooms/members.js";
 import { linesOf } from "../rooms/notices.js";
 import type { Room } from "../rooms/room.js";
+import { Overview } from "../rooms/overview.js";
 import { page } from "../rooms/pages.js";
-import { toMessage, type Message, type MessageRecord } from "../rooms/records.js";
-import { keys, pack, read, unpack, type Store } from "../store/store.js";
+import { readsOf } from "../rooms/receipts.js";
+import type { Message } from "../rooms/records.js";
+import { keys, pack, unpack, type Store } from "../store/store.js";
 import { Mutex } from "../base/timing.js";
 import type { RoomKind, Unknown } from "../net/wire.js";
-import type { Conversation, RoomMarks } from "./sharedClient.js";
+import type { Conversation, RoomMarks } from "./conversation.js";
 
 /** A member as last known. @internal */
 export type KnownMember = Pick<Member, "userId" | "username" | "role">;
@@ -25,20 +27,12 @@ export interface ConversationRecord {
   with?: string;
   /** When this device first saw the room. */
   since?: number;
-  /** How far this user has read on this device. */
-  mark: number;
-  /** A problem that the user has not acknowledged. */
-  problem?: "logRewound";
 }
 
 interface Known {
   record: ConversationRecord;
   room: Room | undefined;
-  last: Message | undefined;
-  unread: number;
-  /** The last message that `unread` and `last` include. */
-  counted: number;
-  readUpTo: number;
+  overview: Overview;
   holds: RoomHold[];
   /** The order of arrival. The server's times are only exact to the minute. */
   arrival: number;
@@ -46,16 +40,16 @@ interface Known {
 
 const recordKey = (id: string) => `conversation/${id}`;
 const records = "conversation/";
-/** The maximal number of unread messages to count when the store is opened. */
-const mostUnread = 1000;
 
 /**
- * The list of conversations, in memory and updated by events: neither the list nor a page of history costs more in a room with many thousand messages.
+ * The list of conversations: the rooms, and the rooms that have ended. It is in memory and updated by events, so neither the list nor a page of history costs
+ * more in a room with many thousand messages.
  * @internal
  */
 export class Conversations {
   private readonly known = new Map<string, Known>();
   private readonly turn = new Mutex();
+  private readonly ports: { store: Store; clock: { now: () => number }; device: { userId: string }; privacy: SecureMessaging["privacy"] };
   private arrivals = 0;
 
   private constructor(
@@ -63,7 +57,9 @@ export class Conversations {
     private readonly client: SecureMessaging,
     private readonly changed: (roomId?: string) => void,
     private readonly linesChanged: (roomId: string) => void,
-  ) {}
+  ) {
+    this.ports = { store, clock: Date, device: client, privacy: client.privacy };
+  }
 
   /**
    * @param changed - Called when the list has changed; with a room id, when what is shown of the room has changed.
@@ -74,7 +70,7 @@ export class Conversations {
     await all.turn.run(async () => {
       for (const [, value] of await store.list(records)) {
         const record = unpack<ConversationRecord>(value);
-        await all.know(record, undefined);
+        all.know(record, undefined, await Overview.load(all.ports, record.id));
       }
     });
     await Promise.all(client.rooms.list().map((room) => all.follow(room)));
@@ -83,32 +79,9 @@ export class Conversations {
 
   /** Follows a room that is new or was joined again. */
   follow(room: Room): Promise<void> {
-    room.on("message", (message) => this.inTurn(async () => this.arrived(room.id, message)));
-    room.on("changed", (message) =>
-      this.inTurn(async () => {
-        const known = this.known.get(room.id);
-        if (known?.last?.seq === message.seq) known.last = message;
-        // A deleted message does not count as unread.
-        if (known && message.deleted && message.seq > known.readUpTo) known.unread = await this.count(known);
-        this.changed(room.id);
-      }),
-    );
-    room.on("expired", () =>
-      this.inTurn(async () => {
-        const known = this.known.get(room.id);
-        if (known) await this.describeNewest(known);
-        this.changed(room.id);
-      }),
-    );
-    room.on("read", ({ userId, upTo }) =>
-      this.inTurn(async () => {
-        const known = this.known.get(room.id);
-        if (known && userId === this.client.userId && upTo > known.readUpTo) await this.readTo(known, upTo);
-        this.changed(room.id);
-      }),
-    );
+    room.on("message", (message) => this.arrived(room, message));
+    for (const event of ["changed", "expired", "read", "epoch", "withheld", "problem"] as const) room.on(event, () => this.changed(room.id));
     for (const event of ["settings", "members"] as const) room.on(event, () => this.learnInBackground(room));
-    for (const event of ["epoch", "withheld"] as const) room.on(event, () => this.changed(room.id));
     room.on("line", () => this.linesChanged(room.id));
     room.on("holds", (holds) => {
       const known = this.known.get(room.id);
@@ -117,13 +90,12 @@ export class Conversations {
     });
     return this.turn.run(async () => {
       const known = this.known.get(room.id);
-      if (known) known.room = room;
-      else
-        await this.know(
-          { id: room.id, kind: room.kind, ...(room.name === undefined ? {} : { name: room.name }), members: [], since: Date.now(), mark: 0 },
-          room,
-          true,
-        );
+      if (known) Object.assign(known, { room, overview: room.overview });
+      else {
+        const name = room.name === undefined ? {} : { name: room.name };
+        this.know({ id: room.id, kind: room.kind, ...name, members: [], since: Date.now() }, room, room.overview);
+        await this.keep(room.id, {});
+      }
       this.known.get(room.id)!.holds = room.holds();
       this.learnInBackground(room);
       this.changed();
@@ -146,22 +118,13 @@ export class Conversations {
     }
   }
 
-  /** Stores a problem until the user acknowledges it. */
-  report(roomId: string, problem: "logRewound"): void {
-    this.inTurn(() => this.keep(roomId, { problem }));
-  }
-
-  acknowledge(roomId: string): Promise<void> {
-    return this.turn.run(() => this.keep(roomId, { problem: undefined }));
-  }
-
   /** The rooms with a history on this device. */
   ids(): string[] {
     return [...this.known.keys()];
   }
 
   list(): Conversation[] {
-    const active = ({ last, record }: Known) => last?.at.getTime() ?? record.since ?? 0;
+    const active = ({ overview: { last }, record }: Known) => last?.at.getTime() ?? record.since ?? 0;
     return [...this.known.values()]
       .toSorted((a, b) => active(b) - active(a) || b.arrival - a.arrival || (a.record.id < b.record.id ? -1 : 1))
       .map((known) => this.describe(known));
@@ -205,32 +168,17 @@ export class Conversations {
   }
 
   async markRead(roomId: string, seq: number): Promise<void> {
-    await this.turn.run(async () => {
-      const known = this.known.get(roomId);
-      if (!known || seq <= known.record.mark) return;
-      await this.keep(roomId, { mark: seq });
-      if (seq > known.readUpTo) await this.readTo(known, seq);
-      this.changed(roomId);
-    });
     await this.known.get(roomId)?.room?.markRead(seq);
   }
 
   async marks(roomId: string): Promise<RoomMarks> {
-    const prefix = keys.reads(roomId);
-    const { readReceipts } = this.client.privacy.settings;
-    const all: Record<string, number> = {};
-    let delivered: number | undefined;
-    for (const [key, value] of await this.store.list(prefix)) {
-      const userId = key.slice(prefix.length);
-      if (!readReceipts && userId !== this.client.userId) continue;
-      all[userId] = unpack<number>(value);
-      if (userId !== this.client.userId) delivered = Math.max(delivered ?? 0, all[userId]);
-    }
-    return { read: all, ...(delivered === undefined ? {} : { delivered }) };
+    const read = Object.fromEntries(await readsOf(this.ports, roomId));
+    const others = Object.entries(read).flatMap(([userId, upTo]) => (userId === this.client.userId ? [] : [upTo]));
+    return { read, ...(others.length === 0 ? {} : { delivered: Math.max(...others) }) };
   }
 
   history(roomId: string, options: { before?: number; limit?: number } = {}): Promise<Message[]> {
-    return page({ store: this.store, clock: Date }, roomId, { ...options, limit: Math.min(Math.max(1, options.limit ?? 50), 500) });
+    return page(this.ports, roomId, { ...options, limit: Math.min(Math.max(1, options.limit ?? 50), 500) });
   }
 
   /** Deletes the history of a room that has ended. */
@@ -245,6 +193,7 @@ export class Conversations {
           [recordKey(roomId), null],
           [keys.taken(roomId), null],
           [keys.announced(roomId), null],
+          [keys.mark(roomId), null],
           [draftKey(roomId), null],
         ]),
       );
@@ -253,9 +202,8 @@ export class Conversations {
     this.changed(roomId);
   }
 
-  private describe({ record, room, last, unread, holds }: Known): Conversation {
-    const problem = problemOf(record, room);
-    const brokenBy = room?.core.state.broken?.by?.userId;
+  private describe({ record, room, overview: { last, unread }, holds }: Known): Conversation {
+    const { problem, brokenBy } = room ?? {};
     const others = record.members.filter((member) => member.userId !== this.client.userId).map((member) => member.username);
     const personId = record.kind === "direct" ? record.members.find((member) => member.userId !== this.client.userId)?.userId : undefined;
     return {
@@ -272,49 +220,19 @@ export class Conversations {
       ...(room?.isWithheld ? { withheld: true } : {}),
       ...(room?.isReady && !room.isConfirmed ? { unconfirmed: true } : {}),
       ...(problem ? { problem } : {}),
-      ...(problem === "invalidCommit" && brokenBy !== undefined ? { brokenBy } : {}),
+      ...(brokenBy !== undefined ? { brokenBy } : {}),
       ...room?.settings,
     };
   }
 
-  /** Reads the description of a room's messages. */
-  private async know(record: ConversationRecord, room: Room | undefined, isNew = false): Promise<void> {
-    const readUpTo = Math.max(record.mark, (await read<number>(this.store, keys.read(record.id, this.client.userId))) ?? 0);
-    const known: Known = { record, room, last: undefined, unread: 0, counted: 0, readUpTo, holds: [], arrival: 0 };
-    await this.describeNewest(known);
-    this.known.set(record.id, known);
-    if (isNew) await this.keep(record.id, {});
+  private know(record: ConversationRecord, room: Room | undefined, overview: Overview): void {
+    this.known.set(record.id, { record, room, overview, holds: [], arrival: 0 });
   }
 
-  private async describeNewest(known: Known): Promise<void> {
-    const newest = await this.history(known.record.id, { limit: 10 });
-    known.last = newest.findLast(isShown);
-    known.counted = Math.max(known.counted, newest.at(-1)?.seq ?? 0);
-    known.unread = await this.count(known);
-  }
-
-  private async count({ record: { id }, readUpTo, counted }: Known): Promise<number> {
-    if (readUpTo >= counted) return 0;
-    const found = await this.store.list(keys.messages(id), { after: keys.message(id, readUpTo), limit: mostUnread });
-    return found.filter(([, value]) => isUnread(toMessage(unpack<MessageRecord>(value)))).length;
-  }
-
-  private arrived(roomId: string, message: Message): void {
-    const known = this.known.get(roomId);
-    if (known && message.seq > known.counted) {
-      known.counted = message.seq;
-      if (isShown(message)) {
-        known.last = message;
-        known.arrival = ++this.arrivals;
-      }
-      if (isUnread(message) && message.seq > known.readUpTo) known.unread++;
-    }
-    this.changed(roomId);
-  }
-
-  private async readTo(known: Known, seq: number): Promise<void> {
-    known.readUpTo = seq;
-    known.unread = await this.count(known);
+  private arrived({ id, last }: Room, message: Message): void {
+    const known = this.known.get(id);
+    if (known && last?.seq === message.seq) known.arrival = ++this.arrivals;
+    this.changed(id);
   }
 
   private async keep(roomId: string, change: Partial<ConversationRecord>): Promise<void> {
@@ -333,19 +251,5 @@ export class Conversations {
 /** What is noticed about a person and stands in no statement of a room. */
 const noticedKinds = new Set<TrustLine["kind"]>(["identityChanged", "renamed", "listFork", "nameChanged", "listWithheld"]);
 
-function problemOf(record: ConversationRecord, room: Room | undefined): Conversation["problem"] {
-  // The hold of such a room says more.
-  if (room?.isWithheld || room?.core.isReentryHeld) return undefined;
-  const broken = room?.core.state.broken;
-  if (broken) return broken.why === "commit" ? "invalidCommit" : "broken";
-  if (room?.core.state.out) return "out";
-  return record.problem ?? (room && !room.isReady ? "joining" : room?.canBeRead === false ? "noReader" : undefined);
-}
-
 /** @internal */
 export const draftKey = (roomId: string): string => `draft/${roomId}`;
-
-/** A place that was never read is part of the history, but does not count as a message to read. */
-const isShown = ({ content }: Message): boolean => content.type !== "missing";
-
-const isUnread = (message: Message): boolean => isShown(message) && !message.mine && !message.deleted;

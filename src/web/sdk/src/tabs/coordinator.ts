@@ -8,7 +8,8 @@ import { Leader } from "./leader.js";
 import { closed, type Listener, type TabLink, type TabOptions } from "./link.js";
 import type { Call } from "./methods.js";
 import { followPage, type PageListener } from "./page.js";
-import type { SharedEvents, SharedStatus } from "./sharedClient.js";
+import type { SharedEvents } from "./sharedEvents.js";
+import type { SharedStatus } from "./status.js";
 
 /** The version of the messages between tabs. A later version may add fields and kinds that this one can ignore; any other change needs a higher number. */
 export const protocolVersion = 3;

@@ -10,11 +10,9 @@ import { warningOf, type WarningArea } from "../base/warnings.js";
 import { Conversations } from "./conversations.js";
 import { SharedStore } from "./sharedStore.js";
 import type { SessionEndReason, Unknown } from "../net/wire.js";
-import type { TabOptions } from "./link.js";
-import type { SharedEvents, SharedStatus } from "./sharedClient.js";
-
-/** Sends an event to all tabs. @internal */
-export type Notify = <K extends keyof SharedEvents>(name: K, event: SharedEvents[K]) => void;
+import type { Notify, TabOptions } from "./link.js";
+import { passOn } from "./roomEvents.js";
+import type { SharedStatus } from "./status.js";
 
 /** How long a sign-out waits for the server. */
 const goodbyeMs = 5_000;
@@ -218,12 +216,7 @@ export class Leader {
   private async adopt(client: SecureMessaging): Promise<void> {
     const offs: (() => void)[] = [];
     const refresh = () => this.refresh();
-    offs.push(
-      client.on("warning", (warning) => {
-        if (warning.roomId !== undefined && warning.kind === "logRewound") following?.report(warning.roomId, warning.kind);
-        this.notify("warning", warning);
-      }),
-    );
+    offs.push(client.on("warning", (warning) => this.notify("warning", warning)));
     offs.push(client.on("error", (error) => this.notify("warning", warningOf("connection", "gaveUp", error))));
     // Rooms that arrive while the list is loaded are followed afterwards.
     let following: Conversations | undefined;
@@ -234,20 +227,23 @@ export class Leader {
           early.push(room);
           return;
         }
-        this.follow(room);
+        passOn(room, client, this.notify);
         void following.follow(room).catch(this.failed("tabs", "notFollowed"));
       }),
     );
-    for (const room of client.rooms.list()) this.follow(room);
+    for (const room of client.rooms.list()) passOn(room, client, this.notify);
     const conversations = (following = await Conversations.load(this.store, client, this.changed, this.linesChanged));
     for (const room of early) {
-      this.follow(room);
+      passOn(room, client, this.notify);
       await conversations.follow(room);
     }
     this.signedIn = { client, conversations };
     if (this.deviceName !== undefined) await client.parts.names.suggest(this.deviceName);
     client.upkeep.inBackground(() => client.parts.names.keep());
-    client.on("roomEnded", ({ roomId }) => conversations.ended(roomId));
+    client.on("roomEnded", (ended) => {
+      conversations.ended(ended.roomId);
+      this.notify("roomEnded", ended);
+    });
     client.parts.outbox.on("changed", ({ roomId }) => this.changed(roomId));
     client.privacy.events.on("changed", () => {
       for (const id of conversations.ids()) this.changed(id);
@@ -268,7 +264,8 @@ export class Leader {
     });
     client.on("devicesAlarm", (hold) => this.notify("devicesAlarm", hold));
     client.on("identityChanged", ({ userId, username }) => this.notify("identityChanged", { userId, username: username ?? "" }));
-    client.on("sendFailed", ({ roomId, error }) => {
+    client.on("sendFailed", ({ roomId, id, error }) => {
+      this.notify("sendFailed", { roomId, id, error: toBody(error) });
       this.notify("warning", warningOf("outbox", "sendFailed", error, { roomId }));
       this.changed(roomId);
     });
@@ -285,26 +282,6 @@ export class Leader {
     );
     await this.refreshStatus();
     this.changed();
-  }
-
-  private follow(room: Room): void {
-    // The username may become known only after the member's message has arrived.
-    const latest = new Map<string, object>();
-    room.on("typing", ({ userId }) => {
-      const typing = {};
-      latest.set(userId, typing);
-      void this.client
-        .usernameOf(userId)
-        .then((username) => {
-          if (userId !== this.signedIn?.client.userId && latest.get(userId) === typing)
-            this.notify("typing", { roomId: room.id, userId, username: username ?? "" });
-        })
-        .catch(this.client.reports.failed("tabs", "typistUnknown", { roomId: room.id, retrying: true }));
-    });
-    room.on("typingEnded", ({ userId }) => {
-      latest.delete(userId);
-      this.notify("typingEnded", { roomId: room.id, userId });
-    });
   }
 
   private failed(area: WarningArea, kind: string): (error: unknown) => void {

@@ -1,152 +1,25 @@
-import type { ErrorBody } from "../base/errors.js";
-import type { Warning } from "../base/warnings.js";
 import type { NotificationPreferences } from "../account/account.js";
-import type { DevicesChange, Hold, TrustLine } from "../account/peopleTrust.js";
+import type { TrustLine } from "../account/peopleTrust.js";
 import type { Person } from "../account/people.js";
 import type { DeviceInfo } from "../account/devices.js";
 import type { SessionInfo } from "../account/sessions.js";
 import type { PrivacySettings } from "../account/privacy.js";
-import type { RoomHold, RoomHoldKind } from "../rooms/holds.js";
+import type { RoomHoldKind } from "../rooms/holds.js";
 import type { RoomLine } from "../rooms/line.js";
-import type { Message, Reference } from "../rooms/records.js";
-import type { Role, RoomKind, RoomSettings, SessionEndReason, SettingsChange, Unknown } from "../net/wire.js";
+import type { PendingSend } from "../rooms/pending.js";
+import type { MessageProof } from "../rooms/proofs.js";
+import type { Message, Reference, Sender } from "../rooms/records.js";
+import type { Role, RoomSettings, SettingsChange } from "../net/wire.js";
+import type { Conversation, RoomMarks, SharedMember } from "./conversation.js";
+import type { SharedEvents } from "./sharedEvents.js";
+import type { SharedStatus } from "./status.js";
 
-/** The state of the shared client. Each change replaces the whole object. */
-export interface SharedStatus {
-  /** `signedOut`: also when the server has ended the session. `waiting`: another device of the user must approve this one first. */
-  state: "signedOut" | "waiting" | "ready";
-  /** The user's id; undefined while signed out. */
-  userId?: string;
-  /** The username. While signed out, the one of the last session. */
-  username?: string;
-  /** This device's id; undefined while signed out. */
-  deviceId?: string;
-  /** While `waiting`: the code to type on the device that approves this one. */
-  deviceCode?: string;
-  /** While `waiting`: whether another device has approved this one. Then call {@link SharedClient.confirmDevice} with the code that it shows. */
-  toConfirm?: boolean;
-  /** Whether the leading tab is connected to the server. */
-  connected: boolean;
-  /** How many sends the rooms' logs have not delivered yet. */
-  unsent: number;
-  /** What this user lets others and the server know besides messages; undefined while signed out. {@link SharedClient.setPrivacy} changes it. */
-  privacy?: PrivacySettings;
-  /** Whether the session was not ended by this browser, but elsewhere or by the server. */
-  endedElsewhere?: boolean;
-  /** With `endedElsewhere`: the server's reason. Undefined when the device was offline at that time. */
-  endReason?: SessionEndReason | Unknown;
-  /** Why this browser cannot store anything at the moment. Keep typed text on the screen until this is undefined again. */
-  storeError?: ErrorBody;
-  /** Why others cannot write to this device: the server rejects it or its keys. The client retries. */
-  deviceError?: ErrorBody;
-  /** Whether this tab holds the device's state and the connection. */
-  leader: boolean;
-}
-
-/** An entry of the list of conversations. */
-export interface Conversation extends RoomSettings {
-  /** The room's id. */
-  id: string;
-  /** A group, or a direct room of two people. */
-  kind: RoomKind | Unknown;
-  /** In a direct room, the other person's id; undefined while it is not known. */
-  personId?: string;
-  /** The group's name, or the other person's username. */
-  title: string;
-  /** This user's role, as the members have signed it; undefined when the user is not a member any more and only the history is left. */
-  role?: Role;
-  /** How many messages of others are unread. */
-  unread: number;
-  /** The number of members that have signed the room, this user included; 0 until it is known. */
-  memberCount: number;
-  /** The newest message. */
-  last?: Message;
-  /** Whether the log contains messages from before this device was added, which it cannot read. */
-  earlier?: boolean;
-  /** Why sends wait for a person, an update or the server; undefined when they do not. See {@link SharedClient.answerHold}. */
-  holds?: RoomHold[];
-  /** Whether the server does not show the room any more, although no member has removed this user. See {@link SharedClient.forgetRoom}. */
-  withheld?: boolean;
-  /** Whether members, roles and settings are the word of the member who has added this device, see {@link RoomBase.isConfirmed}. */
-  unconfirmed?: boolean;
-  /**
-   * A problem to show until it is solved. `joining`: this device is not yet in the room's MLS group. `noReader`: no other member has a device that can read,
-   * so sends wait. `invalidCommit`: a member has made a Commit that is not valid, and the room goes on in the epoch before it until the group is reset.
-   * `broken` and `out`: this device has lost the group and waits to be added again. `logRewound`: the server's log is shorter than before.
-   */
-  problem?: "joining" | "noReader" | "invalidCommit" | "broken" | "out" | "logRewound";
-  /** With `invalidCommit`: the user who has made the Commit, by its signature; undefined when it has none that is valid. */
-  brokenBy?: string;
-}
-
-/** A member of a room. */
-export interface SharedMember {
-  /** The user's id. */
-  userId: string;
-  /** The username under which this device knows the user; empty until the user's device list was fetched. */
-  username: string;
-  /** The role in the room, as the members have signed it. */
-  role: Role;
-  /** How many devices of the user are in the MLS group. */
-  devices: number;
-  /** Whether a person has compared the user's keys; `again`: they were replaced since. */
-  verified: "no" | "yes" | "again";
-}
-
-/** A text that is not in the log yet. */
-export interface PendingSend {
-  /** The id of the message. */
-  id: string;
-  /** The room's id. */
-  roomId: string;
-  /** The text. */
-  text: string;
-  /** The message that it answers. */
-  replyTo?: Reference;
-  /** When it was sent: milliseconds since 1970, by this device's clock. */
-  at: number;
-  /** `waiting`: the client sends it. `failed`: the server has rejected it. */
-  state: "waiting" | "failed";
-  /** With `failed`: the error code. */
-  error?: string;
-}
-
-/** Read positions of a room. */
-export interface RoomMarks {
-  /** The last place in the log that each member has read, by user id. */
-  read: Record<string, number>;
-  /** The last place that a device of another member has received; undefined when it is not known. */
-  delivered?: number;
-}
-
-/** The events of a shared client. All tabs get the same. */
-export interface SharedEvents {
-  /** The status has changed. */
-  status: SharedStatus;
-  /** The list of conversations has changed: read it again. */
-  conversations: undefined;
-  /** Messages, sends or read positions of a room have changed: read again what is shown. */
-  room: { roomId: string };
-  /** {@link SharedClient.lines} of a room have changed. */
-  lines: { roomId: string };
-  /** A member is typing. It repeats every few seconds. */
-  typing: { roomId: string; userId: string; username: string };
-  /** A member who was typing has sent a message or left. */
-  typingEnded: { roomId: string; userId: string };
-  /** The identity key of a user has changed. */
-  identityChanged: { userId: string; username: string };
-  /** What this device knows about a user has changed. */
-  personChanged: { userId: string; line?: TrustLine };
-  /** The signed list of this user's devices has changed, also by this device. */
-  devicesChanged: DevicesChange;
-  /** The server shows device lists of this user that contradict each other. */
-  devicesAlarm: Hold;
-  /**
-   * A failure or an anomaly. `outdated`: a tab with a later version is open, and this page must be reloaded. `gaveUp`: the client has stopped connecting.
-   * `sendFailed`: the server has rejected a send; texts are in {@link SharedClient.pending}, other changes are undone. All other kinds are for a log.
-   * Without a listener it is logged to the console.
-   */
-  warning: Warning;
+/** Options of a send. */
+export interface SharedSendOptions {
+  /** The id of the message: a random UUID, version 4. With it, repeated calls send the message once. By default the SDK draws one. */
+  id?: string;
+  /** Seconds until all devices and the server delete the message, see {@link SendOptions.timeToLiveSeconds}. */
+  timeToLiveSeconds?: number;
 }
 
 /**
@@ -180,7 +53,7 @@ export interface SharedClient {
   history(roomId: string, options?: { before?: number; limit?: number }): Promise<Message[]>;
   /** A message by its id; undefined when this device does not have it. */
   message(roomId: string, message: Reference): Promise<Message | undefined>;
-  /** The texts of a room that are not in the log yet, oldest first. */
+  /** The messages of a room that are not in the log yet, oldest first. */
   pending(roomId: string): Promise<PendingSend[]>;
   /** The read positions of a room. */
   marks(roomId: string): Promise<RoomMarks>;
@@ -189,7 +62,11 @@ export interface SharedClient {
    *
    * `options.id` is a random UUID, version 4. With it, repeated calls send the text once, for example after a page was left before the call resolved.
    */
-  send(roomId: string, text: string, options?: { replyTo?: Reference; id?: string }): Promise<string>;
+  send(roomId: string, text: string, options?: { replyTo?: Reference } & SharedSendOptions): Promise<string>;
+  /** Sends content that the application defines: any JSON value. Resolves like {@link SharedClient.send}. */
+  sendCustom(roomId: string, kind: string, data: unknown, options?: SharedSendOptions): Promise<string>;
+  /** Sends up to about 800 bytes of JSON to the connected members. It arrives at most once and is not stored. */
+  signal(roomId: string, data: unknown): Promise<void>;
   /** Replaces the text of an own message, for all members. */
   edit(roomId: string, id: string, text: string): Promise<void>;
   /** Deletes an own message, for all members. @throws `NotFound` when this device has no own message with this id. */
@@ -200,9 +77,9 @@ export interface SharedClient {
   moderate(roomId: string, message: Reference): Promise<void>;
   /** Pins a message for all members, or unpins it. Counts only when the state of the room allows it to this user. */
   pin(roomId: string, message: Reference, on: boolean): Promise<void>;
-  /** Deletes a failed text. */
+  /** Deletes a failed message. */
   discard(roomId: string, sendId: string): Promise<void>;
-  /** Sends a failed text again. */
+  /** Sends a failed message again, with the same id. */
   retry(roomId: string, sendId: string): Promise<void>;
   /** Tells the connected members that this user is typing, unless {@link SharedClient.setPrivacy} turned that off. Sends at most one signal in 3 s. */
   typing(roomId: string): Promise<void>;
@@ -210,6 +87,8 @@ export interface SharedClient {
   setPrivacy(settings: Partial<PrivacySettings>): Promise<void>;
   /** Reads the privacy settings of the account from the server; another device may have changed them. */
   refreshPrivacy(): Promise<void>;
+  /** What proves to a third person who has written a message and its edits, see {@link Room.proofOf}. @throws `NotFound` */
+  proofOf(roomId: string, message: Reference): Promise<MessageProof[]>;
   /** This user has read the room's log up to this place. */
   markRead(roomId: string, seq: number): Promise<void>;
   /**
@@ -227,7 +106,7 @@ export interface SharedClient {
    */
   createDirect(username: string): Promise<string>;
   /** Creates a group and returns its id. @throws `NotFound`, `NoDevice`, `TooLarge` above the server's limit of members. */
-  createGroup(usernames: string[], name: string): Promise<string>;
+  createGroup(usernames: string[], name: string, settings?: RoomSettings): Promise<string>;
   /** Changes a group's name. The server does not learn it. Needs the role admin. @throws `Forbidden`, `Invalid`, `NotReady` */
   rename(roomId: string, name: string): Promise<void>;
   /** Changes the settings of a room that are given; null clears. Needs the role admin. @throws `Forbidden`, `Invalid`, `NotReady` */
@@ -235,7 +114,7 @@ export interface SharedClient {
   /** The members of a room, as they have signed it; of a room that has ended, as last known. */
   members(roomId: string): Promise<SharedMember[]>;
   /** Adds a member, who reads only later messages. Needs the role admin. @throws `NotFound`, `Conflict` for a member, `Forbidden`, `TooLarge` */
-  addMember(roomId: string, username: string): Promise<void>;
+  addMember(roomId: string, username: string, role?: Role): Promise<void>;
   /** Removes a member. The group gets new keys. Needs the role admin. @throws `Forbidden` */
   removeMember(roomId: string, userId: string): Promise<void>;
   /** Changes the role of a member. Needs the role owner. @throws `Forbidden` */
@@ -260,10 +139,14 @@ export interface SharedClient {
   leave(roomId: string): Promise<void>;
   /** Deletes a room for all members, which needs the role owner. For a room that has ended, deletes its history on this device. @throws `Forbidden` */
   deleteRoom(roomId: string): Promise<void>;
+  /** The devices in the room's group, as MLS has authenticated them. Empty while this device is not in it. */
+  roomDevices(roomId: string): Promise<Sender[]>;
   /** A code that is equal on all devices in the same epoch of the group: 6 groups of 5 digits. @throws `NotReady` while this device is not in the group. */
   roomCode(roomId: string): Promise<string>;
   /** The code that this user and another compare: 12 groups of 5 digits, equal for both. @throws `NotReady` when one of them has no device, `NotFound` */
   safetyNumber(username: string): Promise<string>;
+  /** The username of a user whom this device knows; undefined for others. */
+  usernameOf(userId: string): Promise<string | undefined>;
   /** The people whom this device knows. */
   people(): Promise<Person[]>;
   /** What this device has noticed about a user's keys, devices and name, oldest first. */

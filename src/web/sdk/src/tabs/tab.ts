@@ -3,7 +3,9 @@ import { Emitter } from "../base/events.js";
 import { toConsole } from "../base/warnings.js";
 import type { Listener, TabLink } from "./link.js";
 import { methods, type Method } from "./methods.js";
-import type { SharedClient, SharedEvents, SharedStatus } from "./sharedClient.js";
+import type { SharedClient } from "./sharedClient.js";
+import type { SharedEvents } from "./sharedEvents.js";
+import type { SharedStatus } from "./status.js";
 
 /** One tab's client: each call becomes a message to the leader, which may be in this tab. @internal */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the constructor defines each of these methods

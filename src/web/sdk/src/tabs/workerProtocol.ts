@@ -1,7 +1,8 @@
 import type { ErrorBody } from "../base/errors.js";
 import type { TabOptions } from "./link.js";
 import type { Call } from "./methods.js";
-import type { SharedEvents, SharedStatus } from "./sharedClient.js";
+import type { SharedEvents } from "./sharedEvents.js";
+import type { SharedStatus } from "./status.js";
 
 /** What a page tells its worker. Both come from one build, so there is no version. @internal */
 export type ToWorker =

@@ -22,6 +22,14 @@ test("without holds, sends go on", async () => {
   expect(await scene.textsOf(anna)).toEqual(["hello"]);
 });
 
+test("a newcomer fetches the lists of the members at once, and does not wait for its turn", async () => {
+  const cleo = await scene.person("cleo");
+  await scene.run((await scene.roomOf(anna)).members.add("cleo"));
+  await scene.world.until(() => scene.coreOf(cleo)?.isReady === true, 5_000);
+  await scene.world.pass(100);
+  expect((await scene.roomOf(cleo)).holds()).toEqual([]);
+});
+
 test("a leaf that its user's newest list does not have holds the sends, until a member replaces it", async () => {
   const room = await scene.roomOf(anna);
   const shown: RoomHold[][] = [];
