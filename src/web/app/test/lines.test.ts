@@ -75,6 +75,10 @@ test("a line stands before the message of its place, or at the time when it was 
   ).toEqual(["joined", "3", "devices", "timeToLive", "5", "left"]);
 });
 
+test("that the server no longer shows a conversation stands after the newest message of that time", () => {
+  expect(order([{ kind: "withheld", at: 60_000, seq: 3, index: 9_000 }])).toEqual(["3", "withheld", "5"]);
+});
+
 test("lines from before the loaded part of the history appear with it", () => {
   const lines = [
     { kind: "joined", at: 1_000, seq: 1 },

@@ -397,7 +397,7 @@ export const strings = {
     renameTitle: "Name of the group",
     name: "Name",
     timer: "Disappearing messages",
-    timerText: "The server deletes new messages after this time. This applies to everyone in the conversation.",
+    timerText: "New messages are deleted after this time, on the server and on all devices of everyone in the conversation.",
     timerOff: "Off",
     timerOwn: (span: string) => span,
     notifications: "Notifications",

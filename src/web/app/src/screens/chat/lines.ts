@@ -13,6 +13,9 @@ export interface WaitingLines {
   before(message: { seq: number; at: number }): PlacedLine[];
 }
 
+/** What was noticed when the log had been read up to the line's place. It stands after the message of that place. */
+const noticedAfter = new Set(["withheld"]);
+
 /** Lines from before the loaded part of the history appear when it is loaded. */
 export function linesOf(lines: readonly LineFacts[], { atStart, messages }: RoomView): WaitingLines {
   const first = messages[0];
@@ -24,7 +27,10 @@ export function linesOf(lines: readonly LineFacts[], { atStart, messages }: Room
   const noticed = loaded.filter((line) => line.seq === undefined).toSorted((a, b) => a.at - b.at);
   return {
     before({ seq, at }) {
-      const taken = takeWhile(placed, (line) => line.seq! <= seq).map((line) => ({ key: `l${line.seq}.${line.index ?? 0}`, line }));
+      const taken = takeWhile(placed, (line) => line.seq! < seq || (line.seq === seq && !noticedAfter.has(line.kind))).map((line) => ({
+        key: `l${line.seq}.${line.index ?? 0}`,
+        line,
+      }));
       // The server's times are exact to the minute: what was noticed within the minute of a message stands after it.
       const others = takeWhile(noticed, (line) => line.at < at).map((line) => ({ key: `t${line.at}.${line.kind}.${line.userId ?? ""}`, line }));
       return others.length === 0 ? taken : [...taken, ...others].toSorted((a, b) => a.line.at - b.line.at);
