@@ -64,11 +64,16 @@ test("when the leader in a worker closes, another tab continues, and each send i
 });
 
 test("a page that is put aside lets another tab lead, also when its client runs in a worker", async () => {
-  const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
-  Object.assign(globalThis, { document: page, addEventListener: page.addEventListener.bind(page) });
-  const first = await open("put aside", worker).finally(() => {
-    for (const name of ["document", "addEventListener"]) Reflect.deleteProperty(globalThis, name);
+  const page = Object.defineProperty(new EventTarget(), "visibilityState", {
+    get: () => {
+      // The page's end has read its state last. From here on there is no document, as in a worker.
+      for (const name of ["document", "addEventListener"]) Reflect.deleteProperty(globalThis, name);
+      return "visible";
+    },
   });
+  Object.assign(globalThis, { document: page, addEventListener: page.addEventListener.bind(page) });
+  const first = await open("put aside", worker);
+  expect("document" in globalThis).toBe(false);
   const second = await open("put aside");
   expect([first.status.leader, second.status.leader]).toEqual([true, false]);
   page.dispatchEvent(new Event("freeze"));
