@@ -91,6 +91,9 @@ test("a user whom the server alone adds gets no key, and people see the differen
     expect(await scene.linesOf(device)).toContain("rosterMismatch");
   }
   expect(scene.coreOf(cleo)?.group).toBeUndefined();
+  // The server's copy follows the members, by the client of an admin.
+  await scene.world.pass(240_000);
+  expect([...room.members.keys()]).toEqual([anna.user.id, ben.user.id]);
 });
 
 test("a role, a time to live and a removal that only the server says change nothing, and people see it", async () => {
