@@ -34,7 +34,7 @@ test("without a connection all stored data is available in each tab, and sends w
   expect((await second.history(roomId, { limit: 10 })).map((message) => message.seq)).toEqual([21, 22, 23, 24, 25, 26, 27, 28, 29, 30]);
   expect((await second.history(roomId, { limit: 3, before: 21 })).map((message) => message.seq)).toEqual([18, 19, 20]);
   let received = 0;
-  first.on("room", () => received++);
+  first.on("roomChanged", () => received++);
   const [oldest] = await second.history(roomId);
   const replyTo = { author: oldest!.from!.userId, id: oldest!.id };
   const id = await second.send(roomId, "hello", { replyTo });

@@ -38,7 +38,7 @@ test("a client in a worker has the same data, events and errors as one in the pa
     expect((await tab.history(roomId, { limit: 3, before: 21 })).map((message) => message.seq)).toEqual([18, 19, 20]);
   }
   const changes = vi.fn();
-  second.on("room", changes);
+  second.on("roomChanged", changes);
   const id = await second.send(roomId, "hello");
   expect(await third.pending(roomId)).toMatchObject([{ id, content: { text: "hello" }, state: "waiting" }]);
   await vi.waitFor(() => expect(changes).toHaveBeenCalledWith({ roomId }));

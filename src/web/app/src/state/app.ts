@@ -55,7 +55,7 @@ export class AppState {
       if (status.state === "ready" && (before.state !== "ready" || (status.leader && !before.leader))) this.unsent.recover();
     });
     client.on("conversations", () => void this.refresh());
-    client.on("room", ({ roomId }) => {
+    client.on("roomChanged", ({ roomId }) => {
       void this.rooms.get(roomId)?.refresh();
       void this.refresh();
     });

@@ -175,7 +175,7 @@ export class RoomStore {
   }
 
   remove(message: Message): Promise<void> {
-    return this.overlay(message, { deleted: true }, () => this.client.remove(this.roomId, message.id));
+    return this.overlay(message, { deleted: true }, () => this.client.delete(this.roomId, message.id));
   }
 
   react(message: Message, emoji: string, on: boolean): Promise<void> {

@@ -85,6 +85,11 @@ export class Account {
     return this.session.call("GET", "v1/me/data");
   }
 
+  /** Reads what the server stores, for how long and why: `/.well-known/data-inventory`. */
+  dataInventory(): Promise<unknown> {
+    return this.session.call("GET", ".well-known/data-inventory");
+  }
+
   /** When messages may wake this user's devices: the general settings, and those of rooms that have their own, by room id. */
   async notifications(): Promise<{ everywhere: NotificationPreferences; rooms: Record<string, NotificationPreferences> }> {
     const { everywhere, rooms } = await this.session.call<AccountSettings>("GET", "v1/me/settings");

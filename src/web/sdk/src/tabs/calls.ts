@@ -77,7 +77,7 @@ const calls: Calls = {
     leader.inOrder(roomId, async () => {
       await (await leader.room(roomId)).edit(target, text, { id, repeated });
     }),
-  remove: (leader, [roomId, target], { id, repeated }) =>
+  delete: (leader, [roomId, target], { id, repeated }) =>
     leader.inOrder(roomId, async () => {
       await (await leader.room(roomId)).delete(await requireMessage(leader, roomId, { author: leader.client.userId, id: target }), { id, repeated });
     }),
@@ -135,7 +135,7 @@ const calls: Calls = {
   answerHold: async (leader, [roomId, kind]) => (await leader.room(roomId)).answerHold(kind),
   agreeToEnter: async (leader, [roomId]) => (await leader.room(roomId)).agreeToEnter(),
   forgetRoom: async (leader, [roomId]) => findRoom(leader, roomId)?.forget(),
-  repairRoom: async (leader, [roomId]) => (await leader.room(roomId)).reconcile(),
+  reconcileRoom: async (leader, [roomId]) => (await leader.room(roomId)).reconcile(),
   lines: (leader, [roomId]) => leader.conversations.lines(roomId),
   leave: async (leader, [roomId], call) =>
     unlessDone(
@@ -170,6 +170,7 @@ const calls: Calls = {
   devices: (leader) => leader.client.devices.list(),
   deviceNames: async (leader) => Object.fromEntries(await leader.client.devices.lastNames()),
   nameDevice: (leader, [deviceId, name]) => leader.client.devices.setName(deviceId, name),
+  signUsername: (leader, [username]) => leader.client.devices.signUsername(username),
   approveDevice: (leader, [deviceId, code]) => leader.client.devices.approve(deviceId, code),
   confirmDevice: (leader, [code]) => leader.client.devices.confirm(code),
   deviceQr: (leader) => leader.client.devices.qrText(),

@@ -189,7 +189,7 @@ export class Leader {
       this.due.clear();
       this.refresh();
       this.notify("conversations", undefined);
-      for (const id of rooms) if (id !== undefined) this.notify("room", { roomId: id });
+      for (const id of rooms) if (id !== undefined) this.notify("roomChanged", { roomId: id });
     });
   };
 
@@ -223,6 +223,7 @@ export class Leader {
     const early: Room[] = [];
     offs.push(
       client.on("room", (room) => {
+        this.notify("room", { roomId: room.id });
         if (!following) {
           early.push(room);
           return;

@@ -70,7 +70,7 @@ export interface SharedClient {
   /** Replaces the text of an own message, for all members. */
   edit(roomId: string, id: string, text: string): Promise<void>;
   /** Deletes an own message, for all members. @throws `NotFound` when this device has no own message with this id. */
-  remove(roomId: string, id: string): Promise<void>;
+  delete(roomId: string, id: string): Promise<void>;
   /** Adds a reaction to a message (`on` is true), or removes it. */
   react(roomId: string, message: Reference, emoji: string, on: boolean): Promise<void>;
   /** Removes a message of another user on all devices. Counts only when the state of the room allows it to this user. */
@@ -129,7 +129,7 @@ export interface SharedClient {
    * Tries to repair the room's MLS group now. After a Commit that is not valid, it asks the server for a new group: an admin gets it at once, and otherwise
    * more than half of the members must ask. The SDK does it by itself, again and again.
    */
-  repairRoom(roomId: string): Promise<void>;
+  reconcileRoom(roomId: string): Promise<void>;
   /**
    * What people see between the messages: what the members of a room have changed, and what this device has noticed about it and about their keys and names.
    * Those with a place in the log have `seq`, and come in its order; the others, in the order of their time.
@@ -174,6 +174,8 @@ export interface SharedClient {
   deviceNames(): Promise<Record<string, string>>;
   /** Names a device, for this user alone. The server cannot read it. @throws `NotFound` when the device is not signed in, `Invalid`, `TooLarge`. */
   nameDevice(deviceId: string, name: string): Promise<void>;
+  /** Signs the username in the device list, after it was changed. */
+  signUsername(username: string): Promise<void>;
   /**
    * Approves a waiting device. Returns the code to type on it, see {@link SharedClient.confirmDevice}: without that, a hostile server could give the device
    * an identity that the server invented.

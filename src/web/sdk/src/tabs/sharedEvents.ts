@@ -24,7 +24,7 @@ export interface SharedEvents {
   /** The list of conversations has changed: read it again. */
   conversations: undefined;
   /** Messages, sends or read positions of a room have changed: read again what is shown. */
-  room: { roomId: string };
+  roomChanged: { roomId: string };
   /** {@link SharedClient.lines} of a room have changed. */
   lines: { roomId: string };
   /** A new message, own ones included. Edits, deletions and reactions are not messages: they cause `changed`. */
@@ -61,6 +61,8 @@ export interface SharedEvents {
   pending: { roomId: string };
   /** The group has a new epoch with these devices. Without an epoch, this device is not in the group. */
   epoch: OfRoom<{ epoch: number | undefined; devices: Sender[] }>;
+  /** This user has a new room, or has joined one. */
+  room: { roomId: string };
   /** This user has left a room, was removed from it, or the room was deleted. */
   roomEnded: OfRoom<{ change: "left" | "deleted" }>;
   /** The server has rejected a send. The client does not send it again. */

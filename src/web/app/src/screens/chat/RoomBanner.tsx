@@ -28,7 +28,7 @@ export function RoomBanner({ room, nameOf }: { room: Conversation; nameOf: (user
         {isGrave && (
           <div className="line wrap banner-actions">
             {problem === "invalidCommit" ? (
-              <Button look="soft" compact onClick={() => attempt(() => client.repairRoom(id))}>
+              <Button look="soft" compact onClick={() => attempt(() => client.reconcileRoom(id))}>
                 {text.repair}
               </Button>
             ) : (

@@ -55,7 +55,7 @@ export function RoomDetails({ conversation }: { conversation: Conversation }) {
   // Other members change the room too.
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const off = client.on("room", ({ roomId }) => {
+    const off = client.on("roomChanged", ({ roomId }) => {
       if (roomId === id)
         timer ??= setTimeout(() => {
           timer = undefined;
