@@ -41,6 +41,14 @@ window.sendAll = async (room, prefix, count) => {
   return done.length;
 };
 
+/** Notes the messages and signals of a room, as this tab gets them. */
+window.follow = (room) => {
+  window.events = [];
+  const note = (name, what) => window.events.push([name, what]);
+  window.client.on("message", ({ roomId, content }) => roomId === room && note("message", content.text ?? content.type));
+  window.client.on("signal", ({ roomId, data }) => roomId === room && note("signal", JSON.stringify(data)));
+};
+
 window.quantiles = (times) => {
   const sorted = times.toSorted((a, b) => a - b);
   return { p50: sorted[Math.floor(sorted.length / 2)], p95: sorted[Math.floor(sorted.length * 0.95)], max: sorted.at(-1) };

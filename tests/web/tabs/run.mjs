@@ -77,6 +77,40 @@ try {
     await until("both tabs show it", () => page.run(`client.history("${id}").then((all) => all.at(-1).content.text === "hello tabs")`));
   const shown = await Promise.all([a, b].map((page) => page.run(`client.history("${id}", { limit: 200 }).then((all) => JSON.stringify(all))`)));
   check("both tabs show the same history", shown[0] === shown[1] && JSON.parse(shown[0]).length === 81, shown.map((text) => text.length).join());
+  // What the application defines, and what happens in the room, between two tabs and another person's client.
+  for (const page of [a, b]) await page.run(`follow("${id}")`);
+  const signals = [];
+  room.on("signal", ({ data }) => signals.push(data));
+  const pollId = await b.run(`client.sendCustom("${id}", "poll", { yes: 1 })`);
+  const bens = await until("Ben has the poll", async () => (await room.message({ author: await b.run("client.status.userId"), id: pollId })) ?? false);
+  check("a custom message of the tab that does not lead arrives", JSON.stringify(bens.content) === `{"type":"custom","kind":"poll","data":{"yes":1}}`);
+  await b.run(`client.signal("${id}", { hand: "up" })`);
+  await until("Ben has the signal", () => signals.length > 0).catch(() => undefined);
+  check("a signal of the tab that does not lead arrives", JSON.stringify(signals) === `[{"hand":"up"}]`, JSON.stringify(signals));
+  await room.signal({ hand: "down" });
+  await (
+    await room.send("an event")
+  ).stored;
+  for (const [name, page] of [
+    ["leads", a],
+    ["does not lead", b],
+  ]) {
+    const events = await until("the events are there", async () => {
+      const all = JSON.parse(await page.run("JSON.stringify(window.events)"));
+      return all.some(([, what]) => what === "an event") && all.some(([kind]) => kind === "signal") && all;
+    }).catch(() => []);
+    const kinds = events.map(([kind, what]) => `${kind} ${what}`).toSorted();
+    check(
+      `the tab that ${name} gets each message and signal as an event, once`,
+      JSON.stringify(kinds) === JSON.stringify(["message an event", "message custom", `signal {"hand":"down"}`]),
+      JSON.stringify(kinds),
+    );
+  }
+  const conversation = JSON.parse(await b.run(`client.conversations().then((all) => JSON.stringify(all[0]))`));
+  check("the list has the newest message, and counts it as unread", conversation.last.content.text === "an event" && conversation.unread === 2);
+  await b.run(`client.markRead("${id}", ${conversation.last.seq})`);
+  await until("Ben knows that it is read", async () => [...(await room.reads()).values()].includes(conversation.last.seq)).catch(() => undefined);
+  check("what is read in one tab is read in all", (await a.run(`client.conversations().then((all) => all[0].unread)`)) === 0);
   console.log(
     `        send() from the leader ${JSON.stringify(await a.run(`timeSends(client, "${id}", 50)`))} ms, ` +
       `from another tab ${JSON.stringify(await b.run(`timeSends(client, "${id}", 50)`))} ms`,

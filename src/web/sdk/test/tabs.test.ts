@@ -5,6 +5,7 @@ import { newId } from "../src/base/bytes.js";
 import { openSharedClient, SecureMessagingError, type SharedClient, type Warning } from "../src/browser.js";
 import { IndexedDbStore } from "../src/store/indexedDb.js";
 import { keys, pack, unpack } from "../src/store/store.js";
+import type { Leader } from "../src/tabs/leader.js";
 import { TabCoordinator, protocolVersion } from "../src/tabs/coordinator.js";
 import { ben, device, me, url } from "./offlineDevice.js";
 import { someSettings } from "./someSettings.js";
@@ -114,6 +115,38 @@ test("a send with an id is sent once, also when another page repeats it", async 
     { id: one, content: { text: "one" } },
     { id: two, content: { text: "two" } },
   ]);
+});
+
+test("content of the application is sent once, and what happens in a room is an event in all tabs, with the room's id", async () => {
+  const { roomId } = await device("custom", 3);
+  const tabs = [await open("custom"), await open("custom")];
+  const seen = tabs.map((tab) => {
+    const all: [name: string, event: unknown][] = [];
+    for (const name of ["message", "signal", "holds", "pending", "read"] as const) tab.on(name, (event) => all.push([name, event]));
+    return all;
+  });
+  const id = newId();
+  const poll = { kind: "poll", data: { yes: ["ben"], no: [] } };
+  for (const tab of tabs) expect(await tab.sendCustom(roomId, poll.kind, poll.data, { id })).toBe(id);
+  expect(await tabs[1]!.pending(roomId)).toMatchObject([{ id, content: { type: "custom", ...poll }, state: "waiting" }]);
+  // Without a connection a signal is dropped.
+  await tabs[1]!.signal(roomId, { hand: "up" });
+  await tabs[1]!.markRead(roomId, 1);
+  const { leader } = (tabs[0] as unknown as { link: { leader: Leader } }).link;
+  const room = await leader.room(roomId);
+  const signal = { userId: ben, deviceId: newId(), data: { hand: "up" } };
+  room.emit("signal", signal);
+  const holds = [{ kind: "withheld" as const, detail: "" }];
+  room.emit("holds", holds);
+  room.emit("message", room.last!);
+  const expected = [
+    ["pending", { roomId }],
+    ["read", { roomId, userId: me, upTo: 1 }],
+    ["signal", { roomId, ...signal }],
+    ["holds", { roomId, holds }],
+    ["message", { roomId, ...room.last! }],
+  ];
+  for (const all of seen) await vi.waitFor(() => expect(all).toEqual(expected));
 });
 
 test("a frozen leader is replaced, and learns it from its next write", async () => {
