@@ -6,6 +6,9 @@ import type { Ports } from "./ports.js";
 /** How long a device that has missed a Commit waits for a Welcome before it replaces its keys. */
 const welcomeMs = 5_000;
 
+/** How long a device with new keys waits for a Welcome before it replaces them again: each time twice as long. Nothing may come, because no member is left. */
+const patience = { firstMs: 30_000, longestMs: 3_600_000 } as const;
+
 /** What a room can ask for when this device can no longer follow the group. @internal */
 export interface Repair {
   /** Processes the Welcomes that wait for this device. */
@@ -16,6 +19,10 @@ export interface Repair {
 
 /** @internal */
 export class Mending {
+  private patienceMs: number = patience.firstMs;
+  /** The keys are not replaced again before this time. */
+  private until = -Infinity;
+
   constructor(
     private readonly ports: Pick<Ports, "clock" | "server">,
     private readonly core: RoomCore,
@@ -29,9 +36,9 @@ export class Mending {
     const broken = this.core.state.broken!;
     // If the device was removed and added again while it was offline, its Welcome is there or on its way. New keys would make it useless.
     if (broken.why === "chain") {
-      const patience = Math.min(welcomeMs, broken.since + welcomeMs - clock.now());
-      if (patience > 0) {
-        this.later(patience);
+      const left = Math.min(welcomeMs, broken.since + welcomeMs - clock.now());
+      if (left > 0) {
+        this.later(left);
         return;
       }
       await this.repair.fetchWelcomes();
@@ -43,8 +50,15 @@ export class Mending {
     // A reset that does not continue the group before it is like a Commit that is not valid.
     const isInvalid = broken.why === "commit" || (broken.why === "welcome" && this.core.former !== undefined);
     if (isInvalid && (await this.report(broken.seq, broken.reported === true))) return;
+    const waits = this.until - clock.ticks();
+    if (waits > 0) {
+      this.later(waits);
+      return;
+    }
     this.repair.replaceKeys();
-    this.later(30_000 + clock.random() * 10_000);
+    this.until = clock.ticks() + this.patienceMs * (1 + clock.random() / 3);
+    this.later(this.until - clock.ticks());
+    this.patienceMs = Math.min(2 * this.patienceMs, patience.longestMs);
   }
 
   /** Reports a Commit that is not valid. Returns false when the others have accepted it: then the fault is on this device. */

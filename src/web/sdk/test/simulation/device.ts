@@ -228,7 +228,8 @@ export class SimDevice {
       names: { keep: () => Promise.resolve() },
       devices: {
         rotate: async () => {
-          this.nextKeys = await this.newKeys();
+          // A rotation that is not finished goes on with its keys: their list may be published.
+          this.nextKeys ??= await this.newKeys();
           await this.finishRotation(link, store, isAlive);
           await topUp();
         },

@@ -116,9 +116,7 @@ export class Run {
   /** What is left to do; undefined when nothing is. */
   unsettled(): string | undefined {
     const { room } = this;
-    const wanted = [...room.members.keys()].flatMap((userId) =>
-      this.server.directory.user(userId).devices.map(({ id, signatureKey }) => `${id} ${toHex(signatureKey)}`),
-    );
+    const { wanted, isLost } = this;
     for (const device of this.devices) {
       const core = this.coreOf(device);
       const { name, process } = device;
@@ -131,17 +129,35 @@ export class Run {
       if (!core) return `${name} does not have the room`;
       const { state, group, pending } = core;
       if (state.cursor !== room.log.length) return `${name} has read to ${state.cursor} of ${room.log.length}`;
+      if (isLost) continue;
       if (core.isWithheld) return `${name} believes that the room is withheld`;
       if (state.broken || state.out || state.wasAway || !group) return `${name} cannot follow: ${JSON.stringify({ ...state, group: group?.epoch })}`;
       if (pending) return `${name} has a Commit without an outcome`;
       if (group.epoch !== room.epoch || group.generation !== room.generation) return `${name} is in epoch ${group.epoch} of ${room.epoch}`;
       const leaves = group.leaves().map(({ deviceId, signatureKey }) => `${deviceId} ${toHex(signatureKey)}`);
-      // No other member could replace the leaf of a device that is alone.
-      if (wanted.length > 1 && leaves.toSorted().join() !== wanted.toSorted().join()) return `${name} has other leaves: ${leaves.length} of ${wanted.length}`;
+      if (leaves.toSorted().join() !== wanted.toSorted().join()) return `${name} has other leaves: ${leaves.length} of ${wanted.length}`;
       if (core.holds.length > 0) return `${name} holds its sends: ${core.holds.map((hold) => hold.kind).join()}`;
       if (process.outbox.count() > 0 && core.canBeRead) return `${name} has unsent messages`;
     }
     return undefined;
+  }
+
+  /** Whether one user is left, and the group has none of this user's current keys. Then no member could add a device. */
+  get isLost(): boolean {
+    return this.room.members.size === 1 && !this.devices.some((device) => this.isInGroup(device, this.wanted));
+  }
+
+  /** The devices that should be in the group, with their keys. */
+  private get wanted(): string[] {
+    return [...this.room.members.keys()].flatMap((userId) =>
+      this.server.directory.user(userId).devices.map(({ id, signatureKey }) => `${id} ${toHex(signatureKey)}`),
+    );
+  }
+
+  private isInGroup(device: SimDevice, listed: readonly string[]): boolean {
+    const group = this.isMember(device) ? this.coreOf(device)?.group : undefined;
+    const own = group?.leaves().find((leaf) => leaf.index === group.ownLeafIndex);
+    return own !== undefined && listed.includes(`${own.deviceId} ${toHex(own.signatureKey)}`);
   }
 
   private *links() {
