@@ -1,4 +1,4 @@
-import { expect, password, test, type Person } from "./people.js";
+import { expect, password, Person, test } from "./people.js";
 
 /** Compares keys by the digits, which are equal on both sides, and verifies the other person. */
 async function verify(who: Person, other: Person): Promise<void> {
@@ -80,6 +80,15 @@ test("new keys that were not signed stop sending to a verified person until the 
   await anna.box.press("Enter");
   await anna.sees("is it you?");
   await expect(anna.box).toHaveValue("");
+
+  // A conversation with the new keys is another one.
+  await anna.page.getByRole("button", { name: "Delete conversation" }).click();
+  await anna.page.getByRole("dialog").getByRole("button", { name: "Delete conversation" }).click();
+  await expect(anna.page.getByText("Start your first conversation")).toBeVisible();
+  const again = new Person(page, ben.name);
+  await anna.talkWith(again, "a new beginning");
+  await again.write("with new keys");
+  await anna.sees("with new keys");
   await context.close();
 });
 
