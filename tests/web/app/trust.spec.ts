@@ -148,37 +148,3 @@ test("devices and sessions have names that the user's devices read and the serve
   const held = await second.page.locator("main").innerText();
   expect(held).not.toContain("Kitchen tablet");
 });
-
-test("the names of a removed member and of a deleted account stay after a reload", async ({ person, server }) => {
-  const [anna, ben, cleo] = [await person("anna"), await person("ben"), await person("cleo")];
-  await anna.talkWith(ben, "hello");
-  await anna.page.getByRole("button", { name: "New conversation" }).click();
-  await anna.page.getByRole("radio", { name: "Group" }).check();
-  await anna.page.getByLabel("Name of the group").fill("Lunch");
-  await anna.page.getByLabel("Exact username").fill(cleo.name);
-  await anna.page.getByRole("button", { name: "Add", exact: true }).click();
-  await anna.page.getByRole("button", { name: "Create group" }).click();
-  await cleo.open("Lunch");
-  await cleo.write("from Cleo");
-  await anna.sees("from Cleo");
-  await anna.page.locator(".chat-title").click();
-  await anna.page.getByRole("button", { name: `Options for ${cleo.name}` }).click();
-  await anna.page.getByRole("menuitem", { name: "Remove from group" }).click();
-  await anna.page.getByRole("dialog").getByRole("button", { name: "Remove from group" }).click();
-  await expect(cleo.page.getByText("You are no longer in this conversation")).toBeVisible();
-
-  await ben.page.goto(`${server.url}/#/settings/profile`);
-  await ben.page.getByRole("button", { name: "Delete account" }).click();
-  const dialog = ben.page.getByRole("dialog");
-  await dialog.getByLabel("Current password", { exact: true }).fill(password);
-  await dialog.getByLabel("To confirm").fill(ben.name);
-  await dialog.getByRole("button", { name: "Delete permanently" }).click();
-  await expect(ben.page.getByRole("heading", { name: "Create your account" })).toBeVisible();
-
-  await anna.page.goto(`${server.url}/#/`);
-  await anna.page.reload();
-  await anna.open("Lunch");
-  await expect(anna.log.getByText(cleo.name, { exact: true })).toBeVisible();
-  await expect(anna.page.getByRole("navigation", { name: "Conversations" }).getByRole("link").filter({ hasText: ben.name })).toBeVisible();
-  await expect(anna.page.getByText(/Former member|Unnamed/)).toHaveCount(0);
-});
