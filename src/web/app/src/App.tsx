@@ -8,8 +8,6 @@ import { part } from "./browser/part.js";
 import { usePersistence } from "./browser/persist.js";
 import { go, useRoute, type Route } from "./browser/routes.js";
 import { Gate } from "./screens/account/Gate.js";
-import { Chat } from "./screens/chat/Chat.js";
-import { Sidebar } from "./screens/list/Sidebar.js";
 import { useCell } from "./base/cell.js";
 import { useAccounts, useApp, useStatus } from "./state/context.js";
 import { strings } from "./text/strings.js";
@@ -17,6 +15,8 @@ import { useNoFiles } from "./components/useNoFiles.js";
 import { nameOf } from "./text/safe.js";
 import { update } from "./browser/worker.js";
 
+const Chat = part(() => import("./screens/chat/Chat.js").then((module) => module.Chat));
+const Sidebar = part(() => import("./screens/list/Sidebar.js").then((module) => module.Sidebar));
 const Waiting = part(() => import("./screens/account/Waiting.js").then((module) => module.Waiting));
 const NewConversation = part(() => import("./screens/start/NewConversation.js").then((module) => module.NewConversation));
 const RoomDetails = part(() => import("./screens/room/RoomDetails.js").then((module) => module.RoomDetails));
