@@ -310,13 +310,6 @@ export class Group {
     return { group: undefined };
   }
 
-  /** Stores a proposal, so that a later Commit may refer to it. This SDK never commits one. */
-  async applyProposal(message: Uint8Array): Promise<Group> {
-    const result = await processPrivateMessage(this.state, decodePrivate(message), emptyPskIndex, await suite());
-    if (result.kind !== "newState") throw new TypeError("Not a proposal.");
-    return new Group(result.newState);
-  }
-
   /**
    * Makes a Commit. It has no effect before {@link merge}. `authenticatedData` is signed with the Commit, and the server can read it; `roomInfo` goes to the
    * added devices, inside the Welcome.
