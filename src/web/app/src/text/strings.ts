@@ -221,6 +221,7 @@ export const strings = {
     emptyText: "Messages here are end-to-end encrypted. Only the people in this conversation can read them.",
     emptyHere: "No messages on this device",
     earlier: "Messages sent before this device was added cannot be shown here.",
+    otherGone: "Nothing more can be sent here: the other person has left or deleted their account. The history stays on this device.",
     beginning: "The history on this device begins here.",
     loadingOlder: "Loading earlier messages…",
     newest: "Newest messages",

@@ -29,7 +29,11 @@ export interface NotificationPreferences {
 /** This user's account. */
 export class Account {
   /** @internal */
-  constructor(private readonly session: Session) {}
+  constructor(
+    private readonly session: Session,
+    /** Hands rooms over and signs that this user leaves them. */
+    private readonly signOff: () => Promise<void>,
+  ) {}
 
   /** Reads the account from the server. */
   async profile(): Promise<Profile> {
@@ -52,12 +56,18 @@ export class Account {
   }
 
   /**
-   * Deletes the account and everything that the server stores about it. This device's store keeps its data until it is erased.
+   * Deletes the account and everything that the server stores about it. Before that, this device tells the rooms in signed messages that the user leaves, and
+   * makes another member the owner where this user is the last one. This device's store keeps its data until it is erased.
    * @param repeated - Whether an earlier call may have deleted the account already.
    * @throws {@link SecureMessagingError} `Forbidden` when the password is wrong.
    */
   async delete(password: string, repeated = false): Promise<void> {
     const { session } = this;
+    if (!repeated) {
+      // Nothing is signed with a wrong password: the server asks for it also when the address stays the same.
+      await this.changeEmail(password, (await this.profile()).email);
+      await this.signOff();
+    }
     try {
       await session.call("POST", "v1/me/delete", { password });
     } catch (error) {

@@ -133,7 +133,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     this.rooms = rooms;
     this.upkeep = upkeep;
     this.sessions = new Sessions(session, names);
-    this.account = new Account(session);
+    this.account = new Account(session, () => rooms.signOff());
     this.privacy = privacy;
     this.followParts();
   }

@@ -14,8 +14,21 @@ import { signerOf } from "./statements.js";
 /** The token with which this user leaves, as text. @throws `Conflict` for the last owner of a group with other members, and in a direct room. @internal */
 export async function leaveToken(signed: SignedRoom, group: RoomGroup, userId: string): Promise<string> {
   requireLeave(signed, userId);
+  return signToken(signed, group, userId);
+}
+
+/** The token, as text. In a direct room it removes this user's devices; the user stays in the members. @internal */
+export async function signToken(signed: SignedRoom, group: RoomGroup, userId: string): Promise<string> {
   const since = memberOf(signed.state, userId)!.since;
   return toBase64Url(await signLeave({ room: signed.id, since }, signerOf(group)));
+}
+
+/** The member who becomes an owner before the last one goes: one with the highest role, of these the one who is there longest. @internal */
+export function successorOf({ founding, state }: SignedRoom, userId: string): string | undefined {
+  const isLastOwner = roleOf(state, userId) === owner && state.roles.filter((each) => each.role === owner).length === 1;
+  if (founding.kind === "direct" || !isLastOwner) return undefined;
+  const others = state.roster.filter((member) => member.user !== userId);
+  return others.toSorted((a, b) => roleOf(state, b.user) - roleOf(state, a.user) || a.since - b.since)[0]?.user;
 }
 
 /** @internal @throws `Conflict` when this user cannot leave. */

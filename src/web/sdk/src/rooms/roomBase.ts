@@ -8,7 +8,7 @@ import { agree, answer } from "./answers.js";
 import type { TranscriptMismatch } from "./applying.js";
 import type { RoomCore } from "./core.js";
 import { toHold, type RoomHold, type RoomHoldKind } from "./holds.js";
-import { finishLeave, leaveToken, requireLeave } from "./leaving.js";
+import { finishLeave, leaveToken, requireLeave, signToken, successorOf } from "./leaving.js";
 import type { RoomLine } from "./line.js";
 import { membersOf, type Member } from "./members.js";
 import { linesOf } from "./notices.js";
@@ -223,6 +223,21 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     if (!isAlone && signed && group && core.canBeRead) await this.sendLeave(await leaveToken(signed, group, userId));
     await finishLeave({ device, server, store }, this.id);
     core.end("left");
+  }
+
+  /**
+   * @internal The account is about to be deleted: hands the room over when this user is its last owner, and signs that the user leaves, so that another member
+   * removes the devices. The server alone could not say so.
+   */
+  async signOff(): Promise<void> {
+    const { core } = this;
+    const { userId } = this.ports.device;
+    const isMember = core.signed?.head && memberOf(core.signed.state, userId);
+    if (!isMember || !core.isReady || !core.canBeRead || core.signed!.state.roster.length === 1) return;
+    const successor = successorOf(core.signed!, userId);
+    if (successor !== undefined) await this.reconciler.change({ roles: [{ userId: successor, role: signedRole("owner") }] });
+    const { signed, group } = core;
+    if (signed && group) await this.sendLeave(await signToken(signed, group, userId));
   }
 
   /** @internal Reports the holds when they have changed. */

@@ -49,6 +49,8 @@ interface Open {
 }
 
 const deliveredEveryMs = 5_000;
+/** How long the deletion of an account waits for the rooms. */
+const signOffMs = 10_000;
 /** After a connect, read positions are announced and asked for in at most this many rooms. */
 const readsToCatchUp = 20;
 
@@ -216,6 +218,13 @@ export class Rooms {
       await finishLeave(this.ports, id).catch(this.ports.reports.failed("room", "leaveNotFinished", { roomId: id, retrying: true }));
       if ((await this.ports.store.get(key)) === undefined) this.open.get(id)?.core.end("left");
     }
+  }
+
+  /** @internal The account is about to be deleted. A room that does not answer in time does not prevent that. */
+  async signOff(): Promise<void> {
+    const { clock, closing, reports } = this.ports;
+    const late = clock.pause(signOffMs, closing);
+    await Promise.all(this.list().map((room) => Promise.race([late, room.signOff().catch(reports.failed("room", "leaveNotSigned", { roomId: room.id }))])));
   }
 
   private requireIdentity(): { userId: string; identityKey: Uint8Array<ArrayBuffer> } {

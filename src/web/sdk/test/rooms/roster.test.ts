@@ -131,6 +131,21 @@ test("who leaves signs it, and another member commits it", async () => {
   expect([...scene.room.members.keys()]).toEqual([anna.user.id]);
 });
 
+test("who deletes the account hands groups over, and signs to leave them and the direct rooms", async () => {
+  const [anna, ben] = await three();
+  await scene.run(anna.process!.rooms.signOff());
+  await scene.world.pass(10_000);
+  expect(await scene.membersOf(ben)).toEqual(["ben owner"]);
+  expect(await scene.linesOf(ben)).toEqual(expect.arrayContaining(["role", "left"]));
+  await scene.found(ben, ["anna"], { direct: true });
+  await scene.run(anna.process!.rooms.signOff());
+  await scene.world.pass(10_000);
+  const room = await scene.roomOf(ben);
+  expect(room.devices().map(({ userId }) => userId)).toEqual([ben.user.id]);
+  expect(room.canBeRead).toBe(false);
+  expect(await scene.linesOf(ben)).toContain("left");
+});
+
 test("the last owner of a group with other members cannot leave, and a direct room is not left", async () => {
   const [anna, ben] = await three();
   await expect(scene.run((await scene.roomOf(anna)).leave())).rejects.toMatchObject({ code: "Conflict" });

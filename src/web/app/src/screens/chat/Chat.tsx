@@ -49,6 +49,8 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const unreadAtOpen = useRef(unread);
   const group = kind === "group";
   const canWrite = role !== undefined;
+  // The other person of a direct conversation has signed to leave, for example because the account was deleted.
+  const isGone = !group && conversation.problem === "noReader" && lines.some((line) => line.kind === "left" && line.userId === personId);
 
   const toComposer = useCallback(() => {
     if (hasKeyboard()) composer.current?.focus();
@@ -122,7 +124,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           </Note>
         </div>
       )}
-      <RoomBanner room={conversation} nameOf={nameOf} />
+      {!isGone && <RoomBanner room={conversation} nameOf={nameOf} />}
       {!view.loaded ? (
         <div className="centre">
           <Spinner label={strings.common.loading} />
@@ -158,8 +160,8 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           </>
         )}
       </div>
-      {canWrite && <RoomHolds room={conversation} lines={lines} nameOf={nameOf} />}
-      {canWrite ? (
+      {canWrite && !isGone && <RoomHolds room={conversation} lines={lines} nameOf={nameOf} />}
+      {canWrite && !isGone ? (
         <Composer
           ref={composer}
           roomId={id}
@@ -172,7 +174,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
           held={conversation.holds !== undefined}
         />
       ) : (
-        <div className="ended muted">{strings.chat.ended}</div>
+        <div className="ended muted">{isGone ? strings.chat.otherGone : strings.chat.ended}</div>
       )}
       {choice && (
         <MessageMenu
