@@ -128,7 +128,8 @@ export const commands = {
   answerHold: async ({ room, kind }) => (await roomOf(room)).answerHold(kind),
   agreeToEnter: async ({ room }) => (await roomOf(room)).agreeToEnter(),
   forget: async ({ room }) => (await roomOf(room)).forget(),
-  history: async ({ room }) => (await (await roomOf(room)).history({ limit: 500 })).map(shown),
+  // Callers ask again, so a room that is not there is no reason to wait.
+  history: async ({ room }) => (await (await roomOf(room, 250)).history({ limit: 500 })).map(shown),
   members: async ({ room }) => (await roomOf(room)).members.list(),
   status: async ({ room }) => {
     const found = here.client.rooms.list().find((each) => each.id === room);

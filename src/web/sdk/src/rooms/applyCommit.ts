@@ -98,18 +98,18 @@ async function report(draft: Draft, entry: LogEntry, { lines, added, before, aft
     () => void people.seeLeaves(added).catch(reports.failed("store", "identitiesNotSeen", { roomId: state.id })),
     () => events.emit("sendable", undefined),
   );
+  draft.after.push(() => void learnLists(statement, added, applying).catch(reports.failed("people", "listsNotLearned", { roomId: state.id, retrying: true })));
   if (statement) {
-    draft.after.push(() => void learnLists(statement, applying).catch(reports.failed("people", "listsNotLearned", { roomId: state.id, retrying: true })));
     draft.after.push(() => events.emit("roster", undefined));
     if (before.name !== after.name || before.timeToLive !== after.timeToLive) draft.after.push(() => events.emit("settings", undefined));
   }
   if (!memberOf(after, device.userId)) draft.after.push(() => events.emit("removed", undefined));
 }
 
-/** The device lists that a statement names are compared with those that this device knows. */
-async function learnLists(statement: Uint8Array, { people }: Pick<Applying, "people">): Promise<void> {
-  const users = new Set<string>();
-  for (const change of decodeStatement(statement).changes.map(decodeChange)) {
+/** The device lists that a statement names are compared with those that this device knows. Messages wait for the list of each new leaf. */
+async function learnLists(statement: Uint8Array | undefined, added: readonly Leaf[], { people }: Pick<Applying, "people">): Promise<void> {
+  const users = new Set(added.flatMap(({ userId }) => (people.listOf(userId) ? [] : [userId])));
+  for (const change of statement ? decodeStatement(statement).changes.map(decodeChange) : []) {
     if (change.kind === "add" && (people.listOf(change.user)?.number ?? 0) < Math.max(1, change.list)) users.add(change.user);
     if (change.kind !== "devices" && change.kind !== "renew") continue;
     const { list } = change;

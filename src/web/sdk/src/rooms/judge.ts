@@ -6,6 +6,7 @@ import type { RoomAt } from "../trust/follow.js";
 import type { Bytes } from "../base/bytes.js";
 import type { RuleName } from "../trust/rules.js";
 import { exporterLabel, open } from "../trust/sealed.js";
+import type { RoomState } from "../trust/state.js";
 import type { Leaf, OpenedCommit, RoomGroup } from "./ports.js";
 import type { SignedRoom } from "./signedRoom.js";
 
@@ -47,7 +48,7 @@ export async function judge(group: RoomGroup, message: Uint8Array, signed: Signe
   const { state, head } = signed;
   const judged = await judgeCommit(factsOf(group, opened, signed, statement));
   if (judged.ok) return { ok: true, opened, room: judged, statement };
-  if (isOff(judged.rule, signed) && head) return { ok: true, opened, room: { state, head }, statement: undefined };
+  if (isOff(judged.rule, signed) && head) return { ok: true, opened, room: { state: withAdded(state, opened), head }, statement: undefined };
   return { ok: false, rule: judged.rule, author: opened.committer };
 }
 
@@ -88,6 +89,14 @@ function factsOf(group: RoomGroup, opened: OpenedCommit, { id, founding, foundin
 function toProposal(proposal: OpenedCommit["proposals"][number]): CommitProposal {
   if (proposal.type === "add") return { kind: "add", leaf: toDevice(proposal.leaf) };
   return proposal.type === "remove" ? { kind: "remove", leaf: toDevice(proposal.leaf) } : { kind: "other" };
+}
+
+/** Without the rule, the users whom a Commit adds are members. */
+function withAdded(state: RoomState, { proposals }: OpenedCommit): RoomState {
+  const added = new Map(proposals.flatMap((each) => (each.type === "add" ? [[each.leaf.userId, each.leaf.identityKey] as const] : [])));
+  for (const { user } of state.roster) added.delete(user);
+  const members = [...added].map(([user, identity]) => ({ user, identity: new Uint8Array(identity), since: 1, list: 0 }));
+  return { ...state, roster: [...state.roster, ...members].toSorted((a, b) => (a.user < b.user ? -1 : 1)) };
 }
 
 const rulesOfLeaves = new Set<RuleName>(["proposals", "path", "leaf", "device", "addition", "removal"]);

@@ -1,6 +1,7 @@
 /* Commits that break the rules are reported with their author, and the others go on without them. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { newId } from "../../src/base/bytes.js";
+import { enforced } from "../../src/trust/enforced.js";
 import { changes } from "../../src/trust/statement.js";
 import type { SimDevice } from "../simulation/device.js";
 import { Scene } from "./scene.js";
@@ -56,6 +57,23 @@ test("the next device of a user is added with the list that announces it, and pe
   const lines = await (await scene.roomOf(anna)).lines();
   expect(lines.find(({ kind }) => kind === "deviceAdded")).toMatchObject({ userId: cleo.user.id, deviceId: second.id });
   expect(scene.coreOf(second)!.isReady).toBe(true);
+});
+
+test("the list of each leaf that a Commit adds is fetched, also when no statement names its user", async () => {
+  const dora = await scene.person("dora");
+  scene.server.lie(scene.room, "join", dora.user.id);
+  await scene.world.pass(3_000);
+  const seen: { kinds: string[]; at: number }[] = [];
+  (await scene.roomOf(anna)).on("holds", (holds) => seen.push({ kinds: holds.map(({ kind }) => kind), at: scene.world.now }));
+  enforced.t1 = false;
+  try {
+    await scene.commitAs(ben, { changes: [changes.role(ben.user.id, 3)], add: [await scene.packageOf("dora", {})] });
+  } finally {
+    enforced.t1 = true;
+  }
+  expect(scene.coreOf(anna)!.group!.leaves()).toHaveLength(4);
+  expect(seen.map(({ kinds }) => kinds)).toEqual([["listWithheld"], ["unlistedDevice"]]);
+  expect(seen[1]!.at - seen[0]!.at).toBeLessThan(300);
 });
 
 test("a message of the epoch that an invalid Commit began is not readable, and the others go on in the epoch before it", async () => {
