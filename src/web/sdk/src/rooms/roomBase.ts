@@ -233,8 +233,8 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     const { core } = this;
     const { userId } = this.ports.device;
     const isMember = core.signed?.head && memberOf(core.signed.state, userId);
-    if (!isMember || !core.isReady || !core.canBeRead || core.signed!.state.roster.length === 1) return;
-    const successor = successorOf(core.signed!, userId);
+    if (!isMember || !core.isReady || !core.canBeRead || core.signed.state.roster.length === 1) return;
+    const successor = successorOf(core.signed, userId);
     if (successor !== undefined) await this.reconciler.change({ roles: [{ userId: successor, role: signedRole("owner") }] });
     const { signed, group } = core;
     if (signed && group) await this.sendLeave(await signToken(signed, group, userId));
