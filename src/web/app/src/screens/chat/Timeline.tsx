@@ -105,26 +105,32 @@ export function Timeline({
     if (placed.current && stuck.current) toBottom();
   }, [toBottom]);
 
+  /** Looks whether the newest message is on the screen. */
+  const look = useCallback(() => {
+    if (!box.current) return;
+    // The element's own values: after a resize they are correct before the list has measured.
+    const { scrollHeight, scrollTop, clientHeight } = box.current;
+    const left = scrollHeight - scrollTop - clientHeight;
+    const atBottom = left < nearBottom;
+    setAway(left > clientHeight);
+    if (atBottom !== stuck.current) {
+      stuck.current = atBottom;
+      onBottom(atBottom);
+    }
+    if (atBottom) setBelow(0);
+  }, [onBottom]);
+
   const onScroll = useCallback(
     (offset: number) => {
       const handle = list.current;
       if (!handle || !placed.current) return;
-      // The element's own values: after a resize they are correct before the list has measured.
-      const { scrollHeight, scrollTop, clientHeight } = box.current!;
-      const left = scrollHeight - scrollTop - clientHeight;
-      const atBottom = left < nearBottom;
-      setAway(left > handle.viewportSize);
-      if (atBottom !== stuck.current) {
-        stuck.current = atBottom;
-        onBottom(atBottom);
-      }
-      if (atBottom) setBelow(0);
+      look();
       if (offset < nearTop) void room.loadOlder();
       const from = seqAt(rows, handle.findItemIndex(offset), 1);
       const to = seqAt(rows, handle.findItemIndex(offset + handle.viewportSize), -1);
       if (from !== undefined && to !== undefined) room.setVisible(from, to);
     },
-    [room, rows, onBottom],
+    [room, rows, look],
   );
 
   // A list that does not fill the screen cannot be scrolled, so it loads more by itself.
@@ -196,7 +202,7 @@ export function Timeline({
           if (event.target instanceof Element && event.target.matches(".fold")) {
             stuck.current = false;
             letGo.current?.();
-            letGo.current = keepPlace(box.current!, event.target.closest("article")!);
+            letGo.current = keepPlace(box.current!, event.target.closest("article")!, look);
           }
         }}
       >
@@ -240,8 +246,9 @@ const settledAfterMs = 500;
 /**
  * Keeps the top of a message in place while its size changes. The list would keep the bottom of a message that begins above the screen.
  * Returns a function that ends this, for when the user scrolls.
+ * @param settled - Called when the size has changed. A message may grow below the screen without any scrolling.
  */
-function keepPlace(box: HTMLElement, message: HTMLElement): () => void {
+function keepPlace(box: HTMLElement, message: HTMLElement, settled: () => void): () => void {
   const place = (): number => message.getBoundingClientRect().top;
   const before = place();
   let until = performance.now() + settledAfterMs;
@@ -249,6 +256,7 @@ function keepPlace(box: HTMLElement, message: HTMLElement): () => void {
     if (until === 0) return;
     box.scrollTop += place() - before;
     if (performance.now() < until && message.isConnected) requestAnimationFrame(hold);
+    else settled();
   };
   requestAnimationFrame(hold);
   return () => {
