@@ -19,9 +19,8 @@ export async function newUser(): Promise<TestUser> {
   return { userId: newId(), key: await generateSigningKey() };
 }
 
-export async function newDevice(user: TestUser): Promise<TestDevice> {
+export async function newDevice(user: TestUser, deviceId = newId()): Promise<TestDevice> {
   const signature = await generateSigningKey();
-  const deviceId = newId();
   return {
     signature,
     identity: {

@@ -106,7 +106,7 @@ export class RoomCore {
   get holds(): NamedHold[] {
     const { current: state, currentSigned: signed, currentWelcome: welcome, group } = this;
     const { people, device } = this.ports;
-    return holdsOf({ state, signed, welcome, group, people, deviceId: device.id });
+    return holdsOf({ state, signed, welcome, group, people, own: { userId: device.userId, deviceId: device.id } });
   }
 
   get isHeld(): boolean {

@@ -10,6 +10,7 @@ import { needsUpdate } from "../trust/state.js";
 import { newestList } from "./plan.js";
 import type { KnownPeople, Leaf, RoomGroup } from "./ports.js";
 import type { RoomState, StoredWelcome } from "./records.js";
+import type { Sender } from "./sender.js";
 import type { SignedRoom } from "./signedRoom.js";
 
 /**
@@ -50,7 +51,8 @@ export interface HoldsOf {
   state: Readonly<RoomState>;
   welcome: StoredWelcome | undefined;
   people: Pick<KnownPeople, "holdOf" | "listsOf">;
-  deviceId: string;
+  /** This device. */
+  own: Sender;
 }
 
 /** The holds of a room that no person has answered. @internal */
@@ -73,7 +75,7 @@ export const answerFor = ({ kind, about }: NamedHold): string => `${kind} ${abou
 /** @internal */
 export const isAnswerable = (kind: RoomHoldKind): boolean => kind !== "updateRequired" && kind !== "withheld" && kind !== "reentryHeld";
 
-function all({ signed, group, state, welcome, people, deviceId }: HoldsOf): NamedHold[] {
+function all({ signed, group, state, welcome, people, own }: HoldsOf): NamedHold[] {
   const holds: NamedHold[] = [];
   if (state.withheld !== undefined)
     holds.push({ kind: "withheld", about: "", detail: "The server does not show this room any more. Nothing on this device was deleted." });
@@ -88,14 +90,14 @@ function all({ signed, group, state, welcome, people, deviceId }: HoldsOf): Name
   if (state.mismatch && !signed.confirmed)
     holds.push({
       kind: "stateMismatch",
-      about: state.mismatch.deviceId,
+      about: `${state.mismatch.userId} ${state.mismatch.deviceId}`,
       ...state.mismatch,
       detail: "A member has another list of members than the one that this device was given.",
     });
   for (const [userId, leaves] of byUser(group?.leaves() ?? [])) {
     const hold = people.holdOf(userId);
     if (hold && enforced.t6) holds.push({ kind: hold.kind, userId, about: userId, detail: hold.detail, isOfPerson: true });
-    else if (!hold && enforced.t5) holds.push(...holdsOfLeaves(leaves, userId, { people, deviceId }));
+    else if (!hold && enforced.t5) holds.push(...holdsOfLeaves(leaves, userId, { people, own }));
   }
   return holds;
 }
@@ -110,11 +112,13 @@ function byUser(leaves: readonly Leaf[]): Map<string, Leaf[]> {
   return found;
 }
 
-function holdsOfLeaves(leaves: readonly Leaf[], userId: string, { people, deviceId }: Pick<HoldsOf, "people" | "deviceId">): NamedHold[] {
+function holdsOfLeaves(leaves: readonly Leaf[], userId: string, { people, own }: Pick<HoldsOf, "people" | "own">): NamedHold[] {
   const newest = newestList(people, userId);
   if (!newest) return [{ kind: "listWithheld", userId, about: userId, detail: "The device list of this user was not fetched yet." }];
+  // Users choose the ids of their devices, so a device of another user can have the id of this one.
+  const isOwn = (leaf: Leaf) => leaf.userId === own.userId && leaf.deviceId === own.deviceId;
   return leaves
-    .filter((leaf) => leaf.deviceId !== deviceId && !lists(newest, { device: leaf.deviceId, signatureKey: leaf.signatureKey }))
+    .filter((leaf) => !isOwn(leaf) && !lists(newest, { device: leaf.deviceId, signatureKey: leaf.signatureKey }))
     .map((leaf) => ({
       kind: "unlistedDevice",
       userId,

@@ -5,6 +5,7 @@ import { keys, type Store } from "../store/store.js";
 import { enforced } from "../trust/enforced.js";
 import { entryHash, placesKept, Transcript, type Compared, type Place, type SeenVerdict } from "../trust/transcript.js";
 import type { Draft } from "./draft.js";
+import type { Sender } from "./sender.js";
 
 /** Places in one stored value. Each write replaces the newest value, so it is small. */
 const chunkPlaces = 16;
@@ -45,10 +46,11 @@ export class ReadLog {
   }
 
   /** Compares what a device has read that has written the message at place `at`. Undefined while the room's founding is not known. */
-  async judge(draft: Draft, seen: SeenLog, at: number, deviceId: string): Promise<SeenVerdict | undefined> {
+  async judge(draft: Draft, seen: SeenLog, at: number, { userId, deviceId }: Sender): Promise<SeenVerdict | undefined> {
     if (!draft.signed || !draft.state.transcript || !enforced.t7) return undefined;
-    let known = this.compared.get(deviceId);
-    if (!known) this.compared.set(deviceId, (known = { gap: -1, blocks: new Set() }));
+    const author = `${userId} ${deviceId}`;
+    let known = this.compared.get(author);
+    if (!known) this.compared.set(author, (known = { gap: -1, blocks: new Set() }));
     return (await this.load(draft)).judge(seen, at, known);
   }
 

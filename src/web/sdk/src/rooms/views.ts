@@ -29,7 +29,7 @@ export async function compareViews(draft: Draft, seq: number, author: Author, he
 }
 
 async function compareLogs(draft: Draft, seq: number, { leaf }: Author, seen: NonNullable<ContentHeader["seen"]>, applying: Applying): Promise<boolean> {
-  const found = await applying.readLog.judge(draft, seen, seq, leaf.deviceId);
+  const found = await applying.readLog.judge(draft, seen, seq, leaf);
   if (found?.verdict !== "mismatch") return found?.verdict !== "malformed";
   const { device } = applying;
   const { block } = found;
@@ -37,7 +37,7 @@ async function compareLogs(draft: Draft, seq: number, { leaf }: Author, seen: No
     block === undefined ? [seq, seen.seq] : [Math.max(seen.gap + 1, blockPlaces * block), Math.min(seen.seq, blockPlaces * block + blockPlaces - 1)];
   const from = { userId: leaf.userId, deviceId: leaf.deviceId };
   const mismatch = { from, device: { userId: device.userId, deviceId: device.id }, seq, between };
-  if (isNew(draft, `log ${from.deviceId} ${block ?? "ahead"}`)) await tellOfLogs(draft, mismatch, applying);
+  if (isNew(draft, `log ${from.userId} ${from.deviceId} ${block ?? "ahead"}`)) await tellOfLogs(draft, mismatch, applying);
   return true;
 }
 
@@ -64,7 +64,7 @@ async function compareHeads(draft: Draft, seq: number, { leaf, epoch }: Author, 
   const { userId, deviceId } = leaf;
   if (room.number !== ours.number || room.hash !== ours.hash) {
     draft.state.mismatch = { userId, deviceId };
-    if (isNew(draft, `state ${deviceId} ${room.number} ${room.hash}`)) await tellOfState(draft, { userId, deviceId }, seq, applying);
+    if (isNew(draft, `state ${userId} ${deviceId} ${room.number} ${room.hash}`)) await tellOfState(draft, { userId, deviceId }, seq, applying);
     return;
   }
   // The word of the member who has added this device is confirmed by a device of another user.

@@ -1,7 +1,8 @@
 /* Why a device sends nothing into a room, by what it alone knows. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { encodePart } from "../../src/trust/state.js";
-import type { RoomHold } from "../../src/rooms/holds.js";
+import { holdsOf, type RoomHold } from "../../src/rooms/holds.js";
+import type { RoomGroup } from "../../src/rooms/ports.js";
 import type { SimDevice } from "../simulation/device.js";
 import { Scene } from "./scene.js";
 
@@ -40,6 +41,16 @@ test("a leaf that its user's newest list does not have holds the sends, until a 
   expect(shown.at(-1)).toEqual([]);
   expect(room.holds()).toEqual([]);
   expect(await scene.linesOf(anna)).toContain("deviceReplaced");
+});
+
+test("a leaf of another user that no list has holds the sends, also when its device has the id of this device", async () => {
+  const { signed, group, state } = scene.coreOf(anna)!;
+  const own = { userId: anna.user.id, deviceId: anna.id };
+  const of = { signed, state, welcome: undefined, people: anna.people!, own };
+  expect(holdsOf({ ...of, group })).toEqual([]);
+  const leaves = group!.leaves().map((leaf) => (leaf.userId === ben.user.id ? { ...leaf, deviceId: anna.id, signatureKey: new Uint8Array(32) } : leaf));
+  const ghost = { leaves: () => leaves } as unknown as RoomGroup;
+  expect(holdsOf({ ...of, group: ghost })).toMatchObject([{ kind: "unlistedDevice", userId: ben.user.id, deviceId: anna.id }]);
 });
 
 test("a list that the server withholds holds the sends, and a person can answer", async () => {

@@ -161,9 +161,9 @@ export class Lab {
   readonly clock: Clock = { now: () => this.now, ticks: () => this.now, random: () => 0.5, pause: async () => undefined };
 
   /** A room with devices of other users each. The first one founds it; the log begins with the Commit that adds the others. */
-  static async open(count: number, state: (users: TestUser[]) => Partial<SignedState> = () => ({})): Promise<Lab> {
+  static async open(count: number, state: (users: TestUser[]) => Partial<SignedState> = () => ({}), deviceIds: readonly string[] = []): Promise<Lab> {
     const users = await Promise.all(Array.from({ length: count }, newUser));
-    const devices = await Promise.all(users.map(newDevice));
+    const devices = await Promise.all(users.map((user, i) => newDevice(user, deviceIds[i])));
     const founding = encodeFounding({ kind: "group", founder: users[0]!.userId, identity: users[0]!.key.publicKey, nonce: randomBytes(16) });
     const signed = await SignedRoom.begin(founding);
     const lab = new Lab(signed.id, founding);

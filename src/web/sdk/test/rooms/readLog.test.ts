@@ -62,6 +62,34 @@ test.each(["changed", "reordered", "dropped"] as const)("a log that is %s for on
   expect(await linesOf(cleo.store, lab.room)).toMatchObject([{ kind: "transcriptMismatch", seq, by }]);
 });
 
+test("a member whose device has the id of another member's device hides no alarm about that one", async () => {
+  const lab = await Lab.open(3, undefined, [newId(), ...Array<string>(2).fill(newId())]);
+  const [anna, ben, mallory] = lab.devices as [LabDevice, LabDevice, LabDevice];
+  const alarms = anna.listen("transcriptMismatch");
+  const entry = (seq: number, ciphertext = randomBytes(9)): LogEntry => ({ seq, kind: "message", createdAt: new Date(lab.now), epoch: 0, ciphertext });
+  for (let seq = 2; seq < 300; seq++) {
+    const same = entry(seq);
+    lab.log.push(same);
+    for (const device of lab.devices) await device.read(device === ben && seq === 100 ? entry(seq) : same);
+  }
+  // What Mallory has read of the complete block is what Anna has read.
+  await lab.say(mallory, text("same"));
+  expect(alarms).toEqual([]);
+  await lab.say(ben, text("other"));
+  expect(alarms).toMatchObject([{ from: { userId: ben.userId }, between: [1, 255] }]);
+});
+
+test("a mismatch with one device does not hide one with another user's device of the same id", async () => {
+  const lab = await Lab.open(3, undefined, [newId(), ...Array<string>(2).fill(newId())]);
+  const [anna, ben, mallory] = lab.devices as [LabDevice, LabDevice, LabDevice];
+  const [logs, states] = [anna.listen("transcriptMismatch"), anna.listen("stateMismatch")];
+  for (const device of [mallory, ben]) {
+    await lab.say(device, text("ahead"), { seen: { ...(await device.seal(text("x"))).content.seen!, seq: lab.log.length + 1 } });
+    await lab.say(device, text("other"), { room: { number: 1, hash: "A".repeat(22) } });
+  }
+  for (const found of [logs, states]) expect(found.map(({ from }) => from.userId)).toEqual([mallory.userId, ben.userId]);
+});
+
 test("a message that says that it was read before it was sent is an alarm", async () => {
   const { lab, ben, alarms } = await trio();
   const { content } = await ben.seal(text("x"));
