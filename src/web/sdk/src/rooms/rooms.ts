@@ -295,13 +295,15 @@ export class Rooms {
       if (summary.scheme !== schemeMls10) return undefined;
     }
     const { ports, outbox } = this;
+    // Before the core is opened: a room that ends at once must find its listeners.
+    const overview = await Overview.load(ports, id);
     const core = await loadRoom(ports, outbox, new Emitter<CoreEvents>(), id, summary);
     if (!core) return undefined;
     const reconciler = new GroupReconciler(ports, core, {
       fetchWelcomes: () => this.fetchWelcomes(),
       replaceKeys: () => this.events.emit("keysUseless", undefined),
     });
-    const opened: Open = { core, reconciler, room: new Room(ports, outbox, core, reconciler, await Overview.load(ports, id)) };
+    const opened: Open = { core, reconciler, room: new Room(ports, outbox, core, reconciler, overview) };
     this.follow(opened);
     this.open.set(id, opened);
     if (core.state.broken || core.state.wasAway) reconciler.kick(1000);
