@@ -42,7 +42,7 @@ window.sendAll = async (room, prefix, count) => {
 };
 
 /** Notes the messages and signals of a room, as this tab gets them. */
-window.follow = (room) => {
+window.noteEvents = (room) => {
   window.events = [];
   const note = (name, what) => window.events.push([name, what]);
   window.client.on("message", ({ roomId, content }) => roomId === room && note("message", content.text ?? content.type));

@@ -78,7 +78,7 @@ try {
   const shown = await Promise.all([a, b].map((page) => page.run(`client.history("${id}", { limit: 200 }).then((all) => JSON.stringify(all))`)));
   check("both tabs show the same history", shown[0] === shown[1] && JSON.parse(shown[0]).length === 81, shown.map((text) => text.length).join());
   // What the application defines, and what happens in the room, between two tabs and another person's client.
-  for (const page of [a, b]) await page.run(`follow("${id}")`);
+  for (const page of [a, b]) await page.run(`noteEvents("${id}")`);
   const signals = [];
   room.on("signal", ({ data }) => signals.push(data));
   const pollId = await b.run(`client.sendCustom("${id}", "poll", { yes: 1 })`);
@@ -96,8 +96,8 @@ try {
     ["does not lead", b],
   ]) {
     const events = await until("the events are there", async () => {
-      const all = JSON.parse(await page.run("JSON.stringify(window.events)"));
-      return all.some(([, what]) => what === "an event") && all.some(([kind]) => kind === "signal") && all;
+      const noted = JSON.parse(await page.run("JSON.stringify(window.events)"));
+      return noted.some(([, what]) => what === "an event") && noted.some(([kind]) => kind === "signal") && noted;
     }).catch(() => []);
     const kinds = events.map(([kind, what]) => `${kind} ${what}`).toSorted();
     check(

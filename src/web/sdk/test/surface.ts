@@ -42,7 +42,7 @@ export function membersOf(report: string, name: string): string[] {
     const member = /^( {4}| {8})(?:(?:static|abstract|readonly|get|set) )*(\w+)(?=[?(:<])\??(.*)$/.exec(line);
     if (!member || member[2] === "constructor") continue;
     if (member[1]!.length === 4) {
-      object = / \{$/.test(line) && line.includes("readonly") ? member[2]! : "";
+      object = line.endsWith(" {") && line.includes("readonly") ? member[2]! : "";
       if (object === "") found.push(member[2]!);
     } else if (object !== "") found.push(`${object}.${member[2]!}`);
   }

@@ -8,7 +8,6 @@ type OverviewPorts = Pick<Ports, "store"> & { clock: Pick<Ports["clock"], "now">
 
 /** A list shows a newest message of most rooms, and no unread one. */
 const firstChunk = 10;
-const chunk = 100;
 /** After the opening, unread messages are counted among this many of the newest ones. */
 const mostCounted = 1000;
 
@@ -89,7 +88,7 @@ export class Overview {
   private async *fromNewest(): AsyncGenerator<Message, void, undefined> {
     const { store, clock } = this.ports;
     let after: string | undefined;
-    for (let limit = firstChunk; ; limit = chunk) {
+    for (let limit = firstChunk; ; limit = Math.min(limit * 10, mostCounted)) {
       const some = await store.list(keys.messages(this.roomId), { reverse: true, limit, ...(after === undefined ? {} : { after }) });
       for (const [, value] of some) {
         const record = unpack<MessageRecord>(value);

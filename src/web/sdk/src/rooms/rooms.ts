@@ -14,8 +14,9 @@ import { Expiry } from "./expiry.js";
 import { Overview } from "./overview.js";
 import type { Ports } from "./ports.js";
 import { GroupReconciler } from "./reconciler.js";
-import { devicesOf, Room } from "./room.js";
+import { Room } from "./room.js";
 import { requireName } from "./roomBase.js";
+import { showRoom } from "./showRoom.js";
 import { resolveUsers } from "./users.js";
 import type { NamedUser } from "./wanted.js";
 import { keys } from "../store/store.js";
@@ -294,13 +295,15 @@ export class Rooms {
       if (summary.scheme !== schemeMls10) return undefined;
     }
     const { ports, outbox } = this;
+    // Before the core is opened: a room that ends at once must find its listeners.
+    const overview = await Overview.load(ports, id);
     const core = await loadRoom(ports, outbox, new Emitter<CoreEvents>(), id, summary);
     if (!core) return undefined;
     const reconciler = new GroupReconciler(ports, core, {
       fetchWelcomes: () => this.fetchWelcomes(),
       replaceKeys: () => this.events.emit("keysUseless", undefined),
     });
-    const opened: Open = { core, reconciler, room: new Room(ports, outbox, core, reconciler, await Overview.load(ports, id)) };
+    const opened: Open = { core, reconciler, room: new Room(ports, outbox, core, reconciler, overview) };
     this.follow(opened);
     this.open.set(id, opened);
     if (core.state.broken || core.state.wasAway) reconciler.kick(1000);
@@ -312,64 +315,16 @@ export class Rooms {
     return opened;
   }
 
-  /** Carries what the core of a room reports to the application and to the other parts. */
+  /** Carries what the core of a room reports to the application, and to the other parts. */
   private follow(opened: Open): void {
     const { room, core, reconciler } = opened;
     const { id, events } = core;
-    const { clock } = this.ports;
-    events.on("message", (message) => {
-      this.delivered.set(id, message.seq);
-      room.overview.arrived(message);
-      room.notify();
-      room.emit("message", message);
-    });
-    events.on("changed", (message) => {
-      room.overview.changed(message);
-      room.emit("changed", message);
-    });
-    events.on("read", (read) => {
-      if (read.userId === this.ports.device.userId) room.overview.read(read.upTo);
-      room.emit("read", read);
-    });
-    events.on("stoppedTyping", ({ userId }) => room.stoppedTyping(userId));
-    events.on("expired", (expired) => {
-      const emit = () => room.emit("expired", expired);
-      if (!room.overview.removed(expired.seqs)) emit();
-      else
-        void room.overview
-          .findLast()
-          .catch(this.ports.reports.failed("store", "newestNotRead", { roomId: id }))
-          .then(emit);
-    });
+    const { clock, device, reports } = this.ports;
+    showRoom(room, device.userId, reports);
+    events.on("message", ({ seq }) => this.delivered.set(id, seq));
     events.on("expiring", ({ deadline }) => this.expiry.expect(deadline));
-    events.on("transcriptMismatch", (mismatch) => room.emit("transcriptMismatch", mismatch));
-    events.on("stateMismatch", (mismatch) => room.emit("stateMismatch", mismatch));
-    events.on("roster", () => {
-      room.emit("members", undefined);
-      room.compareProblem();
-    });
-    events.on("line", (line) => room.emit("line", line));
-    events.on("holds", () => {
-      room.compareHolds();
-      room.compareProblem();
-    });
-    room.compareProblem();
-    events.on("problem", () => room.compareProblem());
-    events.on("withheld", (withheld) => {
-      room.emit("withheld", withheld);
-      room.compareProblem();
-    });
-    events.on("settings", () => room.emit("settings", undefined));
-    events.on("group", ({ group }) => {
-      room.emit("epoch", { epoch: group?.epoch, devices: devicesOf(group) });
-      room.compareHolds();
-      room.compareProblem();
-    });
     events.on("devices", ({ userId }) => reconciler.refresh(userId));
-    events.on("sendable", () => {
-      room.compareProblem();
-      this.events.emit("sendable", { roomId: id });
-    });
+    events.on("sendable", () => this.events.emit("sendable", { roomId: id }));
     events.on("reconcile", (cause) => {
       if (cause === "broken" || cause === "away") reconciler.kick(clock.random() * 1000);
       else if (cause === "messages") reconciler.kick(0);
@@ -380,7 +335,7 @@ export class Rooms {
       if (this.open.get(id) === opened) this.open.delete(id);
       room.stoppedTyping();
       room.notify();
-      void this.outbox.drop(id).catch(this.ports.reports.failed("outbox", "notDropped", { roomId: id }));
+      void this.outbox.drop(id).catch(reports.failed("outbox", "notDropped", { roomId: id }));
       this.events.emit("ended", { roomId: id, change });
     });
   }

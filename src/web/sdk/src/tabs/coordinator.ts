@@ -1,6 +1,7 @@
 import { newId } from "../base/bytes.js";
 import { SecureMessagingError, toBody, type ErrorBody } from "../base/errors.js";
-import { IndexedDbStore, lockOf, requireBrowserStore } from "../store/indexedDb.js";
+import { lockOf, requireBrowserStore } from "../store/browserDatabase.js";
+import { IndexedDbStore } from "../store/indexedDb.js";
 import { Backoff, defer, pause, type Deferred } from "../base/timing.js";
 import { bodyOf, FailureReporter, warningOf } from "../base/warnings.js";
 import { perform } from "./calls.js";

@@ -1,7 +1,8 @@
 /* What the server leaves out of an answer deletes nothing. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { keys } from "../../src/store/store.js";
+import { keys, pack, unpack } from "../../src/store/store.js";
 import type { SimDevice } from "../simulation/device.js";
+import { World } from "../simulation/world.js";
 import { Scene } from "./scene.js";
 
 let scene: Scene;
@@ -97,4 +98,26 @@ test("a user who has followed the removal enters again without a question", asyn
   const room = await scene.roomOf(ben);
   expect(room.isReady).toBe(true);
   expect(room.holds()).toEqual([]);
+});
+
+test("a device that has followed the removal of its user and stopped before it ended the room ends it at the next start", async () => {
+  const key = keys.room(scene.room.id);
+  const state = unpack<object>((await ben.disk.get(key))!);
+  await scene.run((await scene.roomOf(anna)).members.remove("ben"));
+  await scene.world.pass(5_000);
+  expect(ben.process!.rooms.list()).toEqual([]);
+  ben.die();
+  await ben.disk.write(new Map([[key, pack({ ...state, out: true })]]));
+  // The end is stored before the history is read: nothing may come between it and its listeners.
+  const list = ben.disk.list.bind(ben.disk);
+  ben.disk.list = async (...range) => {
+    if (range[0] === keys.messages(scene.room.id)) await World.settle();
+    return list(...range);
+  };
+  Object.assign(ben, { isSlow: false });
+  await scene.run(ben.start());
+  await scene.world.pass(5_000);
+  expect(ben.process!.rooms.list()).toEqual([]);
+  expect(await ben.disk.get(key)).toBeUndefined();
+  expect(await ben.disk.list(keys.messages(scene.room.id))).toHaveLength(1);
 });
