@@ -182,6 +182,8 @@ export class Dispatcher {
       await core.exclusively(async (draft) => {
         let group = draft.group;
         if (!group || !canFollow(draft) || draft.state.wasAway) return false;
+        // A Commit that was applied meanwhile can have added a device that holds the sends.
+        if (core.isHeld && !fresh.every(isFree)) return false;
         let bytes = 0;
         // The read position reaches members who were offline inside the message.
         const { privacy, device } = this.ports;

@@ -18,7 +18,11 @@ import { enter } from "./welcome.js";
 export async function applyEntry(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
   const { state } = draft;
   // A Welcome for an earlier place waits until the log is read again from there.
-  if (draft.welcome && draft.welcome.seq <= entry.seq && draft.welcome.seq >= (state.cursor ?? -1)) await enter(draft, applying);
+  if (draft.welcome && draft.welcome.seq <= entry.seq && draft.welcome.seq >= (state.cursor ?? -1)) {
+    // A device that is in the group first judges the Commit: its Welcome counts only when it has removed this device.
+    if (entry.seq === draft.welcome.seq && entry.kind === "commit" && entry.ciphertext && canFollow(draft)) await applyCommit(draft, entry, applying);
+    await enter(draft, applying);
+  }
   // This entry was read before, and is read again with the group that was missing then. Only its encrypted part counts.
   const again = entry.seq <= state.high;
   if (isEncrypted(entry.kind) && entry.ciphertext) {

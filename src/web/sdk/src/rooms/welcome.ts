@@ -3,6 +3,8 @@ import { equal, idBytes } from "../base/bytes.js";
 import { groupIdOf } from "../mls/group.js";
 import { keys, type Changes } from "../store/store.js";
 import { decodeChain, enter as judgeWelcome, type Entered, type KnownRoom, type NotEntered } from "../trust/chain.js";
+import { enforced } from "../trust/enforced.js";
+import { refused } from "../trust/rules.js";
 import { memberOf } from "../trust/state.js";
 import type { TransferredRoom } from "../trust/transfer.js";
 import type { Applying } from "./applying.js";
@@ -79,6 +81,10 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
     draft.setWelcome(undefined);
     return false;
   }
+  if (staysWithout(draft, welcome) && enforced.t1 && enforced.t2) {
+    await stayOut(draft, welcome, refused("addition"), applying);
+    return false;
+  }
   const joined = applying.mls.restore(welcome.base, new Map([[welcome.epoch, welcome.ratchet]]));
   const entered = await judgeIn(draft, welcome, joined, applying);
   if (!entered.ok) {
@@ -120,6 +126,10 @@ const fetchUnknown = (leaves: readonly Leaf[], people: Applying["people"]): Prom
 function isStale({ group, state }: Draft, { generation, epoch }: StoredWelcome): boolean {
   return generation < state.generation || (!!group && canFollow({ group, state }) && group.generation === generation && group.epoch >= epoch);
 }
+
+/** This device has read the Welcome's place and still follows its group, so no Commit there has removed it: the Welcome leads into another group. */
+const staysWithout = ({ group, state }: Draft, { generation, seq }: StoredWelcome): boolean =>
+  canFollow({ group, state }) && generation === state.generation && !state.wasAway && (state.transcript?.gap ?? 0) < seq;
 
 async function judgeIn(draft: Draft, welcome: StoredWelcome, joined: RoomGroup, { device }: Pick<Applying, "device">): Promise<Entered | NotEntered> {
   const { state, signed, group } = draft;

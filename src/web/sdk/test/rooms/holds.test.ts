@@ -69,6 +69,29 @@ test("a list that the server withholds holds the sends, and a person can answer"
   expect(await scene.textsOf(ben)).toEqual(["waits"]);
 });
 
+test("a hold that begins while a send waits for its turn stops the send, too", async () => {
+  const core = scene.coreOf(anna)!;
+  let end!: () => void;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  const earlier = core.exclusively(async () => {
+    await ended;
+    return false;
+  });
+  void anna.send(scene.room.id, "waits");
+  await scene.world.pass(1_000);
+  const { lists } = scene.server.directory.user(ben.user.id);
+  await scene.run(anna.people!.mention(ben.user.id, { number: lists.length + 1, hash: new Uint8Array(16) }));
+  await scene.run(anna.people!.refresh([ben.user.id]));
+  expect(core.isHeld).toBe(true);
+  end();
+  await scene.run(earlier);
+  await scene.world.pass(10_000);
+  expect(await scene.textsOf(ben)).toEqual([]);
+  await scene.run((await scene.roomOf(anna)).answerHold("listWithheld"));
+  await scene.world.pass(10_000);
+  expect(await scene.textsOf(ben)).toEqual(["waits"]);
+});
+
 test("a part of a later version that must be known holds the sends, and has no answer", async () => {
   const critical = { type: 0x8001, value: new Uint8Array([1]) };
   await scene.run(scene.changeAs(anna, [{ type: 6, value: encodePart(critical) }]));

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { newId } from "../../src/base/bytes.js";
 import { enforced } from "../../src/trust/enforced.js";
+import { roomInfoSince } from "../../src/rooms/newMembers.js";
 import { changes } from "../../src/trust/statement.js";
 import type { SimDevice } from "../simulation/device.js";
 import { Scene } from "./scene.js";
@@ -138,4 +139,38 @@ test("after two resets in a row, the group is founded with the head that all hav
     expect(line).toBeDefined();
     expect([...(line!.missing ?? []), ...(line!.added ?? [])]).toEqual([]);
   }
+});
+
+/** A Welcome for another member's device into a group that this device alone has founded, with the room's head, some epochs later. */
+async function forkFor(by: SimDevice, victim: SimDevice): Promise<Uint8Array> {
+  const { signed, group } = scene.coreOf(by)!;
+  const leaf = group!.leaves().find(({ index }) => index === group!.ownLeafIndex)!;
+  const own = await scene.mls.makeKeyPackage(leaf, { privateKey: group!.ownSignatureSeed(), publicKey: leaf.signatureKey }, 84, scene.world.now);
+  let fork = await scene.mls.found(group!.id, own);
+  for (let epoch = 0; epoch < group!.epoch + 4; epoch++) {
+    const made = await fork.commit({ remove: [], add: [] });
+    fork = made.before.merge(made.after);
+  }
+  const [claimed] = scene.server.directory.claim([victim.id]);
+  const roomInfo = await roomInfoSince(signed!, 1, undefined);
+  return (await fork.commit({ remove: [], add: [claimed!.keyPackage], roomInfo: roomInfo! })).welcome!;
+}
+
+test.each(["valid", "invalid"] as const)("a Welcome of a Commit that is %s and does not remove this device leads nowhere", async (which) => {
+  scene.server.reportInvalidCommit = () => ({ reset: false, generation: 0 });
+  const welcome = await forkFor(ben, cleo);
+  const { group } = scene.coreOf(ben)!;
+  const { epoch } = group!;
+  const { index } = group!.leaves().find((leaf) => leaf.deviceId === anna.id)!;
+  const made = await group!.commit({ remove: which === "valid" ? [] : [index], add: [] });
+  scene.server.commit(ben.user.id, scene.room.id, { id: newId(), epoch, commit: made.commit, welcomes: [welcome] });
+  await scene.world.pass(10_000);
+  const core = scene.coreOf(cleo)!;
+  expect(core.group!.leaves()).toHaveLength(3);
+  expect(core.group!.epoch).toBe(which === "valid" ? epoch + 1 : epoch);
+  expect((await scene.linesOf(cleo)).filter((kind) => kind === "entered")).toHaveLength(1);
+  expect(cleo.warnings).toContainEqual(expect.objectContaining({ kind: "welcomeRefused", detail: expect.stringContaining(ben.id) as string }));
+  await scene.run(anna.send(scene.room.id, "to all"));
+  await scene.world.pass(3_000);
+  expect(await scene.textsOf(cleo)).toEqual(["to all"]);
 });
