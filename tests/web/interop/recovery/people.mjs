@@ -1,5 +1,5 @@
 // Rooms with people who cannot read yet, or not any more.
-import { equal, newName, person, say, seenBy, server, signIn, test, until } from "../clients.mjs";
+import { equal, newName, person, readByAll, roomOf, say, seenBy, server, signIn, test, until } from "../clients.mjs";
 
 /** An account with a session and without a device, like after an incomplete sign-up. */
 async function account() {
@@ -71,16 +71,52 @@ await test("sends without a reader wait, are reported, and are read by the first
   equal([other.seen, room.canBeRead], [["is anyone there?"], true]);
 });
 
-await test("a person whose account is deleted stays a member until a member signs something else", async () => {
+await test("an account is deleted: the others see who is owner now, and that the user has left", async () => {
+  const {
+    clients: [a, b, c],
+    rooms: [roomA, roomB, roomC],
+  } = await roomOf(3);
+  await say(roomA, "before");
+  await a.account.delete("a long enough password");
+  // Both were added by one statement, so the smaller id decides.
+  const [owner, member] = [b.userId, c.userId].toSorted(ascending);
+  for (const room of [roomB, roomC]) {
+    await until("the devices are removed", () => room.devices().every(({ userId }) => userId !== a.userId));
+    const members = (await room.members.list()).map(({ userId, role }) => [userId, role]);
+    equal(
+      members.toSorted(([x], [y]) => ascending(x, y)),
+      [
+        [owner, "owner"],
+        [member, "member"],
+      ],
+    );
+    const lines = (await room.lines()).filter(({ kind }) => kind === "role" || kind === "left");
+    equal(
+      lines.map(({ kind, userId, by }) => [kind, userId, kind === "role" ? by.userId : undefined]),
+      [
+        ["role", owner, a.userId],
+        ["left", a.userId, undefined],
+      ],
+    );
+    // A difference is a line only after a minute, so the test asks what the next comparison finds.
+    await room.reconcile();
+    equal([...room.reconciler.rosterAlarm.known.keys()], []);
+  }
+  await readByAll("the room goes on", roomB, roomC);
+  equal([...b.warnings, ...c.warnings].includes("rosterMismatch"), false);
+});
+
+await test("a person whose account is deleted stays in a direct room, without a device, and sends wait", async () => {
   const [a, b] = [await person(), await person()];
   const room = await a.rooms.direct(b.username);
   await say(room, "before");
   await b.account.delete("a long enough password");
-  await until("the server has said it", () => room.core.state.uncompared === undefined);
-  await say(room, "after");
+  await until("the device is removed", () => room.canBeRead === false);
   equal((await room.members.list()).map(({ userId }) => userId).toSorted(ascending), [a.userId, b.userId].toSorted(ascending));
-  await until("it is delivered", () => room.unsent === 0);
-  equal(room.canBeRead, true);
+  equal((await room.lines()).map(({ kind, userId }) => [kind, userId]).at(-1), ["left", b.userId]);
+  await room.send("after");
+  await until("it is said", () => a.warnings.includes("nobodyCanRead"));
+  equal([room.unsent, a.warnings.includes("rosterMismatch")], [1, false]);
 });
 
 await test("a direct room of another scheme does not prevent one with MLS", async () => {

@@ -3,6 +3,7 @@ import { fromBase64Url, toBase64Url } from "../trust/codec.js";
 import { attempt } from "../trust/rules.js";
 import { memberOf, owner, roleOf } from "../trust/state.js";
 import { decodeLeave, signLeave } from "../trust/statement.js";
+import type { Clock } from "../base/clock.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
@@ -63,4 +64,14 @@ export async function finishLeave({ device, server, store }: Pick<Ports, "device
     if (error.code !== "NotFound") throw error;
   }
   await store.write(new Map([[keys.leaving(roomId), null]]));
+}
+
+/** Waits for the work, but not longer. @throws `Unavailable` then; the work goes on. @internal */
+export async function within(ms: number, work: Promise<void>, clock: Clock): Promise<void> {
+  const done = new AbortController();
+  const end = () => done.abort(true);
+  const late = clock.pause(ms, done.signal).then(() => {
+    if (!done.signal.aborted) throw SecureMessagingError.of("Unavailable", `There was no answer within ${ms / 1000} s.`);
+  });
+  await Promise.race([late, work]).finally(end);
 }

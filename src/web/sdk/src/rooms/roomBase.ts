@@ -228,16 +228,22 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
   /**
    * @internal The account is about to be deleted: hands the room over when this user is its last owner, and signs that the user leaves, so that another member
    * removes the devices. The server alone could not say so.
+   * @throws `NotReady` when this device cannot sign.
    */
   async signOff(): Promise<void> {
     const { core } = this;
     const { userId } = this.ports.device;
-    const isMember = core.signed?.head && memberOf(core.signed.state, userId);
-    if (!isMember || !core.isReady || !core.canBeRead || core.signed.state.roster.length === 1) return;
-    const successor = successorOf(core.signed, userId);
+    const { signed } = core;
+    // Without another member, or without a device of one, no client could read what is signed.
+    if (!signed?.head || !memberOf(signed.state, userId) || signed.state.roster.length === 1 || core.canBeRead === false) return;
+    const requireReady = () => {
+      if (!core.isReady || !core.group || !core.signed) throw SecureMessagingError.of("NotReady", "This device cannot sign now that the user leaves.");
+      return { signed: core.signed, group: core.group };
+    };
+    const successor = successorOf(requireReady().signed, userId);
     if (successor !== undefined) await this.reconciler.change({ roles: [{ userId: successor, role: signedRole("owner") }] });
-    const { signed, group } = core;
-    if (signed && group) await this.sendLeave(await signToken(signed, group, userId));
+    const now = requireReady();
+    await this.sendLeave(await signToken(now.signed, now.group, userId));
   }
 
   /** @internal Reports the holds when they have changed. */

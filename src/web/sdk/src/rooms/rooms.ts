@@ -7,7 +7,7 @@ import type { TransferredRoom } from "../trust/transfer.js";
 import type { CoreEvents } from "./applying.js";
 import type { RoomCore } from "./core.js";
 import { begin, isFounder, makeFounding, requireFounding, type NewFounding } from "./founding.js";
-import { finishLeave } from "./leaving.js";
+import { finishLeave, within } from "./leaving.js";
 import { loadRoom } from "./loadRoom.js";
 import type { Outbox } from "./outbox.js";
 import { Expiry } from "./expiry.js";
@@ -50,7 +50,7 @@ interface Open {
 }
 
 const deliveredEveryMs = 5_000;
-/** How long the deletion of an account waits for the rooms. */
+/** How long the deletion of an account waits for each room. */
 const signOffMs = 10_000;
 /** After a connect, read positions are announced and asked for in at most this many rooms. */
 const readsToCatchUp = 20;
@@ -221,11 +221,10 @@ export class Rooms {
     }
   }
 
-  /** @internal The account is about to be deleted. A room that does not answer in time does not prevent that. */
+  /** @internal The account is about to be deleted. A room that fails, or does not answer in time, is reported and does not prevent that. */
   async signOff(): Promise<void> {
-    const { clock, closing, reports } = this.ports;
-    const late = clock.pause(signOffMs, closing);
-    await Promise.all(this.list().map((room) => Promise.race([late, room.signOff().catch(reports.failed("room", "leaveNotSigned", { roomId: room.id }))])));
+    const { clock, reports } = this.ports;
+    await Promise.all(this.list().map((room) => within(signOffMs, room.signOff(), clock).catch(reports.failed("room", "leaveNotSigned", { roomId: room.id }))));
   }
 
   private requireIdentity(): { userId: string; identityKey: Uint8Array<ArrayBuffer> } {

@@ -1,5 +1,5 @@
 /* Who is in a room is what its members have signed, whatever the server says. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { newId } from "../../src/base/bytes.js";
 import type { SimDevice } from "../simulation/device.js";
 import { Scene } from "./scene.js";
@@ -144,6 +144,40 @@ test("who deletes the account hands groups over, and signs to leave them and the
   expect(room.devices().map(({ userId }) => userId)).toEqual([ben.user.id]);
   expect(room.canBeRead).toBe(false);
   expect(await scene.linesOf(ben)).toContain("left");
+});
+
+test("the owner who deletes the account hands a group over to the highest role, and of equal ones to the longest member", async () => {
+  const [anna, ben, cleo] = await three();
+  const dora = await scene.person("dora");
+  const { members } = await scene.roomOf(anna);
+  for (const device of [cleo, dora]) await scene.run(members.add(device.user.username));
+  for (const device of [dora, cleo]) await scene.run(members.setRole(device.user.id, "moderator"));
+  await scene.world.pass(5_000);
+  const [entry] = [scene.room.log.length];
+  await scene.run(anna.process!.rooms.signOff());
+  await scene.world.pass(10_000);
+  // One Commit hands over, then the token is sent, and another Commit removes the devices.
+  const acts = scene.room.log.slice(entry).flatMap(({ kind }) => (kind === "commit" || kind === "message" ? [kind] : []));
+  expect(acts).toEqual(["commit", "message", "commit"]);
+  expect(await scene.membersOf(ben)).toEqual(["ben member", "cleo owner", "dora moderator"]);
+  // The account is deleted, so the server and the members agree.
+  scene.room.members.delete(anna.user.id);
+  await scene.world.pass(200_000);
+  for (const device of [ben, cleo, dora]) expect(device.warnings.filter(({ kind }) => kind === "rosterMismatch")).toEqual([]);
+});
+
+test("a room that does not answer does not prevent the deletion of an account, and is reported", async () => {
+  const [anna, ben] = await three();
+  const silent = await scene.roomOf(anna);
+  await scene.found(anna, ["ben"], { name: "Dinner" });
+  vi.spyOn(silent, "signOff").mockReturnValue(new Promise(() => undefined));
+  const before = scene.world.now;
+  await scene.run(anna.process!.rooms.signOff());
+  expect(scene.world.now - before).toBeLessThan(11_000);
+  const reported = anna.warnings.filter(({ kind }) => kind === "leaveNotSigned");
+  expect(reported.map(({ roomId, error }) => [roomId, error?.code])).toEqual([[silent.id, "Unavailable"]]);
+  await scene.world.pass(10_000);
+  expect(await scene.membersOf(ben)).toEqual(["ben owner"]);
 });
 
 test("the last owner of a group with other members cannot leave, and a direct room is not left", async () => {
