@@ -133,6 +133,7 @@ test("a sentence about this user is about you", () => {
   expect(own({ kind: "removed", by: { userId: "a" }, userId: "me" })).toBe("Anna removed you");
   expect(own({ kind: "deviceAdded", by: { userId: "me" }, userId: "me" })).toBe("A new device of yours takes part");
   expect(own({ kind: "deviceRemoved", by: { userId: "a" }, userId: "b" })).toBe("A device of Ben no longer takes part (carried out by Anna)");
+  expect(own({ kind: "deviceAdded", by: { userId: "me" }, userId: "b" })).toBe("A new device of Ben takes part (carried out by you)");
   expect(own({ kind: "reset", by: { userId: "a" }, missing: [1, 2], added: [] })).toBe(
     "Anna started the encryption of this conversation anew, without 2 devices",
   );

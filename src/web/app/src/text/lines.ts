@@ -51,7 +51,7 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
   const isOwn = who === strings.common.you;
   const whom = isOwn ? text.you : who;
   // A device that another member's device has added or removed: its own user has signed the list of devices, and the other one has carried it out.
-  const other = line.by && line.by.userId !== line.userId ? by : undefined;
+  const other = line.by && line.by.userId !== line.userId ? (by === strings.common.you ? text.you : by) : undefined;
   switch (line.kind) {
     case "joined": {
       const all = (line.userIds ?? []).map((userId) => personOf(userId)).map((name) => (name === strings.common.you ? text.you : name));
