@@ -6,8 +6,11 @@ import type { Ports } from "./ports.js";
 /** How long a device that has missed a Commit waits for a Welcome before it replaces its keys. */
 const welcomeMs = 5_000;
 
-/** How long a device with new keys waits for a Welcome before it replaces them again: each time twice as long. Nothing may come, because no member is left. */
-const patience = { firstMs: 30_000, longestMs: 3_600_000 } as const;
+/**
+ * How long a device with new keys waits for a Welcome before it replaces them again. After some attempts it waits twice as long each time, because no member may
+ * be left who could add it.
+ */
+const patience = { ms: 30_000, attempts: 6, longestMs: 3_600_000 } as const;
 
 /** What a room can ask for when this device can no longer follow the group. @internal */
 export interface Repair {
@@ -19,7 +22,7 @@ export interface Repair {
 
 /** @internal */
 export class Mending {
-  private patienceMs: number = patience.firstMs;
+  private attempts = 0;
   /** The keys are not replaced again before this time. */
   private until = -Infinity;
 
@@ -56,9 +59,9 @@ export class Mending {
       return;
     }
     this.repair.replaceKeys();
-    this.until = clock.ticks() + this.patienceMs * (1 + clock.random() / 3);
+    const longer = 2 ** Math.max(0, ++this.attempts - patience.attempts);
+    this.until = clock.ticks() + Math.min(longer * patience.ms, patience.longestMs) * (1 + clock.random() / 3);
     this.later(this.until - clock.ticks());
-    this.patienceMs = Math.min(2 * this.patienceMs, patience.longestMs);
   }
 
   /** Reports a Commit that is not valid. Returns false when the others have accepted it: then the fault is on this device. */

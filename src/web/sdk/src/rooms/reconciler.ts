@@ -300,9 +300,12 @@ export class GroupReconciler {
   }
 
   private async rebuild(signed: SignedRoom, former: RoomGroup): Promise<Omit<CommitOf, "founder" | "expected" | "remove">> {
-    const { device, people } = this.ports;
+    const { device, people, server } = this.ports;
     const own = { userId: device.userId, deviceId: device.id };
-    const wished = planReset({ state: signed.state, leaves: former.leaves(), own, people, canAdd: () => true });
+    const hints = await server.devicesOfRoom(this.core.id);
+    // The server delivers no Welcome to others.
+    const canAdd = ({ userId }: ListedLeaf) => hints.some((user) => user.userId === userId);
+    const wished = planReset({ state: signed.state, leaves: former.leaves(), own, people, canAdd });
     return { changes: [], ...toAdd(await this.claim(wished)), since: signed.head!.number };
   }
 

@@ -321,6 +321,11 @@ export class SimDevice {
     await link.call(() => this.of.server.directory.upload(this.user.id, this.id, signature.publicKey, packages, last));
   }
 
+  /** Whether new keys are published that this device does not use yet. */
+  get isRotating(): boolean {
+    return this.nextKeys !== undefined;
+  }
+
   private async finishRotation(link: Link, store: Store, isAlive: () => boolean): Promise<void> {
     const next = this.nextKeys;
     if (!next) return;

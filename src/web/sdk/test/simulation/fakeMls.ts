@@ -8,6 +8,7 @@ import type { DeviceIdentity } from "../../src/mls/credential.js";
 import { generationOf, type Leaf, type Opened, type OpenedCommit } from "../../src/mls/group.js";
 import type { OwnKeyPackage } from "../../src/mls/messages.js";
 import type { Mls, RoomGroup } from "../../src/rooms/ports.js";
+import type { SimMls } from "./mls.js";
 import type { World } from "./world.js";
 
 const pastEpochs = 4;
@@ -295,7 +296,7 @@ function leafOf({ userId, deviceId, identityKey, identitySignature, signatureKey
 }
 
 /** MLS for one world. `keyOf` names the message key that a message uses: of all messages that the server sees, each must have another one. */
-export function fakeMls(world: World): Mls & { keyOf(message: Uint8Array): string | undefined } {
+export function fakeMls(world: World): Mls & Pick<SimMls, "isLeave" | "keyOf"> {
   const registry = new Registry();
   const makeKeyPackage: Mls["makeKeyPackage"] = async (identity, signature) => {
     const reference = world.bytes(16);
@@ -338,6 +339,7 @@ export function fakeMls(world: World): Mls & { keyOf(message: Uint8Array): strin
       if (!epochs.has(state.epoch)) throw new TypeError("The state's ratchets are missing.");
       return new FakeGroup(world, registry, { ...state, epochs });
     },
+    isLeave: (message) => new TextDecoder().decode(registry.sealed(message)?.content).includes('"type":"leave"'),
     readHeader(message) {
       const sealed = registry.sealed(message);
       return sealed && { groupId: own(sealed.group), epoch: sealed.epoch, contentType: sealed.kind };

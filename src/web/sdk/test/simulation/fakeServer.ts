@@ -217,6 +217,8 @@ export class FakeServer {
       if (!device || !isMember || roster?.remove?.includes(device.userId)) throw refuse("Invalid", "A Welcome is for a KeyPackage of no member.");
       return device;
     });
+    const isThere = (member: string) => (room.members.has(member) || added.some((each) => each.id === member)) && !roster?.remove?.includes(member);
+    if (roster?.roles?.some((each) => !isThere(each.userId))) throw notFound();
     this.checkKey(commit);
     const before = [...room.members.keys()];
     const entry = this.append(room, { kind: "commit", id, ciphertext: commit, epoch });

@@ -12,6 +12,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface SimMls extends Mls {
   /** The message key that a message uses: of all messages that the server sees, each must have another one. Undefined when it is not known. */
   keyOf(message: Uint8Array): string | undefined;
+  /** Whether a message is that of a user who leaves. */
+  isLeave(message: Uint8Array): boolean;
   newKey(): Promise<KeyPair>;
   /** The identity's signature over a device's key. */
   sign(identity: KeyPair, userId: string, deviceId: string, signatureKey: Uint8Array): Promise<Bytes>;
@@ -31,6 +33,7 @@ export function simMls(world: World): SimMls {
 export const realMls: SimMls = {
   ...mls,
   keyOf: () => undefined,
+  isLeave: () => false,
   newKey: generateSigningKey,
   sign: (identity, userId, deviceId, signatureKey) => signDevice(identity.privateKey, userId, deviceId, signatureKey),
 };

@@ -121,6 +121,7 @@ export class Run {
       const core = this.coreOf(device);
       const { name, process } = device;
       if (!process) return `${name} does not run`;
+      if (device.isRotating) return `${name} replaces its keys`;
       if (!this.isMember(device)) {
         // A removal that the device could not see: it keeps the room until a person gives it up.
         if (core && !core.isWithheld) return `${name} has left, and still has the room`;
@@ -254,7 +255,8 @@ export class Run {
       // New keys of a device that no group has yet are announced by another device of the user, and a room may have no member who can commit that.
       if (core?.group) process?.upkeep.heal();
     } else if (dice < 88) {
-      const old = room.log.filter((entry) => entry.kind === "message");
+      // Who leaves by a message that the others never read stays a member until an admin removes them.
+      const old = room.log.filter((entry) => entry.kind === "message" && !this.mls.isLeave(entry.ciphertext!));
       if (old.length > 0) {
         const { seq } = world.pick(old);
         this.gone.add(seq);
