@@ -248,7 +248,7 @@ function verify(entries, beforeRevocation) {
         device.name,
         device
           .notes()
-          .filter((note) => note.got === "unreadable")
+          .filter((note) => note.got === "unreadable" || note.got === "malformed" || note.got === "missing")
           .slice(0, 2),
       ]),
     ),
