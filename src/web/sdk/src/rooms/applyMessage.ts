@@ -10,6 +10,7 @@ import type { Draft } from "./draft.js";
 import { breakChain, canFollow } from "./following.js";
 import { acceptFrom, acceptOwn } from "./history.js";
 import { keep } from "./keeping.js";
+import { noteSkipped } from "./missing.js";
 import { deadlineOf, limitLife } from "./lifetime.js";
 import { mentionList } from "./mentions.js";
 import type { RoomGroup } from "./ports.js";
@@ -37,6 +38,7 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
   // Encrypted for an epoch without this device. There is nothing to show; if a Welcome comes, the log is read again.
   if (!group || !canFollow(draft) || (header && equal(header.groupId, group.id) && header.epoch < group.epoch && !group.epochs.includes(header.epoch))) {
     if (!group && !own) state.earlier = true;
+    noteSkipped(draft, entry.seq, applying);
     return;
   }
   if (header && isLater(header, group)) {

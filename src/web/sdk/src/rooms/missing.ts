@@ -4,11 +4,15 @@
  */
 import { keys, unpack } from "../store/store.js";
 import { enforced } from "../trust/enforced.js";
+import { memberOf } from "../trust/state.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { keep } from "./keeping.js";
 import { deadlineOf, limitLife, removeRecord } from "./lifetime.js";
 import type { MessageRecord } from "./records.js";
+
+/** The places that one room remembers of those that this device could not read. */
+const mostSkipped = 1000;
 
 /** The log has these places and not their bytes. */
 export function keepMissing(draft: Draft, seq: number, places: number, at: number, applying: Applying): void {
@@ -50,11 +54,25 @@ export async function explainMissing(draft: Draft, seqs: readonly number[], { ev
 /** This device was not in the room at the places before this one, so there is nothing that it should have read. */
 export async function forgetMissing(draft: Draft, before: number, { events }: Pick<Applying, "events">): Promise<void> {
   const { missing } = draft.state;
+  delete draft.state.skipped;
   if (missing === undefined || missing >= before) return;
   delete draft.state.missing;
   const records = await missingFrom(draft, missing, before);
   for (const record of records) removeRecord(draft, record);
   if (records.length > 0) draft.after.push(() => events.emit("expired", { seqs: records.map(({ seq }) => seq) }));
+}
+
+/** A message was encrypted for the group while this device was not in it. If its user stays a member, the place will be shown. */
+export function noteSkipped({ state, signed }: Draft, seq: number, { device }: Pick<Applying, "device">): void {
+  if (!signed?.head || !memberOf(signed.state, device.userId) || (state.skipped?.length ?? 0) >= mostSkipped) return;
+  if ((state.skipped?.at(-1) ?? -1) < seq) state.skipped = [...(state.skipped ?? []), seq];
+}
+
+/** This device enters again, as a device of the same member. What it could not read in between is a visible place. */
+export function showSkipped(draft: Draft, before: number, applying: Applying): void {
+  const lost = (draft.state.skipped ?? []).filter((seq) => seq < before);
+  delete draft.state.skipped;
+  if (lost.length > 0) keepMissing(draft, lost[0]!, lost.length, applying.clock.now(), applying);
 }
 
 async function missingFrom(draft: Draft, from: number, before: number): Promise<MessageRecord[]> {

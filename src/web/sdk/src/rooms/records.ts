@@ -104,6 +104,8 @@ export interface RoomState {
   transcript?: { seq: number; gap: number };
   /** The first place that was never read and whose end of life no later message has shown yet. */
   missing?: number;
+  /** The places of messages that were encrypted for the group while this device was not in it, although its user was a member. */
+  skipped?: number[];
   /** This device has founded the room, and its first statement is not committed yet. */
   initial?: Initial;
   /** The user of the device by whose Welcome this device has entered. */

@@ -5,13 +5,13 @@ import { keys, type Changes } from "../store/store.js";
 import { decodeChain, enter as judgeWelcome, type Entered, type KnownRoom, type NotEntered } from "../trust/chain.js";
 import { enforced } from "../trust/enforced.js";
 import { refused } from "../trust/rules.js";
-import { memberOf } from "../trust/state.js";
+import { memberOf, type RoomState as SignedState } from "../trust/state.js";
 import type { TransferredRoom } from "../trust/transfer.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { breakOff, canFollow, notifyGroup } from "./following.js";
 import { acceptOwn } from "./history.js";
-import { forgetMissing } from "./missing.js";
+import { forgetMissing, showSkipped } from "./missing.js";
 import { toDevice } from "./judge.js";
 import { addLine, firstIndex, reportInvalid, senderOf } from "./notices.js";
 import type { Leaf, Ports, RoomGroup } from "./ports.js";
@@ -94,7 +94,10 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   draft.setWelcome(undefined);
   // Own messages that were accepted before the device lost the group, and are not shown yet, come before all later entries.
   for (const own of applying.sends.ackedUpTo(state.id, welcome.seq)) await acceptOwn(draft, own, applying);
-  await forgetMissing(draft, welcome.seq, applying);
+  const since = (room: SignedState | undefined) => room && memberOf(room, applying.device.userId)?.since;
+  const wasMember = draft.signed?.head !== undefined && since(draft.signed.state) === since(entered.state);
+  if (wasMember) showSkipped(draft, welcome.seq, applying);
+  else await forgetMissing(draft, welcome.seq, applying);
   state.generation = welcome.generation;
   for (const past of ["broken", "out", "wasAway", "mismatch", "initial"] as const) delete state[past];
   state.enteredBy = signer.userId;

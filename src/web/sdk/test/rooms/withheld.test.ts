@@ -121,3 +121,23 @@ test("a device that has followed the removal of its user and stopped before it e
   expect(await ben.disk.get(key)).toBeUndefined();
   expect(await ben.disk.list(keys.messages(scene.room.id))).toHaveLength(1);
 });
+
+test("a message that this device cannot read, because the server has dropped a Commit, is a visible place when it is in the group again", async () => {
+  const { room } = scene;
+  ben.die();
+  const { length } = room.log;
+  await scene.run((await scene.roomOf(anna)).rename("another name"));
+  const commit = room.log[length]!;
+  expect(commit.kind).toBe("commit");
+  const { createdAt, epoch } = commit;
+  room.log[length] = { seq: commit.seq, kind: "gone", createdAt, epoch };
+  await scene.run(anna.send(scene.room.id, "unread 1"));
+  await scene.run(anna.send(scene.room.id, "unread 2"));
+  await scene.run(ben.startAgain());
+  await scene.world.pass(120_000);
+  await scene.run(anna.send(scene.room.id, "read again"));
+  await scene.world.pass(3_000);
+  expect(await scene.textsOf(ben)).toEqual(["hello", "read again"]);
+  const missing = (await (await scene.roomOf(ben)).history()).filter(({ content }) => content.type === "missing");
+  expect(missing.map(({ content }) => (content as { places: number }).places)).toEqual([2]);
+});
