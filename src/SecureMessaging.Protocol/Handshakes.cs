@@ -17,7 +17,7 @@ public sealed record CommitRequest(Guid Id, long Epoch, byte[] Commit, byte[][]?
 
 /// <summary>
 /// Who joins and leaves with a commit, which roles and which settings change with it, by the rules of <c>rooms/{id}/members</c> and <c>rooms/{id}</c>. The
-/// caller's role before the commit decides. In the log, the commit stands first, then leaving members, joining members, roles and settings. So members who leave
+/// caller's role before the commit decides. In the log, the commit is first, then leaving members, joining members, roles and settings. So members who leave
 /// receive the commit that removes them. A member who is already in, or out, stays so.
 /// </summary>
 /// <param name="Add">Members that join; never the caller.</param>

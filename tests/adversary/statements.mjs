@@ -61,8 +61,8 @@ export async function signRival(store, last) {
 }
 
 /**
- * The next statement of a room, in form, whoever may make it. `wanted`: `{ add: { userId, identity, list, role } }` or `{ name }`. Returns it with its sealed
- * form, and the room's chain for a Welcome.
+ * The next statement of a room, in form, also when its author may not make it. `wanted`: `{ add: { userId, identity, list, role } }` or `{ name }`. Returns
+ * it with its sealed form, and the room's chain for a Welcome.
  */
 export async function makeStatement({ state, signed, device, wanted }) {
   const group = new Group(state);

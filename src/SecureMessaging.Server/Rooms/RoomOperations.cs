@@ -30,7 +30,8 @@ internal sealed class RoomOperations(
     {
         var others = await RequireOthersAsync(caller, request, cancellationToken);
         var directKey = request.Kind == RoomKind.Direct ? rooms.DirectKey(caller.UserId, others[0]) : null;
-        var id = request.Founding is not null || request.Scheme == Schemes.Mls10 ? RequireFounding(caller, request, others).RoomId : request.Id ?? Guid.NewGuid();
+        var isFounded = request.Founding is not null || request.Scheme == Schemes.Mls10;
+        var id = isFounded ? RequireFounding(caller, request, others).RoomId : request.Id ?? Guid.NewGuid();
         var joined = new List<LogEntry>();
         await database.WriteAsync(
             async transaction =>

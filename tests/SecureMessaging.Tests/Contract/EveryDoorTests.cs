@@ -106,13 +106,10 @@ public sealed partial class TypeScriptContractTests
 {
     public static TheoryData<string, string> Records => new()
     {
-        { nameof(Room), "RoomSummary" }, { nameof(RoomHead), nameof(RoomHead) }, { nameof(RoomMember), "WireMember" }, { nameof(LogEntry), nameof(LogEntry) },
+        { nameof(Room), "RoomSummary" }, { nameof(RoomHead), nameof(RoomHead) }, { nameof(LogEntry), nameof(LogEntry) },
         { nameof(RoomSettings), "WireSettings" }, { nameof(LogPage), nameof(LogPage) }, { nameof(SendAck), nameof(SendAck) }, { nameof(Device), "WireDevice" },
         { nameof(TokenResponse), nameof(TokenResponse) },
     };
-
-    /// <summary>Members of the signed objects, which the SDK does not read yet.</summary>
-    private static readonly string[] NotYet = ["RoomSummary.founding"];
 
     [Theory]
     [MemberData(nameof(Records))]
@@ -121,7 +118,7 @@ public sealed partial class TypeScriptContractTests
         var text = File.ReadAllText(Repository.PathOf("src", "web", "sdk", "src", "net", "wire.ts"));
         var members = typeof(Room).Assembly.GetType($"SecureMessaging.Protocol.{record}")!.GetProperties()
             .Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name));
-        Assert.Empty(members.Except(MembersOf(text, @interface)).Select(member => $"{@interface}.{member}").Except(NotYet));
+        Assert.Empty(members.Except(MembersOf(text, @interface)).Select(member => $"{@interface}.{member}"));
     }
 
     private static IEnumerable<string> MembersOf(string text, string @interface)

@@ -134,7 +134,7 @@ test("devices and sessions have names that the user's devices read and the serve
   const second = await anotherDevice(anna, { approved: true });
   await anna.page.goto(`${server.url}/#/settings/devices`);
   await expect(anna.page.getByText("This device", { exact: true })).toBeVisible();
-  // The code of the waiting device is not here, so that nobody copies it from the wrong place.
+  // The code of the waiting device is not here, so that no person copies it from the wrong place.
   await expect(anna.page.locator(".digits")).toHaveCount(0);
   await anna.page.getByRole("button", { name: "Options for Chrome on Linux" }).first().click();
   await anna.page.getByRole("menuitem", { name: "Rename" }).click();

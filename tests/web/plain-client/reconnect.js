@@ -33,7 +33,11 @@ async function catchUp() {
 
 hub.on("Received", (id, entries) => id === roomId && entries.forEach(apply));
 hub.onreconnected(() => {
-  void catchUp().then(() => console.log(`reconnected ${tickets}`));
+  catchUp().then(
+    () => console.log(`reconnected ${tickets}`),
+    // A server that stops may still take a connection. The client reconnects after it, too.
+    (error) => console.error(String(error)),
+  );
 });
 await hub.start();
 await catchUp();

@@ -54,7 +54,8 @@ internal sealed class CreateRoomInput : InputObjectGraphType<CreateRoomRequest>
         Field<IntGraphType>("timeToLiveSeconds").Description("Default time to live of the room's entries. Null: they do not expire.");
         Field<IdGraphType>("id").Description("Chosen by the client (random, version 4). It makes the call idempotent.");
         Field<NonNullGraphType<StringGraphType>>("scheme").Description("The encryption scheme. It never changes.").DefaultValue(Schemes.Opaque);
-        Field<Base64Type>("founding").Description("The signed object Founding, which the scheme mls10 needs. The room's id is computed from it: id is absent or equal.");
+        Field<Base64Type>("founding").Description(
+            "The signed object Founding, which the scheme mls10 needs. The room's id is computed from it: id is absent or equal.");
         Field<ListGraphType<NonNullGraphType<IdGraphType>>>("userIds").Description("Ids of further other members.");
     }
 

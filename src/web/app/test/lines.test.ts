@@ -8,7 +8,7 @@ import { strings } from "../src/text/strings.js";
 const names: Record<string, string> = { a: "Anna", b: "Ben" };
 const say = (line: Partial<LineFacts>): string => sentenceOf({ kind: "", at: 0, ...line }, (userId) => names[userId ?? ""] ?? "Someone");
 
-test("members, roles, the timer and the name are told with who did it", () => {
+test("members, roles, the timer and the name are shown with who did it", () => {
   const by = { userId: "a" };
   expect(say({ kind: "joined", by, userId: "b" })).toBe("Anna added Ben");
   expect(say({ kind: "removed", by, userId: "b" })).toBe("Anna removed Ben");
@@ -19,7 +19,7 @@ test("members, roles, the timer and the name are told with who did it", () => {
   expect(say({ kind: "name", by, name: "Lunch" })).toBe("Anna named the group “Lunch”");
 });
 
-test("changes of devices and keys are told, and what may be an attack stands out", () => {
+test("changes of devices and keys are shown, and what may be an attack stands out", () => {
   expect(say({ kind: "devices", userId: "b", added: ["x"], removed: ["y", "z"] })).toBe("Ben added 1 device and removed 2 devices");
   expect(say({ kind: "identityRenewed", userId: "b" })).toBe("Ben has a new safety number, signed with the earlier keys");
   expect(say({ kind: "renamed", userId: "b", username: "bernd" })).toBe("Ben is now called bernd");
