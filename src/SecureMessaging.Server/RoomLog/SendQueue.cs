@@ -41,7 +41,8 @@ internal sealed partial class SendQueue : BackgroundService
         (this.ownerProof, this.limits, this.options, this.rates) = (ownerProof, limits, options.Value, rates);
         (this.quotas, this.log, this.metrics, this.logger, this.time) = (quotas, log, metrics, logger, time);
         writer = new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger);
-        patienceTimer = time.CreateTimer(_ => FailOverdue(), null, PatienceCheck, PatienceCheck);
+        // Begins with the writer: a command, which starts no service, disposes this object without stopping it.
+        patienceTimer = time.CreateTimer(_ => FailOverdue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>With <paramref name="writesOnly"/> the continuation may run on the writer's thread: it must only write the ack, without waiting.</summary>
@@ -152,8 +153,11 @@ internal sealed partial class SendQueue : BackgroundService
     }
 
     // Without the stopping token: accepted sends are finished before the process ends.
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.Factory.StartNew(writer.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    protected override Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        patienceTimer.Change(PatienceCheck, PatienceCheck);
+        return Task.Factory.StartNew(writer.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
