@@ -74,6 +74,12 @@ try {
   })();
   for (const end = Date.now() + 20_000; Date.now() < end && replies.length === 0;) await new Promise((resolve) => setTimeout(resolve, 50));
   check("its answer arrives", replies[0] === "received: hello browser", JSON.stringify(replies));
+  // When the page has the next message, it has stored its place after the first one.
+  answer = next();
+  await (
+    await room.send("and one more")
+  ).stored;
+  check("reads on", (await answer).got === "and one more", "");
   await leave();
   await (
     await room.send("are you still there?")
@@ -82,7 +88,9 @@ try {
   visit(page);
   const third = await answer;
   check("is the same device after it was killed", third.device === first.device && third.resumed === true, JSON.stringify(third));
-  const fourth = await next();
+  let fourth = await next();
+  // The place after the newest message may not have been stored before the end.
+  if (fourth.got === "and one more") fourth = await next();
   check("continues reading at its place", fourth.got === "are you still there?", JSON.stringify(fourth));
   await leave();
   await anna.close();

