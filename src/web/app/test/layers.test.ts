@@ -7,7 +7,8 @@ const screen = { folders: ["base", "text", "browser", "state", "components"], pa
 const layers: Layers = {
   styles: { folders: [], packages: [] },
   base: { folders: [], packages: ["@secure-messaging/sdk", "react"] },
-  text: { folders: ["base"], packages: [] },
+  "text/en": { folders: [], packages: [] },
+  text: { folders: ["base", "text/en"], packages: [] },
   browser: { folders: ["base"], packages: ["@secure-messaging/sdk", "qr", "react"] },
   state: { folders: ["base", "text", "browser"], packages: ["@noble/ciphers", "react"] },
   components: { folders: ["base", "text", "browser", "state"], packages: ["react", "react-dom", "qr"] },

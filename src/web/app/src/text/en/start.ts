@@ -1,0 +1,27 @@
+/** A new conversation. */
+export const startStrings = {
+  start: {
+    title: "New conversation",
+    direct: "One person",
+    group: "Group",
+    kind: "Kind of conversation",
+    username: "Exact username",
+    usernameHint: "There is no directory to search. Ask the person for their username.",
+    open: "Start conversation",
+    groupName: "Name of the group",
+    groupNameHint: "Encrypted: the server does not learn it.",
+    people: "People",
+    add: "Add",
+    added: (name: string) => `${name} added`,
+    removePerson: (name: string) => `Remove ${name}`,
+    create: "Create group",
+    unknownUser: "There is no account with this username. Usernames must match exactly.",
+    unknownAmong: "One of these usernames does not exist. Usernames must match exactly. Remove the wrong one.",
+    notReadyAmong: "One of these people has not set up encryption yet. Ask them to sign in once, or start without them.",
+    yourself: "That is you. Enter someone else's username.",
+    twice: "This person is already on the list.",
+    full: "The group has reached the number of members that the server allows.",
+    notReadyYet: "This person has not set up encryption yet. Ask them to sign in once.",
+    groupEmpty: "Add the people for your group by their exact usernames. You can add more later.",
+  },
+} as const;
