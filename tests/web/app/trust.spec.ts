@@ -73,7 +73,7 @@ test("new keys that were not signed stop sending to a verified person until the 
   await expect(anna.page.getByRole("button", { name: "Send", exact: true })).toBeDisabled();
   await banner.getByRole("button", { name: "Send anyway" }).click();
   // The new keys are known now. Those that take part in this conversation are others, and no signed renewal has replaced them.
-  await expect(banner).toContainText(`${ben.name} has other keys than this conversation was started with`);
+  await expect(banner).toContainText(`This conversation was started with the old keys of ${ben.name}`);
   await expect(anna.page.getByRole("button", { name: "Send", exact: true })).toBeDisabled();
   await banner.getByRole("button", { name: "Send anyway" }).click();
   await expect(banner).toHaveCount(0);

@@ -51,7 +51,8 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
   const isOwn = who === strings.common.you;
   const whom = isOwn ? text.you : who;
   // A device that another member's device has added or removed: its own user has signed the list of devices, and the other one has carried it out.
-  const other = line.by && line.by.userId !== line.userId ? (by === strings.common.you ? text.you : by) : undefined;
+  const byOwn = by === strings.common.you;
+  const done = line.by === undefined || line.by.userId === line.userId ? "" : byOwn ? text.doneByOwn : text.doneBy(by);
   switch (line.kind) {
     case "joined": {
       const all = (line.userIds ?? []).map((userId) => personOf(userId)).map((name) => (name === strings.common.you ? text.you : name));
@@ -59,8 +60,10 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
     }
     case "removed":
       return text.removed(by, whom);
-    case "role":
-      return text.role(by, whom, text.roles[(line.role ?? "member") as keyof typeof text.roles] ?? strings.lines.otherRole);
+    case "role": {
+      const role: string | undefined = text.roles[(line.role ?? "member") as keyof typeof text.roles];
+      return role === undefined ? text.otherRole(by, whom) : text.role(by, whom, role);
+    }
     case "name":
       return line.name === undefined ? text.noName(by) : text.name(by, nameOf(line.name));
     case "timeToLive":
@@ -72,7 +75,7 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
     case "reset":
       return text.reset(by, line.missing?.length ?? 0, line.added?.length ?? 0);
     case "stateMismatch":
-      return text.stateMismatch(by);
+      return byOwn ? text.stateMismatchOwn : text.stateMismatch(by);
     case "invalidCommit":
       if (line.by) return text.invalidCommit(by);
       return line.userId === undefined ? text.invalidCommitUnknown : text.invalidCommitByServer(whom);
@@ -80,13 +83,14 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
     case "deviceRemoved":
     case "deviceReplaced":
     case "deviceReadded":
-      return text[line.kind](isOwn ? undefined : who, other);
+      return text[line.kind](isOwn ? undefined : who, done);
     case "left":
     case "identityChanged":
-    case "listFork":
     case "nameChanged":
-    case "listWithheld":
       return text[line.kind](who);
+    case "listFork":
+    case "listWithheld":
+      return text[line.kind](isOwn ? undefined : who);
     case "identityRenewed":
       return isOwn ? text.identityRenewedOwn : text.identityRenewed(who);
     case "devices": {
@@ -95,8 +99,9 @@ export function sentenceOf(line: LineFacts, personOf: (userId: string | undefine
     }
     case "renamed":
       return text.renamed(who, line.username ?? strings.common.unnamed);
-    case "rosterMismatch":
     case "transcriptMismatch":
+      return byOwn ? text.transcriptMismatchOwn : text.transcriptMismatch(by);
+    case "rosterMismatch":
     case "withheld":
       return text[line.kind];
     default:

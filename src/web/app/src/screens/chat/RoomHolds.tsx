@@ -3,7 +3,7 @@ import { CompareKeys } from "../../components/CompareKeys.js";
 import { Ask } from "../../components/Dialog.js";
 import { HoldBanner, type ShownHold } from "../../components/HoldBanner.js";
 import type { Conversation, RoomHold } from "../../base/sdk.js";
-import { useAttempt, useClient } from "../../state/context.js";
+import { useAttempt, useClient, useStatus } from "../../state/context.js";
 import type { LineFacts } from "../../text/lines.js";
 import { nameOf as shownName } from "../../text/safe.js";
 import { strings } from "../../text/strings.js";
@@ -20,13 +20,15 @@ export function RoomHolds({ room, lines, nameOf }: { room: Conversation; lines: 
   const { id, holds = [] } = room;
   const client = useClient();
   const attempt = useAttempt();
+  const { userId: me } = useStatus();
   const [open, setOpen] = useState<"enter" | "giveUp" | { userId: string; name: string }>();
 
   const shown = ({ kind, userId, detail }: RoomHold): ShownHold => {
     const name = userId === undefined ? undefined : shownName(nameOf(userId));
     // The people of a direct conversation have signed their identities, and only a signed renewal replaces one.
     const hasOtherKeys = room.kind === "direct" && lines.some((line) => line.kind === "identityChanged" && line.userId === userId);
-    const said = kind === "unlistedDevice" && hasOtherKeys ? "unlistedDirect" : kind;
+    const isOwn = userId !== undefined && userId === me;
+    const said = isOwn ? `${kind}Own` : kind === "unlistedDevice" && hasOtherKeys ? "unlistedDirect" : kind;
     const about = { kind: said, detail, ...(name === undefined ? {} : { name }) };
     switch (kind) {
       case "updateRequired":
@@ -36,7 +38,7 @@ export function RoomHolds({ room, lines, nameOf }: { room: Conversation; lines: 
       case "withheld":
         return { ...about, onGiveUp: () => setOpen("giveUp") };
       default: {
-        const compare = compared.has(kind) && userId !== undefined && name !== undefined ? { onCompare: () => setOpen({ userId, name }) } : {};
+        const compare = compared.has(kind) && !isOwn && userId !== undefined && name !== undefined ? { onCompare: () => setOpen({ userId, name }) } : {};
         return { ...about, ...compare, onAccept: () => attempt(() => client.answerHold(id, kind)) };
       }
     }

@@ -5,13 +5,14 @@ import { go } from "../../browser/routes.js";
 import type { Conversation, SharedMember } from "../../base/sdk.js";
 import { useApp } from "../../state/context.js";
 import { strings } from "../../text/strings.js";
+import { NewOwner } from "./NewOwner.js";
 
 const text = strings.room;
 
 /** The buttons to leave, delete or forget a conversation. */
 export function Leave({ room: { id, kind, role }, members }: { room: Conversation; members: SharedMember[] }) {
   const { client } = useApp();
-  const [open, setOpen] = useState<"leave" | "delete" | "forget">();
+  const [open, setOpen] = useState<"leave" | "newOwner" | "delete" | "forget">();
   const group = kind === "group";
   const isLastOwner = group && role === "owner" && members.length > 1 && members.filter((member) => member.role === "owner").length === 1;
   const done = (): void => go({ at: "list" }, { replace: true });
@@ -41,7 +42,7 @@ export function Leave({ room: { id, kind, role }, members }: { room: Conversatio
       <div className="line wrap">
         {/* The two people of a direct conversation are a part of its id, so it is only deleted. */}
         {group && (
-          <Button look="bad" icon="door" disabled={isLastOwner} onClick={() => setOpen("leave")}>
+          <Button look="bad" icon="door" onClick={() => setOpen(isLastOwner ? "newOwner" : "leave")}>
             {text.leave}
           </Button>
         )}
@@ -51,7 +52,8 @@ export function Leave({ room: { id, kind, role }, members }: { room: Conversatio
           </Button>
         )}
       </div>
-      {isLastOwner && <p className="muted small">{text.leaveOwner}</p>}
+      {/* It stays open while the members change: then a second attempt only leaves. */}
+      {open === "newOwner" && <NewOwner roomId={id} members={members} onDone={done} onClose={() => setOpen(undefined)} />}
       {open === "leave" && (
         <Ask
           title={text.leaveTitle}

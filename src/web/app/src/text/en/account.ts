@@ -57,16 +57,17 @@ export const accountStrings = {
 
   waiting: {
     title: "Approve this device",
-    text: "This is a new device. On a device that you already use, open Settings, then Devices and keys, and scan this code.",
+    text:
+      "This is a new device. On a device that you already use, open Settings, then Devices and keys. Choose “Scan the code of the new device” there, and " +
+      "scan this code.",
     code: "Code of this device",
-    codeCopied: "The code is copied.",
     waiting: "Waiting for your other device…",
     confirmTitle: "One more code",
     confirmText: "Your other device approved this one and shows a code. Enter it here: it proves that the approval came from you.",
     confirmLabel: "Code from your other device",
     confirm: "Confirm",
     wrong:
-      "This code does not match what this device received. Check the digits. If they are right, someone may be intercepting the connection: stop " +
+      "This code does not match what this device received. Check the digits. If they are right, someone may be changing the connection: stop " +
       "here, and revoke this device on your other one.",
     lost: "I no longer have another device",
     lostTitle: "Start over with new keys?",

@@ -85,10 +85,10 @@ export const chatStrings = {
     writtenBy: "Written by",
     writtenByYou: "You, on one of your devices",
     keysOf: {
-      no: "Signed with keys that you have not compared.",
-      yes: "Signed with keys that you have compared.",
-      again: "Signed. The keys were renewed since you compared them.",
-      held: "Signed, with keys to which nothing is sent now.",
+      no: "Signed with this person's keys. You have not compared them.",
+      yes: "Signed with this person's keys. You have compared them.",
+      again: "Signed with this person's keys. They were renewed since you compared them.",
+      held: "Signed with this person's keys. Nothing is sent to these keys now.",
     },
     noAuthor: "Nothing proves who wrote this.",
     sentAt: "Stored by the server",
@@ -108,13 +108,17 @@ export const chatStrings = {
   problems: {
     /** Without `who`: an unknown device. */
     invalidCommit: (who: string | undefined) =>
-      `${who ?? "An unknown device"} tried to change this conversation in a way that is not allowed. Everyone goes on without that change, and no one can ` +
-      "change the conversation until its encryption is started anew.",
+      `${who ?? "An unknown device"} tried to change this conversation in a way that is not allowed. Nothing was changed, and messages still work. ` +
+      "But members and settings cannot be changed until the encryption of this conversation is restarted.",
     /** Whether this user is an admin. */
     invalidCommitNext: (admin: boolean) =>
-      admin ? "As an admin you can do that at once. Afterwards you can remove the person." : "An admin can do that at once, or more than half of the members.",
-    repair: "Start the encryption anew",
-    broken: "This device cannot follow the encryption of this conversation. It has asked to join again. Messages until then may be missing here.",
+      admin
+        ? "As an admin you can restart it at once. Then you can remove the person."
+        : "An admin can restart it at once. Without an admin it restarts when more than half of the members ask for it.",
+    repair: "Restart the encryption",
+    broken:
+      "This device cannot decrypt this conversation any more. It has asked to join again, and joins when another member is online. You need not do anything. " +
+      "Messages until then may be missing here.",
     out: "This device is not in the encrypted group at the moment. It joins again as soon as another member is online.",
     noReader: "No other person here has a device that can read messages now. What you write waits on this device and is sent once there is one.",
     joining:

@@ -21,7 +21,7 @@ export const devicesStrings = {
     approveTitle: "Approve a device",
     approveText: "Enter the code that the new device shows. Type it from its screen: this proves that the device is yours.",
     approveLabel: "Code on the new device",
-    approveWrong: "This is not the code of that device. Check the digits. If they are right, someone may be intercepting the connection: do not approve it.",
+    approveWrong: "This is not the code of that device. Check the digits. If they are right, someone may be changing the connection: do not approve it.",
     confirmTitle: "Now enter this on the new device",
     confirmText: "The new device asks for this code. It proves that you, and no one else, approved it.",
     rotate: "Renew keys of this device",
@@ -67,11 +67,11 @@ export const devicesStrings = {
     done: "The device is approved.",
     notADevice: "This is not the code of a device that waits for approval.",
     refused:
-      "This is the code of a device of another account, or the server has other keys for the device. If you are sure that it is your device, someone may be " +
-      "intercepting the connection: do not approve it.",
+      "This is the code of a device of another account, or the server shows other keys for it. If you are sure that it is your device, someone may be " +
+      "changing the connection: do not approve it.",
     gone: "The server does not know this device any more. Sign in on it again.",
     qr: "Code of this device as a QR code",
-    qrText: "On your other device: Settings, Devices and keys, “Scan the code of the new device”. Do not let anyone else scan it.",
+    qrText: "Do not let anyone else scan this code.",
     larger: "Show it larger",
     lost: "The device is lost or stolen",
     lostText: "You get a new identity key too, signed by this device, because another person may have the old one. Your contacts see a new safety number.",

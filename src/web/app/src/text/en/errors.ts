@@ -22,7 +22,7 @@ export const errorsStrings = {
     SignedOut: "Your session has ended. Sign in again.",
     NoDevice: "This person has no device that can read messages yet. Ask them to sign in once.",
     DeviceUnknown: "The server does not know this device any more, or another of your devices has revoked it. Your messages are kept here.",
-    NameChanged: "This name belonged to another person before. Ask the person over another channel before you write to them.",
+    NameChanged: "This name belonged to another person before. Ask the person in another way, for example by phone, before you write.",
     TooManyDevices:
       "Your account has reached the number of devices that the server allows. Remove one under Settings, Devices and keys, on a device that you " +
       "use, and sign in again.",

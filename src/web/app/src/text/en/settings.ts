@@ -47,7 +47,9 @@ export const settingsStrings = {
     exportAction: "Export",
     delete: "Delete account",
     deleteTitle: "Delete your account?",
-    deleteText: "The server deletes your account, your devices and everything you have sent. Groups continue without you. This cannot be undone.",
+    deleteText:
+      "The server deletes your account, your devices and everything you have sent. Groups continue without you. " +
+      "In a group whose only owner you are, the member with the highest role becomes the owner. This cannot be undone.",
     deleteHint: "Deletion is immediate and permanent.",
     deleteType: (name: string) => `To confirm, enter your username, ${name}`,
     deleteAction: "Delete permanently",

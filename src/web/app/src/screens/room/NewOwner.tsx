@@ -1,0 +1,68 @@
+import { useId, useRef, useState } from "react";
+import { Avatar } from "../../components/Avatar.js";
+import { Ask } from "../../components/Dialog.js";
+import { Field } from "../../components/Field.js";
+import { VerifiedMark } from "../../components/VerifiedMark.js";
+import type { SharedMember } from "../../base/sdk.js";
+import { useCell } from "../../base/cell.js";
+import { useApp, useStatus } from "../../state/context.js";
+import { markOf } from "../../state/people.js";
+import { nameOf } from "../../text/safe.js";
+import { strings } from "../../text/strings.js";
+
+const text = strings.room;
+/** Fewer people need no search. */
+const searchFrom = 9;
+
+/** The only owner chooses who becomes the owner, and leaves. */
+export function NewOwner({ roomId, members, onDone, onClose }: { roomId: string; members: SharedMember[]; onDone: () => void; onClose: () => void }) {
+  const { client, people } = useApp();
+  const known = useCell(people.all);
+  const { userId: me } = useStatus();
+  const group = useId();
+  const [chosen, setChosen] = useState<string>();
+  const [search, setSearch] = useState("");
+  const made = useRef<string>(undefined);
+  const others = members.filter((member) => member.userId !== me).toSorted((a, b) => a.username.localeCompare(b.username));
+  const shown = others.filter((member) => member.userId === chosen || member.username.includes(search.trim().toLowerCase()));
+
+  const leave = async (userId: string): Promise<void> => {
+    // A second attempt after a failed one does not repeat what has succeeded.
+    if (made.current !== userId) await client.setRole(roomId, userId, "owner");
+    made.current = userId;
+    await client.leave(roomId);
+    onDone();
+  };
+  return (
+    <Ask
+      title={text.newOwnerTitle}
+      text={text.newOwnerText}
+      action={text.newOwnerAction}
+      bad
+      ready={chosen !== undefined}
+      onClose={onClose}
+      onDo={() => leave(chosen!)}
+    >
+      {others.length >= searchFrom && (
+        <Field label={text.newOwnerSearch} value={search} onChange={setSearch} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={32} />
+      )}
+      <div className="card plain picks" role="radiogroup" aria-label={text.newOwner}>
+        {shown.map(({ userId, username, role, devices, verified }) => (
+          <label key={userId} className="entry">
+            <input type="radio" name={group} checked={userId === chosen} onChange={() => setChosen(userId)} />
+            <Avatar name={username} size="s" />
+            <span className="grow">
+              <span className="line named">
+                <bdi>{nameOf(username)}</bdi>
+                <VerifiedMark verified={markOf(known.get(userId)) ?? verified} />
+              </span>
+              {devices === 0 && <span className="muted small">{text.devices(0)}</span>}
+            </span>
+            {role !== "member" && <span className="tag">{text.roles[role]}</span>}
+          </label>
+        ))}
+        {shown.length === 0 && <p className="entry muted small">{text.newOwnerNone}</p>}
+      </div>
+    </Ask>
+  );
+}
