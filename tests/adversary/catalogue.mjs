@@ -1,4 +1,5 @@
 // All attacks, in the order of the table.
+import { answers } from "./attacks/answers.mjs";
 import { authorship } from "./attacks/authorship.mjs";
 import { devices } from "./attacks/devices.mjs";
 import { directory } from "./attacks/directory.mjs";
@@ -7,4 +8,4 @@ import { history } from "./attacks/history.mjs";
 import { honestRuns } from "./attacks/honest.mjs";
 import { people } from "./attacks/people.mjs";
 
-export const catalogue = [...people, ...history, ...authorship, ...devices, ...entrances, ...directory, ...honestRuns];
+export const catalogue = [...people, ...history, ...authorship, ...devices, ...entrances, ...directory, ...answers, ...honestRuns];

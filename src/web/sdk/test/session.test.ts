@@ -19,8 +19,9 @@ afterEach(async () => {
 });
 
 const sessionId = newId();
+const userId = newId();
 const tokens = (n: number, expiresIn = 600): TokenResponse => ({
-  userId: newId(),
+  userId,
   username: "anna",
   sessionId,
   accessToken: `access ${n}`,
@@ -64,6 +65,15 @@ test("a refresh with a lost answer is retried with the same token, once for all 
   expect(asked).toEqual(["refresh 1", "refresh 1", "refresh 1"]);
   expect(ended).toBe(false);
   expect((await Session.resume(store))!.refreshToken).toBe("refresh 2");
+});
+
+test("tokens of another account are not taken, and are asked for again", async () => {
+  const { session, store, asked } = await expired({ ...tokens(2), userId: newId() }, tokens(3));
+  const troubles: string[] = [];
+  session.on("trouble", ({ kind }) => troubles.push(kind));
+  expect(await session.accessToken()).toBe("access 3");
+  expect([asked, troubles, session.userId]).toEqual([["refresh 1", "refresh 1"], ["notRenewed"], userId]);
+  expect((await Session.resume(store))!.userId).toBe(userId);
 });
 
 test("a session ends when the server rejects its token, with the server's reason when there is one", async () => {

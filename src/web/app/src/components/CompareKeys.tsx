@@ -49,15 +49,11 @@ export function CompareKeys({ userId, name, onClose }: { userId: string; name: s
           <>
             <p className="muted">{text.scanText(name)}</p>
             <Scanner
-              special={{ Invalid: text.notAPerson, Forbidden: text.differs, Conflict: text.listMissing }}
+              special={{ Invalid: text.notThisPerson(name), Forbidden: text.differs, Conflict: text.listMissing }}
               onText={async (read) => {
-                const compared = await client.verifyByQr(read);
-                if (compared.userId === userId) {
-                  done();
-                  return;
-                }
-                toasts.show(text.verified(compared.username ?? strings.common.unnamed));
-                onClose();
+                // Without the person, the other could show the code of a third one, who would be marked.
+                await client.verifyByQr(read, userId);
+                done();
               }}
             />
           </>

@@ -110,18 +110,22 @@ export class People {
   }
 
   /**
-   * Compares the keys in the QR code of another person with those that this device knows, and marks the person as verified.
-   * @throws {@link SecureMessagingError} `Invalid` for another text, `Forbidden` when the keys or the device lists differ: an attacker may be between.
+   * Compares the keys in the QR code of another person with those that this device knows, and marks the person as verified. A code that differs changes nothing,
+   * because it is not signed.
+   * @param expected - The user whose code it must be: another person may show the code of a third one.
+   * @throws {@link SecureMessagingError} `Invalid` for another text or the code of another user, `Forbidden` when the keys or the device lists differ: an
+   * attacker may be between.
    */
-  async verifyByQr(text: string): Promise<Person> {
+  async verifyByQr(text: string, expected?: string): Promise<Person> {
     const read = attempt(() => decodeContactCode(text.trim()));
     if (!read.ok) throw SecureMessagingError.of("Invalid", "This is not the QR code of a person.");
     const { user, identity, number, list } = read.value;
     if (user === this.own.userId) throw SecureMessagingError.of("Invalid", "This is your own QR code.");
-    let compared = await this.book.mention(user, { number, hash: list });
+    if (expected !== undefined && user !== expected) throw SecureMessagingError.of("Invalid", "This is the QR code of another person.");
+    let compared = this.book.compare(user, { number, hash: list });
     if (compared === "newer") {
-      await this.book.refresh([user]);
-      compared = await this.book.mention(user, { number, hash: list });
+      await this.book.update(user);
+      compared = this.book.compare(user, { number, hash: list });
     }
     const known = this.book.pins.pin(user)?.holds?.identityChanged?.candidate?.identity ?? this.book.identityKeyOf(user);
     if (!known || !equal(known, identity)) throw differs("The other device has another identity key of this person.");

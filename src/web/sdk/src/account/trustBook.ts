@@ -96,15 +96,19 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
   }
 
   async mention(userId: string, list: { number: number; hash: Uint8Array }): Promise<ListComparison> {
-    const known = this.pins.list(userId);
-    if (!known || list.number > known.list.number) {
+    const compared = this.compare(userId, list);
+    if (compared === "newer")
       await this.change(userId, (pin) => ((pin.mentioned ?? 0) >= list.number ? undefined : { pin: { ...pin, mentioned: list.number } }));
-      return "newer";
-    }
+    if (compared === "fork") await this.hold(userId, forkHold(toHex(list.hash)));
+    return compared;
+  }
+
+  /** Compares a list with the known one, and changes nothing. */
+  compare(userId: string, list: { number: number; hash: Uint8Array }): ListComparison {
+    const known = this.pins.list(userId);
+    if (!known || list.number > known.list.number) return "newer";
     if (list.number < known.list.number) return "older";
-    if (equal(known.hash.subarray(0, list.hash.length), list.hash)) return "same";
-    await this.hold(userId, forkHold(toHex(list.hash)));
-    return "fork";
+    return equal(known.hash.subarray(0, list.hash.length), list.hash) ? "same" : "fork";
   }
 
   /** Pins the name of a user at first sight. A later name comes from a signed list. A name that is pinned to another user becomes a hold. */

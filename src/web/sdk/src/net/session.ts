@@ -139,6 +139,8 @@ export class Session extends Emitter<SessionEvents> {
         // A client that has lost the store to another must not use up the token of the other: this write then fails.
         await this.store.write(new Map([[keys.session, pack(this.current)]]));
         const tokens = await this.http.call<TokenResponse>("POST", "v1/auth/refresh", { refreshToken: this.current.refreshToken });
+        // Everything in the store belongs to one user: messages would count as this user's own, and rooms as left.
+        if (tokens.userId !== this.userId) throw SecureMessagingError.of("Internal", "The server answers with the tokens of another account.");
         const next = toStored(tokens, this.current);
         await this.store.write(new Map([[keys.session, pack(next)]]));
         this.current = next;

@@ -63,12 +63,12 @@ export interface CoreEvents {
 /** The sends of this device, as the log meets them again. The outbox is the real one. @internal */
 export interface OwnSends {
   find(roomId: string, clientMessageId: string): OutboxItem | undefined;
-  /** The acknowledged sends up to a place that the log has not delivered, oldest first. */
-  ackedUpTo(roomId: string, seq: number): OwnSend[];
+  /** The acknowledged sends of the room up to a place that the log has not delivered, also not in this draft, oldest first. */
+  ackedUpTo(draft: Draft, seq: number): OwnSend[];
   /** The log has delivered a send. */
   passed(draft: Draft, roomId: string, clientMessageId: string, seq: number): void;
   /** The log has delivered a send at a place where it does not count. The user may send it again. */
-  undelivered(draft: Draft, own: OwnSend, why: "late" | "notAllowed"): void;
+  undelivered(draft: Draft, own: OwnSend, why: "late" | "notAllowed" | "elsewhere"): void;
   /** The server must delete the bytes at these places, whatever happens. */
   erase(draft: Draft, roomId: string, seqs: readonly number[]): void;
   /** Earlier encrypted sends of the room are encrypted again. */

@@ -9,7 +9,7 @@ import type { Applying, CoreEvents } from "./applying.js";
 import { Draft } from "./draft.js";
 import { applyEntry } from "./entries.js";
 import { breakChain, breakOff, canFollow } from "./following.js";
-import { acceptOwn } from "./history.js";
+import { acceptAcked } from "./history.js";
 import { holdsOf, type NamedHold } from "./holds.js";
 import { keepMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
@@ -256,7 +256,7 @@ export class RoomCore {
     return this.exclusively(async (draft) => {
       const own = find();
       if (!own) return false;
-      await acceptOwn(draft, own, this.applying);
+      await acceptAcked(draft, own, this.applying);
       return true;
     });
   }
@@ -345,6 +345,8 @@ export class RoomCore {
           state.cursor = entry.seq;
           state.high = Math.max(state.high, entry.seq);
         }
+        // Acknowledged for places at which the log had something else, or no bytes any more.
+        if (canFollow(draft)) for (const own of this.applying.sends.ackedUpTo(draft, state.cursor ?? 0)) await acceptAcked(draft, own, this.applying);
         // After a power failure the log delivers these entries again, and decryption needs no new key. Encryption is never written with this option.
       },
       { relaxed: true },
@@ -357,7 +359,7 @@ export class RoomCore {
    */
   private async passGap(draft: Draft, firstSeq: number): Promise<void> {
     const { sends, events } = this.applying;
-    for (const own of sends.ackedUpTo(this.id, firstSeq - 1)) await acceptOwn(draft, own, this.applying);
+    for (const own of sends.ackedUpTo(draft, firstSeq - 1)) await acceptAcked(draft, own, this.applying);
     sends.encryptAnew(draft);
     if (!canFollow(draft)) return;
     const unread = draft.state.high + 1;

@@ -8,6 +8,7 @@ import { enforced } from "../trust/enforced.js";
 import type { Draft } from "./draft.js";
 import { canFollow, notifyGroup } from "./following.js";
 import { changeRecord, keep } from "./keeping.js";
+import { acceptOwn } from "./history.js";
 import { keepMissing } from "./missing.js";
 import { addLine, firstIndex } from "./notices.js";
 import { serverRole } from "./roles.js";
@@ -41,8 +42,12 @@ export async function applyEntry(draft: Draft, entry: LogEntry, applying: Applyi
 /** The server has deleted the bytes of this entry. When this device should have read them, the place stays visible. */
 async function applyGone(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
   const { id } = draft.state;
-  if (entry.id && applying.sends.find(id, entry.id)) applying.sends.passed(draft, id, entry.id, entry.seq);
-  else if (canFollow(draft) && !(await draft.get(keys.message(id, entry.seq)))) keepMissing(draft, entry.seq, 1, entry.createdAt.getTime(), applying);
+  const at = entry.createdAt.getTime();
+  const own = entry.id === undefined ? undefined : applying.sends.find(id, entry.id);
+  if (!canFollow(draft)) return;
+  // This device has the plaintext, so the server cannot take an own message away from it.
+  if (own) await acceptOwn(draft, { ...own, seq: entry.seq, at }, applying);
+  else if (!(await draft.get(keys.message(id, entry.seq)))) keepMissing(draft, entry.seq, 1, at, applying);
 }
 
 const notices = new Set<string>([

@@ -4,6 +4,7 @@ import type { ContentBody, ContentHeader, Reference } from "../content/message.j
 import type { UnsupportedContent } from "../content/content.js";
 import { toStored } from "../content/stored.js";
 import { keys } from "../store/store.js";
+import { enforced } from "../trust/enforced.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { changeRecord, keep } from "./keeping.js";
@@ -60,6 +61,21 @@ export async function acceptOwn(draft: Draft, own: OwnSend, applying: Applying):
   applying.sends.passed(draft, draft.state.id, own.clientMessageId, seq);
   const header = { id: own.id, sent: sealed?.sent ?? at, ...sealed };
   await accept(draft, { seq, at, from: { userId, deviceId }, header, content }, applying);
+}
+
+/**
+ * Accepts an own send at the place that only the server's acknowledgement names. When this device has read something else there, the acknowledgement is false:
+ * the message does not take the place of another one, and the user can send it again. @internal
+ */
+export async function acceptAcked(draft: Draft, own: OwnSend, applying: Applying): Promise<void> {
+  if (enforced.t7 && (await isTaken(draft, own, applying))) applying.sends.undelivered(draft, own, "elsewhere");
+  else await acceptOwn(draft, own, applying);
+}
+
+async function isTaken(draft: Draft, { id, seq, ciphertext }: OwnSend, { readLog }: Applying): Promise<boolean> {
+  const there = await draft.get<MessageRecord>(keys.message(draft.state.id, seq));
+  const isOther = there !== undefined && there.content.type !== "missing" && !(there.mine && there.id === id);
+  return isOther || readLog.differs(draft, seq, ciphertext);
 }
 
 /** Applies a content of another device, and shows one that does not count. @internal */

@@ -232,12 +232,11 @@ export class Outbox extends Emitter<OutboxEvents> {
     });
   }
 
-  undelivered(draft: Draft, own: OwnSend, why: "late" | "notAllowed"): void {
+  undelivered(draft: Draft, own: OwnSend, why: keyof typeof undeliveredBecause): void {
     const { id: roomId } = draft.state;
     const item = this.items.find((each) => each.clientMessageId === own.clientMessageId && each.roomId === roomId);
     if (!item) return;
-    const reason = why === "late" ? "when this device had lost its place there, or had other keys" : "when this user no longer had the right to send";
-    const error = SecureMessagingError.of("NotDelivered", `The message reached the room ${reason}. It can be sent again.`);
+    const error = SecureMessagingError.of("NotDelivered", `${undeliveredBecause[why]} It can be sent again.`);
     const failed = this.prepareFailure(draft.changes, item, error);
     draft.after.push(() => this.finishFailure(item, failed, error));
   }
@@ -253,10 +252,9 @@ export class Outbox extends Emitter<OutboxEvents> {
     for (const item of this.items.filter((each) => each.roomId === roomId)) await this.fail(item, error);
   }
 
-  /** The acknowledged sends up to a place that the log has not delivered, oldest first. */
-  ackedUpTo(roomId: string, seq: number): OwnSend[] {
+  ackedUpTo({ state, changes }: Draft, seq: number): OwnSend[] {
     return this.items
-      .filter((item) => item.roomId === roomId && item.acked !== undefined && item.acked <= seq)
+      .filter((item) => item.roomId === state.id && item.acked !== undefined && item.acked <= seq && changes.get(keys.outbox(item.position)) !== null)
       .map((item) => ({ ...item, seq: item.acked!, at: item.ackedAt! }))
       .toSorted((a, b) => a.seq - b.seq);
   }
@@ -292,6 +290,12 @@ export class Outbox extends Emitter<OutboxEvents> {
     this.emit("changed", { roomId: item.roomId });
   }
 }
+
+const undeliveredBecause = {
+  late: "The message reached the room when this device had lost its place there, or had other keys.",
+  notAllowed: "The message reached the room when this user no longer had the right to send.",
+  elsewhere: "The server named a place for the message at which the room's log has something else.",
+} as const;
 
 /** What a person has written, and would miss. */
 const written = new Set<string>(["text", "reply", "file", "custom"] satisfies ContentBody["type"][]);

@@ -1,4 +1,5 @@
 /* What this device has read of a room's log: rule T7. Messages say it, and members compare. */
+import { equal } from "../base/bytes.js";
 import type { SeenLog } from "../content/message.js";
 import type { LogEntry } from "../net/wire.js";
 import { keys, type Store } from "../store/store.js";
@@ -52,6 +53,12 @@ export class ReadLog {
     let known = this.compared.get(author);
     if (!known) this.compared.set(author, (known = { gap: -1, blocks: new Set() }));
     return (await this.load(draft)).judge(seen, at, known);
+  }
+
+  /** Whether this device has read something else at a place than this message. False for a place that it has not read, or no longer remembers. */
+  async differs(draft: Draft, seq: number, message: Uint8Array | undefined): Promise<boolean> {
+    const place = draft.state.transcript && (await this.load(draft)).place(seq);
+    return place !== undefined && (place.kind !== "message" || !message || !equal(place.entry, await entryHash(message)));
   }
 
   /** What was added last is not stored. */

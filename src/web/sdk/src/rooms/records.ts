@@ -225,6 +225,7 @@ export interface OwnSend {
   clientMessageId: string;
   id: string;
   content: ContentBody;
+  ciphertext?: Uint8Array;
   epoch?: number;
   generation?: number;
   sealed?: SealedHeader;

@@ -10,7 +10,7 @@ import type { TransferredRoom } from "../trust/transfer.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { breakOff, canFollow, notifyGroup } from "./following.js";
-import { acceptOwn } from "./history.js";
+import { acceptAcked } from "./history.js";
 import { forgetMissing, showSkipped } from "./missing.js";
 import { toDevice } from "./judge.js";
 import { addLine, firstIndex, reportInvalid, senderOf } from "./notices.js";
@@ -93,7 +93,7 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   }
   draft.setWelcome(undefined);
   // Own messages that were accepted before the device lost the group, and are not shown yet, come before all later entries.
-  for (const own of applying.sends.ackedUpTo(state.id, welcome.seq)) await acceptOwn(draft, own, applying);
+  for (const own of applying.sends.ackedUpTo(draft, welcome.seq)) await acceptAcked(draft, own, applying);
   const since = (room: SignedState | undefined) => room && memberOf(room, applying.device.userId)?.since;
   const wasMember = draft.signed?.head !== undefined && since(draft.signed.state) === since(entered.state);
   if (wasMember) showSkipped(draft, welcome.seq, applying);

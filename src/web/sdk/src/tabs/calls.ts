@@ -164,7 +164,7 @@ const calls: Calls = {
   acceptPerson: (leader, [userId]) => leader.client.people.accept(userId),
   acceptName: (leader, [username]) => leader.client.people.acceptName(username),
   contactQr: (leader) => Promise.resolve().then(() => leader.client.people.qrText()),
-  verifyByQr: (leader, [text]) => leader.client.people.verifyByQr(text),
+  verifyByQr: (leader, [text, expected]) => leader.client.people.verifyByQr(text, expected),
   acknowledge: async (leader, [roomId]) => findRoom(leader, roomId)?.acknowledge(),
 
   devices: (leader) => leader.client.devices.list(),

@@ -164,7 +164,7 @@ export interface SharedClient {
   /** The text of the QR code that shows this user's keys. @throws `NotReady` */
   contactQr(): Promise<string>;
   /** Compares the keys in the QR code of another person, and marks the person as verified. @throws `Invalid`, `Forbidden`, `Conflict` */
-  verifyByQr(text: string): Promise<Person>;
+  verifyByQr(text: string, expected?: string): Promise<Person>;
   /** The user has seen the problem `logRewound` of a room. */
   acknowledge(roomId: string): Promise<void>;
 

@@ -250,8 +250,23 @@ test("the QR code of a person verifies the keys and the list, also of a person w
   await expect(people.verifyByQr(encodeContactCode({ ...first, identity: forged }))).rejects.toMatchObject({ code: "Forbidden" });
   await expect(people.verifyByQr(encodeContactCode({ ...first, list: new Uint8Array(32) }))).rejects.toMatchObject({ code: "Forbidden" });
   await expect(people.verifyByQr(encodeContactCode({ ...first, number: 2 }))).rejects.toMatchObject({ code: "Conflict" });
+  // Anybody can print a code, so one that differs leaves no trace.
+  expect([book.holdOf(anna.userId), people.get(anna.userId)!.verified]).toEqual([undefined, "yes"]);
+  await book.refresh([anna.userId]);
+  expect(book.holdOf(anna.userId)).toBeUndefined();
   await expect(people.verifyByQr("no code")).rejects.toMatchObject({ code: "Invalid" });
   await expect(people.verifyByQr(encodeContactCode({ ...first, user: ownId }))).rejects.toMatchObject({ code: "Invalid" });
+});
+
+test("a QR code of a third person does not verify that one when another person is compared", async () => {
+  const bea = await ListUser.create("bea");
+  directory.show(bea);
+  await book.resolve("bea");
+  await book.resolve("anna");
+  const code = encodeContactCode({ user: bea.userId, identity: bea.identity.publicKey, number: 1, list: await deviceListHash(bea.lists[0]!) });
+  await expect(people.verifyByQr(code, anna.userId)).rejects.toMatchObject({ code: "Invalid" });
+  expect([people.get(anna.userId)!.verified, people.get(bea.userId)!.verified]).toEqual(["no", "no"]);
+  expect(await people.verifyByQr(code, bea.userId)).toMatchObject({ verified: "yes" });
 });
 
 test("a user without any list is withheld where a room needs the list, and not resolved without devices", async () => {

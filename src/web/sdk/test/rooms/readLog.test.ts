@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { newId, randomBytes } from "../../src/base/bytes.js";
 import type { LogEntry } from "../../src/net/wire.js";
+import { acceptAcked } from "../../src/rooms/history.js";
 import { forgetMissing, keepMissing } from "../../src/rooms/missing.js";
 import { linesOf } from "../../src/rooms/notices.js";
 import { ReadLog } from "../../src/rooms/readLog.js";
@@ -162,6 +163,43 @@ test("a place that was never read is shown until a deletion of its author names 
   expect(await anna.at(seq)).toBeUndefined();
   expect(expired).toEqual([{ seqs: [seq] }]);
 });
+
+test("the server takes no own message away: one that it has emptied before this device read it stands at its place", async () => {
+  const { lab, anna, ben } = await trio();
+  const { seq } = await lab.say(ben, text("hello"));
+  const sent = await ownSend(anna, "mine");
+  anna.waiting.push({ ...sent, position: 1, roomId: lab.room });
+  await anna.read({ seq: seq + 1, kind: "gone", createdAt: new Date(lab.now), epoch: 0, id: sent.clientMessageId });
+  expect(await anna.at(seq + 1)).toMatchObject({ id: sent.id, mine: true, content: { type: "text", text: "mine" } });
+});
+
+test("an own send does not take the place of anything that this device has read there", async () => {
+  const { lab, anna, ben } = await trio();
+  const own = await ownSend(anna, "mine");
+  const acked = (seq: number) => anna.step((draft) => acceptAcked(draft, { ...own, seq, at: lab.now }, anna.applying));
+  const { seq } = await lab.say(ben, text("I owe you 100"));
+  const joined = await lab.enter("memberJoined", undefined, { userId: newId() });
+  const edit = await lab.say(ben, { type: "reaction", target: { author: ben.userId, id: newId() }, emoji: "+" });
+  for (const place of [1, seq, joined, edit.seq]) await acked(place);
+  expect(anna.undelivered).toEqual(Array.from({ length: 4 }, () => [own.id, "elsewhere"]));
+  expect((await anna.history()).map(({ content }) => content)).toEqual([text("I owe you 100")]);
+  // At its true place, and at one that this device has not read.
+  const there = await lab.enter("message", own.ciphertext, {}, []);
+  await anna.step((draft) => anna.readLog.take(draft, lab.log[there - 1]!));
+  await acked(there);
+  expect(await anna.at(there)).toMatchObject({ mine: true, content: text("mine") });
+  const other = await ownSend(anna, "other");
+  await anna.step((draft) => acceptAcked(draft, { ...other, seq: there + 5, at: lab.now }, anna.applying));
+  expect(await anna.at(there + 5)).toMatchObject({ mine: true, content: text("other") });
+});
+
+/** A message that this device has encrypted and sent. */
+async function ownSend(device: LabDevice, value: string) {
+  const { id, ciphertext } = await device.seal(text(value));
+  const { epoch, generation } = device.group;
+  const sealed = { sent: device.lab.now, signatureKey: device.of.signature.publicKey };
+  return { id, clientMessageId: newId(), content: text(value), ciphertext, epoch, generation, sealed };
+}
 
 test("places that this device could not have read, because it was out of the room, are not shown", async () => {
   const { anna } = await trio();

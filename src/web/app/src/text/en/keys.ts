@@ -33,6 +33,7 @@ export const keysStrings = {
     unverify: "Remove the verified mark",
     verified: (name: string) => `${name} is verified.`,
     noNumber: "There is no safety number yet: this person has not set up encryption.",
+    notThisPerson: (name: string) => `This is not the code of ${name}. On the other device, choose “Compare keys”.`,
     notAPerson: "This is not the code of another person. On the other device, choose “Compare keys”.",
     differs:
       "The keys differ. Someone between you may be reading your messages. Write nothing private here, and ask the person in another way, for example by phone.",
