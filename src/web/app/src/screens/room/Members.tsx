@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { Avatar } from "../../components/Avatar.js";
 import { Button } from "../../components/Button.js";
 import { Ask } from "../../components/Dialog.js";
@@ -12,9 +12,9 @@ import { useApp, useStatus } from "../../state/context.js";
 import { nameOf } from "../../text/safe.js";
 import { markOf } from "../../state/people.js";
 import { strings } from "../../text/strings.js";
+import { fewMembers, inOrder, matches, rank } from "./order.js";
 
 const text = strings.room;
-const rank: Record<Role, number> = { owner: 0, admin: 1, moderator: 2, member: 3 };
 
 /** The roles that an owner can give. */
 const given: readonly [Role, string][] = [
@@ -38,12 +38,18 @@ export function Members({
   const { client, people: known, toasts } = useApp();
   const people = useCell(known.all);
   const { userId: me } = useStatus();
+  const [search, setSearch] = useState("");
+  const [all, setAll] = useState(false);
   const [adding, setAdding] = useState(false);
   const [removing, setRemoving] = useState<SharedMember>();
   const { id, role } = room;
   const group = room.kind === "group";
   const rules = group && (role === "owner" || role === "admin");
-  const sorted = [...members].toSorted((a, b) => rank[a.role] - rank[b.role] || a.username.localeCompare(b.username));
+  const many = members.length > fewMembers;
+  const sorted = useMemo(() => inOrder(members), [members]);
+  const found = many && search.trim() !== "" ? sorted.filter((member) => matches(member, search)) : sorted;
+  // What stands below a long list must be found without scrolling through all of it.
+  const shown = many && !all ? found.slice(0, fewMembers) : found;
   const mayRemove = ({ role: theirs }: SharedMember): boolean => rules && (role === "owner" || rank[theirs] > rank.admin);
 
   const setRole = (member: SharedMember, next: Role) => () => void client.setRole(id, member.userId, next).then(onChanged, toasts.fail);
@@ -59,8 +65,12 @@ export function Members({
           </Button>
         )}
       </div>
-      <ul className="card plain">
-        {sorted.map((member) => (
+      {many && (
+        <Field label={text.searchMembers} value={search} onChange={setSearch} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={33} />
+      )}
+      <ul className="card plain members">
+        {found.length === 0 && <li className="entry muted small">{text.noMember}</li>}
+        {shown.map((member) => (
           <li key={member.userId} className="entry">
             <Avatar name={member.username} size="s" />
             <div className="grow">
@@ -102,6 +112,13 @@ export function Members({
           </li>
         ))}
       </ul>
+      {shown.length < found.length && (
+        <div>
+          <Button look="bare" onClick={() => setAll(true)}>
+            {text.showAllMembers(found.length)}
+          </Button>
+        </div>
+      )}
       {adding && <Add roomId={id} members={members} onClose={() => setAdding(false)} onDone={onChanged} />}
       {removing && (
         <Ask

@@ -9,11 +9,9 @@ import { useApp, useStatus } from "../../state/context.js";
 import { markOf } from "../../state/people.js";
 import { nameOf } from "../../text/safe.js";
 import { strings } from "../../text/strings.js";
+import { fewMembers, inOrder, matches } from "./order.js";
 
 const text = strings.room;
-/** Fewer people need no search. */
-const searchFrom = 9;
-
 /** The only owner chooses who becomes the owner, and leaves. */
 export function NewOwner({ roomId, members, onDone, onClose }: { roomId: string; members: SharedMember[]; onDone: () => void; onClose: () => void }) {
   const { client, people } = useApp();
@@ -23,8 +21,8 @@ export function NewOwner({ roomId, members, onDone, onClose }: { roomId: string;
   const [chosen, setChosen] = useState<string>();
   const [search, setSearch] = useState("");
   const made = useRef<string>(undefined);
-  const others = members.filter((member) => member.userId !== me).toSorted((a, b) => a.username.localeCompare(b.username));
-  const shown = others.filter((member) => member.userId === chosen || member.username.includes(search.trim().toLowerCase()));
+  const others = inOrder(members.filter((member) => member.userId !== me));
+  const shown = others.filter((member) => member.userId === chosen || matches(member, search));
 
   const leave = async (userId: string): Promise<void> => {
     // A second attempt after a failed one does not repeat what has succeeded.
@@ -43,8 +41,8 @@ export function NewOwner({ roomId, members, onDone, onClose }: { roomId: string;
       onClose={onClose}
       onDo={() => leave(chosen!)}
     >
-      {others.length >= searchFrom && (
-        <Field label={text.newOwnerSearch} value={search} onChange={setSearch} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={32} />
+      {others.length > fewMembers && (
+        <Field label={text.searchMembers} value={search} onChange={setSearch} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={32} />
       )}
       <div className="card plain picks" role="radiogroup" aria-label={text.newOwner}>
         {shown.map(({ userId, username, role, devices, verified }) => (
@@ -61,7 +59,7 @@ export function NewOwner({ roomId, members, onDone, onClose }: { roomId: string;
             {role !== "member" && <span className="tag">{text.roles[role]}</span>}
           </label>
         ))}
-        {shown.length === 0 && <p className="entry muted small">{text.newOwnerNone}</p>}
+        {shown.length === 0 && <p className="entry muted small">{text.noMember}</p>}
       </div>
     </Ask>
   );
