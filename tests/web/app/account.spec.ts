@@ -98,7 +98,9 @@ test("the export is complete and unencrypted, the server's data is shown and con
   await expect(sure).toBeDisabled();
   await dialog.getByLabel("To confirm").fill(anna.name);
   await sure.click();
-  await expect(page.getByRole("button", { name: "Sign in" }).first()).toBeVisible();
+  // The browser has no data of the account any more, so it starts as a new one does.
+  await expect(page.getByText("Your account was deleted.")).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Create your account" })).toBeVisible();
   await signIn(page, server.url, anna.name, password);
   await expect(page.getByText("Incorrect username or password")).toBeVisible();
   // The other person keeps the messages, and writing to the deleted account does not break the app.

@@ -10,6 +10,8 @@ export interface ShownHold {
   detail: string;
   /** Opens the comparison of keys, for a hold that it ends. */
   onCompare?: () => void;
+  /** Opens the details of the conversation, for a hold that is ended there. */
+  onDetails?: () => void;
   /** The user has understood and wants to send. Absent when only another person can end the hold. */
   onAccept?: () => void;
   /** Loads a newer version of the app. */
@@ -37,6 +39,11 @@ export function HoldBanner({ holds }: { holds: readonly ShownHold[] }) {
             {hold.onCompare && (
               <Button look="soft" compact onClick={hold.onCompare}>
                 {text.compare}
+              </Button>
+            )}
+            {hold.onDetails && (
+              <Button look="soft" compact onClick={hold.onDetails}>
+                {strings.chat.details}
               </Button>
             )}
             {hold.onUpdate && (

@@ -25,7 +25,8 @@ export function RoomBanner({ room, nameOf }: { room: Conversation; nameOf: (user
         ) : (
           <p>{text[problem]}</p>
         )}
-        {isGrave && (
+        {/* Other members' apps report the change by themselves, and one report of an admin is enough. */}
+        {isGrave && (problem !== "invalidCommit" || isAdmin) && (
           <div className="line wrap banner-actions">
             {problem === "invalidCommit" ? (
               <Button look="soft" compact onClick={() => attempt(() => client.reconcileRoom(id))}>

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { CompareKeys } from "../../components/CompareKeys.js";
 import { Ask } from "../../components/Dialog.js";
 import { HoldBanner, type ShownHold } from "../../components/HoldBanner.js";
+import { go } from "../../browser/routes.js";
 import type { Conversation, RoomHold } from "../../base/sdk.js";
 import { useAttempt, useClient, useStatus } from "../../state/context.js";
 import type { LineFacts } from "../../text/lines.js";
@@ -39,7 +40,8 @@ export function RoomHolds({ room, lines, nameOf }: { room: Conversation; lines: 
         return { ...about, onGiveUp: () => setOpen("giveUp") };
       default: {
         const compare = compared.has(kind) && !isOwn && userId !== undefined && name !== undefined ? { onCompare: () => setOpen({ userId, name }) } : {};
-        return { ...about, ...compare, onAccept: () => attempt(() => client.answerHold(id, kind)) };
+        const details = said === "unlistedDirect" ? { onDetails: () => go({ at: "room", roomId: id, details: true }) } : {};
+        return { ...about, ...compare, ...details, onAccept: () => attempt(() => client.answerHold(id, kind)) };
       }
     }
   };

@@ -50,6 +50,7 @@ export function Members({
   const found = many && search.trim() !== "" ? sorted.filter((member) => matches(member, search)) : sorted;
   // What stands below a long list must be found without scrolling through all of it.
   const shown = many && !all ? found.slice(0, fewMembers) : found;
+  const isUnverified = ({ userId, verified }: SharedMember): boolean => userId !== me && (markOf(people.get(userId)) ?? verified) === "no";
   const mayRemove = ({ role: theirs }: SharedMember): boolean => rules && (role === "owner" || rank[theirs] > rank.admin);
 
   const setRole = (member: SharedMember, next: Role) => () => void client.setRole(id, member.userId, next).then(onChanged, toasts.fail);
@@ -79,7 +80,10 @@ export function Members({
                 {member.userId === me && <span className="muted"> ({text.you})</span>}
                 <VerifiedMark verified={markOf(people.get(member.userId)) ?? member.verified} />
               </div>
-              <div className="muted small">{role === undefined ? "" : text.devices(member.devices)}</div>
+              <div className="muted small">
+                {role !== undefined && text.devices(member.devices)}
+                {role !== undefined && isUnverified(member) && ` · ${strings.people.states.no}`}
+              </div>
             </div>
             {group && member.role !== "member" && <span className="tag">{text.roles[member.role]}</span>}
             {member.userId !== me && (

@@ -159,7 +159,7 @@ function ChangePassword({ onDone, onClose }: Props) {
 }
 
 function DeleteAccount({ username, onClose }: { username: string; onClose: () => void }) {
-  const { client } = useApp();
+  const { client, toasts } = useApp();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   return (
@@ -171,7 +171,7 @@ function DeleteAccount({ username, onClose }: { username: string; onClose: () =>
       ready={name.trim() === username && password !== ""}
       special={wrongPassword}
       onClose={onClose}
-      onDo={() => client.deleteAccount(password)}
+      onDo={() => client.deleteAccount(password).then(() => toasts.show(text.deleted))}
     >
       <Field label={text.deleteType(username)} value={name} onChange={setName} autoComplete="off" autoCapitalize="none" spellCheck={false} autoFocus required />
       <Field label={text.currentPassword} type="password" value={password} onChange={setPassword} autoComplete="current-password" maxLength={256} required />

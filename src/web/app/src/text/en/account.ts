@@ -73,7 +73,7 @@ export const accountStrings = {
     lostTitle: "Start over with new keys?",
     lostText:
       "This device creates new keys for your account. Your contacts see that your safety number changed, and earlier messages cannot be read here. " +
-      "Your other devices can no longer take part.",
+      "Your other devices can no longer read or write.",
     lostAction: "Make new keys",
     history: "A new device can read messages from now on, not earlier ones.",
   },

@@ -113,8 +113,8 @@ export const chatStrings = {
     /** Whether this user is an admin. */
     invalidCommitNext: (admin: boolean) =>
       admin
-        ? "As an admin you can restart it at once. Then you can remove the person."
-        : "An admin can restart it at once. Without an admin it restarts when more than half of the members ask for it.",
+        ? "As an admin you can restart it now. Then you can remove the person."
+        : "You need not do anything: it is restarted when an admin or more than half of the members are online.",
     repair: "Restart the encryption",
     broken:
       "This device cannot decrypt this conversation any more. It has asked to join again, and joins when another member is online. You need not do anything. " +

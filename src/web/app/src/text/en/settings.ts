@@ -53,6 +53,7 @@ export const settingsStrings = {
     deleteHint: "Deletion is immediate and permanent.",
     deleteType: (name: string) => `To confirm, enter your username, ${name}`,
     deleteAction: "Delete permanently",
+    deleted: "Your account was deleted.",
     wrongPassword: "The current password is incorrect.",
     emailTaken: "Another account uses this address.",
     copyName: "Copy username",
