@@ -2,6 +2,7 @@
 import { plansOf } from "../attack.mjs";
 
 const sqlite = ["sqlite"];
+const hex = (base64) => Buffer.from(base64, "base64").toString("hex");
 
 /** Two people in a room of this attack, each with a message of the other. */
 async function pair(attack) {
@@ -130,8 +131,67 @@ async function swallowedSend(attack) {
   });
 }
 
+/**
+ * Mallory, an admin, adds "Ben" with keys of her own to a room of Anna, who knows the true Ben; with `isMember`, after removing the true one there. The server
+ * withholds Ben's device list from Anna. The content says what Ben's own client would say.
+ */
+const falseMember =
+  ({ isMember }) =>
+  async (attack) => {
+    const { world, anna, ben, room: known } = await pair(attack);
+    const mallory = await attack.member();
+    const room = await attack.room(isMember ? [anna, ben, mallory] : [anna, mallory]);
+    const original = attack.text("meet me at six");
+    if (isMember) await ben.send(room, original);
+    const target = isMember && (await anna.reads(room, original)).id;
+    await anna.call("setRole", { room, user: mallory.userId, role: "admin" });
+    await mallory.until(async () => (await mallory.status(room)).role === "admin");
+    if (isMember) {
+      await mallory.call("remove", { room, user: ben.userId });
+      await anna.until(async () => !(await anna.status(room)).devices.some(({ userId }) => userId === ben.userId));
+    }
+    await mallory.call("seize", { room });
+    const fake = await mallory.call("keyPackage", { name: "fake", userId: ben.userId });
+    attack.watch(anna);
+    anna.lane.onRequest(({ path }) =>
+      path.startsWith(`v1/users/${ben.userId}/device-lists`) ? { status: 503, body: { code: "Unavailable", detail: "later", retryable: true } } : undefined,
+    );
+    const made = await mallory.call("craft", {
+      room,
+      what: "add",
+      keyPackage: fake.keyPackage,
+      statement: { add: { userId: ben.userId, identity: hex(fake.identityKey), list: 1 } },
+    });
+    await world.post(mallory, room, made, { roster: { add: [{ userId: ben.userId, role: "member" }] } });
+    await anna.until(async () => (await anna.status(room)).epoch > made.epoch, 5000);
+    await mallory.call("join", { room, name: "fake", welcome: made.welcome, as: "forged" });
+    const list = { number: 0, hash: "A".repeat(22) };
+    const text = attack.text("it is me, Ben");
+    for (const content of [{ type: "text", text, list }, ...(target ? [{ type: "edit", target, text: attack.text("meet me at nine"), list }] : [])]) {
+      const sealed = await mallory.call("seal", { room, as: "forged", content });
+      await mallory.lane.append(room, Buffer.from(sealed.ciphertext, "base64"), sealed.epoch);
+    }
+    const shown = await anna.reads(room, text, 5000);
+    const changed = target && (await anna.until(async () => (await anna.history(room)).some(({ id, edited }) => id === target && edited), 3000));
+    const isMarked = Object.keys(shown.marks ?? {}).length > 0;
+    anna.lane.clear();
+    return attack.judge({
+      harm:
+        [
+          shown && !isMarked ? `Anna's client shows "${text}" as a message of Ben` : "",
+          changed ? `and what Ben wrote before as "${(await anna.history(room)).find(({ id }) => id === target).text}"` : "",
+        ]
+          .filter(Boolean)
+          .join(", ") || undefined,
+      goesOn: await attack.goesOn(known, anna, ben),
+      detail: `marks ${JSON.stringify(shown.marks)}`,
+    });
+  };
+
 export const answers = plansOf("answers", [
   ["swapped-session", "T10", "refused", sqlite, "new tokens name another user", swappedSession],
   ["false-place", "T7", "refused", sqlite, "a send is acknowledged with the place of another's message", falsePlace, "harm"],
   ["swallowed-send", "T7", "refused", sqlite, "the place of an own message is emptied before it is read", swallowedSend],
+  ["false-member", "T6", "refused", sqlite, "an admin adds a known user with other keys, who writes", falseMember({ isMember: false }), "harm"],
+  ["false-return", "T6", "refused", sqlite, "an admin puts other keys in the place of a member, and edits", falseMember({ isMember: true })],
 ]);

@@ -111,6 +111,8 @@ export interface PeopleTrust {
   knownOf(userId: string): KnownPerson | undefined;
   /** The pinned identity key. */
   identityKeyOf(userId: string): Bytes | undefined;
+  /** Whether an identity key is none of those that this device knows of the user, from first sight and signed renewals. False for an unknown user. */
+  isOtherIdentity(userId: string, identityKey: Uint8Array): boolean;
   /** Fetches and verifies the lists of these users. A list that is needed and cannot be fetched becomes the hold `listWithheld`. Rejects without an answer. */
   refresh(userIds: readonly string[]): Promise<void>;
   holdOf(userId: string): Hold | undefined;

@@ -76,6 +76,11 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
     return identity && copy(identity);
   }
 
+  isOtherIdentity(userId: string, identityKey: Uint8Array): boolean {
+    const { identity, former } = this.pins.pin(userId) ?? {};
+    return identity !== undefined && !equal(identity, identityKey) && !former?.includes(toHex(identityKey));
+  }
+
   holdOf(userId: string): Hold | undefined {
     const hold = this.pins.hold(userId);
     return hold && { kind: hold.kind, detail: hold.detail };

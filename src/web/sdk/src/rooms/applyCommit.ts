@@ -98,7 +98,9 @@ async function report(draft: Draft, entry: LogEntry, { lines, added, before, aft
     () => void people.seeLeaves(added).catch(reports.failed("store", "identitiesNotSeen", { roomId: state.id })),
     () => events.emit("sendable", undefined),
   );
-  draft.after.push(() => void learnLists(statement, added, applying).catch(reports.failed("people", "listsNotLearned", { roomId: state.id, retrying: true })));
+  draft.after.push(
+    () => void learnLists(statement, added, before, applying).catch(reports.failed("people", "listsNotLearned", { roomId: state.id, retrying: true })),
+  );
   if (statement) {
     draft.after.push(() => events.emit("roster", undefined));
     if (before.name !== after.name || before.timeToLive !== after.timeToLive) draft.after.push(() => events.emit("settings", undefined));
@@ -107,12 +109,15 @@ async function report(draft: Draft, entry: LogEntry, { lines, added, before, aft
 }
 
 /** The device lists that a statement names are compared with those that this device knows. Messages wait for the list of each new leaf. */
-async function learnLists(statement: Uint8Array | undefined, added: readonly Leaf[], { people }: Pick<Applying, "people">): Promise<void> {
+async function learnLists(statement: Uint8Array | undefined, added: readonly Leaf[], before: RoomState, { people }: Pick<Applying, "people">): Promise<void> {
   const users = new Set(added.flatMap(({ userId }) => (people.listOf(userId) ? [] : [userId])));
   for (const change of statement ? decodeStatement(statement).changes.map(decodeChange) : []) {
     if (change.kind === "add" && (people.listOf(change.user)?.number ?? 0) < Math.max(1, change.list)) users.add(change.user);
     if (change.kind !== "devices" && change.kind !== "renew") continue;
     const { list } = change;
+    // Signed by an identity that only this room has: the user has said nothing.
+    const identity = memberOf(before, list.user)?.identity;
+    if (identity && people.isOtherIdentity(list.user, identity)) continue;
     const compared = await people.mention(list.user, { number: list.number, hash: await deviceListHash(encodeDeviceList(list)) });
     if (compared === "newer") users.add(list.user);
   }

@@ -15,7 +15,7 @@ import { deadlineOf, limitLife } from "./lifetime.js";
 import { mentionList } from "./mentions.js";
 import type { RoomGroup } from "./ports.js";
 import { encodeProof } from "../trust/proof.js";
-import type { Author } from "./reading.js";
+import { isOfOther, type Author } from "./reading.js";
 import { compareViews } from "./views.js";
 import type { MessageRecord, Sender } from "./records.js";
 
@@ -76,7 +76,8 @@ async function applyOpened(draft: Draft, entry: LogEntry, opened: Opened, author
     keepStrange(draft, entry, { type: "malformed", reason: "seen" }, from, applying);
     return;
   }
-  mentionList(draft, userId, header.list, applying);
+  // What another identity says of a list is nothing that the user has said.
+  if (!isOfOther(draft, author.leaf, applying.people)) mentionList(draft, userId, header.list, applying);
   const content =
     decoded.kind === "content" ? bodyOf(decoded.content) : ({ type: "unsupported", name: decoded.type.slice(0, 64) } satisfies UnsupportedContent);
   const proof = () => encodeProof(opened.proof());

@@ -11,7 +11,7 @@ import { changeRecord, keep } from "./keeping.js";
 import { noteLeave } from "./leaving.js";
 import { deadlineOf, limitLife } from "./lifetime.js";
 import { boundMissing, explainMissing } from "./missing.js";
-import { standingOf, type Author, type Standing } from "./reading.js";
+import { isOfOther, standingOf, type Author, type Standing } from "./reading.js";
 import { keepProof } from "./proofs.js";
 import type { MessageRecord, OwnSend, Sender } from "./records.js";
 
@@ -54,7 +54,7 @@ export async function acceptOwn(draft: Draft, own: OwnSend, applying: Applying):
     const leaf = { userId, deviceId, identityKey: identity.identityKey, signatureKey: copy(sealed.signatureKey) };
     standing = standingOf(draft, { leaf, epoch: { epoch, generation } }, content.type);
   }
-  if (standing !== "counts") {
+  if (standing === "late" || standing === "notAllowed") {
     applying.sends.undelivered(draft, own, standing);
     return;
   }
@@ -80,7 +80,7 @@ async function isTaken(draft: Draft, { id, seq, ciphertext }: OwnSend, { readLog
 
 /** Applies a content of another device, and shows one that does not count. @internal */
 export async function acceptFrom(draft: Draft, author: Author, arrival: Arrival, applying: Applying): Promise<void> {
-  const standing = standingOf(draft, author, arrival.content.type);
+  const standing = isOfOther(draft, author.leaf, applying.people) ? "otherIdentity" : standingOf(draft, author, arrival.content.type);
   if (standing === "counts") return accept(draft, arrival, applying);
   if (standing === "notAllowed") await takeRead(draft, arrival, applying);
   const record = { ...recordOf(arrival, applying), [standing]: true };

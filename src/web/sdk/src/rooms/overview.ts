@@ -107,6 +107,6 @@ export async function readByUser({ store, device }: Pick<OverviewPorts, "store" 
 }
 
 /** A place that was never read, and a message that changes nothing, are part of the history and of no list. */
-const isShown = ({ content, late, notAllowed }: Message): boolean => content.type !== "missing" && !late && !notAllowed;
+const isShown = ({ content, late, notAllowed, otherIdentity }: Message): boolean => content.type !== "missing" && !late && !notAllowed && !otherIdentity;
 
 const isUnread = (message: Message): boolean => isShown(message) && !message.mine && !message.deleted;

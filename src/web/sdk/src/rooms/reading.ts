@@ -7,7 +7,7 @@ import type { ContentBody } from "../content/message.js";
 import { enforced } from "../trust/enforced.js";
 import { actions, may } from "../trust/state.js";
 import type { Draft } from "./draft.js";
-import type { Leaf } from "./ports.js";
+import type { KnownPeople, Leaf } from "./ports.js";
 import type { Place } from "./signedRoom.js";
 
 /** The leaf that has signed a message, in the epoch of the message. @internal */
@@ -16,8 +16,11 @@ export interface Author {
   epoch: Place;
 }
 
-/** `late`: the device is no longer in the room, or has other keys. `notAllowed`: the state does not give the right to the user. @internal */
-export type Standing = "counts" | "late" | "notAllowed";
+/**
+ * `late`: the device is no longer in the room, or has other keys. `notAllowed`: the state does not give the right to the user. `otherIdentity`: the members say
+ * that the device is of a user whom this device knows with another identity. @internal
+ */
+export type Standing = "counts" | "late" | "notAllowed" | "otherIdentity";
 
 /** Whether a content of this type counts for the user of its author, at the place that the draft has reached. @internal */
 export function standingOf(draft: Draft, author: Author, type: ContentBody["type"] | "unsupported"): Standing {
@@ -29,6 +32,15 @@ export function standingOf(draft: Draft, author: Author, type: ContentBody["type
     (type !== "pin" || mayHere(draft, author, actions.pin))
     ? "counts"
     : "notAllowed";
+}
+
+/**
+ * Whether a leaf has another identity key than the one that this device knows of the user: rule T6. A member with the right to add people could have added one
+ * of its own making. After a renewal that this room has followed, the known key is one of those before.
+ */
+export function isOfOther({ signed }: Draft, { userId, identityKey }: Author["leaf"], people: Pick<KnownPeople, "isOtherIdentity">): boolean {
+  if (!enforced.t6 || !people.isOtherIdentity(userId, identityKey)) return false;
+  return !signed?.identitiesOf(userId).some((each) => !people.isOtherIdentity(userId, each));
 }
 
 /** Whether the same device with the same keys is a leaf of the group at this place. */

@@ -5,7 +5,7 @@ import { isTooLong, type Chain, type Entered } from "../trust/chain.js";
 import { applyChanges } from "../trust/change.js";
 import type { Head, RoomAt } from "../trust/follow.js";
 import { decodeFounding, foundingHash as hashOf, roomIdOf, type Founding } from "../trust/founding.js";
-import { decodeState, emptyState, encodeState, type RoomState } from "../trust/state.js";
+import { decodeState, emptyState, encodeState, memberOf, type RoomState } from "../trust/state.js";
 import { decodeStatement } from "../trust/statement.js";
 
 /** The place of an epoch: the generation of the group, and the epoch in it. @internal */
@@ -135,6 +135,12 @@ export class SignedRoom {
     const statements = statement ? [...this.statements, followed(statement)] : this.statements;
     const epochs = lastOf([...this.epochs, { ...place, state, head }]);
     return this.with({ epochs, newest: isOut ? this.newest : place, ...(await shortened(this.founding, this.base, statements)) });
+  }
+
+  /** The identity keys that a member has had since it was added, in the epochs that can be decrypted: a signed renewal replaces them. */
+  identitiesOf(user: string): Bytes[] {
+    const since = memberOf(this.state, user)?.since;
+    return this.epochs.flatMap(({ state }) => memberOf(state, user) ?? []).flatMap((each) => (each.since === since ? [each.identity] : []));
   }
 
   /** The number of the first statement that {@link chainSince} can give. */

@@ -1,5 +1,5 @@
 /* Devices that read one log entry by entry, with real MLS and a clock that stands still. A test decides what stands in the log, and what each device signs. */
-import { idBytes, newId, randomBytes, toHex } from "../../src/base/bytes.js";
+import { equal, idBytes, newId, randomBytes, toHex } from "../../src/base/bytes.js";
 import type { Clock } from "../../src/base/clock.js";
 import { Emitter } from "../../src/base/events.js";
 import type { Warning } from "../../src/base/warnings.js";
@@ -31,6 +31,8 @@ export class LabDevice {
   readonly undelivered: [id: string, why: string][] = [];
   readonly erased: number[] = [];
   readonly waiting: OutboxItem[] = [];
+  /** The identity keys that it knows; undefined for other users. */
+  readonly known = new Map<string, Uint8Array>();
   readLog: ReadLog;
   state: RoomState;
   signed: SignedRoom | undefined;
@@ -64,6 +66,7 @@ export class LabDevice {
       mls,
       people: {
         listOf: () => undefined,
+        isOtherIdentity: (userId: string, key: Uint8Array) => this.known.has(userId) && !equal(this.known.get(userId)!, key),
         mention: async (userId: string, { number }: { number: number }) => {
           this.mentions.push([userId, number]);
           return "same" as const;

@@ -63,6 +63,36 @@ test("a message of a device that is no longer in the room at its place is shown 
   }
 });
 
+test("a message of a user whom this device knows with another identity is marked, and changes nothing of that user", async () => {
+  const lab = await Lab.open(3);
+  const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];
+  const { id, seq } = await lab.say(ben, text("the true Ben"));
+  anna.known.set(ben.userId, randomBytes(32));
+  cleo.known.set(ben.userId, ben.of.identity.identityKey);
+  const said = await lab.say(ben, text("I am Ben"));
+  await lab.say(ben, { type: "edit", target: id, text: "changed" });
+  expect(await anna.at(said.seq)).toMatchObject({ otherIdentity: true, content: text("I am Ben") });
+  expect([await textAt(anna, seq), await textAt(cleo, seq)]).toEqual(["the true Ben", "changed"]);
+  expect((await cleo.at(said.seq))!.otherIdentity).toBeUndefined();
+  expect(anna.mentions.filter(([userId]) => userId === ben.userId)).toEqual([]);
+});
+
+test("a message under an identity that a followed renewal has brought counts", async () => {
+  const lab = await Lab.open(3);
+  const [anna, ben] = lab.devices as [LabDevice, LabDevice];
+  const { state } = anna.signed!;
+  const former = randomBytes(32);
+  const roster = (identity: Uint8Array<ArrayBuffer>) => ({
+    ...state,
+    roster: state.roster.map((each) => (each.user === ben.userId ? { ...each, identity } : each)),
+  });
+  anna.known.set(ben.userId, former);
+  await lab.sign(roster(former), [anna]);
+  await lab.sign(state, [anna]);
+  expect(await anna.at((await lab.say(ben, text("renewed"))).seq)).toMatchObject({ content: text("renewed") });
+  expect((await anna.history()).at(-1)!.otherIdentity).toBeUndefined();
+});
+
 test("a message of the epoch before counts while its device stays in the room", async () => {
   const lab = await Lab.open(3);
   const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];

@@ -94,7 +94,7 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
         {group && !mine && first && (
           <div className="sender">
             <bdi>{who}</bdi>
-            <VerifiedMark verified={actions.verified(row.userId)} />
+            {!message?.otherIdentity && <VerifiedMark verified={actions.verified(row.userId)} />}
           </div>
         )}
         <div className="bubble-line">
@@ -122,10 +122,10 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
           )}
         </div>
         {message?.reactions && !message.deleted && <Reactions message={message} canWrite={canWrite} actions={actions} />}
-        {message && !message.deleted && (message.late || message.notAllowed) && (
+        {message && !message.deleted && (message.late || message.notAllowed || message.otherIdentity) && (
           <div className="aside bad">
             <Icon name="warning" size="small" />
-            {message.late ? strings.chat.late : strings.chat.notAllowed}
+            {message.otherIdentity ? strings.chat.otherIdentity(who) : message.late ? strings.chat.late : strings.chat.notAllowed}
           </div>
         )}
         {outgoing?.state === "failed" && (

@@ -29,7 +29,8 @@ interface Props {
 }
 
 /** Whether a message can be answered and reacted to: one without an author, or that counts for nothing, cannot. */
-export const canRefer = ({ deleted, from, late, notAllowed }: Message): boolean => !deleted && from !== undefined && !late && !notAllowed;
+export const canRefer = ({ deleted, from, late, notAllowed, otherIdentity }: Message): boolean =>
+  !deleted && from !== undefined && !late && !notAllowed && !otherIdentity;
 
 /** The actions for a message. */
 export function MessageMenu({

@@ -66,7 +66,7 @@ export function rowsOf(
   for (const message of view.messages) {
     const key = keyOfMessage(message);
     // A message that does not count has not taken its id.
-    if (key !== undefined && !message.late && !message.notAllowed && !byId.has(key)) byId.set(key, message);
+    if (key !== undefined && !message.late && !message.notAllowed && !message.otherIdentity && !byId.has(key)) byId.set(key, message);
   }
   const quotedBy = (replyTo: Reference | undefined): Pick<BubbleRow, "quoted" | "quoteMissing"> => {
     if (replyTo === undefined) return {};

@@ -37,6 +37,7 @@ export const chatStrings = {
         : `${plural(n, "message is", "messages are")} missing here. The server deleted them before this device could read them.`,
     late: "Sent by a device that is no longer in this conversation. It changes nothing.",
     notAllowed: "The sender was not allowed to write this here. It changes nothing.",
+    otherIdentity: (name: string) => `Not signed with the keys of ${name} that this device knows. Someone else may have written it. It changes nothing.`,
     notConfirmed: "not confirmed yet",
     withheld: "The server does not show this conversation",
     unreadable: "This message could not be decrypted on this device.",
