@@ -9,6 +9,7 @@ import type { Directory } from "./directory.js";
 import { fetchLists, type Fetched, type Verified } from "./lists.js";
 import type { Hold, KnownDeviceList, KnownPerson, ListComparison, PeopleTrust, ResolvedUser, TrustedDevice, TrustLine } from "./peopleTrust.js";
 import type { IdentityChange, TrustEvents, VerifiedDevice } from "./trustEvents.js";
+import { nameIn } from "../trust/deviceList.js";
 import { enforced } from "../trust/enforced.js";
 import { forkHold, lineOf, linesBetween, nameChanged, nameHold } from "./trustLines.js";
 export type { IdentityChange } from "./trustEvents.js";
@@ -270,6 +271,7 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
   /** Lists that continue the known one, or the first ones. */
   private async follow(userId: string, lists: Verified[]): Promise<void> {
     const newest = lists.at(-1)!;
+    const name = nameIn(newest.list);
     const { identity } = this.pins.pin(userId) ?? {};
     const { expected } = this.pins.pin(userId) ?? {};
     if (!this.pins.list(userId) && expected) {
@@ -292,7 +294,7 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
         const from = known ?? fresh.findLast(({ list }) => pin.identity && equal(list.identity, pin.identity));
         const news = fresh.filter(({ list }) => from && list.number > from.list.number);
         const lines = from ? linesBetween(from, news, this.now()) : [];
-        const next: Pin = { ...pin, identity: newest.list.identity, username: newest.list.username, first: pin.first ?? lists[0]!.hash };
+        const next: Pin = { ...pin, identity: newest.list.identity, username: name, first: pin.first ?? lists[0]!.hash };
         const previous = pin.identity;
         const earlier = fresh.map(({ list }) => toHex(list.identity)).filter((each) => each !== toHex(newest.list.identity));
         if (previous && !equal(previous, newest.list.identity)) earlier.push(toHex(previous));
@@ -309,13 +311,13 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
           };
         }
         // The name at first sight was the server's word.
-        const wrongName = !known && pin.username?.toLowerCase() !== next.username!.toLowerCase() ? pin.username : undefined;
+        const wrongName = !known && pin.username?.toLowerCase() !== name?.toLowerCase() ? pin.username : undefined;
         return { pin: next, newest, earlier: fresh.slice(0, -1), lines, wrongName };
       },
-      this.canPin(userId, newest.list.username) ? [newest.list.username] : [],
+      name !== undefined && this.canPin(userId, name) ? [name] : [],
     );
     if (renewed) this.emit("identityChanged", renewed);
-    if (!this.canPin(userId, newest.list.username)) await this.holdName(userId, newest.list.username);
+    if (name !== undefined && !this.canPin(userId, name)) await this.holdName(userId, name);
   }
 
   /** Another identity that the known one has not signed. With lists, they are a whole chain of it. */

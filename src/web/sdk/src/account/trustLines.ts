@@ -1,6 +1,6 @@
 /* What people see of the changes of pins and lists. */
 import { SecureMessagingError } from "../base/errors.js";
-import { describe } from "../trust/deviceList.js";
+import { describe, nameIn } from "../trust/deviceList.js";
 import type { Verified } from "./lists.js";
 import type { TrustLine } from "./peopleTrust.js";
 import type { StoredHold } from "./pins.js";
@@ -13,8 +13,17 @@ export function linesBetween(known: Verified, fresh: Verified[], at: number): Tr
   return fresh.map(({ list }, i) => {
     const before = i === 0 ? known : fresh[i - 1]!;
     const { added, removed, newKeys, identity, username } = describe(before.list, list);
+    const name = nameIn(list);
     const kind = identity ? "identityRenewed" : username ? "renamed" : "devices";
-    return { ...lineOf(list.user, kind, at), added, removed, newKeys, signer: list.signer, number: list.number, username: list.username };
+    return {
+      ...lineOf(list.user, kind, at),
+      added,
+      removed,
+      newKeys,
+      signer: list.signer,
+      number: list.number,
+      ...(name === undefined ? {} : { username: name }),
+    };
   });
 }
 

@@ -50,6 +50,9 @@ async function applyGone(draft: Draft, entry: LogEntry, applying: Applying): Pro
   else if (!(await draft.get(keys.message(id, entry.seq)))) keepMissing(draft, entry.seq, 1, at, applying);
 }
 
+/** So many resets may lie between two that this device reads. A Welcome may be as far ahead. */
+const mostResets = 16;
+
 const notices = new Set<string>([
   "memberJoined",
   "memberLeft",
@@ -100,6 +103,12 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       break;
     case "groupReset":
       if (entry.generation === undefined || entry.generation <= state.generation) break;
+      // The generation is never taken back, so a lie about it would end the room for ever.
+      if (entry.generation > state.generation + mostResets) {
+        const detail = `The server says that the group has the generation ${entry.generation}, after ${state.generation}.`;
+        applying.reports.warn({ area: "room", kind: "resetIgnored", roomId: state.id, retrying: false, detail });
+        break;
+      }
       await tellSuspect(draft, entry, applying);
       await awaitReset(draft, entry.generation, applying);
       break;

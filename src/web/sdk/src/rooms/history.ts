@@ -15,6 +15,9 @@ import { isOfOther, standingOf, type Author, type Standing } from "./reading.js"
 import { keepProof } from "./proofs.js";
 import type { MessageRecord, OwnSend, Sender } from "./records.js";
 
+/** The different reactions of one user to one message. More change nothing. */
+const mostReactions = 32;
+
 /** A content at its place in the log. @internal */
 export interface Arrival {
   seq: number;
@@ -169,6 +172,9 @@ async function react(draft: Draft, { from, content }: Of<"reaction">, applying: 
   const { emoji } = content;
   await changeRecord(draft, await placeOf(draft, content.target), applying, (record) => {
     const before = record.reactions ?? [];
+    const isNew = !before.some(([each, had]) => each === emoji && had.includes(from.userId));
+    // The record is written anew for each one, so their number is bounded.
+    if (!content.removed && isNew && before.filter(([, had]) => had.includes(from.userId)).length >= mostReactions) return;
     const users = (before.find(([each]) => each === emoji)?.[1] ?? []).filter((user) => user !== from.userId);
     if (!content.removed) users.push(from.userId);
     // A reaction keeps its place among the others.

@@ -38,7 +38,7 @@ export function standingOf(draft: Draft, author: Author, type: ContentBody["type
  * Whether a leaf has another identity key than the one that this device knows of the user: rule T6. A member with the right to add people could have added one
  * of its own making. After a renewal that this room has followed, the known key is one of those before.
  */
-export function isOfOther({ signed }: Draft, { userId, identityKey }: Author["leaf"], people: Pick<KnownPeople, "isOtherIdentity">): boolean {
+export function isOfOther({ signed }: Pick<Draft, "signed">, { userId, identityKey }: Author["leaf"], people: Pick<KnownPeople, "isOtherIdentity">): boolean {
   if (!enforced.t6 || !people.isOtherIdentity(userId, identityKey)) return false;
   return !signed?.identitiesOf(userId).some((each) => !people.isOtherIdentity(userId, each));
 }

@@ -7,6 +7,7 @@ import type { Overview } from "./overview.js";
 import { messageOf, page, pages } from "./pages.js";
 import { pendingOf, type PendingSend } from "./pending.js";
 import { proofsOf, type MessageProof } from "./proofs.js";
+import { isOfOther } from "./reading.js";
 import type { GroupReconciler } from "./reconciler.js";
 import type { Outbox, SendOptions, Stored } from "./outbox.js";
 import type { RoomGroup } from "./ports.js";
@@ -164,12 +165,12 @@ export class Room extends RoomBase {
     const { clock, privacy } = this.ports;
     if (!privacy.settings.typing || clock.ticks() - this.typedAt < typingEveryMs) return;
     this.typedAt = clock.ticks();
-    await this.sendSignal({ type: "typing" });
+    await this.sendUnheld({ type: "typing" });
   }
 
-  /** Sends up to about 800 bytes of JSON to the connected members. It arrives at most once and is not stored. */
+  /** Sends up to about 800 bytes of JSON to the connected members. It arrives at most once and is not stored. While sends wait, it is not sent. */
   async signal(data: unknown): Promise<void> {
-    await this.sendSignal({ type: "custom", data });
+    await this.sendUnheld({ type: "custom", data });
   }
 
   /**
@@ -269,10 +270,10 @@ export class Room extends RoomBase {
 
   /** @internal */
   async receiveSignal(signal: Uint8Array): Promise<void> {
-    const { clock, device, mls, privacy } = this.ports;
+    const { clock, device, mls, people, privacy } = this.ports;
     const group = this.core.group;
     const opened = group && (await mls.openSignal(group, signal));
-    if (!opened || opened.sender.deviceId === device.id) return;
+    if (!opened || opened.sender.deviceId === device.id || isOfOther(this.core, opened.sender, people)) return;
     const { userId, deviceId } = opened.sender;
     const value = readSignal(opened.content);
     switch (value?.type) {
@@ -311,6 +312,11 @@ export class Room extends RoomBase {
   }
 
   /** Returns whether it was sent. Without a connection it is dropped. */
+  /** A hold stops what this user says, also what is not stored. How far the user has read is no secret from members. */
+  private async sendUnheld(value: unknown): Promise<void> {
+    if (!this.core.isHeld) await this.sendSignal(value);
+  }
+
   private async sendSignal(value: unknown): Promise<boolean> {
     const group = this.core.group;
     const { hub, mls, reports } = this.ports;

@@ -145,8 +145,9 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     },
     /** Removes a person with all devices, by user id or username. They cannot decrypt later messages. Needs the role admin. */
     remove: async (who: string): Promise<void> => {
-      const member = (await this.members.list()).find((each) => each.userId === who || each.username.toLowerCase() === who.toLowerCase());
+      const [member, another] = (await this.members.list()).filter((each) => each.userId === who || each.username.toLowerCase() === who.toLowerCase());
       if (!member) throw SecureMessagingError.of("NotFound", "No member has this username or user id.");
+      if (another) throw SecureMessagingError.of("Conflict", "Two members say that they have this username. Remove one by the user id.");
       if (member.userId === this.ports.device.userId) return this.leave();
       return this.reconciler.change({ remove: [member.userId] });
     },

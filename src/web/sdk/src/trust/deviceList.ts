@@ -160,6 +160,12 @@ const isSignedBy = (list: DeviceList, key: Uint8Array, signature: Uint8Array) =>
 
 export const listedDevice = (list: DeviceListContent, device: string): ListedDevice | undefined => list.devices.find((each) => each.device === device);
 
+/**
+ * The username in a list, for people; undefined for one that no account can have. Other letters can look like the name of another user, and some are not
+ * visible.
+ */
+export const nameIn = ({ username }: DeviceListContent): string | undefined => (/^[a-z0-9._-]{1,32}$/i.test(username) ? username : undefined);
+
 /** Whether a leaf's device is in the list with its signature key. */
 export function lists(list: DeviceListContent, leaf: { device: string; signatureKey: Uint8Array }): boolean {
   const listed = listedDevice(list, leaf.device);

@@ -269,6 +269,16 @@ test("a QR code of a third person does not verify that one when another person i
   expect(await people.verifyByQr(code, bea.userId)).toMatchObject({ verified: "yes" });
 });
 
+test("a signed name that no account can have is not shown: it can look like another one", async () => {
+  for (const name of ["anna\u200b", "аnna", "\u202eanna", "a b"]) {
+    const bea = await ListUser.create(name);
+    directory.show(bea);
+    await book.refresh([bea.userId]);
+    expect(people.get(bea.userId)).toMatchObject({ devices: [{}] });
+    expect(people.get(bea.userId)!.username).toBeUndefined();
+  }
+});
+
 test("a user without any list is withheld where a room needs the list, and not resolved without devices", async () => {
   const bea = await ListUser.create("bea");
   directory.show(bea);

@@ -93,6 +93,29 @@ test("a message under an identity that a followed renewal has brought counts", a
   expect((await anna.history()).at(-1)!.otherIdentity).toBeUndefined();
 });
 
+test("a user has at most 32 different reactions to a message", async () => {
+  const lab = await Lab.open(3);
+  const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];
+  const { seq, id } = await lab.say(anna, text("hello"));
+  for (let i = 0; i < 40; i++) await lab.say(ben, { type: "reaction", target: by(anna, id), emoji: `${i}` });
+  await lab.say(ben, { type: "reaction", target: by(anna, id), emoji: "0", removed: true });
+  await lab.say(ben, { type: "reaction", target: by(anna, id), emoji: "new" });
+  const shown = Object.keys((await cleo.at(seq))!.reactions!);
+  expect(shown).toHaveLength(32);
+  expect(shown).toEqual(expect.arrayContaining(["1", "31", "new"]));
+});
+
+test("a generation far above the known one is ignored, because it could never be taken back", async () => {
+  const lab = await Lab.open(2);
+  const [anna, ben] = lab.devices as [LabDevice, LabDevice];
+  await lab.enter("groupReset", undefined, { generation: 2 ** 32 });
+  expect([anna.state.generation, anna.warnings.map(({ kind }) => kind)]).toEqual([0, ["resetIgnored"]]);
+  const { seq } = await lab.say(ben, text("it goes on"));
+  expect(await textAt(anna, seq)).toBe("it goes on");
+  await lab.enter("groupReset", undefined, { generation: 1 });
+  expect(anna.state.generation).toBe(1);
+});
+
 test("a message of the epoch before counts while its device stays in the room", async () => {
   const lab = await Lab.open(3);
   const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];

@@ -28,6 +28,37 @@ test("a room is founded by a first statement, and all devices follow it", async 
   expect((await scene.roomOf(ben)).isConfirmed).toBe(false);
 });
 
+test("while sends wait, signals of this user wait with them, but not the read position", async () => {
+  const [anna, ben] = await three();
+  const room = await scene.roomOf(anna);
+  await scene.run(ben.send(scene.room.id, "read this"));
+  await scene.world.pass(5_000);
+  const signal = vi.spyOn(anna.link!, "signal");
+  const held = vi.spyOn(room.core, "isHeld", "get").mockReturnValue(true);
+  await scene.run(room.signal({ secret: 1 }));
+  await scene.run(room.typing());
+  expect(signal).not.toHaveBeenCalled();
+  await scene.run(room.markRead(room.last!));
+  await scene.world.pass(5_000);
+  expect(signal).toHaveBeenCalledTimes(1);
+  held.mockReturnValue(false);
+  await scene.run(room.signal({ secret: 1 }));
+  expect(signal).toHaveBeenCalledTimes(2);
+});
+
+test("two members who say that they have one name are removed by their ids only", async () => {
+  const [anna, ben, cleo] = await three();
+  const room = await scene.roomOf(anna);
+  await scene.run(room.members.add("cleo"));
+  vi.spyOn(room.members, "list").mockResolvedValue(
+    (await room.members.list()).map((each) => ({ ...each, username: each.userId === anna.user.id ? "anna" : "ben" })),
+  );
+  await expect(scene.run(room.members.remove("ben"))).rejects.toMatchObject({ code: "Conflict" });
+  await scene.run(room.members.remove(cleo.user.id));
+  vi.mocked(room.members.list).mockRestore();
+  expect((await room.members.list()).map(({ userId }) => userId).toSorted()).toEqual([anna.user.id, ben.user.id].toSorted());
+});
+
 test("repeated calls with one id create one room", async () => {
   const anna = await scene.person("anna");
   await scene.person("ben");
