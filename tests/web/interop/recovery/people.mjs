@@ -59,7 +59,7 @@ await test("sends without a reader wait, are reported, and are read by the first
   sent.stored.then(() => {
     stored = true;
   });
-  await until("it is said", () => a.warnings.includes("nobodyCanRead"));
+  await until("it is said", () => a.warnings.includes("noReader"));
   // In a group without other people, messages are sent, also while that one waits.
   await say(await a.rooms.create([]), "note to self");
   equal([stored, room.unsent], [false, 1]);
@@ -115,7 +115,7 @@ await test("a person whose account is deleted stays in a direct room, without a 
   equal((await room.members.list()).map(({ userId }) => userId).toSorted(ascending), [a.userId, b.userId].toSorted(ascending));
   equal((await room.lines()).map(({ kind, userId }) => [kind, userId]).at(-1), ["left", b.userId]);
   await room.send("after");
-  await until("it is said", () => a.warnings.includes("nobodyCanRead"));
+  await until("it is said", () => a.warnings.includes("noReader"));
   equal([room.unsent, a.warnings.includes("rosterMismatch")], [1, false]);
 });
 

@@ -132,7 +132,7 @@ export class Dispatcher {
     this.saidUnread.add(core.id);
     this.ports.reports.warn({
       area: "outbox",
-      kind: "nobodyCanRead",
+      kind: "noReader",
       roomId: core.id,
       retrying: true,
       detail: "No other member of the room has a device that can read messages. Sends wait for such a device.",

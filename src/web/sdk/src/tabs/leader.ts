@@ -214,24 +214,20 @@ export class Leader {
   }
 
   private async adopt(client: SecureMessaging): Promise<void> {
-    const offs: (() => void)[] = [];
-    const refresh = () => this.refresh();
-    offs.push(client.on("warning", (warning) => this.notify("warning", warning)));
-    offs.push(client.on("error", (error) => this.notify("warning", warningOf("connection", "gaveUp", error))));
+    client.on("warning", (warning) => this.notify("warning", warning));
+    client.on("error", (error) => this.notify("warning", warningOf("connection", "gaveUp", error)));
     // Rooms that arrive while the list is loaded are followed afterwards.
     let following: Conversations | undefined;
     const early: Room[] = [];
-    offs.push(
-      client.on("room", (room) => {
-        this.notify("room", { roomId: room.id });
-        if (!following) {
-          early.push(room);
-          return;
-        }
-        passOn(room, client, this.notify);
-        void following.follow(room).catch(this.failed("tabs", "notFollowed"));
-      }),
-    );
+    client.on("room", (room) => {
+      this.notify("room", { roomId: room.id });
+      if (!following) {
+        early.push(room);
+        return;
+      }
+      passOn(room, client, this.notify);
+      void following.follow(room).catch(this.failed("tabs", "notFollowed"));
+    });
     for (const room of client.rooms.list()) passOn(room, client, this.notify);
     const conversations = (following = await Conversations.load(this.store, client, this.changed, this.linesChanged));
     for (const room of early) {
@@ -241,6 +237,13 @@ export class Leader {
     this.signedIn = { client, conversations };
     if (this.deviceName !== undefined) await client.parts.names.suggest(this.deviceName);
     client.upkeep.inBackground(() => client.parts.names.keep());
+    this.passOnEvents(client, conversations);
+    await this.refreshStatus();
+    this.changed();
+  }
+
+  private passOnEvents(client: SecureMessaging, conversations: Conversations): void {
+    const refresh = () => this.refresh();
     client.on("roomEnded", (ended) => {
       conversations.ended(ended.roomId);
       this.notify("roomEnded", ended);
@@ -281,8 +284,6 @@ export class Leader {
           })
           .catch(this.failed("session", "notDropped")),
     );
-    await this.refreshStatus();
-    this.changed();
   }
 
   private failed(area: WarningArea, kind: string): (error: unknown) => void {

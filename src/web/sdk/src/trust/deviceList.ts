@@ -200,9 +200,6 @@ export function describe(before: DeviceListContent | undefined, after: DeviceLis
   };
 }
 
-/** Whether two lists of one user with the same number differ: one of them lies. */
-export const isFork = (a: KnownList, b: KnownList): boolean => a.list.user === b.list.user && a.list.number === b.list.number && !equal(a.hash, b.hash);
-
 /**
  * Checks a list against the one that the client accepted before; without one, it must be the user's first. A client starts at number 1 and checks each list in
  * turn.

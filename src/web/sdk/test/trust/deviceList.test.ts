@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { toHex } from "../../src/base/bytes.js";
+import type { Directory } from "../../src/account/directory.js";
+import { fetchLists } from "../../src/account/lists.js";
+import { toHex, type Bytes } from "../../src/base/bytes.js";
 import { generateSigningKey, publicKeyOf } from "../../src/mls/ed25519.js";
 import { hpke } from "../../src/mls/suite.js";
 import * as lists from "../../src/trust/deviceList.js";
@@ -49,16 +51,17 @@ test("invalid lists name their rule", async () => {
 
 test("two lists of one number are a fork", async () => {
   expect(file.fork).toHaveLength(2);
-  const [a, b] = await Promise.all(
-    file.fork.map(async ({ encoded }: { encoded: string }) => {
-      const result = await lists.checkDeviceList(fromHex(encoded), file.user, await knownAt(1));
-      if (!result.ok) throw new Error(result.rule);
-      return result;
-    }),
-  );
-  expect(lists.isFork(a, b)).toBe(true);
-  expect(lists.isFork(a, a)).toBe(false);
-  expect(lists.isFork(a, (await knownAt(3))!)).toBe(false);
+  const [one, other] = file.fork.map(({ encoded }: { encoded: string }) => fromHex(encoded));
+  const checked = await lists.checkDeviceList(one, file.user, await knownAt(1));
+  if (!checked.ok) throw new Error(checked.rule);
+  const known = { newest: { ...checked, encoded: one }, first: (await knownAt(1))!.hash };
+  const shown = (second: Bytes) => {
+    const chain = [fromHex(file.valid[0].encoded), second];
+    const directory = { lists: async (_: string, after: number) => ({ newest: chain.length, lists: chain.slice(after) }) };
+    return fetchLists(directory as unknown as Directory, file.user, known);
+  };
+  expect(await shown(one)).toEqual({ kind: "same" });
+  expect(await shown(other)).toMatchObject({ kind: "fork", newest: { list: { number: 2 } } });
 });
 
 test("differences are described for people", async () => {
