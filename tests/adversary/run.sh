@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The hostile server and the hostile member against real clients. README.md lists the attacks. Needs Node 20, python3, the Release build of the server, and for
-# Postgres also psql and SECUREMESSAGING_TEST_POSTGRES, which tests/run.sh sets.
+# The hostile server and the hostile member against real clients. README.md lists the attacks. Needs the .NET SDK, Node 20, python3, and for Postgres also psql and
+# SECUREMESSAGING_TEST_POSTGRES, which tests/run.sh sets. Builds the SDK, and the server when there is no Release build.
 #   tests/adversary/run.sh [--json FILE] [--only NAME] [--list] [--engine sqlite|postgres] [--every-engine] [--no-controls]
 set -uo pipefail
 here=$PWD
@@ -19,7 +19,7 @@ for argument; do
 done
 if [[ ! $list ]]; then
   [[ -f src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll ]] \
-    || { echo "The Release build of the server is missing: dotnet build -c Release"; echo '0 passed, 1 failed'; exit 1; }
+    || dotnet build src/SecureMessaging.Server -c Release -p:WebApp=false -v quiet -nologo || { echo '0 passed, 1 failed'; exit 1; }
   [[ ${SECUREMESSAGING_TEST_BUILT:-} || ${ADVERSARY_BUILT:-} ]] || { fetched src/web && npm run build -w sdk --prefix src/web --loglevel=error >/dev/null; } \
     || { echo '0 passed, 1 failed'; exit 1; }
 fi
