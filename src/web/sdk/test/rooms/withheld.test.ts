@@ -141,3 +141,27 @@ test("a message that this device cannot read, because the server has dropped a C
   const missing = (await (await scene.roomOf(ben)).history()).filter(({ content }) => content.type === "missing");
   expect(missing.map(({ content }) => (content as { places: number }).places)).toEqual([2]);
 });
+
+test("a device that was offline for 30 days, while the server purged all that it has missed, is added again and shows the gap", async () => {
+  const { room, world } = scene;
+  ben.die();
+  for (const name of ["another name", "a third name"]) await scene.run((await scene.roomOf(anna)).rename(name));
+  await scene.run(anna.send(room.id, "unread"));
+  await world.pass(1_000);
+  anna.die();
+  await world.pass(30 * 86_400_000);
+  room.firstSeq = room.log.length + 1;
+  await scene.run(anna.startAgain());
+  await scene.run(ben.startAgain());
+  await world.pass(120_000);
+  await scene.run(anna.send(room.id, "read again"));
+  await world.pass(3_000);
+  expect(await scene.textsOf(ben)).toEqual(["hello", "read again"]);
+  const missing = (await (await scene.roomOf(ben)).history()).filter(({ content }) => content.type === "missing");
+  expect(missing).toHaveLength(1);
+  expect((await scene.roomOf(ben)).name).toBe("a third name");
+  for (const device of [anna, ben]) {
+    expect((await scene.roomOf(device)).holds()).toEqual([]);
+    expect(await scene.linesOf(device)).not.toContain("transcriptMismatch");
+  }
+});
