@@ -20,7 +20,10 @@ export function CompareKeys({ userId, name, onClose }: { userId: string; name: s
   const { client, people, toasts } = useApp();
   const person = useCell(people.all).get(userId);
   const verified = person?.verified ?? "no";
-  const shown = useLoad(async () => ({ number: await client.numberWith(userId), qr: await client.contactQr() }), `${userId} ${person?.hold?.kind ?? ""}`);
+  const shown = useLoad(
+    async () => ({ number: await client.numberWith(userId), qr: await client.contactQr() }),
+    `${userId} ${person?.hold?.kind ?? ""} ${person?.identityKey?.join() ?? ""}`,
+  );
   const [scanning, setScanning] = useState(false);
   const [busy, setBusy] = useState(false);
 
@@ -84,7 +87,7 @@ export function CompareKeys({ userId, name, onClose }: { userId: string; name: s
             </Button>
           )}
           {(verified !== "yes" || person?.hold) && !scanning && shown.value !== undefined && (
-            <Button look="main" icon="shield" busy={busy} onClick={() => attempt(() => client.verifyPerson(userId).then(done))}>
+            <Button look="main" icon="shield" busy={busy} onClick={() => attempt(() => client.verifyPerson(userId, shown.value!.number).then(done))}>
               {text.equal}
             </Button>
           )}

@@ -4,7 +4,7 @@ import { attempt } from "../trust/rules.js";
 import { decodeContactCode, encodeContactCode } from "../trust/safety.js";
 import type { Hold, TrustedDevice, TrustLine } from "./peopleTrust.js";
 import type { Pin } from "./pins.js";
-import { digits } from "./deviceRecord.js";
+import { digits, onlyDigits } from "./deviceRecord.js";
 import type { TrustBook } from "./trustBook.js";
 
 export type { IdentityChange } from "./trustBook.js";
@@ -63,17 +63,30 @@ export class People {
    * @throws {@link SecureMessagingError} `NotReady` when one of them has no identity key that this device knows.
    */
   async safetyNumber(userId: string): Promise<string> {
-    const candidate = this.book.pins.pin(userId)?.holds?.identityChanged?.candidate;
-    const theirs = candidate?.identity ?? this.book.identityKeyOf(userId);
+    return this.numberOf(userId, this.identityToCompare(userId));
+  }
+
+  private async numberOf(userId: string, theirs: Uint8Array | undefined): Promise<string> {
     const own = this.own.identityKey;
     if (!own || !theirs) throw SecureMessagingError.of("NotReady", "One of the two users has no identity key, because no device is registered.");
     return safetyNumber({ userId: this.own.userId, identityKey: own }, { userId, identityKey: theirs });
   }
 
-  /** A person has compared the safety number of this user, and it was equal. Another identity key that waits for a decision is accepted. */
-  async verify(userId: string): Promise<void> {
+  private identityToCompare(userId: string): Uint8Array | undefined {
+    return this.book.pins.pin(userId)?.holds?.identityChanged?.candidate?.identity ?? this.book.identityKeyOf(userId);
+  }
+
+  /**
+   * A person has compared the safety number of this user, and it was equal. Another identity key that waits for a decision is accepted.
+   * @param number - The number that was compared. While a person compares, the server may bring another identity key.
+   * @throws {@link SecureMessagingError} `Conflict` when the number is another one by now.
+   */
+  async verify(userId: string, number?: string): Promise<void> {
     this.require(userId);
-    await this.book.decide(userId, true);
+    const identity = this.identityToCompare(userId);
+    if (number !== undefined && onlyDigits(number) !== onlyDigits(await this.numberOf(userId, identity)))
+      throw SecureMessagingError.of("Conflict", "The safety number is another one by now. Compare again.");
+    await this.book.decide(userId, true, identity && { identity });
   }
 
   /** Removes the mark that a person has compared the keys. */
@@ -90,7 +103,7 @@ export class People {
     const person = this.require(userId);
     if (person.hold?.kind === "nameChanged" && person.username === undefined)
       throw SecureMessagingError.of("Invalid", "Call people.acceptName with the name that has changed.");
-    await this.book.decide(userId, false);
+    await this.book.decide(userId, false, person.hold && { kind: person.hold.kind });
   }
 
   /** A person knows that a username belongs to another user than before. From now on the name stands for the new user. */
@@ -127,11 +140,11 @@ export class People {
       await this.book.update(user);
       compared = this.book.compare(user, { number, hash: list });
     }
-    const known = this.book.pins.pin(user)?.holds?.identityChanged?.candidate?.identity ?? this.book.identityKeyOf(user);
+    const known = this.identityToCompare(user);
     if (!known || !equal(known, identity)) throw differs("The other device has another identity key of this person.");
     if (compared === "fork") throw differs("The other device has another device list of the same number.");
     if (compared === "newer") throw SecureMessagingError.of("Conflict", "The server does not have the person's newest device list. Try again.");
-    await this.verify(user);
+    await this.book.decide(user, true, { identity });
     return this.get(user)!;
   }
 

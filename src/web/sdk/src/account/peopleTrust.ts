@@ -96,6 +96,14 @@ export interface KnownPerson {
 /** How a list that a user has mentioned, in a message or a statement, compares with the known one. @internal */
 export type ListComparison = "same" | "older" | "newer" | "fork";
 
+/** What a person has seen when deciding. Something else may have come meanwhile. @internal */
+export interface DecidedAbout {
+  /** The only kind of hold that is answered. */
+  kind?: HoldKind;
+  /** The identity key that was compared. @throws `Conflict` when it is another one by now. */
+  identity?: Uint8Array;
+}
+
 /** The port of the rooms. @internal */
 export interface PeopleTrust {
   /**
@@ -117,7 +125,7 @@ export interface PeopleTrust {
   refresh(userIds: readonly string[]): Promise<void>;
   holdOf(userId: string): Hold | undefined;
   /** A person has answered the holds of a user; `compared` when the keys were compared. */
-  decide(userId: string, compared: boolean): Promise<void>;
+  decide(userId: string, compared: boolean, about?: DecidedAbout): Promise<void>;
   /**
    * Compares a list that a user has mentioned with the known one. `hash` may be its first 16 bytes. A fork becomes a hold; for a newer list the caller calls
    * {@link refresh}, and it is withheld when that does not bring it.

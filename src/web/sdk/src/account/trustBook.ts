@@ -7,7 +7,7 @@ import type { UserKeys } from "../net/wire.js";
 import type { TransferredPin } from "../trust/transfer.js";
 import type { Directory } from "./directory.js";
 import { fetchLists, type Fetched, type Verified } from "./lists.js";
-import type { Hold, KnownDeviceList, KnownPerson, ListComparison, PeopleTrust, ResolvedUser, TrustedDevice, TrustLine } from "./peopleTrust.js";
+import type { DecidedAbout, Hold, KnownDeviceList, KnownPerson, ListComparison, PeopleTrust, ResolvedUser, TrustedDevice, TrustLine } from "./peopleTrust.js";
 import type { IdentityChange, TrustEvents, VerifiedDevice } from "./trustEvents.js";
 import { nameIn } from "../trust/deviceList.js";
 import { enforced } from "../trust/enforced.js";
@@ -207,12 +207,14 @@ export class TrustBook extends Emitter<TrustEvents> implements PeopleTrust {
   }
 
   /** A person has compared the keys, or accepts what a hold shows. */
-  async decide(userId: string, compared: boolean): Promise<void> {
+  async decide(userId: string, compared: boolean, { kind, identity }: DecidedAbout = {}): Promise<void> {
     await this.change(userId, (pin) => {
-      const answered = Object.values(pin.holds ?? {});
-      const candidate = pin.holds?.identityChanged?.candidate;
+      const answered = Object.values(pin.holds ?? {}).filter((hold) => kind === undefined || hold.kind === kind);
+      const candidate = answered.find((hold) => hold.kind === "identityChanged")?.candidate;
+      const now = candidate?.identity ?? pin.identity;
+      if (identity && !(now && equal(now, identity))) throw SecureMessagingError.of("Conflict", "The user has another identity key now. Compare again.");
       const accepted = [...new Set([...(pin.accepted ?? []), ...answered.map((hold) => `${hold.kind} ${hold.about}`)])];
-      const next: Pin = { ...pin, holds: {}, accepted };
+      const next: Pin = answered.reduce((rest: Pin, hold) => withoutHold(rest, hold.kind), { ...pin, accepted });
       // The own identity comes from an approval or a signed renewal only.
       if (userId === this.ownId) return { pin: next };
       if (compared) next.verified = "yes";

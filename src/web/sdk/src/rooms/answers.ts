@@ -1,4 +1,5 @@
 /* What a person decides about a room on this device. */
+import type { HoldKind } from "../account/peopleTrust.js";
 import type { RoomCore } from "./core.js";
 import { answerFor, isAnswerable, type RoomHoldKind } from "./holds.js";
 import type { KnownPeople } from "./ports.js";
@@ -18,7 +19,7 @@ export async function agree(core: RoomCore): Promise<void> {
 export async function answer(core: RoomCore, kind: RoomHoldKind, people: Pick<KnownPeople, "decide">): Promise<void> {
   const holds = core.holds.filter((hold) => hold.kind === kind);
   if (holds.length === 0 || !isAnswerable(kind)) return;
-  for (const { userId, isOfPerson } of holds) if (isOfPerson) await people.decide(userId!, false);
+  for (const { userId, isOfPerson } of holds) if (isOfPerson) await people.decide(userId!, false, { kind: kind as HoldKind });
   await core.exclusively(async (draft) => {
     draft.state.answered = [...new Set([...(draft.state.answered ?? []), ...holds.filter((hold) => !hold.isOfPerson).map(answerFor)])];
     draft.after.push(

@@ -154,7 +154,7 @@ export interface SharedClient {
   /** The safety number with a user by id, see {@link People.safetyNumber}. @throws `NotReady` */
   numberWith(userId: string): Promise<string>;
   /** A person has compared the safety number, and it was equal. @throws `NotFound` */
-  verifyPerson(userId: string): Promise<void>;
+  verifyPerson(userId: string, number?: string): Promise<void>;
   /** Removes the mark that a person has compared the keys. @throws `NotFound` */
   unverifyPerson(userId: string): Promise<void>;
   /** A person has seen why sends to this user wait, and wants to send. @throws `NotFound` */

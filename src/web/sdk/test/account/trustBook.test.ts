@@ -159,6 +159,42 @@ test("a mentioned list is compared, and is withheld while it cannot be fetched",
   expect(book.holdOf(anna.userId)).toMatchObject({ kind: "listFork" });
 });
 
+test("a number that was compared marks no key that has come meanwhile", async () => {
+  await book.resolve("anna");
+  const compared = await people.safetyNumber(anna.userId);
+  // The server shows another chain while two people read digits to each other.
+  await anna.loseAll();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  await expect(people.verify(anna.userId, compared)).rejects.toMatchObject({ code: "Conflict" });
+  expect(people.get(anna.userId)).toMatchObject({ verified: "no" });
+  await people.verify(anna.userId, (await people.safetyNumber(anna.userId)).replaceAll(" ", "  "));
+  // The same for a key that waits for a decision.
+  const before = book.identityKeyOf(anna.userId);
+  const now = await people.safetyNumber(anna.userId);
+  await anna.loseAll();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  await expect(people.verify(anna.userId, now)).rejects.toMatchObject({ code: "Conflict" });
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "identityChanged" });
+  expect(isSame(book.identityKeyOf(anna.userId), before!)).toBe(true);
+});
+
+test("an answer to one hold accepts nothing of another that has come meanwhile", async () => {
+  await book.resolve("anna");
+  await people.verify(anna.userId);
+  expect(await book.mention(anna.userId, { number: 9, hash: new Uint8Array(16) })).toBe("newer");
+  await book.refresh([anna.userId]);
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "listWithheld" });
+  const before = book.identityKeyOf(anna.userId)!;
+  await anna.loseAll();
+  directory.show(anna);
+  await book.refresh([anna.userId]);
+  await book.decide(anna.userId, false, { kind: "listWithheld" });
+  expect(book.holdOf(anna.userId)).toMatchObject({ kind: "identityChanged" });
+  expect(isSame(book.identityKeyOf(anna.userId), before)).toBe(true);
+});
+
 test("a signed renewal holds nothing, and turns a verified mark into compare again", async () => {
   await book.resolve("anna");
   await people.verify(anna.userId);
