@@ -6,6 +6,7 @@
  */
 import { concat, copy, fromBase64, fromUtf8, idBytes, idText, randomBytes, toBase64, utf8, type Bytes } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
+import { isVerdict } from "../base/verdict.js";
 import type { SessionSummary } from "../net/wire.js";
 import { keys, pack, read, unpack, type Store } from "../store/store.js";
 
@@ -147,7 +148,8 @@ export class DeviceNames {
     let plaintext: Uint8Array;
     try {
       plaintext = new Uint8Array(await crypto.subtle.decrypt(this.parameters(sessionId, label.subarray(0, 12)), key, copy(label.subarray(12))));
-    } catch {
+    } catch (error) {
+      if (!isVerdict(error)) throw error;
       // The result says it: the session has no name.
       return undefined;
     }

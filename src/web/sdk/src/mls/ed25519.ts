@@ -1,5 +1,6 @@
 /* Ed25519 with WebCrypto. Private keys are 32-byte seeds (RFC 8032). */
 import { concat, copy, equal, fromBase64, fromHex, type Bytes } from "../base/bytes.js";
+import { isVerdict } from "../base/verdict.js";
 
 const pkcs8Prefix = fromHex("302e020100300506032b657004220420");
 
@@ -27,7 +28,8 @@ export async function sign(seed: Uint8Array, message: Uint8Array): Promise<Bytes
 
 /**
  * Whether the signature is valid. A key or signature of the wrong length is not. Libraries differ in what else they accept, so this function also refuses a key
- * or an R that is not canonical or has small order, and an S that is not below the order of the group.
+ * or an R that is not canonical or has small order, and an S that is not below the order of the group. Throws when the
+ * platform fails.
  */
 export async function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
@@ -35,7 +37,8 @@ export async function verify(publicKey: Uint8Array, message: Uint8Array, signatu
   try {
     const key = await crypto.subtle.importKey("raw", copy(publicKey), "Ed25519", false, ["verify"]);
     return await crypto.subtle.verify("Ed25519", key, copy(signature), copy(message));
-  } catch {
+  } catch (error) {
+    if (!isVerdict(error)) throw error;
     return false;
   }
 }

@@ -2,11 +2,12 @@
  * A {@link Group} is immutable: each change returns a new one, so that the caller can store a state before it is used. Epochs are numbers.
  */
 import { copy, equal, idText, toHex, type Bytes } from "../base/bytes.js";
+import { isFault } from "../base/verdict.js";
 import { decodeCredential, encodeCredential, verifyDevice } from "./credential.js";
 import { joinByWelcome, roomInfoExtension } from "./join.js";
 import { decodeMessage, decodeOwn, decodePackageMessage, decodePrivate, encodeMessage, type OwnKeyPackage } from "./messages.js";
 import { leafNodeOf, leafOf, leavesOf, openProposal, toLeaf, type Leaf, type OpenedProposal } from "./leaves.js";
-import { suite } from "./suite.js";
+import { requireHpke, suite } from "./suite.js";
 import {
   consumeRatchet,
   createApplicationMessage,
@@ -136,8 +137,13 @@ export class Group {
     const message = decodeMessage(welcome);
     if (message.wireformat !== "mls_welcome") throw new TypeError("Not a Welcome.");
     const { keyPackage, privateKeys } = decodeOwn(own);
-    const { state, signer, roomInfo } = await joinByWelcome(message.welcome, keyPackage, privateKeys, await suite(), config);
-    return { group: new Group(state), signer: leafOf(state.ratchetTree, signer), roomInfo };
+    try {
+      const { state, signer, roomInfo } = await joinByWelcome(message.welcome, keyPackage, privateKeys, await suite(), config);
+      return { group: new Group(state), signer: leafOf(state.ratchetTree, signer), roomInfo };
+    } catch (error) {
+      await requireHpke();
+      throw error;
+    }
   }
 
   /** Restores the output of {@link encodeBase} and {@link encodeRatchet}. An epoch without its ratchets can no longer be decrypted. */
@@ -304,8 +310,9 @@ export class Group {
       if (result.kind !== "newState" || result.actionTaken === "reject") throw new TypeError("The Commit contains a proposal that is not allowed.");
       if (!removed) return { group: new Group(result.newState) };
     } catch (error) {
+      await requireHpke();
       // ts-mls detects a removal by the blank leaf. When the same Commit fills the leaf again, ts-mls continues and finds no key.
-      if (!removed) throw error;
+      if (!removed || isFault(error)) throw error;
     }
     return { group: undefined };
   }

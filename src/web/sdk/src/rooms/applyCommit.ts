@@ -1,4 +1,5 @@
 import { equal, idBytes } from "../base/bytes.js";
+import { isFault } from "../base/verdict.js";
 import { groupIdOf } from "../mls/group.js";
 import { decodeState, memberOf, type RoomState } from "../trust/state.js";
 import { decodeChange, decodeStatement } from "../trust/statement.js";
@@ -48,6 +49,7 @@ async function follow(draft: Draft, entry: LogEntry, judged: Judged, from: { gro
     // A removed device cannot compute the next epoch: what it has judged is all that it can know.
     ({ group: next } = opened.removesThisDevice ? { group: undefined } : await group.applyCommit(entry.ciphertext!));
   } catch (error) {
+    if (isFault(error)) throw error;
     await refuse(draft, entry, { ok: false, rule: "unreadable", author: opened.committer, error }, applying);
     return;
   }

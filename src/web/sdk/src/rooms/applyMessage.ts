@@ -1,4 +1,5 @@
 import { equal } from "../base/bytes.js";
+import { isFault } from "../base/verdict.js";
 import { decodeMessage, type ContentHeader } from "../content/message.js";
 import type { UnsupportedContent } from "../content/content.js";
 import { generationOf } from "../mls/group.js";
@@ -56,6 +57,8 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
   try {
     opened = await group.decrypt(entry.ciphertext!);
   } catch (error) {
+    // The step is repeated. Otherwise the place would stay unreadable for ever.
+    if (isFault(error)) throw error;
     keepStrange(draft, entry, { type: "unreadable", reason: error instanceof Error ? error.message : "" }, undefined, applying);
     return;
   }

@@ -4,6 +4,7 @@ import { judgeCommit, type CommitFacts, type CommitProposal } from "../trust/com
 import { deviceOf, type Device } from "../trust/device.js";
 import type { RoomAt } from "../trust/follow.js";
 import type { Bytes } from "../base/bytes.js";
+import { isFault } from "../base/verdict.js";
 import type { RuleName } from "../trust/rules.js";
 import { exporterLabel, open } from "../trust/sealed.js";
 import type { RoomState } from "../trust/state.js";
@@ -36,6 +37,7 @@ export async function judge(group: RoomGroup, message: Uint8Array, signed: Signe
   try {
     opened = await group.openCommit(message);
   } catch (error) {
+    if (isFault(error)) throw error;
     return { ok: false, rule: "unreadable", error };
   }
   const { authenticatedData } = opened;

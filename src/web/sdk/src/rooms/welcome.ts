@@ -1,5 +1,6 @@
 /* Entering a group by a Welcome: it is opened when it arrives, and judged and used when the log reaches its Commit. */
 import { equal, idBytes } from "../base/bytes.js";
+import { isFault } from "../base/verdict.js";
 import { groupIdOf } from "../mls/group.js";
 import { keys, type Changes } from "../store/store.js";
 import { decodeChain, enter as judgeWelcome, type Entered, type KnownRoom, type NotEntered } from "../trust/chain.js";
@@ -50,6 +51,8 @@ export async function openWelcome(
       if (!own.lastResort) used.set(keys.keyPackage(reference), null);
       return { opened: equal(group.id, groupIdOf(idBytes(roomId), generation)) ? { group, signer, roomInfo } : undefined, used };
     } catch (error) {
+      // The server keeps the Welcome, and this device tries again.
+      if (isFault(error)) throw error;
       reports.failed("room", "welcomeRefused", { roomId })(error);
     }
   }

@@ -1,6 +1,7 @@
 import { concat, copy, randomBytes, utf8 } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { defer } from "../base/timing.js";
+import { isVerdict } from "../base/verdict.js";
 import { completed, failure, isNamed, lock, lockOf, newKey, openDatabase, requireBrowserStore, secrets, settled, values } from "./browserDatabase.js";
 import type { Changes, ListOptions, Store, WriteOptions } from "./store.js";
 
@@ -299,6 +300,7 @@ export class IndexedDbStore implements Store {
         await crypto.subtle.decrypt({ name: "AES-GCM", iv: copy(sealed.subarray(0, 12)), additionalData: utf8(key) }, this.key, copy(sealed.subarray(12))),
       );
     } catch (error) {
+      if (!isVerdict(error)) throw failure(error);
       throw SecureMessagingError.store("A value in the store is damaged and cannot be read.", error, true);
     }
   }

@@ -1,5 +1,6 @@
 /* Section 5 of the specification: a statement in the authenticated data of the Commit that carries it, encrypted for the members of the Commit's epoch. */
 import { concat, copy, randomBytes, type Bytes } from "../base/bytes.js";
+import { isVerdict } from "../base/verdict.js";
 import { decode, fixed, uint16, uint64, vector } from "./codec.js";
 import { attempt, refused, type Refused } from "./rules.js";
 
@@ -54,7 +55,8 @@ async function decrypt(ciphertext: Bytes, context: SealContext, nonce: Uint8Arra
   const key = await keyOf(context, "decrypt");
   try {
     return new Uint8Array(await crypto.subtle.decrypt(parameters(context, nonce), key, ciphertext));
-  } catch {
+  } catch (error) {
+    if (!isVerdict(error)) throw error;
     return undefined;
   }
 }

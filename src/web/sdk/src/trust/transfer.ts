@@ -1,7 +1,7 @@
 /* Section 7 of the specification: what the device that approves a new one gives it, encrypted to the link key of the new device. */
 import { concat, copy, equal, utf8, type Bytes } from "../base/bytes.js";
 import { publicKeyOf } from "../mls/ed25519.js";
-import { hpke } from "../mls/suite.js";
+import { hpke, requireHpke } from "../mls/suite.js";
 import { boolean, decode, fixed, id, signLabelled, uint16, uint32, uint64, vector, verifyLabelled, type Reader } from "./codec.js";
 import type { Signer } from "./device.js";
 import { listedDevice, type KnownList } from "./deviceList.js";
@@ -125,7 +125,7 @@ export async function sealTransfer(encoded: Uint8Array, to: Recipient & { linkKe
 
 /**
  * Decrypts a transfer with the private link key; undefined for bytes that are not for this device. With `secret`, only a device that knows the secret can have
- * encrypted it.
+ * encrypted it. Throws when the platform fails.
  */
 export async function openTransfer(sealed: Uint8Array, to: Recipient, linkPrivateKey: Uint8Array, secret?: Uint8Array): Promise<Bytes | undefined> {
   if (sealed.length < 32) return undefined;
@@ -135,6 +135,7 @@ export async function openTransfer(sealed: Uint8Array, to: Recipient, linkPrivat
     const opened = await suite.open({ recipientKey, enc: copy(sealed.subarray(0, 32)), info: infoFor(to), ...pskOf(secret) }, copy(sealed.subarray(32)));
     return new Uint8Array(opened);
   } catch {
+    await requireHpke();
     return undefined;
   }
 }
