@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { concat, equal, newId, randomBytes, toHex } from "../src/base/bytes.js";
 import { decodeCredential, encodeCredential } from "../src/mls/credential.js";
 import { verify } from "../src/mls/ed25519.js";
-import { Group, messagesPerEpoch } from "../src/mls/group.js";
+import { Group, groupIdOf, messagesPerEpoch } from "../src/mls/group.js";
 import { readHeader, readKeyPackage, welcomeReferences } from "../src/mls/messages.js";
 import { openSignal, sealSignal } from "../src/rooms/signals.js";
 import { bytesOf, foundBy, newDevice, newUser, packageOf, stored, textOf, type TestDevice } from "./people.js";
@@ -231,4 +231,8 @@ test("credentials", async () => {
   const neutral = new Uint8Array(32);
   neutral[0] = 1;
   expect(await verify(neutral, bytesOf(newId()), concat(neutral, new Uint8Array(32)))).toBe(false);
+});
+
+test.each([-1, 2 ** 32, 1.5, NaN])("a group has no generation %s, which would be that of another group", (generation) => {
+  expect(() => groupIdOf(new Uint8Array(16), generation)).toThrow(RangeError);
 });

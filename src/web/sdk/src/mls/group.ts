@@ -114,6 +114,7 @@ export const messagesPerEpoch = { soon: 100, most: 150, alone: 190 } as const;
 
 /** The group id: the room id and the generation of the group. */
 export function groupIdOf(room: Uint8Array, generation: number): Bytes {
+  if (!Number.isInteger(generation) || generation < 0 || generation >= 2 ** 32) throw new RangeError(`${generation} is not a generation.`);
   const id = new Uint8Array(20);
   id.set(room);
   new DataView(id.buffer).setUint32(16, generation);

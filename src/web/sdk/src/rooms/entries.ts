@@ -1,3 +1,4 @@
+import { canFollowGeneration, isGeneration } from "../trust/generation.js";
 import { memberOf, roleOf, type RoomState as SignedState } from "../trust/state.js";
 import { readRole, type LogEntry } from "../net/wire.js";
 import { applyCommit } from "./applyCommit.js";
@@ -50,9 +51,6 @@ async function applyGone(draft: Draft, entry: LogEntry, applying: Applying): Pro
   else if (!(await draft.get(keys.message(id, entry.seq)))) keepMissing(draft, entry.seq, 1, at, applying);
 }
 
-/** So many resets may lie between two that this device reads. A Welcome may be as far ahead. */
-const mostResets = 16;
-
 const notices = new Set<string>([
   "memberJoined",
   "memberLeft",
@@ -102,11 +100,10 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       );
       break;
     case "groupReset":
-      if (entry.generation === undefined || entry.generation <= state.generation) break;
-      // The generation is never taken back, so a lie about it would end the room for ever.
-      if (entry.generation > state.generation + mostResets) {
-        const detail = `The server says that the group has the generation ${entry.generation}, after ${state.generation}.`;
-        applying.reports.warn({ area: "room", kind: "resetIgnored", roomId: state.id, retrying: false, detail });
+      // A device that knows the room from a later entry reads earlier resets, too.
+      if (isGeneration(entry.generation) && entry.generation <= state.generation) break;
+      if (!canFollowGeneration(entry.generation, state.generation)) {
+        refuseReset(draft, entry, applying);
         break;
       }
       await tellSuspect(draft, entry, applying);
@@ -120,6 +117,12 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       // The other kinds do not come here.
       break;
   }
+}
+
+/** No server that counts the groups one by one says this. A generation is never taken back, so a lie about it would end the room for ever. */
+function refuseReset({ state }: Draft, { seq, generation }: LogEntry, { reports }: Applying): void {
+  const detail = `The server says at ${seq} that the group is replaced by one with generation ${String(generation)}; the newest one is ${state.generation}.`;
+  reports.warn({ area: "room", kind: "resetRefused", roomId: state.id, retrying: false, detail });
 }
 
 /** The server can compute who has stored the Commit that was not valid, also when no signature names an author. It may lie, so this is only shown. */

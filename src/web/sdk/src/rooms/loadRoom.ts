@@ -3,6 +3,7 @@ import { SecureMessagingError } from "../base/errors.js";
 import type { Emitter } from "../base/events.js";
 import type { RoomSummary } from "../net/wire.js";
 import { keys, pack, read } from "../store/store.js";
+import { isGeneration } from "../trust/generation.js";
 import { memberOf } from "../trust/state.js";
 import type { CoreEvents, OwnSends } from "./applying.js";
 import { RoomCore, type CorePorts } from "./core.js";
@@ -24,6 +25,10 @@ export async function loadRoom(
   if (!state) {
     if (!summary) return undefined;
     state = newState(id, summary);
+    if (!isGeneration(summary.generation)) {
+      const detail = `The server says that the room's group has the generation ${String(summary.generation)}.`;
+      reports.warn({ area: "room", kind: "resetRefused", roomId: id, retrying: false, detail });
+    }
     await store.write(new Map([[keys.room(id), pack(state)]]));
   }
   let group: RoomGroup | undefined;

@@ -4,6 +4,7 @@ import type { ContentBody } from "../content/message.js";
 import { fromStored, type Stored as StoredForm } from "../content/stored.js";
 import { readRoomKind, type EntryKind, type RoomKind, type RosterChange, type RoomSummary, type Unknown } from "../net/wire.js";
 import type { Head } from "../trust/follow.js";
+import { isGeneration } from "../trust/generation.js";
 import type { Leaf } from "../mls/group.js";
 import type { RoomLine } from "./line.js";
 import type { Sender } from "./sender.js";
@@ -240,11 +241,11 @@ export interface OwnSend {
 /** @internal Whether an entry can only be read with the group's state. */
 export const isEncrypted = (kind: EntryKind): boolean => kind === "message" || kind === "commit" || kind === "proposal";
 
-/** @internal The state of a room of which this device has read nothing. */
+/** @internal The state of a room of which this device has read nothing. A generation that is none counts as the first one: the log tells of later ones. */
 export const newState = (id: string, summary: RoomSummary): RoomState => ({
   id,
   kind: readRoomKind(summary.kind),
   scheme: summary.scheme,
-  generation: summary.generation,
+  generation: isGeneration(summary.generation) ? summary.generation : 0,
   high: 0,
 });

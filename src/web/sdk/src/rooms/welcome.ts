@@ -168,7 +168,7 @@ async function knownOf(draft: Draft, userId: string, agreed: boolean): Promise<K
   const given = await draft.get<TransferredRoom>(keys.transferredRoom(draft.state.id));
   if (!given) return undefined;
   const head = { number: given.number, hash: new Uint8Array(given.head) };
-  return { head, foundingHash: given.founding, confirmed: true, followedRemoval: false, agreed };
+  return { head, foundingHash: given.founding, generation: given.generation, confirmed: true, followedRemoval: false, agreed };
 }
 
 async function stayOut(draft: Draft, welcome: StoredWelcome, { rule, person }: NotEntered, applying: Applying): Promise<void> {

@@ -7,6 +7,7 @@ import { hasSameKey, isSame, type Device } from "./device.js";
 import { enforced } from "./enforced.js";
 import { followStatement, type Head, type RoomAt } from "./follow.js";
 import { decodeFounding, foundingHash, roomIdOf, type Founding } from "./founding.js";
+import { mostGenerationsAhead } from "./generation.js";
 import { attempt, FormatError, refused, type Refused, type RuleName } from "./rules.js";
 import { decodeState, memberOf, partsOf, type RoomState } from "./state.js";
 import { decodeStatement, type Statement } from "./statement.js";
@@ -53,6 +54,8 @@ export function decodeChain(encoded: Uint8Array): Chain {
 export interface KnownRoom {
   head: Head;
   foundingHash: Uint8Array;
+  /** The newest generation that the approving device has seen, when the device knows the room only from it. */
+  generation?: number;
   /** Whether the room is confirmed: see {@link Entered}. */
   confirmed: boolean;
   /** Whether this device has itself followed the statement that removed its user after `head`. */
@@ -126,11 +129,12 @@ export async function enter(facts: WelcomeFacts): Promise<Entered | NotEntered> 
   return { ok: true, ...room, founding, foundingHash: hashOfFounding, confirmed, isReset: leadsIntoReset(facts), ...differences(facts) };
 }
 
-/** A Welcome is later than all groups that the device was in, and not far above the log. */
-function ruleOfPlace({ generation, epoch, newest, logGeneration }: WelcomeFacts): RuleName | undefined {
+/** A Welcome is later than all groups that the device was in, not older than the one that its approving device knew, and not far above the log. */
+function ruleOfPlace({ generation, epoch, newest, logGeneration, known }: WelcomeFacts): RuleName | undefined {
+  if (known?.generation !== undefined && generation < known.generation) return "generation";
   if (newest && generation < newest.generation) return "generation";
   if (newest && generation === newest.generation && epoch <= newest.epoch) return "epoch";
-  return logGeneration !== undefined && generation > logGeneration + 16 ? "generation" : undefined;
+  return logGeneration !== undefined && generation > logGeneration + mostGenerationsAhead ? "generation" : undefined;
 }
 
 /** A statement of the chain with its hash. */

@@ -12,6 +12,7 @@ export interface TransferredRoom {
   room: string;
   /** The whole hash of the founding. */
   founding: Bytes;
+  /** The newest one that the approving device has seen: a Welcome into an older group leads nowhere. */
   generation: number;
   /** The number and hash of the newest statement. */
   number: number;

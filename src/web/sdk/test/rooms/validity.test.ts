@@ -1,10 +1,11 @@
 /* Commits that break the rules are reported with their author, and the others go on without them. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { newId } from "../../src/base/bytes.js";
 import { enforced } from "../../src/trust/enforced.js";
 import { roomInfoSince } from "../../src/rooms/newMembers.js";
 import { changes } from "../../src/trust/statement.js";
-import type { SimDevice } from "../simulation/device.js";
+import { keys, pack } from "../../src/store/store.js";
+import { SimDevice } from "../simulation/device.js";
 import { Scene } from "./scene.js";
 
 let scene: Scene;
@@ -139,6 +140,49 @@ test("after two resets in a row, the group is founded with the head that all hav
     expect(line).toBeDefined();
     expect([...(line!.missing ?? []), ...(line!.added ?? [])]).toEqual([]);
   }
+});
+
+test.each([17, 2 ** 32, 2 ** 53, 1.5, -1, NaN, "1", undefined])("a reset to the generation %s changes nothing, and is reported", async (generation) => {
+  scene.server.inject(scene.room, { kind: "groupReset", generation: generation as number });
+  await scene.world.pass(10_000);
+  for (const device of [anna, ben, cleo]) {
+    expect(scene.coreOf(device)!.state.generation).toBe(0);
+    expect(device.warnings).toContainEqual(expect.objectContaining({ kind: "resetRefused", detail: expect.stringContaining(String(generation)) as string }));
+  }
+  await scene.run(anna.send(scene.room.id, "to all"));
+  await scene.world.pass(3_000);
+  expect(await scene.textsOf(cleo)).toEqual(["to all"]);
+});
+
+test("a reset to a generation that the log has passed is no alarm", async () => {
+  scene.server.inject(scene.room, { kind: "groupReset", generation: 0 });
+  await scene.world.pass(10_000);
+  expect(anna.warnings.map(({ kind }) => kind)).not.toContain("resetRefused");
+});
+
+test("a new device does not follow the server's word for a generation that is none", async () => {
+  const summary = scene.server.summary.bind(scene.server);
+  scene.server.summary = (...of) => ({ ...summary(...of), generation: 2 ** 32 });
+  const second = await scene.device("cleo");
+  await scene.world.pass(10_000);
+  expect(scene.coreOf(second)!.isReady).toBe(true);
+  expect(second.warnings).toContainEqual(expect.objectContaining({ kind: "resetRefused", detail: expect.stringContaining("4294967296") as string }));
+});
+
+test.each([0, 1])("a new device with a transfer of generation %s enters that group or a later one", async (generation) => {
+  const start = vi.spyOn(SimDevice.prototype, "start");
+  const { head, foundingHash } = scene.coreOf(anna)!.signed!;
+  const given = { room: scene.room.id, founding: foundingHash, generation, number: head!.number, head: head!.hash };
+  start.mockImplementationOnce(async function (this: SimDevice) {
+    await this.disk.write(new Map([[keys.transferredRoom(scene.room.id), pack(given)]]));
+    start.mockRestore();
+    await this.start();
+  });
+  const second = await scene.device("cleo");
+  await scene.world.pass(10_000);
+  expect(scene.coreOf(second)!.isReady).toBe(generation === 0);
+  const refusal = expect.objectContaining({ kind: "welcomeRefused" });
+  expect(second.warnings).toEqual(generation === 0 ? [] : expect.arrayContaining([refusal]));
 });
 
 /** A Welcome for another member's device into a group that this device alone has founded, with the room's head, some epochs later. */

@@ -106,6 +106,14 @@ test("a Welcome is later than the device's groups, near the log, above its state
   expect(await rule({ leaves: [author, { ...author!, approval: new Uint8Array(64) }] })).toBe("leaf");
 });
 
+test("a new own device enters no group that is older than the one that its approving device knew", async () => {
+  const [each] = file.known;
+  const { generation } = factsOf(each);
+  const enters = async (of: number) => enter(factsOf(each, { known: await knownAt(each.stored, { generation: of }) }));
+  expect(await enters(generation)).toMatchObject({ ok: true });
+  expect(await enters(generation + 1)).toEqual({ ok: false, rule: "generation" });
+});
+
 test("a reset is entered with the statement that is the head", async () => {
   const signer = authorOf(file.valid[0].encoded);
   const chain = (from: number, to: number) => ({
