@@ -42,8 +42,13 @@ const shown = (messages: Message[], quotes: ReadonlyMap<string, Message | undefi
 
 test("places that were never read are a row of their own", () => {
   const { from: _, ...missing } = message(2);
-  const rows = shown([message(1), { ...missing, mine: false, content: { type: "missing", places: 3 } }, message(5)]);
-  expect(rows.map((row) => (row.type === "missing" ? [row.seq, row.places] : row.type))).toEqual(["day", "bubble", [2, 3], "bubble"]);
+  const rowOf = (content: { expired?: true }) => {
+    const rows = shown([message(1), { ...missing, mine: false, content: { type: "missing", places: 3, ...content } }, message(5)]);
+    expect(rows.map(({ type }) => type)).toEqual(["day", "bubble", "missing", "bubble"]);
+    return rows[2];
+  };
+  expect(rowOf({})).toMatchObject({ seq: 2, isExpired: false, text: expect.stringContaining("3 messages are missing here") as string });
+  expect(rowOf({ expired: true })).toMatchObject({ isExpired: true, text: expect.stringContaining("3 messages have probably disappeared") as string });
 });
 
 test("an answer quotes the message of the author whom it names, and not another one with the same id", () => {

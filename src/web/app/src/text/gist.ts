@@ -15,7 +15,7 @@ export function gist(message: Message): string {
     case "file":
       return strings.previews.file;
     case "missing":
-      return strings.chat.missing(content.places);
+      return content.expired ? strings.chat.expired(content.places) : strings.chat.missing(content.places);
     case "unsupported":
       return strings.previews.unsupported;
     case "malformed":

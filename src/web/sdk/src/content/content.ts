@@ -106,14 +106,19 @@ export interface MalformedContent {
   reason: string;
 }
 /**
- * Places of the log whose bytes the server has deleted before this device read them. It stays until a deletion of the author names the place, or the life of the
- * message is over. Without these, a server could drop a message unnoticed.
+ * Places of the log whose bytes the server has deleted before this device read them. It stays until a deletion of the author names the place, or until this
+ * device has known it for the time to live of the room. Without these, a server could drop a message unnoticed.
  */
 export interface MissingContent {
   /** The type of the content. */
   type: "missing";
   /** How many places in a row are missing. The message's `seq` is the first one. */
   places: number;
+  /**
+   * Whether the messages have probably expired: a later message was sent longer ago than messages live in this room. Its author says when, so this explains the
+   * places and proves nothing.
+   */
+  expired?: true;
 }
 
 /** All content that can be sent. */

@@ -10,7 +10,7 @@ import type { Draft } from "./draft.js";
 import { changeRecord, keep } from "./keeping.js";
 import { noteLeave } from "./leaving.js";
 import { deadlineOf, limitLife } from "./lifetime.js";
-import { boundMissing, explainMissing } from "./missing.js";
+import { explainMissing, markExpired } from "./missing.js";
 import { isOfOther, standingOf, type Author, type Standing } from "./reading.js";
 import { keepProof } from "./proofs.js";
 import type { MessageRecord, OwnSend, Sender } from "./records.js";
@@ -102,7 +102,7 @@ export async function accept(draft: Draft, arrival: Arrival, applying: Applying)
   const named = keys.messageId(draft.state.id, `${from.userId}/${header.id}`);
   if ((await draft.get<number>(named)) !== undefined) return;
   draft.put(named, seq);
-  await boundMissing(draft, seq, header.sent, applying);
+  await markExpired(draft, seq, header.sent, applying);
   if (isOf(arrival, "edit")) return edit(draft, arrival, applying);
   if (isOf(arrival, "delete")) return remove(draft, arrival, { author: from.userId, id: arrival.content.target }, applying);
   if (isOf(arrival, "moderate")) return remove(draft, arrival, arrival.content.target, applying);

@@ -1,15 +1,16 @@
 /*
- * Places of the log that the server has emptied before this device read them. Each is shown until an author's deletion names it or its life is over: otherwise
- * a server could drop a message and nothing would show it.
+ * Places of the log that the server has emptied before this device read them. Each is shown until an author's deletion names it, or until this device has known
+ * it for the life of the room's messages: otherwise a server could drop a message and nothing would show it.
  */
+import type { MissingContent } from "../content/content.js";
 import { keys, unpack } from "../store/store.js";
 import { enforced } from "../trust/enforced.js";
 import { memberOf } from "../trust/state.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { keep } from "./keeping.js";
-import { deadlineOf, limitLife, removeRecord } from "./lifetime.js";
-import type { MessageRecord } from "./records.js";
+import { deadlineOf, limitLife, removeRecord, timeToLive } from "./lifetime.js";
+import { toMessage, type MessageRecord } from "./records.js";
 
 /** The places that one room remembers of those that this device could not read. */
 const mostSkipped = 1000;
@@ -24,18 +25,20 @@ export function keepMissing(draft: Draft, seq: number, places: number, at: numbe
 }
 
 /**
- * A later message was sent at this time, so what is missing before it was sent earlier, and its life ends earlier. After a long time offline, expired messages
- * disappear at once.
+ * A later message was sent at this time, so what is missing before it was sent earlier. When messages of that time have expired, this explains the places, which
+ * is usual after a long time offline. They stay for the whole life all the same: only the author says when the message was sent, and a member with a wrong clock,
+ * or one who helps the server, must not make them disappear.
  */
-export async function boundMissing(draft: Draft, seq: number, sent: number, applying: Applying): Promise<void> {
+export async function markExpired(draft: Draft, seq: number, sent: number, { clock, events }: Pick<Applying, "clock" | "events">): Promise<void> {
   const { missing } = draft.state;
   if (missing === undefined || missing >= seq) return;
   delete draft.state.missing;
-  if (deadlineOf(draft, {}, applying) === undefined) return;
+  const life = timeToLive(draft);
+  if (life === undefined || sent + life * 1000 > clock.now()) return;
   for (const record of await missingFrom(draft, missing, seq)) {
-    const before = record.deadline;
-    limitLife(draft, record, deadlineOf(draft, { sent }, applying), applying);
-    if (record.deadline !== before) draft.put(keys.message(draft.state.id, record.seq), record);
+    record.content = { ...record.content, expired: true };
+    draft.put(keys.message(draft.state.id, record.seq), record);
+    draft.after.push(() => events.emit("changed", toMessage(record)));
   }
 }
 
@@ -75,7 +78,9 @@ export function showSkipped(draft: Draft, before: number, applying: Applying): v
   if (lost.length > 0) keepMissing(draft, lost[0]!, lost.length, applying.clock.now(), applying);
 }
 
-async function missingFrom(draft: Draft, from: number, before: number): Promise<MessageRecord[]> {
+type MissingRecord = MessageRecord & { content: MissingContent };
+
+async function missingFrom(draft: Draft, from: number, before: number): Promise<MissingRecord[]> {
   const found = await draft.list(keys.messages(draft.state.id), keys.message(draft.state.id, from - 1), keys.message(draft.state.id, before));
-  return found.map((value) => unpack<MessageRecord>(value)).filter(({ content }) => content.type === "missing");
+  return found.map((value) => unpack<MessageRecord>(value)).filter((record): record is MissingRecord => record.content.type === "missing");
 }

@@ -12,8 +12,8 @@ const chunk = 100;
 export const isAlive = (record: MessageRecord, now: number): boolean => record.deadline === undefined || record.deadline > now;
 
 /**
- * The messages before a place in the log, oldest first. Places in a row that were never read are one message with the first of these places, so that a page is not
- * filled with them, and they are never cut by the end of a page. @internal
+ * The messages before a place in the log, oldest first. Places in a row that were never read, for the same reason, are one message with the first of these places, so
+ * that a page is not filled with them, and they are never cut by the end of a page. @internal
  */
 export async function page(ports: PagePorts, roomId: string, { before, limit = usualLimit }: { before?: number; limit?: number }): Promise<Message[]> {
   const found: Message[] = [];
@@ -43,7 +43,7 @@ export async function messageOf(store: Store, roomId: string, { author, id }: Re
 
 /** Adds the places of the later message to the earlier one, when both are places that were never read. */
 function merges({ content }: Message, later: Message | undefined): boolean {
-  if (content.type !== "missing" || later?.content.type !== "missing") return false;
+  if (content.type !== "missing" || later?.content.type !== "missing" || content.expired !== later.content.expired) return false;
   content.places += later.content.places;
   return true;
 }

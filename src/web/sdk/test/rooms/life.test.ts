@@ -112,18 +112,36 @@ test("400 expired messages between two live ones leave pages that are full and i
   expect(await seqs(lab.now + hour, { before: last.seq, limit: 2 })).toEqual([first.seq]);
 }, 60_000);
 
-test("400 places that were never read are one entry of a page, and disappear with the life of the room's messages", async () => {
+test("a message that was sent just now does not explain a place that was never read", async () => {
+  const lab = await Lab.open(2, () => ({ timeToLive: 60 }));
+  const [anna, ben] = lab.devices as [LabDevice, LabDevice];
+  const seq = await lab.enter("gone", undefined, {}, [anna]);
+  await ben.step((draft) => ben.readLog.take(draft, { seq, kind: "gone", createdAt: new Date(0), epoch: 0 }));
+  await lab.say(ben, text("new"));
+  expect((await anna.at(seq))!.content).toEqual({ type: "missing", places: 1 });
+  // With a message that was sent a minute ago, the places before it have expired.
+  const later = await lab.enter("gone", undefined, {}, [anna]);
+  await ben.step((draft) => ben.readLog.take(draft, { seq: later, kind: "gone", createdAt: new Date(0), epoch: 0 }));
+  const changed = anna.listen("changed");
+  await lab.say(ben, text("old"), { sent: lab.now - 60 * second });
+  expect(changed).toMatchObject([{ seq: later, content: { type: "missing", expired: true } }]);
+});
+
+test("400 places that were never read are one entry of a page, and stay for the life of the room's messages whatever a member says", async () => {
   const lab = await Lab.open(2, () => ({ timeToLive: 60 }));
   const [anna, ben] = lab.devices as [LabDevice, LabDevice];
   const first = await lab.say(ben, text("first"), {});
   for (let i = 0; i < 400; i++) await lab.enter("gone", undefined, {}, [anna]);
   const shown = () => page({ store: anna.store, clock: lab.clock }, lab.room, { limit: 5 });
   expect(await shown()).toMatchObject([{ seq: first.seq }, { seq: first.seq + 1, content: { type: "missing", places: 400 } }]);
-  // Messages before one that was sent long ago were sent before it, and their life is over.
+  const at = lab.now;
   lab.now += 30 * second;
   await ben.step((draft) => ben.readLog.take(draft, { seq: lab.log.length + 5, kind: "gone", createdAt: new Date(0), epoch: 0 }));
   const { ciphertext } = await ben.seal(text("old"), { sent: lab.now - hour });
   await lab.enter("message", ciphertext, {}, [anna]);
-  lab.now += 11 * second;
-  expect((await shown()).map(({ content }) => content.type)).toEqual(["text"]);
+  // The message says that it was sent long ago, so those before it have expired, if it tells the truth.
+  lab.now = at + 59 * second;
+  expect((await shown()).map(({ content }) => content)).toMatchObject([{ text: "first" }, { type: "missing", places: 400, expired: true }]);
+  lab.now = at + 60 * second;
+  expect(await shown()).toEqual([]);
 }, 60_000);

@@ -316,7 +316,7 @@ function RowView({
     case "line":
       return <TimelineLine line={{ key: row.key, at: row.line.at, tone: toneOf(row.line), text: sentenceOf(row.line, actions.nameOf) }} />;
     case "missing":
-      return <TimelineLine line={{ key: row.key, at: row.at, tone: "alarm", text: strings.chat.missing(row.places) }} />;
+      return <TimelineLine line={{ key: row.key, at: row.at, tone: row.isExpired ? "plain" : "alarm", text: row.text }} />;
   }
 }
 

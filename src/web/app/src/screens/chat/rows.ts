@@ -1,6 +1,7 @@
 import type { Message, Reference } from "../../base/sdk.js";
 import { dayKey } from "../../text/format.js";
 import type { LineFacts } from "../../text/lines.js";
+import { gist } from "../../text/gist.js";
 import { keyOfMessage, keyOfReference } from "../../base/reference.js";
 import type { Outgoing, RoomView } from "../../state/room.js";
 import { linesOf } from "./lines.js";
@@ -33,7 +34,7 @@ export type Row =
   | BubbleRow
   | { type: "day"; key: string; at: number }
   | { type: "unread"; key: string }
-  | { type: "missing"; key: string; seq: number; at: number; places: number }
+  | { type: "missing"; key: string; seq: number; at: number; text: string; isExpired: boolean }
   | { type: "line"; key: string; line: LineFacts }
   | { type: "start"; key: string };
 
@@ -113,7 +114,8 @@ export function rowsOf(
       previous = undefined;
     }
     if (message.content.type === "missing") {
-      rows.push({ type: "missing", key: keyOf(message), seq: message.seq, at, places: message.content.places });
+      const isExpired = message.content.expired === true;
+      rows.push({ type: "missing", key: keyOf(message), seq: message.seq, at, text: gist(message), isExpired });
       previous = undefined;
       continue;
     }

@@ -35,6 +35,7 @@ export const chatStrings = {
       n === 1
         ? "A message is missing here. The server deleted it before this device could read it."
         : `${plural(n, "message is", "messages are")} missing here. The server deleted them before this device could read them.`,
+    expired: (n: number) => `${plural(n, "message has", "messages have")} probably disappeared before this device could read ${n === 1 ? "it" : "them"}.`,
     late: "Sent by a device that is no longer in this conversation. It changes nothing.",
     notAllowed: "The sender was not allowed to write this here. It changes nothing.",
     otherIdentity: (name: string) => `Not signed with the keys of ${name} that this device knows. Someone else may have written it. It changes nothing.`,
