@@ -8,9 +8,10 @@ export const seed = process.env.SECUREMESSAGING_TEST_SEED ?? String(randomInt(1_
 /**
  * The rows of a group of attacks as plans. `demand`: the verdict that a row must reach at least.
  * @param {string} group
- * `control`: what the attack must reach with its rule switched off: `harm`, which clients do not let happen with the rule; or `silence`, because clients can only
- * show what happened.
- * @param {[name: string, rule: string, demand: string, engines: string[], what: string, run: (attack: Attack) => Promise<{ verdict: string, detail: string }>, control?: "harm" | "silence"][]} rows
+ * `control`: what the attack must reach with its rule switched off: `harm`, which clients do not let happen with the rule; or `silence`, because clients can
+ * only show what happened.
+ * @param {[name: string, rule: string, demand: string, engines: string[], what: string, run: (attack: Attack) => Promise<{ verdict: string, detail: string }>,
+ * control?: "harm" | "silence"][]} rows
  */
 export const plansOf = (group, rows) =>
   rows.map(([name, rule, demand, engines, what, run, control]) => ({ group, name, rule, demand, engines, what, run, control }));

@@ -111,7 +111,8 @@ export class World {
     const { database } = this;
     const [[last]] = await database.run(`select last_seq from rooms where id = ${database.id(room)}`);
     await database.run(
-      `insert into room_members (room_id, user_id, role, joined_seq, delivered_seq) values (${database.id(room)}, ${database.id(userId)}, ${role}, ${last}, ${last})`,
+      `insert into room_members (room_id, user_id, role, joined_seq, delivered_seq) values (${database.id(room)}, ${database.id(userId)}, ${role}, ` +
+        `${last}, ${last})`,
     );
   }
 

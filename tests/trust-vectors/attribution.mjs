@@ -29,7 +29,8 @@ const [silenced, moderator, admin] = [stateOf(0, onlyAdminsSend), stateOf(1), st
 
 write(
   "attribution",
-  "Section 8: whether a content of the given type counts for the user of its sender. `sender` is the leaf in the message's epoch. `standing` is `counts`, `late` (the device is no longer in the room with these keys) or `notAllowed` (a state does not give the right).",
+  "Section 8: whether a content of the given type counts for the user of its sender. `sender` is the leaf in the message's epoch. `standing` is " +
+    "`counts`, `late` (the device is no longer in the room with these keys) or `notAllowed` (a state does not give the right).",
   {
     cases: [
       content("the device is a leaf, and members may send", "counts", "text"),

@@ -32,7 +32,8 @@ const commit = (about, number, fields) => {
 const leavesOf = (...all) => all.map(leaf);
 write(
   "commits",
-  "Section 6: Commits to the group of statements.json (or to the given room), with the statement of the given number or without one. `before` are the leaves, `remove` device ids, `add` leaves.",
+  "Section 6: Commits to the group of statements.json (or to the given room), with the statement of the given number or without one. `before` are the " +
+    "leaves, `remove` device ids, `add` leaves.",
   {
     valid: [
       commit("Cleo's device is added with her", 2, { add: leavesOf(cleoPhone) }),

@@ -88,7 +88,8 @@ const proofOf = (of, fields = {}, more = {}) => {
 };
 write(
   "proof",
-  "Section 10: the proof that a device of the given user wrote `data`, the message, in the room; `data` of the first valid one is the message of all. `unknown` is signed, but the identity is not that of the user.",
+  "Section 10: the proof that a device of the given user wrote `data`, the message, in the room; `data` of the first valid one is the message of all. " +
+    "`unknown` is signed, but the identity is not that of the user.",
   {
     roomId: room,
     valid: [{ user: anna.user, device: phone.device, data, encoded: proofOf(phone) }],

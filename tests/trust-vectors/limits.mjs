@@ -136,6 +136,8 @@ cases.push({
 
 write(
   "limits",
-  "The limits: `at` has the value `most` and is accepted, `above` has one more and is refused by `rule`. A piece is bytes; or `repeat`, `times` times; or `times` numbers from `from` on, big-endian with `width` bytes, each between `before` and `after`. Only the form is judged: signatures and hashes may be wrong.",
+  "The limits: `at` has the value `most` and is accepted, `above` has one more and is refused by `rule`. A piece is bytes; or `repeat`, `times` times; " +
+    "or `times` numbers from `from` on, big-endian with `width` bytes, each between `before` and `after`. Only the form is judged: signatures and hashes " +
+    "may be wrong.",
   { cases },
 );

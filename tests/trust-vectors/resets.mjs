@@ -65,7 +65,9 @@ const enters = (about, from, added, leaves, fields = {}) => ({
 
 write(
   "resets",
-  "Section 5, resets. `commits`: the first Commit of a new group, whose only leaf before it is the committer; `head` is the newest statement of statements.json, `groupBefore` are the leaves of the newest group that counts. `welcomes`: the group info's extension for a device whose head is the statement `known`, or null. `missing` and `added`: devices, compared with the group before.",
+  "Section 5, resets. `commits`: the first Commit of a new group, whose only leaf before it is the committer; `head` is the newest statement of " +
+    "statements.json, `groupBefore` are the leaves of the newest group that counts. `welcomes`: the group info's extension for a device whose head is the " +
+    "statement `known`, or null. `missing` and `added`: devices, compared with the group before.",
   {
     roomId: room,
     commits: {

@@ -180,7 +180,8 @@ export const forUser = { ...invitation, invitation: doraPhone.identity.key, user
 export const { encoded: second } = statements[1];
 write(
   "statements",
-  "Section 4: the statements of a group and of a direct room. `leaves` is the group before the Commit. Each of `invalid` comes instead of the statement with the given number, in a Commit of its author.",
+  "Section 4: the statements of a group and of a direct room. `leaves` is the group before the Commit. Each of `invalid` comes instead of the statement " +
+    "with the given number, in a Commit of its author.",
   {
     group: { founding, roomId: room, valid: statements.map(shown) },
     direct: { founding: directFounding, roomId: directRoom, valid: ofDirect.map(shown) },

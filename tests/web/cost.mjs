@@ -1,5 +1,6 @@
-// What the rules of trust cost: the CPU time of one message of 512 bytes in a group of 10, from the outbox of one device to the store of another, with the rules on
-// and off in alternating rounds. Network and server are left out. Needs the built SDK: npx tsc -p src/web/sdk. Run: node tests/web/cost.mjs [messages] [rounds]
+// What the rules of trust cost: the CPU time of one message of 512 bytes in a group of 10, from the outbox of one device to the store of another, with the
+// rules on and off in alternating rounds. Network and server are left out. Needs the built SDK: npx tsc -p src/web/sdk. Run: node tests/web/cost.mjs [messages]
+// [rounds]
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

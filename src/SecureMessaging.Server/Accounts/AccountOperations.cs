@@ -15,7 +15,7 @@ internal sealed class AccountOperations(
 
     /// <summary>
     /// A request without an address changes nothing. The response reveals whether the new address is in use, so it also counts as a sign-up of the client's
-    /// address.
+    /// address. The account's own address reveals nothing: such a request only confirms the password, as clients do before they delete an account.
     /// </summary>
     public async Task<Profile> UpdateProfileAsync(Requester requester, UpdateProfileRequest request, CancellationToken cancellationToken)
     {
@@ -27,8 +27,12 @@ internal sealed class AccountOperations(
         var (email, password) = (rules.Email(request.Email), rules.GivenPassword(request.Password));
         var user = await users.RequireAsync(caller, cancellationToken);
         await check.ConfirmAsync(requester, user, password, cancellationToken);
-        rates.EmailChanges.Spend(caller.UserId);
-        rates.SignUps.Spend(requester.Address);
+        if (email != users.Describe(user).Email)
+        {
+            rates.EmailChanges.Spend(caller.UserId);
+            rates.SignUps.Spend(requester.Address);
+        }
+
         await database.WriteAsync(
             async transaction =>
             {

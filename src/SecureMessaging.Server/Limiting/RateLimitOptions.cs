@@ -40,7 +40,9 @@ internal sealed class RateLimitOptions
 
     public RateRule HashesOfAddress { get; set; } = new() { Burst = 300, PerMinute = 120 };
 
-    /// <summary>New e-mail addresses of an account. Each also counts in <see cref="SignUps"/>, because it reveals as much as a sign-up.</summary>
+    /// <summary>
+    /// New e-mail addresses of an account, not the one that it has. Each also counts in <see cref="SignUps"/>, because it reveals as much as a sign-up.
+    /// </summary>
     public RateRule EmailChanges { get; set; } = new() { Burst = 5, PerMinute = 0.1 };
 
     public RateRule Renewals { get; set; } = new() { Burst = 2000, PerMinute = 1000 };

@@ -124,6 +124,28 @@ public abstract class PasswordDoorTests(TestServer server)
         Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(ben, "PATCH /v1/me", ben.Password));
     }
 
+    /// <summary>Clients confirm the password so before they delete an account.</summary>
+    [Fact]
+    public async Task The_accounts_own_email_address_counts_only_as_a_password_check()
+    {
+        string[] limits =
+        [
+            "--RateLimits:EmailChanges:Burst=1", "--RateLimits:EmailChanges:PerMinute=0.1", "--RateLimits:SignUps:Burst=2", "--RateLimits:SignUps:PerMinute=1",
+            "--RateLimits:Hashes:Burst=6", "--RateLimits:Hashes:PerMinute=1",
+        ];
+        await using var node = await server.DedicatedAsync([On, .. limits]);
+        await using var anna = await node.SignUpAsync();
+        foreach (var door in new[] { "PATCH /v1/me", "updateProfile", "PATCH /v1/me" })
+            Assert.Null(await ConfirmAsync(anna, door, anna.Password, anna.Email));
+        // The change to another address is the second of two sign-ups, and the only one of its kind.
+        var next = $"x{Guid.NewGuid():N}@example.org";
+        Assert.Null(await ConfirmAsync(anna, "PATCH /v1/me", anna.Password, next));
+        Assert.Null(await ConfirmAsync(anna, "updateProfile", anna.Password, next));
+        Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(anna, "PATCH /v1/me", anna.Password));
+        // Each of the six has cost a password check.
+        Assert.Equal(ErrorCode.RateLimited, await ConfirmAsync(anna, "PATCH /v1/me", anna.Password, next));
+    }
+
     [Fact]
     public async Task A_taken_email_address_gets_the_same_answer_as_a_sign_up()
     {

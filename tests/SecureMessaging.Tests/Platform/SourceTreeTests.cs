@@ -12,6 +12,7 @@ public sealed partial class SourceTreeTests
     private const int MostColumns = 160;
     private const int MostColumnsOfMarkdown = 120;
     private const int LargestText = 4 * 1024 * 1024;
+    private static readonly string[] Code = [".cs", ".ts", ".tsx", ".mjs", ".js"];
 
     [Fact]
     public void No_secret_is_committed()
@@ -54,7 +55,9 @@ public sealed partial class SourceTreeTests
         Assert.Equal([3], TooLong("a.md", $"{new string('x', 120)}\n| {length161} |\n{new string('x', 121)}\n"));
         Assert.Equal([4], TooLong("a.md", $"```sh\n{length161}\n```\n{length161}\n"));
         Assert.Equal([2], TooLong("a.md", $"- [{length161}]({length161}).\n[{length161}]({length161}) and more"));
-        Assert.Empty(TooLong("a.ts", length161));
+        foreach (var name in new[] { "a.ts", "a.tsx", "a.mjs", "a.js" })
+            Assert.Equal([2], TooLong(name, $"{length160}\n{length161}\n"));
+        Assert.Empty(TooLong("a.css", length161));
     }
 
     /// <summary>Comments, messages, names and documents use the words of the field, with the component as the subject.</summary>
@@ -90,7 +93,7 @@ public sealed partial class SourceTreeTests
     private static IEnumerable<int> TooLong(string name, string text)
     {
         var isMarkdown = name.EndsWith(".md", StringComparison.Ordinal);
-        if (!isMarkdown && !name.EndsWith(".cs", StringComparison.Ordinal))
+        if (!isMarkdown && !Code.Any(ending => name.EndsWith(ending, StringComparison.Ordinal)))
             yield break;
         var isCode = false;
         foreach (var (index, line) in text.Split('\n').Index())

@@ -64,7 +64,8 @@ test("a burst of messages arrives fast and leaves the main thread free", async (
   const over = (ms: number): number => tasks.filter((each) => each > ms).length;
   console.log(
     `burst: ${messages} messages in ${seconds.toFixed(2)} s, ${(messages / seconds).toFixed(0)} a second; ` +
-      `main thread ${took.toFixed(2)} ms a message, of which it ran ${ran.toFixed(2)} ms; ${tasks.length} tasks, ${over(5)} above 5 ms, ${over(50)} above 50 ms, ` +
+      `main thread ${took.toFixed(2)} ms a message, of which it ran ${ran.toFixed(2)} ms; ${tasks.length} tasks, ${over(5)} above 5 ms, ${over(50)} ` +
+      "above 50 ms, " +
       `p99 ${tasks[Math.ceil(tasks.length * 0.99) - 1]?.toFixed(1)} ms, longest ${tasks.at(-1)?.toFixed(1)} ms; ${long.length} entries of the Long Tasks API`,
   );
   expect(tasks.length).toBeGreaterThan(0);

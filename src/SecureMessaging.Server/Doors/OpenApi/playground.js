@@ -1,5 +1,5 @@
-// Scalar takes its settings from here. With ?account=new in the address of the page it makes two accounts, signs in with the one, and fits the examples to them, so that
-// all can be sent from the top of the page to its end. What needs keys gets keys that are made here and forgotten with the page.
+// Scalar takes its settings from here. With ?account=new in the address of the page it makes two accounts, signs in with the one, and fits the examples to
+// them, so that all can be sent from the top of the page to its end. What needs keys gets keys that are made here and forgotten with the page.
 const api = new URL(import.meta.url).searchParams.get("api");
 const password = "a long enough password";
 const nextPassword = "another long password";

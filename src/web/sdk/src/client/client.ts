@@ -43,9 +43,12 @@ export interface ClientEvents {
   disconnected: undefined;
   /** This user has a new room, or has joined one. */
   room: Room;
-  /** This user has left a room, was removed from it, or the room was deleted. */
+  /**
+   * This user has left or forgotten a room, or was removed from it by a signed statement (`left`), or has deleted it on this device (`deleted`). A room that
+   * the server just does not show any more is withheld and does not end: see {@link RoomBase.isWithheld}.
+   */
   roomEnded: { roomId: string; change: "left" | "deleted" };
-  /** The identity key of a user has changed: after the loss of a device, or because of an attacker. Compare safety numbers. */
+  /** The identity key of a user has changed: after the loss of a device, or because of an attacker. `signed` says which is likely. Compare safety numbers. */
   identityChanged: IdentityChange;
   /** What this device knows about a user has changed. `line` is what to show in the rooms with this user; undefined when there is nothing to show. */
   personChanged: { userId: string; line?: TrustLine };
@@ -57,7 +60,7 @@ export interface ClientEvents {
   approvalArrived: undefined;
   /** This device was approved and the approval was confirmed. It can take part now. */
   approved: undefined;
-  /** The server has rejected a send. The client does not send it again. */
+  /** The server has rejected a send, or it did not count where it reached the room (`NotDelivered`). The client does not send it again by itself. */
   sendFailed: { roomId: string; id: string; error: SecureMessagingError };
   /**
    * The session has ended. Sign in again with the same store to continue. `reason` is the server's; undefined when this client ended it, or the server gave
@@ -287,7 +290,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     return this.hub.isConnected;
   }
 
-  /** The username of a user whom this device knows, or who is a member of a room; undefined for others. */
+  /** The username of a user whom this device knows; undefined for others, and while it has not seen a name of the user. */
   async usernameOf(userId: string): Promise<string | undefined> {
     return this.people.get(userId)?.username;
   }

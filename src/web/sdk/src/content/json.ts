@@ -1,6 +1,6 @@
 /*
- * JSON (RFC 8259) as contents need it: all clients must read the same values, so a text with a mark, with a name that occurs twice, or with a number that is not
- * an integer up to 2^53 - 1 is refused.
+ * JSON (RFC 8259) as contents need it: all clients must read the same values, so a text with a mark, with a name that occurs twice, or with a number that is
+ * not an integer up to 2^53 - 1 is refused.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };

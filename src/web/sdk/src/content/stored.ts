@@ -1,4 +1,6 @@
-/* How contents are stored. The store's encoding refuses the key `__proto__`, and data of another person's application may have it: such data is stored as text. */
+/*
+ * How contents are stored. The store's encoding refuses the key `__proto__`, and data of another person's application may have it: such data is stored as text.
+ */
 import type { Content } from "./content.js";
 
 /** A content whose `data` is a JSON text. */

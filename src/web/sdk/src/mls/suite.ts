@@ -28,8 +28,8 @@ const aesKey = (key: Uint8Array, use: KeyUsage) => crypto.subtle.importKey("raw"
 export const hpke = (): CipherSuite => new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });
 
 /**
- * Throws `PlatformFault` when HPKE does not work on this platform now. The library wraps every error and drops its cause, so after a failed decryption only this
- * tells whether the platform or the input was at fault.
+ * Throws `PlatformFault` when HPKE does not work on this platform now. The library wraps every error and drops its cause, so after a failed decryption only
+ * this tells whether the platform or the input was at fault.
  */
 export async function requireHpke(): Promise<void> {
   const plaintext = randomBytes(16);

@@ -41,9 +41,9 @@ export type EntryKind =
   | "devicesChanged"
   | "groupReset";
 
-/** The settings of a room that the server applies. Its admins change them. */
+/** The settings of a room. Its admins sign them; the server applies its copy. */
 export interface RoomSettings {
-  /** Seconds after which the server deletes each new entry; undefined: it keeps them. */
+  /** Seconds after which devices and the server delete each new message; undefined: they keep them. */
   timeToLiveSeconds?: number;
 }
 

@@ -7,8 +7,8 @@ import type { Ports } from "./ports.js";
 const welcomeMs = 5_000;
 
 /**
- * How long a device with new keys waits for a Welcome before it replaces them again. After some attempts it waits twice as long each time, because no member may
- * be left who could add it.
+ * How long a device with new keys waits for a Welcome before it replaces them again. After some attempts it waits twice as long each time, because no member
+ * may be left who could add it.
  */
 const patience = { ms: 30_000, attempts: 6, longestMs: 3_600_000 } as const;
 

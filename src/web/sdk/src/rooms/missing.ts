@@ -25,9 +25,9 @@ export function keepMissing(draft: Draft, seq: number, places: number, at: numbe
 }
 
 /**
- * A later message was sent at this time, so what is missing before it was sent earlier. When messages of that time have expired, this explains the places, which
- * is usual after a long time offline. They stay for the whole life all the same: only the author says when the message was sent, and a member with a wrong clock,
- * or one who helps the server, must not make them disappear.
+ * A later message was sent at this time, so what is missing before it was sent earlier. When messages of that time have expired, this explains the places,
+ * which is usual after a long time offline. They stay for the whole life all the same: only the author says when the message was sent, and a member with a
+ * wrong clock, or one who helps the server, must not make them disappear.
  */
 export async function markExpired(draft: Draft, seq: number, sent: number, { clock, events }: Pick<Applying, "clock" | "events">): Promise<void> {
   const { missing } = draft.state;

@@ -15,8 +15,8 @@ import type { FailedItem, OutboxItem, OwnSend, SealedHeader } from "./records.js
 /** Options of a send. */
 export interface SendOptions {
   /**
-   * Seconds until all devices and the server delete the message, counted from the sending. The server deletes it after 60 s at the earliest. A shorter time of the
-   * room has precedence.
+   * Seconds until all devices and the server delete the message, counted from the sending. The server deletes it after 60 s at the earliest. A shorter time of
+   * the room has precedence.
    */
   timeToLiveSeconds?: number;
   /** The id of the message: a random UUID, version 4. With it, repeated calls send the message once. By default the SDK draws one. */

@@ -12,8 +12,8 @@ const chunk = 100;
 export const isAlive = (record: MessageRecord, now: number): boolean => record.deadline === undefined || record.deadline > now;
 
 /**
- * The messages before a place in the log, oldest first. Places in a row that were never read, for the same reason, are one message with the first of these places, so
- * that a page is not filled with them, and they are never cut by the end of a page. @internal
+ * The messages before a place in the log, oldest first. Places in a row that were never read, for the same reason, are one message with the first of these
+ * places, so that a page is not filled with them, and they are never cut by the end of a page. @internal
  */
 export async function page(ports: PagePorts, roomId: string, { before, limit = usualLimit }: { before?: number; limit?: number }): Promise<Message[]> {
   const found: Message[] = [];

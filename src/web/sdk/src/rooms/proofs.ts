@@ -1,6 +1,6 @@
 /*
- * Author proofs (section 10 of the specification): what shows to a third person that a device has written a message. They are kept with the messages and edits of
- * other devices, and deleted with them.
+ * Author proofs (section 10 of the specification): what shows to a third person that a device has written a message. They are kept with the messages and edits
+ * of other devices, and deleted with them.
  */
 import type { Bytes } from "../base/bytes.js";
 import { keys, type Store } from "../store/store.js";

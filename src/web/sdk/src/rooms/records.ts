@@ -215,7 +215,9 @@ export interface SealedHeader {
   signatureKey: Uint8Array;
 }
 
-/** A send that the server has rejected, or that reached the log when it no longer counted. It is kept until the user sends it again or discards it. @internal */
+/**
+ * A send that the server has rejected, or that reached the log when it no longer counted. It is kept until the user sends it again or discards it. @internal
+ */
 export interface FailedItem {
   id: string;
   roomId: string;

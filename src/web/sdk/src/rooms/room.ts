@@ -56,7 +56,10 @@ export class Room extends RoomBase {
     this.receipts = new Receipts(ports, core, (signal) => this.sendSignal(signal));
   }
 
-  /** Whether this device is in the room's MLS group, so that it can read and write. Another member's device must add a new device first. */
+  /**
+   * Whether this device is in the room's MLS group and the server shows the room, so that it can read and write. Another device must add a new device first.
+   * Sends may wait all the same, see {@link RoomBase.holds} and {@link Room.canBeRead}.
+   */
   get isReady(): boolean {
     return this.core.isReady;
   }
@@ -74,12 +77,12 @@ export class Room extends RoomBase {
     return this.core.canBeRead;
   }
 
-  /** The MLS epoch; undefined while this device is not in the group. */
+  /** The epoch of the MLS group: a number that each Commit raises (RFC 9420 section 2). Undefined while this device is not in the group. */
   get epoch(): number | undefined {
     return this.core.group?.epoch;
   }
 
-  /** Waits until {@link Room.isReady}. @throws {@link SecureMessagingError} `NotReady` after this many milliseconds. */
+  /** Waits until {@link Room.isReady}. @throws {@link SecureMessagingError} `NotReady` after this many milliseconds, or when the room has ended. */
   async whenReady(timeoutMs = 60_000): Promise<void> {
     const { clock } = this.ports;
     const until = clock.ticks() + timeoutMs;
@@ -139,8 +142,8 @@ export class Room extends RoomBase {
   }
 
   /**
-   * What proves to a third person that the devices of a message and of its edits have written them, oldest first. It does not prove when. Empty for own
-   * messages, and for those that were deleted.
+   * What proves to a third person that the devices of a message and of its edits have written them, oldest first. It does not prove when. Empty for
+   * messages that this device has sent, and for those that were deleted.
    */
   async proofOf(message: Message): Promise<MessageProof[]> {
     const record = await this.recordOf(message);
@@ -153,8 +156,8 @@ export class Room extends RoomBase {
   }
 
   /**
-   * Tells the others how far this user has read, unless {@link Privacy} turns that off. Members who are connected get a signal (one for several calls). The
-   * others learn it from the next message, edit or reaction, or when they ask after connecting. It is not a log entry.
+   * Notes how far this user has read, see {@link Room.unread}, and tells the others unless {@link Privacy} turns that off. Members who are connected get a
+   * signal (one for several calls). The others learn it from the next send of any kind, or when they ask after connecting. It is not a log entry.
    */
   async markRead(upTo: Message | number): Promise<void> {
     await this.receipts.mark(typeof upTo === "number" ? upTo : upTo.seq);
@@ -208,12 +211,18 @@ export class Room extends RoomBase {
     return this.overview.last;
   }
 
-  /** How many messages of others this user has not read, see {@link Room.markRead}. Those that were deleted or change nothing are not counted. */
+  /**
+   * How many messages of others this user has not read, see {@link Room.markRead}. Those that were deleted or change nothing are not counted, and after the
+   * opening only those among the newest 1,000 messages are.
+   */
   get unread(): number {
     return this.overview.unread;
   }
 
-  /** How far each member has read, by user id. With read receipts off ({@link Privacy}), only this user. */
+  /**
+   * How far each member has read, by user id, as far as this device has learned it. With read receipts off ({@link Privacy}), it has no other users, and of
+   * this user only what other devices know: a place that was noted since is on this device alone, see {@link Room.unread}.
+   */
   reads(): Promise<Map<string, number>> {
     return readsOf(this.ports, this.id);
   }
@@ -248,7 +257,10 @@ export class Room extends RoomBase {
     return devicesOf(this.core.group);
   }
 
-  /** A code that is equal on all devices in the same epoch and differs otherwise: SHA-256 of the epoch authenticator, as 6 groups of 5 digits. */
+  /**
+   * A code that is equal on all devices in the same epoch and differs otherwise: SHA-256 over a label, the group's id and the epoch authenticator (RFC 9420
+   * section 8.7), as 6 groups of 5 digits. Undefined while this device is not in the group.
+   */
   async code(): Promise<string | undefined> {
     const group = this.core.group;
     return group && digits(await sha256(utf8("SecureMessaging 1.0 RoomCode"), group.id, group.epochAuthenticator), 6);

@@ -24,9 +24,12 @@ import { resolveUsers } from "./users.js";
 export interface RoomEvents {
   /** A new message, own ones included, in order, each once. Edits, deletions and reactions are not messages: they cause `changed`. */
   message: Message;
-  /** An earlier message was edited, deleted, pinned or reacted to. */
+  /** An earlier message was edited, deleted, pinned or reacted to, or it is now known why a place was never read. */
   changed: Message;
-  /** Messages are removed from this device, because their life is over; or places that were never read, because their author has deleted them. */
+  /**
+   * Messages are removed from this device, because their life is over; or places that were never read, because their author has deleted them, or because this
+   * user was not a member there.
+   */
   expired: { seqs: number[] };
   /** Another device has read another log than this one: the server has changed, left out or reordered something. Once for each device and stretch. */
   transcriptMismatch: TranscriptMismatch;
@@ -54,7 +57,7 @@ export interface RoomEvents {
   problem: { problem: RoomProblem | undefined };
   /** {@link Room.pending} has changed. */
   pending: undefined;
-  /** The group has a new epoch with these devices. Without an epoch, this device is not in the group. */
+  /** The group has a new epoch (RFC 9420 section 2) with these devices. Without an epoch, this device is not in the group. */
   epoch: { epoch: number | undefined; devices: Sender[] };
 }
 
@@ -105,7 +108,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
 
   /**
    * Whether this device knows the room from more than one source. While it is false, the members, roles and settings are the word of the member who has added
-   * this device. It becomes true with the first message of a device of another user who has signed the same.
+   * this device. It becomes true with the first message that a device of a third user has sent for the same state of the room.
    */
   get isConfirmed(): boolean {
     return this.core.signed?.confirmed === true && this.core.signed.head !== undefined;
@@ -143,7 +146,10 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
       const [user] = await resolveUsers(this.ports.people, [username]);
       await this.reconciler.change({ add: [{ ...user!, role: signedRole(role) }] });
     },
-    /** Removes a person with all devices, by user id or username. They cannot decrypt later messages. Needs the role admin. */
+    /**
+     * Removes a person with all devices, by user id or username. They cannot decrypt later messages. An admin removes members and moderators, an owner
+     * everyone. With this user's own id or name, it is {@link RoomBase.leave}.
+     */
     remove: async (who: string): Promise<void> => {
       const [member, another] = (await this.members.list()).filter((each) => each.userId === who || each.username.toLowerCase() === who.toLowerCase());
       if (!member) throw SecureMessagingError.of("NotFound", "No member has this username or user id.");

@@ -1,6 +1,6 @@
 /*
- * What each message says about its author's view, rules T1 and T7: which state of the room the author follows, and what it has read of the log. Members compare it
- * with their own, so that a server cannot show different rooms to them.
+ * What each message says about its author's view, rules T1 and T7: which state of the room the author follows, and what it has read of the log. Members compare
+ * it with their own, so that a server cannot show different rooms to them.
  */
 import type { ContentHeader, Named } from "../content/message.js";
 import { toBase64Url } from "../trust/codec.js";

@@ -89,7 +89,7 @@ export interface SharedClient {
   refreshPrivacy(): Promise<void>;
   /** What proves to a third person who has written a message and its edits, see {@link Room.proofOf}. @throws `NotFound` */
   proofOf(roomId: string, message: Reference): Promise<MessageProof[]>;
-  /** This user has read the room's log up to this place. */
+  /** This user has read the room's log up to this place, see {@link Room.markRead}. */
   markRead(roomId: string, seq: number): Promise<void>;
   /**
    * 32 random bytes that this device stores encrypted under a name, created by the first call. With them an application can encrypt what it stores elsewhere,
@@ -115,7 +115,7 @@ export interface SharedClient {
   members(roomId: string): Promise<SharedMember[]>;
   /** Adds a member, who reads only later messages. Needs the role admin. @throws `NotFound`, `Conflict` for a member, `Forbidden`, `TooLarge` */
   addMember(roomId: string, username: string, role?: Role): Promise<void>;
-  /** Removes a member. The group gets new keys. Needs the role admin. @throws `Forbidden` */
+  /** Removes a member. The group gets new keys. An admin removes members and moderators, an owner everyone. @throws `Forbidden` */
   removeMember(roomId: string, userId: string): Promise<void>;
   /** Changes the role of a member. Needs the role owner. @throws `Forbidden` */
   setRole(roomId: string, userId: string, role: Role): Promise<void>;
@@ -141,7 +141,10 @@ export interface SharedClient {
   deleteRoom(roomId: string): Promise<void>;
   /** The devices in the room's group, as MLS has authenticated them. Empty while this device is not in it. */
   roomDevices(roomId: string): Promise<Sender[]>;
-  /** A code that is equal on all devices in the same epoch of the group: 6 groups of 5 digits. @throws `NotReady` while this device is not in the group. */
+  /**
+   * A code that is equal on all devices in the same epoch of the group (RFC 9420 section 8.7), see {@link Room.code}. @throws `NotReady` while this device is
+   * not in the group.
+   */
   roomCode(roomId: string): Promise<string>;
   /** The code that this user and another compare: 12 groups of 5 digits, equal for both. @throws `NotReady` when one of them has no device, `NotFound` */
   safetyNumber(username: string): Promise<string>;
@@ -197,8 +200,8 @@ export interface SharedClient {
    */
   revokeDevice(deviceId: string, options?: { lost?: boolean }): Promise<void>;
   /**
-   * Makes this device a new one, when `status.deviceError` has the code `DeviceUnknown` and a person wants it. History stays. @throws `Conflict` when the server
-   * knows this device.
+   * Makes this device a new one, when `status.deviceError` has the code `DeviceUnknown` and a person wants it. History stays. @throws `Conflict` when the
+   * server knows this device.
    */
   startOver(): Promise<void>;
   /** Replaces this device's keys in all groups. */

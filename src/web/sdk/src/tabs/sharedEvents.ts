@@ -15,8 +15,8 @@ export type OfRoom<Event> = Event & {
 };
 
 /**
- * The events of a shared client. All tabs get the same. Those of a room are the ones of {@link RoomEvents}, with the room's id. A tab gets them from its opening
- * on. Of the time before it, and of the moment in which another tab takes the lead, it reads {@link SharedClient.history}.
+ * The events of a shared client. All tabs get the same. Those of a room are the ones of {@link RoomEvents}, with the room's id. A tab gets them from its
+ * opening on. Of the time before it, and of the moment in which another tab takes the lead, it reads {@link SharedClient.history}.
  */
 export interface SharedEvents {
   /** The status has changed. */
@@ -29,9 +29,12 @@ export interface SharedEvents {
   lines: { roomId: string };
   /** A new message, own ones included. Edits, deletions and reactions are not messages: they cause `changed`. */
   message: OfRoom<Message>;
-  /** An earlier message was edited, deleted, pinned or reacted to. */
+  /** An earlier message was edited, deleted, pinned or reacted to, or it is now known why a place was never read. */
   changed: OfRoom<Message>;
-  /** Messages are removed from this device, because their life is over; or places that were never read, because their author has deleted them. */
+  /**
+   * Messages are removed from this device, because their life is over; or places that were never read, because their author has deleted them, or because this
+   * user was not a member there.
+   */
   expired: OfRoom<{ seqs: number[] }>;
   /** Another device has read another log than this one. Once for each device and stretch. */
   transcriptMismatch: OfRoom<TranscriptMismatch>;
@@ -59,13 +62,13 @@ export interface SharedEvents {
   problem: OfRoom<{ problem: RoomProblem | undefined }>;
   /** {@link SharedClient.pending} has changed. */
   pending: { roomId: string };
-  /** The group has a new epoch with these devices. Without an epoch, this device is not in the group. */
+  /** The group has a new epoch (RFC 9420 section 2) with these devices. Without an epoch, this device is not in the group. */
   epoch: OfRoom<{ epoch: number | undefined; devices: Sender[] }>;
   /** This user has a new room, or has joined one. */
   room: { roomId: string };
-  /** This user has left a room, was removed from it, or the room was deleted. */
+  /** This user has left or forgotten a room, was removed from it by a signed statement, or has deleted it here. See {@link ClientEvents.roomEnded}. */
   roomEnded: OfRoom<{ change: "left" | "deleted" }>;
-  /** The server has rejected a send. The client does not send it again. */
+  /** The server has rejected a send, or it did not count where it reached the room (`NotDelivered`). The client does not send it again by itself. */
   sendFailed: OfRoom<{ id: string; error: ErrorBody }>;
   /** The identity key of a user has changed. */
   identityChanged: { userId: string; username: string };
@@ -77,7 +80,7 @@ export interface SharedEvents {
   devicesAlarm: Hold;
   /**
    * A failure or an anomaly. `outdated`: a tab with a later version is open, and this page must be reloaded. `gaveUp`: the client has stopped connecting.
-   * `sendFailed`: the server has rejected a send; messages are in {@link SharedClient.pending}, other changes are undone. All other kinds are for a log.
+   * `sendFailed`: a send has failed, see the event; messages are in {@link SharedClient.pending}, other changes are undone. All other kinds are for a log.
    * Without a listener it is logged to the console.
    */
   warning: Warning;

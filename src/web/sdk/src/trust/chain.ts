@@ -103,8 +103,8 @@ export interface Entered extends RoomAt {
 export type NotEntered = Refused & { person?: boolean };
 
 /**
- * Verifies a Welcome for a new user or device, or for a device that knows the room. The rule `head`: the chain does not continue what this device knows, and the
- * device asks to be added again.
+ * Verifies a Welcome for a new user or device, or for a device that knows the room. The rule `head`: the chain does not continue what this device knows, and
+ * the device asks to be added again.
  */
 export async function enter(facts: WelcomeFacts): Promise<Entered | NotEntered> {
   const decoded = attempt(() => {

@@ -42,8 +42,8 @@ export interface CommitFacts {
 }
 
 /**
- * Judges a Commit by all rules after `sealed`, in their order: the room after it, or the first rule that fails. In the first Commit of a reset (generation above
- * 0, epoch 0), `before` is the founder's leaf.
+ * Judges a Commit by all rules after `sealed`, in their order: the room after it, or the first rule that fails. In the first Commit of a reset (generation
+ * above 0, epoch 0), `before` is the founder's leaf.
  */
 export async function judgeCommit(facts: CommitFacts): Promise<({ ok: true } & RoomAt) | Refused> {
   const { statement, head } = facts;
@@ -83,8 +83,8 @@ const isByEarlierMember = (facts: CommitFacts): boolean =>
   !isReset(facts) || !facts.groupBefore || facts.groupBefore.some((leaf) => hasSameKey(leaf, facts.committer));
 
 /**
- * The rules `leaf` and `device` for all leaves of a group, after a Commit and in a Welcome; undefined when they hold. `judged` are leaves of which an earlier call
- * has checked the approval.
+ * The rules `leaf` and `device` for all leaves of a group, after a Commit and in a Welcome; undefined when they hold. `judged` are leaves of which an earlier
+ * call has checked the approval.
  */
 export async function judgeLeaves(state: RoomState, leaves: readonly Leaf[], judged: readonly Device[] = []): Promise<RuleName | undefined> {
   const identities = new Map(state.roster.map((member) => [member.user, member.identity]));

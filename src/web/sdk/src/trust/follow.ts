@@ -30,8 +30,8 @@ export interface FollowContext extends ChangeContext {
 }
 
 /**
- * Judges a statement after the given state: the rules from `length` to `state`, in their order. `head` is undefined before number 1, and "unknown" when only the
- * state before the statement is known.
+ * Judges a statement after the given state: the rules from `length` to `state`, in their order. `head` is undefined before number 1, and "unknown" when only
+ * the state before the statement is known.
  */
 export async function followStatement(
   encoded: Uint8Array,

@@ -34,8 +34,8 @@ export function decodeProof(encoded: Uint8Array): AuthorProof {
 export const provenData = (encoded: Uint8Array): Bytes => decodeTbs(decodeProof(encoded).tbs).data;
 
 /**
- * Verifies that the device of the proof wrote `data`, the padded content, in the room. The caller checks that the user with this identity is in the room's state
- * or pinned, and the device with its key in a list of the user; otherwise the message is shown as *signed, author not known*.
+ * Verifies that the device of the proof wrote `data`, the padded content, in the room. The caller checks that the user with this identity is in the room's
+ * state or pinned, and the device with its key in a list of the user; otherwise the message is shown as *signed, author not known*.
  */
 export async function verifyProof(
   encoded: Uint8Array,
