@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { sentence } from "../src/text/errors.js";
+import { sentence, sentenceOfWarning } from "../src/text/errors.js";
 import { SecureMessagingError, type ErrorCode } from "../src/base/sdk.js";
 import { strings } from "../src/text/strings.js";
 
@@ -18,6 +18,14 @@ test("each thrown value has a sentence, and none contains the message for develo
     expect(sentence(error(code, code === "TooLarge" ? { message: "" } : {}))).toBe(strings.errors[code]);
   for (const thrown of [new Error("developer's words"), undefined, "developer's words", { code: "CodeOfTomorrow" }, { code: 5 }])
     expect(sentence(thrown)).toBe(strings.errors.Internal);
+});
+
+test("a warning has a sentence when a person can act on it", () => {
+  const rejected = { code: "QuotaExceeded", message: "developer's words", retryable: false } as const;
+  expect(sentenceOfWarning({ area: "outbox", kind: "sendFailed", error: rejected })).toBe(strings.errors.QuotaExceeded);
+  expect(sentenceOfWarning({ area: "room", kind: "clockWrong" })).toBe(strings.clockWrong);
+  expect(sentenceOfWarning({ area: "device", kind: "clockWrong" })).toBeUndefined();
+  expect(sentenceOfWarning({ area: "room", kind: "logFailed", error: rejected })).toBeUndefined();
 });
 
 /** All sentences. Functions are called with the word "one" for each parameter. */

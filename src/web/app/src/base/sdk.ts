@@ -9,5 +9,6 @@ export type {
   SharedEvents,
   SharedMember,
   SharedStatus,
+  Warning,
 } from "@secure-messaging/sdk";
 export { missingFeatures, openSharedClient, SecureMessagingError } from "@secure-messaging/sdk";

@@ -1,5 +1,6 @@
 import type { Conversation, SharedClient, SharedStatus } from "../base/sdk.js";
 import { Cell, coalesce } from "../base/cell.js";
+import { sentenceOfWarning } from "../text/errors.js";
 import { OwnDevices } from "./ownDevices.js";
 import { People } from "./people.js";
 import { watchPush } from "./push.js";
@@ -62,10 +63,11 @@ export class AppState {
     client.on("typing", (event) => this.onTyping(event.roomId, event.userId, event.username));
     client.on("typingEnded", ({ roomId, userId }) => this.stopTyping(roomId, userId));
     client.on("identityChanged", ({ username }) => this.changedPeople.set([...this.changedPeople.get().filter((other) => other !== username), username]));
-    client.on("warning", ({ area, kind, roomId, error, detail, retrying }) => {
+    client.on("warning", (warning) => {
+      const { area, kind, roomId, error, detail, retrying } = warning;
       console.warn(`${area}: ${kind}`, roomId ?? "", error?.message ?? "", detail ?? "", retrying ? "(trying again)" : "");
-      // All other failures are retried, or shown in their place.
-      if (error && (kind === "sendFailed" || kind === "gaveUp")) this.toasts.fail(error);
+      const text = sentenceOfWarning(warning);
+      if (text !== undefined) this.toasts.show(text, { tone: "bad" });
     });
     if (client.status.state === "ready") {
       this.unsent.recover();

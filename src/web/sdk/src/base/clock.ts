@@ -10,6 +10,10 @@ export interface Clock {
   random(): number;
 }
 
+/** By how much this device's clock differs from the server's, as a sentence. */
+export const clockDifference = (ownMs: number, serverMs: number): string =>
+  `This device's clock is ${Math.round(Math.abs(ownMs - serverMs) / 60_000)} minutes ${ownMs > serverMs ? "ahead of" : "behind"} the server's.`;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   ticks: () => performance.now(),

@@ -1,3 +1,4 @@
+import { clockDifference } from "../base/clock.js";
 import { Emitter } from "../base/events.js";
 import { isSignedOut, mayPass, type ErrorBody } from "../base/errors.js";
 import type { Ports } from "../rooms/ports.js";
@@ -76,16 +77,14 @@ export class Upkeep extends Emitter<{ deviceError: undefined }> {
   }
 
   private checkClock(): void {
-    const ahead = this.ports.clock.now() - this.ports.server.now();
-    if (Math.abs(ahead) < clockMayDifferMs || this.saidClock) return;
+    const [own, server] = [this.ports.clock.now(), this.ports.server.now()];
+    if (Math.abs(own - server) < clockMayDifferMs || this.saidClock) return;
     this.saidClock = true;
     this.ports.reports.warn({
       area: "device",
       kind: "clockWrong",
       retrying: false,
-      detail:
-        `This device's clock is ${Math.round(Math.abs(ahead) / 60_000)} minutes ${ahead > 0 ? "ahead of" : "behind"} the server's. ` +
-        "If it is wrong by weeks, this device cannot add others to a group. Correct the clock.",
+      detail: `${clockDifference(own, server)} If it is wrong by weeks, this device cannot add others to a group. Correct the clock.`,
     });
   }
 

@@ -9,13 +9,17 @@ export interface Claimed {
   leaf: Leaf;
 }
 
-/** Claims one KeyPackage for each of these devices, as far as there are any. `identityOf` gives the identity key that the room has for a user. @internal */
+/**
+ * Claims one KeyPackage for each of these devices, as far as there are any. `identityOf` gives the identity key that the room has for a user. `isClockWrong`: some
+ * are valid by one of the two clocks alone, this device's and the server's, and were left out. @internal
+ */
 export async function claim(
   { clock, mls, server }: Pick<Ports, "clock" | "mls" | "server">,
   devices: readonly ListedLeaf[],
   identityOf: (userId: string) => Uint8Array | undefined,
-): Promise<Claimed[]> {
+): Promise<{ found: Claimed[]; isClockWrong: boolean }> {
   const found: Claimed[] = [];
+  let isClockWrong = false;
   for (let i = 0; i < devices.length; i += 100) {
     const some = devices.slice(i, i + 100);
     const claimed = await server.claim(
@@ -26,17 +30,18 @@ export async function claim(
       const read = mls.readKeyPackage(keyPackage, server.now());
       const identity = read && identityOf(read.userId);
       // Only KeyPackages of the requested devices are accepted, whatever the directory answers.
-      // ts-mls checks the lifetime with this device's clock, so both clocks must accept it.
       if (
-        read &&
-        !read.expired &&
-        !mls.readKeyPackage(keyPackage, clock.now())!.expired &&
-        identity &&
-        equal(identity, read.identityKey) &&
-        some.some((device) => device.deviceId === read.deviceId && device.userId === read.userId && equal(device.signatureKey, read.signatureKey))
+        !read ||
+        !identity ||
+        !equal(identity, read.identityKey) ||
+        !some.some((device) => device.deviceId === read.deviceId && device.userId === read.userId && equal(device.signatureKey, read.signatureKey))
       )
-        found.push({ message: keyPackage, leaf: { ...read, index: -1 } });
+        continue;
+      // ts-mls checks the lifetime with this device's clock, so both clocks must accept it.
+      const expiredHere = mls.readKeyPackage(keyPackage, clock.now())!.expired;
+      if (read.expired !== expiredHere) isClockWrong = true;
+      if (!read.expired && !expiredHere) found.push({ message: keyPackage, leaf: { ...read, index: -1 } });
     }
   }
-  return found;
+  return { found, isClockWrong };
 }

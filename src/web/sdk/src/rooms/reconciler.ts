@@ -1,4 +1,5 @@
 import { equal, idBytes } from "../base/bytes.js";
+import { clockDifference } from "../base/clock.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Backoff, Mutex, sleep, Wakeup } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
@@ -45,6 +46,7 @@ export class GroupReconciler {
   private unmetSince: number | undefined;
   private stuckSince: number | undefined;
   private needsOtherSince: number | undefined;
+  private isClockWrong = false;
   /** Users whose device lists may have changed. */
   private readonly stale = new Set<string>();
 
@@ -315,8 +317,16 @@ export class GroupReconciler {
     return list ? devicesIn(list).filter((each) => each.deviceId !== this.ports.device.id) : [];
   }
 
-  private claim(devices: readonly ListedLeaf[]): Promise<Claimed[]> {
-    return devices.length === 0 ? Promise.resolve([]) : claim(this.ports, devices, (userId) => newestList(this.ports.people, userId)?.identity);
+  private async claim(devices: readonly ListedLeaf[]): Promise<Claimed[]> {
+    if (devices.length === 0) return [];
+    const { clock, people, reports, server } = this.ports;
+    const { found, isClockWrong } = await claim(this.ports, devices, (userId) => newestList(people, userId)?.identity);
+    if (isClockWrong && !this.isClockWrong) {
+      const detail = `${clockDifference(clock.now(), server.now())} Until it is right, this device cannot add all devices to the group.`;
+      reports.warn({ area: "room", kind: "clockWrong", roomId: this.core.id, retrying: true, detail });
+    }
+    this.isClockWrong = isClockWrong;
+    return found;
   }
 
   /** Fetches the lists that may have changed, and compares the server's members with the signed ones. Returns the users whom the server lists. */

@@ -165,3 +165,23 @@ test("a device that was offline for 30 days, while the server purged all that it
     expect(await scene.linesOf(device)).not.toContain("transcriptMismatch");
   }
 });
+
+test("a person who starts the client again still sees that two devices have read different logs", async () => {
+  // This device has read another entry than the others.
+  anna.die();
+  const chunks = await anna.disk.list(keys.allReadPlaces(scene.room.id));
+  const [key, value] = chunks.at(-1)!;
+  const other = value.slice();
+  other[other.length - 1]! ^= 1;
+  await anna.disk.write(new Map([[key, other]]));
+  await scene.run(anna.start());
+  await scene.run(ben.send(scene.room.id, "and now"));
+  await scene.world.pass(5_000);
+  expect(anna.warnings.map(({ kind }) => kind)).toContain("transcriptMismatch");
+  anna.die();
+  anna.warnings.length = 0;
+  await scene.run(anna.start());
+  await scene.world.pass(40_000);
+  expect((await scene.linesOf(anna)).filter((kind) => kind === "transcriptMismatch")).toHaveLength(1);
+  expect(anna.warnings.map(({ kind }) => kind)).not.toContain("transcriptMismatch");
+});

@@ -131,6 +131,8 @@ export class SimDevice {
   private keys!: DeviceKeys;
   private nextKeys: DeviceKeys | undefined;
   readonly warnings: Warning[] = [];
+  /** By how much the clock of the next process is ahead. */
+  aheadMs = 0;
   /** Whether the person agrees at once to enter a room again. */
   agrees = true;
   /** The sends of the application, in the order of the calls. */
@@ -205,7 +207,7 @@ export class SimDevice {
       hub: link,
       server: link.asServer(),
       store,
-      clock: clockOf(world, isAlive),
+      clock: clockOf(world, isAlive, this.aheadMs),
       device: own,
       mls,
       people,

@@ -31,6 +31,7 @@ export const errorsStrings = {
     NotReady: "This device is not in the encrypted group yet. Open the app on another of your devices, or wait until another member is online.",
     NotDelivered: "The message was not delivered. It can be sent again.",
   },
+  clockWrong: "The clock of this device is wrong, so it cannot add others to a conversation. Set date and time in the system's settings.",
   errorWait: (seconds: number) => `Too many requests. Try again in ${plural(seconds, "second", "seconds")}.`,
   /** With the server's sentence, which names the limit. */
   errorLimit: (limit: string) => `This is over a limit of the server. ${limit}`,
