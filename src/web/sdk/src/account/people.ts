@@ -123,8 +123,8 @@ export class People {
   }
 
   /**
-   * Compares the keys in the QR code of another person with those that this device knows, and marks the person as verified. A code that differs changes nothing,
-   * because it is not signed.
+   * Compares the keys in the QR code of another person with those that this device knows, and marks the person as verified. A code that differs changes
+   * nothing, because it is not signed.
    * @param expected - The user whose code it must be: another person may show the code of a third one.
    * @throws {@link SecureMessagingError} `Invalid` for another text or the code of another user, `Forbidden` when the keys or the device lists differ: an
    * attacker may be between.

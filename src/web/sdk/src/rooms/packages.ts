@@ -10,8 +10,8 @@ export interface Claimed {
 }
 
 /**
- * Claims one KeyPackage for each of these devices, as far as there are any. `identityOf` gives the identity key that the room has for a user. `isClockWrong`: some
- * are valid by one of the two clocks alone, this device's and the server's, and were left out. @internal
+ * Claims one KeyPackage for each of these devices, as far as there are any. `identityOf` gives the identity key that the room has for a user. `isClockWrong`:
+ * some are valid by one of the two clocks alone, this device's and the server's, and were left out. @internal
  */
 export async function claim(
   { clock, mls, server }: Pick<Ports, "clock" | "mls" | "server">,

@@ -14,7 +14,7 @@ beforeEach(async () => {
   await scene.person("cleo");
   await scene.found(anna, ["ben"]);
   // The KeyPackages of this test are valid for 14 days before and after now.
-  const read = scene.mls.readKeyPackage;
+  const read = scene.mls.readKeyPackage.bind(scene.mls);
   scene.mls.readKeyPackage = (message, now) => {
     const found = read(message, now);
     return found && { ...found, expired: Math.abs(now - scene.world.now) > 14 * dayMs };
@@ -23,7 +23,8 @@ beforeEach(async () => {
 afterEach(() => scene.end());
 
 const alarms = (device: SimDevice) => device.warnings.filter(({ kind }) => kind === "clockWrong");
-const devicesOf = async (device: SimDevice) => (await (await scene.roomOf(device)).members.list()).map(({ devices }) => devices.length).toSorted();
+const devicesOf = async (device: SimDevice) =>
+  (await (await scene.roomOf(device)).members.list()).map(({ devices }) => devices.length).toSorted((a, b) => a - b);
 
 test.each([-15, 15])(
   "a clock that is wrong by %s days keeps others out of the group, is reported once, and is no alarm when it is right again",

@@ -1,8 +1,9 @@
 import { list, plural } from "./words.js";
 
+const quoted = (name: string): string => `“${name}”`;
 /** Devices at the start of a sentence: their names, or the number of those without one. */
 const theDevices = (n: number, names: readonly string[]): string =>
-  names.length === n && n > 0 ? `${n === 1 ? "The device" : "The devices"} ${list.format(names.map((name) => `“${name}”`))}` : plural(n, "device", "devices");
+  names.length === n && n > 0 ? `${n === 1 ? "The device" : "The devices"} ${list.format(names.map(quoted))}` : plural(n, "device", "devices");
 
 /** The user's own devices. */
 export const devicesStrings = {
