@@ -14,6 +14,7 @@ export const attackKinds = new Set([
   "invalidCommit",
   "rosterMismatch",
   "reentryHeld",
+  "resetRefused",
   "withheld",
 ]);
 

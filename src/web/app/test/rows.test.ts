@@ -51,6 +51,15 @@ test("places that were never read are a row of their own", () => {
   expect(rowOf({ expired: true })).toMatchObject({ isExpired: true, text: expect.stringContaining("3 messages have probably disappeared") as string });
 });
 
+test("a place whose time the server does not have begins no day of its own", () => {
+  const at = new Date(Date.UTC(2026, 0, 2));
+  const missing = { ...message(1), mine: false, at: new Date(0), content: { type: "missing", places: 1 } } as const;
+  const rows = shown([missing, { ...message(2), at }, { ...missing, seq: 3 }]);
+  expect(rows.map((row) => ("at" in row ? [row.type, row.at] : [row.type]))).toEqual(
+    ["day", "missing", "bubble", "missing"].map((type) => [type, at.getTime()]),
+  );
+});
+
 test("an answer quotes the message of the author whom it names, and not another one with the same id", () => {
   const bens: Message = { ...message(2), id: "m1", mine: false, from: { userId: "ben", deviceId: "e" }, content: { type: "text", text: "Ben's" } };
   const answer = (author: string, id: string): Message => ({ ...message(3), content: { type: "reply", to: { author, id }, text: "yes" } });

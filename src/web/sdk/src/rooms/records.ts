@@ -33,7 +33,10 @@ export interface Message {
   from?: Sender;
   /** Whether this user wrote it, on any device. */
   mine: boolean;
-  /** The time at which the server stored it, to the minute. It comes from the server and orders nothing. */
+  /**
+   * The time at which the server stored it, to the minute; 1970 for a place whose time it has deleted with the bytes. It comes from the server and orders
+   * nothing.
+   */
   at: Date;
   /** When the author sent it, by the author's clock. */
   sent?: Date;

@@ -12,6 +12,7 @@ export const alarms = new Set([
   "invalidProposal",
   "logRewound",
   "reconcileStopped",
+  "resetRefused",
   "rosterMismatch",
   "notExpired",
   "stateMismatch",

@@ -104,8 +104,11 @@ export function rowsOf(
       previous = undefined;
     }
   };
+  // The server has no time of a place that it has emptied. It stands between those beside it.
+  let known = view.messages.map((message) => message.at.getTime()).find((at) => at > 0) ?? 0;
   for (const message of view.messages) {
-    const at = message.at.getTime() || 0;
+    const at = message.at.getTime() || known;
+    known = at;
     lineUp({ seq: message.seq, at });
     startDay(at);
     if (!divided && unreadFrom !== undefined && message.seq >= unreadFrom && !message.mine) {
