@@ -14,7 +14,7 @@ export const attackKinds = new Set([
   "invalidCommit",
   "rosterMismatch",
   "reentryHeld",
-  "resetRefused",
+  "resetIgnored",
   "withheld",
 ]);
 

@@ -103,7 +103,7 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
       // A device that knows the room from a later entry reads earlier resets, too.
       if (isGeneration(entry.generation) && entry.generation <= state.generation) break;
       if (!canFollowGeneration(entry.generation, state.generation)) {
-        refuseReset(draft, entry, applying);
+        ignoreReset(draft, entry, applying);
         break;
       }
       await tellSuspect(draft, entry, applying);
@@ -120,9 +120,9 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
 }
 
 /** No server that counts the groups one by one says this. A generation is never taken back, so a lie about it would end the room for ever. */
-function refuseReset({ state }: Draft, { seq, generation }: LogEntry, { reports }: Applying): void {
+function ignoreReset({ state }: Draft, { seq, generation }: LogEntry, { reports }: Applying): void {
   const detail = `The server says at ${seq} that the group is replaced by one with generation ${String(generation)}; the newest one is ${state.generation}.`;
-  reports.warn({ area: "room", kind: "resetRefused", roomId: state.id, retrying: false, detail });
+  reports.warn({ area: "room", kind: "resetIgnored", roomId: state.id, retrying: false, detail });
 }
 
 /** The server can compute who has stored the Commit that was not valid, also when no signature names an author. It may lie, so this is only shown. */

@@ -27,7 +27,7 @@ export async function loadRoom(
     state = newState(id, summary);
     if (!isGeneration(summary.generation)) {
       const detail = `The server says that the room's group has the generation ${String(summary.generation)}.`;
-      reports.warn({ area: "room", kind: "resetRefused", roomId: id, retrying: false, detail });
+      reports.warn({ area: "room", kind: "resetIgnored", roomId: id, retrying: false, detail });
     }
     await store.write(new Map([[keys.room(id), pack(state)]]));
   }

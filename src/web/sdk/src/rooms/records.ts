@@ -55,7 +55,8 @@ export interface Message {
   /** Whether the state of the room did not allow it to its author. It changes nothing. */
   notAllowed?: boolean;
   /**
-   * Whether it was signed under another identity key than the one that this device knows of its author, so someone else may have written it. It changes nothing.
+   * Whether it was signed under another identity key than the one that this device knows of its author, so someone else may have written it. It changes
+   * nothing.
    */
   otherIdentity?: boolean;
   /** When this device deletes it, by this device's clock. */

@@ -286,7 +286,7 @@ test("the QR code of a person verifies the keys and the list, also of a person w
   await expect(people.verifyByQr(encodeContactCode({ ...first, identity: forged }))).rejects.toMatchObject({ code: "Forbidden" });
   await expect(people.verifyByQr(encodeContactCode({ ...first, list: new Uint8Array(32) }))).rejects.toMatchObject({ code: "Forbidden" });
   await expect(people.verifyByQr(encodeContactCode({ ...first, number: 2 }))).rejects.toMatchObject({ code: "Conflict" });
-  // Anybody can print a code, so one that differs leaves no trace.
+  // Everyone can print a code, so one that differs leaves no trace.
   expect([book.holdOf(anna.userId), people.get(anna.userId)!.verified]).toEqual([undefined, "yes"]);
   await book.refresh([anna.userId]);
   expect(book.holdOf(anna.userId)).toBeUndefined();

@@ -12,7 +12,7 @@ export const alarms = new Set([
   "invalidProposal",
   "logRewound",
   "reconcileStopped",
-  "resetRefused",
+  "resetIgnored",
   "rosterMismatch",
   "notExpired",
   "stateMismatch",
