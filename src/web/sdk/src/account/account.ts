@@ -68,13 +68,21 @@ export class Account {
       await this.changeEmail(password, (await this.profile()).email);
       await this.signOff();
     }
+    // The server can say over the hub that the account is closed before it answers the call, and the end of a session ends running calls.
+    let isClosed = false;
+    const off = session.on("ended", ({ reason }) => {
+      isClosed = reason === "accountClosed";
+    });
     try {
       await session.call("POST", "v1/me/delete", { password });
     } catch (error) {
+      if (isClosed) return;
       if (!repeated || !(error instanceof SecureMessagingError) || error.code !== "SignedOut") throw error;
       // The session has ended: because the account is gone, or for another reason.
       const tokens = await this.enter(password);
       if (tokens) await session.http.call("POST", "v1/me/delete", { password }, tokens.accessToken);
+    } finally {
+      off();
     }
     await session.end();
   }

@@ -43,9 +43,9 @@ export const devicesStrings = {
   deviceNews: {
     added: (n: number, names: readonly string[], by: string | undefined) =>
       `${n === 1 && names.length === 0 ? "A new device" : theDevices(n, names)} can now read your messages` +
-      `${by === undefined ? "" : `. It was approved on “${by}”`}. If this was not you, revoke it now and change your password.`,
-    removed: (n: number, names: readonly string[]) => `${theDevices(n, names)} of your account was revoked on another device.`,
-    newKeys: (n: number, names: readonly string[]) => `${theDevices(n, names)} of your account has new keys.`,
+      `${by === undefined ? "" : `. It was approved on “${by}”`}. If this was not you, revoke ${n === 1 ? "it" : "them"} now and change your password.`,
+    removed: (n: number, names: readonly string[]) => `${theDevices(n, names)} of your account ${n === 1 ? "was" : "were"} revoked on another device.`,
+    newKeys: (n: number, names: readonly string[]) => `${theDevices(n, names)} of your account ${n === 1 ? "has" : "have"} new keys.`,
     identity: "Your identity key was renewed on another of your devices. Your contacts see a new safety number.",
     look: "Look at my devices",
     seen: "That was me",

@@ -22,7 +22,8 @@ export const keysStrings = {
     compareTitle: (name: string) => `Compare keys with ${name}`,
     number: "Safety number",
     compareText: (name: string) =>
-      `Or compare these digits with ${name}, in person or on a call. If both of you see the same digits, no one between you can read your messages.`,
+      `Or compare the safety number with ${name}, in person or on a call. It stands for the keys of both of you. If you see the same digits, no one between ` +
+      "you can read your messages.",
     scanEachOther: (name: string) => `When you meet: ${name} scans this code, and you scan the code of ${name}.`,
     ownQr: "Your keys as a QR code",
     scan: "Scan their code",
@@ -52,7 +53,7 @@ export const keysStrings = {
     giveUp: "Give this conversation up",
     giveUpTitle: "Give this conversation up?",
     giveUpText:
-      "This device leaves the encrypted group of this conversation, and its unsent messages are dropped. " +
+      "This device leaves the encrypted group of this conversation, and its unsent messages are deleted. " +
       "Its history stays on this device. If the server shows it again, a member must add you again.",
     /** By the kind of a hold. */
     holds: {
