@@ -1,13 +1,12 @@
 using System.Data.Common;
 using SecureMessaging.Protocol;
-using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Platform.Data;
 
 namespace SecureMessaging.Server.RoomLog;
 
 /// <summary>Purges expired entries in three steps; each leaves the log consistent.</summary>
 /// <remarks>
-/// 1. Delete the content. The row stays, so seq stays contiguous; the id stays for <see cref="LogStore.RepeatWindow"/>.
+/// 1. Delete the content. The row stays, so seq stays contiguous; the id stays until <see cref="LogStore.ForgetAt"/>.
 /// 2. Then delete the id and the owner proof.
 /// 3. Delete the rows at the beginning of a log that hold nothing else, and raise <c>first_seq</c>.
 /// </remarks>
@@ -49,7 +48,7 @@ internal sealed class EntryPurge(Database database, int batchLength)
 
     public async Task<(int Expired, int Cut)> RunAsync(DateTime now, CancellationToken cancellationToken)
     {
-        var parameters = new { Now = now, ForgetAt = now.Add(LogStore.RepeatWindow).ToMinute(), Gone = (int)EntryKind.Gone, Limit = batchLength };
+        var parameters = new { Now = now, ForgetAt = LogStore.ForgetAt(now), Gone = (int)EntryKind.Gone, Limit = batchLength };
         var rooms = new HashSet<Guid>();
         var expired = await RepeatAsync(transaction => TouchAsync(transaction, ExpireSql), cancellationToken);
         await RepeatAsync(transaction => TouchAsync(transaction, ForgetSql), cancellationToken);

@@ -27,8 +27,12 @@ internal sealed record RetractionRow
 /// <summary>Reads room logs and appends entries that are not envelopes. Envelopes go through <see cref="SendQueue"/>.</summary>
 internal sealed class LogStore(Database database, OwnerProof ownerProof, TimeProvider time, Limits limits, IOptions<MessagesOptions> options)
 {
-    /// <summary>An entry keeps its id and owner proof this long after its content is deleted, so that a late retry is still recognised.</summary>
+    /// <summary>An entry keeps its id and owner proof at least this long after its content is deleted, so that a late retry is still recognised.</summary>
     public static readonly TimeSpan RepeatWindow = TimeSpan.FromDays(1);
+
+    /// <summary>When an entry whose content is deleted now loses its id and owner proof.</summary>
+    /// <remarks>To the day: from the minute at which a message expired, and its time to live, a reader of the database would know when it was sent.</remarks>
+    public static DateTime ForgetAt(DateTime now) => now.Add(RepeatWindow).AddTicks(TimeSpan.TicksPerDay - 1).ToDay();
 
     // One statement: the entries and the permission to read them come from one snapshot.
     private const string SyncSql = $"""
@@ -188,7 +192,7 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
     {
         await transaction.ExecuteAsync(
             RedactSql,
-            new { RoomId = roomId, Seq = seq, Gone = (int)EntryKind.Gone, ForgetAt = time.Now().Add(RepeatWindow).ToMinute() },
+            new { RoomId = roomId, Seq = seq, Gone = (int)EntryKind.Gone, ForgetAt = ForgetAt(time.Now()) },
             cancellationToken);
         return await AppendAsync(transaction, roomId, new(0, EntryKind.Retraction, default, TargetSeq: seq), cancellationToken);
     }

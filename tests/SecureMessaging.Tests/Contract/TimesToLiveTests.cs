@@ -20,8 +20,8 @@ public sealed class TimesToLiveTests
             ["An_account_without_a_delivery_cursor_leaves_none_in_the_database", "Only_members_have_settings_of_a_room_and_leaving_deletes_them"],
         ["while the account is in the room, or until taken back"] = ["Only_members_have_settings_of_a_room_and_leaving_deletes_them"],
         ["the entry's time to live; unlimited where the room sets none"] = ["Expired_entries_are_gone_and_the_rest_is_contiguous"],
-        ["as long as the content"] = ["An_entry_whose_content_is_deleted_has_no_time"],
-        ["a day longer than the content"] = ["Expired_entries_are_gone_and_the_rest_is_contiguous"],
+        ["as long as the content"] = ["An_entry_whose_content_is_deleted_has_no_time_of_its_sending"],
+        ["one to two days longer than the content"] = ["A_gone_entry_loses_its_id_and_owner_proof_after_one_to_two_days"],
         ["a day longer than the room's time to live, or until the account is erased"] = ["Erasing_an_account_leaves_no_row_that_names_it"],
         ["until the process ends, or an hour after it was last seen"] =
             ["Nodes_without_a_common_Redis_report_it_and_follow_each_other_through_the_database"],

@@ -49,7 +49,7 @@ public abstract class OwnerProofKeyTests(TestServer shared)
     }
 
     [Fact]
-    public async Task An_entry_whose_content_is_deleted_has_no_time()
+    public async Task An_entry_whose_content_is_deleted_has_no_time_of_its_sending()
     {
         await using var server = await shared.DedicatedAsync();
         await using var anna = await server.SignUpAsync();
@@ -67,6 +67,10 @@ public abstract class OwnerProofKeyTests(TestServer shared)
         Assert.Equal(
             [seq, expired, erased],
             await server.RowsAsync<long>("select seq from entries where room_id = @Id and created_at is null order by seq", new { room.Id }));
+        // With the time to live, the minute of an expiry would tell the minute of the sending.
+        var times = await server.RowsAsync<DateTime>(
+            "select expires_at from entries where room_id = @Id and created_at is null and expires_at is not null", new { room.Id });
+        Assert.Equal([TimeSpan.Zero, TimeSpan.Zero], times.Select(time => time.TimeOfDay));
         var gone = (await hub.SyncAsync(room.Id)).Entries.Where(entry => entry.Kind == EntryKind.Gone).ToArray();
         Assert.Equal([seq, expired, erased], gone.Select(entry => entry.Seq));
         Assert.All(gone, entry => Assert.Equal(DateTime.UnixEpoch, entry.CreatedAt));

@@ -12,7 +12,7 @@ namespace SecureMessaging.Tests.Privacy;
 public abstract class PersonalDataTests(TestServer server)
 {
     /// <summary>Tables of the installation, and the names of deleted accounts: no row belongs to an account.</summary>
-    private static readonly string[] NobodysTables = ["installation", "nodes", "released_names"];
+    private static readonly string[] TablesWithoutAccounts = ["installation", "nodes", "released_names"];
 
     [Fact]
     public async Task Every_declared_column_is_in_the_disclosure()
@@ -22,7 +22,7 @@ public abstract class PersonalDataTests(TestServer server)
         await LeaveTracesAsync(anna, ben);
         var tables = (await ReadAsync(anna)).GetProperty("tables");
         foreach (var table in Inventory.Declared.Columns.Keys.GroupBy(column => column.Split('.')[0], column => column.Split('.')[1])
-            .Where(table => !NobodysTables.Contains(table.Key)))
+            .Where(table => !TablesWithoutAccounts.Contains(table.Key)))
         {
             Assert.True(tables.TryGetProperty(table.Key, out var rows), $"{table.Key} is not disclosed.");
             Assert.True(rows.GetArrayLength() > 0, $"This test leaves nothing in {table.Key}.");

@@ -47,7 +47,7 @@ public abstract class RetentionTests(TestServer shared)
         anna.Use(await anna.SignInAsync());
         hub = await anna.ConnectAsync();
         Assert.Equal((2L, true), ((await hub.SendAsync(request)).Seq, (await hub.SendAsync(request)).Duplicate));
-        server.Time.Advance(TimeSpan.FromHours(25));
+        server.Time.Advance(TimeSpan.FromHours(49));
         await RunAsync(server);
         anna.Use(await anna.SignInAsync());
         hub = await anna.ConnectAsync();
@@ -56,6 +56,29 @@ public abstract class RetentionTests(TestServer shared)
         Assert.Equal(0, await server.ScalarAsync<long>("select count(*) from entries"));
         Assert.Equal(23, (await hub.SendAsync(room.Id, [3])).Seq);
         Assert.Equal([23L], (await hub.WaitAsync(room.Id, entries => entries.Length == 1)).Select(entry => entry.Seq));
+    }
+
+    [Fact]
+    public async Task A_gone_entry_loses_its_id_and_owner_proof_after_one_to_two_days()
+    {
+        await using var server = await shared.DedicatedAsync();
+        await using var anna = await server.SignUpAsync();
+        var room = await anna.CreateRoomAsync([]);
+        var hub = await anna.ConnectAsync();
+        await hub.SendAsync(new SendRequest(room.Id, Guid.NewGuid(), [1], TimeToLiveSeconds: 60));
+        await hub.RetractAsync(room.Id, (await hub.SendAsync(room.Id, [2])).Seq);
+        server.Time.Advance(TimeSpan.FromMinutes(3));
+        await RunAsync(server);
+        server.Time.Advance(TimeSpan.FromHours(23));
+        await RunAsync(server);
+        Assert.Equal(2, await CountAsync("id is not null and owner_proof is not null"));
+
+        server.Time.Advance(TimeSpan.FromHours(25));
+        await RunAsync(server);
+        Assert.Equal(2, await CountAsync("id is null and owner_proof is null and expires_at is null"));
+
+        Task<long> CountAsync(string condition) =>
+            server.ScalarAsync<long>($"select count(*) from entries where room_id = @Id and kind = {(int)EntryKind.Gone} and {condition}", new { room.Id });
     }
 
     [Fact]
