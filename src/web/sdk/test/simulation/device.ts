@@ -8,6 +8,7 @@ import type { KeyPair } from "../../src/mls/ed25519.js";
 import type { Device, OwnKeyPackage, Ports } from "../../src/rooms/ports.js";
 import type { OutboxItem } from "../../src/rooms/records.js";
 import type { Room } from "../../src/rooms/room.js";
+import { Mutex } from "../../src/base/timing.js";
 import { Pins } from "../../src/account/pins.js";
 import { TrustBook } from "../../src/account/trustBook.js";
 import { keys, MemoryStore, pack, read, unpack, type Changes, type ListOptions, type Store, type WriteOptions } from "../../src/store/store.js";
@@ -224,15 +225,19 @@ export class SimDevice {
       closing: closing.signal,
     };
     const topUp = () => this.topUp(link, store);
+    // As in a product, one act at a time: a second one would delete the KeyPackages that the first one has made.
+    const keysTurn = new Mutex();
     const parts = wireRooms(ports, {
-      device: { reconcile: () => this.finishRotation(link, store, isAlive) },
+      device: { reconcile: () => keysTurn.run(() => this.finishRotation(link, store, isAlive)) },
       keyPackages: { topUp },
       names: { keep: () => Promise.resolve() },
       devices: {
         rotate: async () => {
-          // A rotation that is not finished goes on with its keys: their list may be published.
-          this.nextKeys ??= await this.newKeys();
-          await this.finishRotation(link, store, isAlive);
+          await keysTurn.run(async () => {
+            // A rotation that is not finished goes on with its keys: their list may be published.
+            this.nextKeys ??= await this.newKeys();
+            await this.finishRotation(link, store, isAlive);
+          });
           await topUp();
         },
       },
