@@ -39,7 +39,8 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
   // Encrypted for an epoch without this device. There is nothing to show; if a Welcome comes, the log is read again.
   if (!group || !canFollow(draft) || (header && equal(header.groupId, group.id) && header.epoch < group.epoch && !group.epochs.includes(header.epoch))) {
     if (!group && !own) state.earlier = true;
-    noteSkipped(draft, entry.seq, applying);
+    // A device that is in the group has lost nothing: it was not in the epoch of the message.
+    if (!canFollow(draft)) noteSkipped(draft, entry.seq, applying);
     return;
   }
   if (header && isLater(header, group)) {

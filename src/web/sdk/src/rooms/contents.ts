@@ -8,7 +8,7 @@ import type { Draft } from "./draft.js";
 import { timeToLive } from "./lifetime.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
-import type { KnownPeople } from "./ports.js";
+import type { KnownPeople, RoomGroup } from "./ports.js";
 import { named, namedHead } from "./views.js";
 import type { MessageRecord, OutboxItem, SealedHeader } from "./records.js";
 
@@ -56,11 +56,14 @@ export async function viewOf(
   };
 }
 
+/** The key with which the group signs now. This device may have newer keys, which the group does not know yet. @internal */
+export const signatureKeyOf = (group: RoomGroup): Uint8Array | undefined => group.leaves().find((leaf) => leaf.index === group.ownLeafIndex)?.signatureKey;
+
 /** Encodes a waiting item with this view. @internal */
 export async function encodeItem(
   draft: Draft,
   item: OutboxItem,
-  view: Pick<ContentHeader, "seen" | "room" | "list" | "read">,
+  { signatureKey, ...view }: Pick<ContentHeader, "seen" | "room" | "list" | "read"> & { signatureKey: Uint8Array },
   { clock, device }: Pick<Applying, "clock" | "device">,
 ): Promise<{ padded: Bytes; sealed: SealedHeader }> {
   const sent = Math.floor(clock.now());
@@ -68,7 +71,7 @@ export async function encodeItem(
   const life = ttl === undefined ? {} : { ttl };
   const padded = encodeMessage({ id: item.id, sent, ...life, ...view, ...item.content });
   const { read } = view;
-  return { padded, sealed: { sent, ...life, ...(read === undefined ? {} : { read }), signatureKey: device.signature.publicKey } };
+  return { padded, sealed: { sent, ...life, ...(read === undefined ? {} : { read }), signatureKey } };
 }
 
 /** The life of a message in seconds: the shorter one of the message and of the room. An edit lives no longer than its target. */

@@ -18,7 +18,7 @@ import type { MessageRecord, OwnSend, PendingCommit, RoomState, StoredWelcome } 
 import { compareEnd } from "./rewound.js";
 import type { SignedRoom } from "./signedRoom.js";
 import { enter, openWelcome, toStored } from "./welcome.js";
-import { show, withhold } from "./withholding.js";
+import { hasLeft, show, withhold } from "./withholding.js";
 
 /** The ports that a room uses. @internal */
 export type CorePorts = Pick<Ports, "clock" | "closing" | "device" | "hub" | "keyPackages" | "mls" | "people" | "privacy" | "reports" | "server" | "store">;
@@ -189,7 +189,8 @@ export class RoomCore {
 
   /** The server does not show the room. */
   async withhold(): Promise<void> {
-    if (!enforced.t10) this.end("left");
+    const { current: state, currentSigned: signed, currentWelcome: welcome } = this;
+    if (!enforced.t10 || hasLeft({ state, signed, welcome }, this.ports.device.userId)) this.end("left");
     else if (!this.isWithheld && !this.ended) await withhold(this, this.ports.clock.now());
   }
 
@@ -316,10 +317,12 @@ export class RoomCore {
       this.dirty = false;
       page = await this.ports.hub.sync(this.id, this.current.cursor ?? 0, limits.pageEntries);
       entries = page.entries;
-      if (this.isWithheld) await show(this);
       if (entries.length > 0 && entries[entries.length - 1]!.seq < page.headSeq) this.dirty = true;
     }
     for (let i = 0; i < Math.max(1, entries.length); i += entriesPerWrite) await this.take(entries.slice(i, i + entriesPerWrite), i === 0 ? page : undefined);
+    // For a user who is no longer a member, the log ends at the entry of the own leaving.
+    if (page && page.headSeq === this.current.left) await this.withhold();
+    else if (page && this.isWithheld) await show(this);
     await this.useWelcome();
   }
 

@@ -4,7 +4,7 @@ import { Backoff } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { messagesPerEpoch } from "../mls/group.js";
 import { limits } from "../net/wire.js";
-import { encodeItem, viewOf } from "./contents.js";
+import { encodeItem, signatureKeyOf, viewOf } from "./contents.js";
 import type { RoomCore } from "./core.js";
 import { canCommit, canFollow } from "./following.js";
 import type { Outbox, Tracked } from "./outbox.js";
@@ -188,7 +188,8 @@ export class Dispatcher {
         // The read position reaches members who were offline inside the message.
         const { privacy, device } = this.ports;
         const read = privacy.settings.readReceipts ? await draft.get<number>(keys.read(core.id, device.userId)) : undefined;
-        const view = { ...(await viewOf(draft, { ...this.ports, readLog: core.readLog })), ...(read === undefined ? {} : { read }) };
+        const signatureKey = signatureKeyOf(group) ?? device.signature.publicKey;
+        const view = { ...(await viewOf(draft, { ...this.ports, readLog: core.readLog })), ...(read === undefined ? {} : { read }), signatureKey };
         const sealed: [Tracked, Uint8Array, SealedHeader][] = [];
         const most = canCommit(draft) ? messagesPerEpoch.most : messagesPerEpoch.alone;
         for (const item of fresh) {

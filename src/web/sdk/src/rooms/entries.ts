@@ -85,6 +85,7 @@ async function applyNotice(draft: Draft, entry: LogEntry, applying: Applying): P
     case "memberJoined":
     case "memberLeft":
       if (entry.kind === "memberLeft" && entry.userId !== undefined) draft.after.push(() => events.emit("stoppedTyping", { userId: entry.userId! }));
+      if (entry.kind === "memberLeft" && entry.userId === applying.device.userId) state.left = entry.seq;
       state.uncompared = entry.seq;
       draft.after.push(() => events.emit("reconcile", "roster"));
       break;

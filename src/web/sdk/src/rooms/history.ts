@@ -9,7 +9,7 @@ import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { changeRecord, keep } from "./keeping.js";
 import { noteLeave } from "./leaving.js";
-import { deadlineOf, limitLife } from "./lifetime.js";
+import { deadlineOf, limitLife, removeRecord } from "./lifetime.js";
 import { explainMissing, markExpired } from "./missing.js";
 import { isOfOther, standingOf, type Author, type Standing } from "./reading.js";
 import { keepProof } from "./proofs.js";
@@ -87,6 +87,7 @@ export async function acceptFrom(draft: Draft, author: Author, arrival: Arrival,
   if (standing === "counts") return accept(draft, arrival, applying);
   if (standing === "notAllowed") await takeRead(draft, arrival, applying);
   const record = { ...recordOf(arrival, applying), [standing]: true };
+  if (standing === "late") draft.put(keys.lateId(draft.state.id, nameOf(arrival)), arrival.seq);
   limitLife(draft, record, deadlineOf(draft, arrival.header, applying), applying);
   keep(draft, record, applying);
 }
@@ -99,9 +100,10 @@ export async function accept(draft: Draft, arrival: Arrival, applying: Applying)
   if (content.type === "text" || content.type === "reply" || content.type === "custom" || content.type === "edit" || content.type === "file")
     draft.after.push(() => events.emit("stoppedTyping", { userId: from.userId }));
   // A sender without an answer may have sent the message twice. The id is unique for each sender.
-  const named = keys.messageId(draft.state.id, `${from.userId}/${header.id}`);
+  const named = keys.messageId(draft.state.id, nameOf(arrival));
   if ((await draft.get<number>(named)) !== undefined) return;
   draft.put(named, seq);
+  await replaceLate(draft, arrival, applying);
   await markExpired(draft, seq, header.sent, applying);
   if (isOf(arrival, "edit")) return edit(draft, arrival, applying);
   if (isOf(arrival, "delete")) return remove(draft, arrival, { author: from.userId, id: arrival.content.target }, applying);
@@ -116,6 +118,22 @@ export async function accept(draft: Draft, arrival: Arrival, applying: Applying)
   limitLife(draft, record, deadlineOf(draft, header, applying), applying);
   keepProof(draft, arrival);
   keep(draft, record, applying);
+}
+
+/** The id of a content is unique for its author. */
+const nameOf = ({ from, header }: Pick<Arrival, "from" | "header">): string => `${from.userId}/${header.id}`;
+
+/** The author has sent a message again that came too late before. It is shown once. */
+async function replaceLate(draft: Draft, arrival: Arrival, { events }: Pick<Applying, "events">): Promise<void> {
+  const { id } = draft.state;
+  const key = keys.lateId(id, nameOf(arrival));
+  const seq = await draft.get<number>(key);
+  if (seq === undefined) return;
+  draft.delete(key);
+  const record = await draft.get<MessageRecord>(keys.message(id, seq));
+  if (!record?.late) return;
+  removeRecord(draft, record);
+  draft.after.push(() => events.emit("expired", { seqs: [seq] }));
 }
 
 const isOf = <Type extends ContentBody["type"]>(arrival: Arrival, type: Type): arrival is Of<Type> => arrival.content.type === type;

@@ -5,7 +5,7 @@ import { memberOf, owner, roleOf } from "../trust/state.js";
 import { decodeLeave, signLeave } from "../trust/statement.js";
 import type { Clock } from "../base/clock.js";
 import { SecureMessagingError } from "../base/errors.js";
-import { keys } from "../store/store.js";
+import { keys, read } from "../store/store.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import type { Ports, RoomGroup } from "./ports.js";
@@ -53,17 +53,34 @@ export function noteLeave(draft: Draft, userId: string, token: string, { events 
   draft.after.push(() => events.emit("reconcile", "roster"));
 }
 
-/** Tells the server that this user has left. A call without an answer is repeated, also after a restart: see {@link keys.leaving}. @internal */
-export async function finishLeave({ device, server, store }: Pick<Ports, "device" | "server" | "store">, roomId: string): Promise<void> {
+type LeavingPorts = Pick<Ports, "device" | "hub" | "server" | "store">;
+
+/**
+ * Tells the server that this user has left. A call without an answer is repeated, also after a restart: see {@link keys.leaving}.
+ * @throws `Conflict` when the user was removed and added again meanwhile, and other definite rejections: then the user stays. @internal
+ */
+export async function finishLeave({ device, hub, server, store }: LeavingPorts, roomId: string): Promise<void> {
+  const forget = () => store.write(new Map([[keys.leaving(roomId), null]]));
   try {
+    // An earlier version has kept no place.
+    const from = await read<number | true>(store, keys.leaving(roomId));
+    if (typeof from === "number" && (await isThereAgain({ device, hub }, roomId, from)))
+      throw SecureMessagingError.of("Conflict", "You were removed from the room and added again. Leave it again if you want to.");
     await server.removeMember(roomId, device.userId);
   } catch (error) {
     if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "SignedOut" || error.code === "Unauthenticated") throw error;
-    await store.write(new Map([[keys.leaving(roomId), null]]));
+    await forget();
     // The server knows it already.
     if (error.code !== "NotFound") throw error;
   }
-  await store.write(new Map([[keys.leaving(roomId), null]]));
+  await forget();
+}
+
+/** Whether the user is in the room by a later membership than the one that was left after this place. The log of a membership begins with its first entry. */
+async function isThereAgain({ device, hub }: Pick<LeavingPorts, "device" | "hub">, roomId: string, after: number): Promise<boolean> {
+  const { entries, firstSeq } = await hub.sync(roomId, after, 1);
+  const [first] = entries;
+  return first !== undefined && firstSeq > after + 1 && first.kind === "memberJoined" && first.userId === device.userId;
 }
 
 /** Waits for the work, but not longer. @throws `Unavailable` then; the work goes on. @internal */

@@ -25,6 +25,8 @@ export interface SendOptions {
   repeated?: boolean;
   /** @internal Places whose bytes the server must delete, noted in the write that stores the send. */
   erase?: readonly number[];
+  /** @internal What the write that stores the send stores besides. */
+  also?: Changes;
 }
 
 /** The result of a send. */
@@ -104,7 +106,7 @@ export class Outbox extends Emitter<OutboxEvents> {
   private async add(
     roomId: string,
     content: Content,
-    { timeToLiveSeconds, erase = [] }: Pick<SendOptions, "timeToLiveSeconds" | "erase">,
+    { timeToLiveSeconds, erase = [], also = new Map() }: Pick<SendOptions, "timeToLiveSeconds" | "erase" | "also">,
     id: string,
     failed?: FailedItem,
   ): Promise<{ id: string; stored: Promise<Stored> }> {
@@ -122,7 +124,7 @@ export class Outbox extends Emitter<OutboxEvents> {
       clientMessageId: newId(),
       ...(timeToLiveSeconds === undefined ? {} : { timeToLiveSeconds }),
     };
-    const changes: Changes = new Map([[keys.outbox(item.position), packed(item)]]);
+    const changes: Changes = new Map(also).set(keys.outbox(item.position), packed(item));
     if (failed) changes.set(keys.failed(roomId, id), null);
     const erased = this.erasures.note(changes, roomId, erase, id);
     const tracked: Tracked = { ...item, stored: defer() };
@@ -224,7 +226,7 @@ export class Outbox extends Emitter<OutboxEvents> {
 
   /** Removes the encrypted bytes of an item, so that it is encrypted again with another id. */
   unseal(draft: Draft, item: Tracked): void {
-    const fresh = { clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined, sealed: undefined };
+    const fresh = unsealed();
     draft.changes.set(keys.outbox(item.position), packed({ ...item, ...fresh }));
     draft.after.push(() => {
       // Not when it was acknowledged meanwhile: the log will deliver it with the old id.
@@ -232,10 +234,25 @@ export class Outbox extends Emitter<OutboxEvents> {
     });
   }
 
+  /**
+   * The log has delivered the item at a place where it does not count. When this device had other keys there, it is sent again by itself, once and with the same
+   * id, so that no member shows it twice. Otherwise the user decides.
+   */
   undelivered(draft: Draft, own: OwnSend, why: keyof typeof undeliveredBecause): void {
     const { id: roomId } = draft.state;
     const item = this.items.find((each) => each.clientMessageId === own.clientMessageId && each.roomId === roomId);
     if (!item) return;
+    // The token of a leave is signed with the earlier keys.
+    if (why === "late" && !item.again && item.content.type !== "leave") {
+      const fresh = { ...unsealed(), again: true };
+      draft.changes.set(keys.outbox(item.position), packed({ ...item, ...fresh }));
+      draft.after.push(() => {
+        Object.assign(item, { ...fresh, acked: undefined, ackedAt: undefined });
+        this.emit("changed", { roomId });
+        this.emit("added", { roomId });
+      });
+      return;
+    }
     const error = SecureMessagingError.of("NotDelivered", `${undeliveredBecause[why]} It can be sent again.`);
     const failed = this.prepareFailure(draft.changes, item, error);
     draft.after.push(() => this.finishFailure(item, failed, error));
@@ -254,7 +271,7 @@ export class Outbox extends Emitter<OutboxEvents> {
 
   ackedUpTo({ state, changes }: Draft, seq: number): OwnSend[] {
     return this.items
-      .filter((item) => item.roomId === state.id && item.acked !== undefined && item.acked <= seq && changes.get(keys.outbox(item.position)) !== null)
+      .filter((item) => item.roomId === state.id && item.acked !== undefined && item.acked <= seq && !changes.has(keys.outbox(item.position)))
       .map((item) => ({ ...item, seq: item.acked!, at: item.ackedAt! }))
       .toSorted((a, b) => a.seq - b.seq);
   }
@@ -300,10 +317,13 @@ const undeliveredBecause = {
 /** What a person has written, and would miss. */
 const written = new Set<string>(["text", "reply", "file", "custom"] satisfies ContentBody["type"][]);
 
+/** What an item has before it is encrypted. Each encryption has its own id. */
+const unsealed = () => ({ clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined, sealed: undefined });
+
 /** The stored form of an item. */
 function packed(item: OutboxItem): Uint8Array {
-  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed } = item;
-  return pack({ position, roomId, id, content: toStored(content), at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed });
+  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed, again } = item;
+  return pack({ position, roomId, id, content: toStored(content), at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed, again });
 }
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it has stored

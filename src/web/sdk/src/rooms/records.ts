@@ -127,6 +127,8 @@ export interface RoomState {
   mismatch?: Sender;
   /** What a person has answered of the room's holds. */
   answered?: string[];
+  /** The newest entry by which the server says that this user has left. It lets a former member read up to there. */
+  left?: number;
   /** Since when the server no longer shows this room: milliseconds since 1970. */
   withheld?: number;
   /** Whether the server's log was shorter than before. A person has not acknowledged it. */
@@ -209,6 +211,8 @@ export interface OutboxItem {
   generation?: number;
   /** What was encrypted besides the content. */
   sealed?: SealedHeader;
+  /** Whether it reached the log once where it did not count, and was encrypted again. */
+  again?: boolean;
 }
 
 /** What an own message says besides its content, and the key that has signed it. @internal */

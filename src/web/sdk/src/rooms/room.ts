@@ -14,7 +14,7 @@ import type { RoomGroup } from "./ports.js";
 import { Receipts, readsOf, type ReadSignal } from "./receipts.js";
 import type { Message, MessageRecord, Sender } from "./records.js";
 import { RoomBase, type RoomPorts } from "./roomBase.js";
-import { keys, read } from "../store/store.js";
+import { keys, read, type Changes } from "../store/store.js";
 import { defer } from "../base/timing.js";
 
 export type { RoomEvents } from "./roomBase.js";
@@ -313,8 +313,8 @@ export class Room extends RoomBase {
   }
 
   /** @internal */
-  protected async sendLeave(token: string): Promise<void> {
-    const { stored } = await this.post({ type: "leave", token });
+  protected async sendLeave(token: string, also?: Changes): Promise<void> {
+    const { stored } = await this.post({ type: "leave", token }, also ? { also } : {});
     await stored;
   }
 

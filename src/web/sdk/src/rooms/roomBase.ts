@@ -2,7 +2,7 @@ import { utf8 } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Emitter } from "../base/events.js";
 import type { Role, RoomKind, RoomSettings, SettingsChange, Unknown } from "../net/wire.js";
-import { keys, pack } from "../store/store.js";
+import { keys, pack, type Changes } from "../store/store.js";
 import { memberOf } from "../trust/state.js";
 import { agree, answer } from "./answers.js";
 import type { TranscriptMismatch } from "./applying.js";
@@ -27,8 +27,8 @@ export interface RoomEvents {
   /** An earlier message was edited, deleted, pinned or reacted to, or it is now known why a place was never read. */
   changed: Message;
   /**
-   * Messages are removed from this device, because their life is over; or places that were never read, because their author has deleted them, or because this
-   * user was not a member there.
+   * Messages are removed from this device, because their life is over, or because they were late and their author has sent them again; or places that were never
+   * read, because their author has deleted them, or because this user was not a member there.
    */
   expired: { seqs: number[] };
   /** Another device has read another log than this one: the server has changed, left out or reordered something. Once for each device and stretch. */
@@ -213,7 +213,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
    */
   async leave(): Promise<void> {
     const { core } = this;
-    const { device, server, store } = this.ports;
+    const { device, hub, server, store } = this.ports;
     const { userId } = device;
     const signed = core.signed?.head && memberOf(core.signed.state, userId) ? core.signed : undefined;
     if (signed) requireLeave(signed, userId);
@@ -225,11 +225,24 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
         "NotReady",
         "This device cannot sign now that you leave. Use another device, or wait until this one is in the room's group.",
       );
-    await store.write(new Map([[keys.leaving(this.id), pack(true)]]));
+    // Stored with the message: a server that hears of the leaving before would refuse the message.
+    const leaving: Changes = new Map([[keys.leaving(this.id), pack(core.state.cursor ?? 0)]]);
     // Without a reader, there is no member who could commit it.
-    if (!isAlone && signed && group && core.canBeRead) await this.sendLeave(await leaveToken(signed, group, userId));
-    await finishLeave({ device, server, store }, this.id);
+    if (isAlone || !signed || !group || !core.canBeRead) await store.write(leaving);
+    else await this.signLeaving(await leaveToken(signed, group, userId), leaving);
+    await finishLeave({ device, hub, server, store }, this.id);
     core.end("left");
+  }
+
+  private async signLeaving(token: string, leaving: Changes): Promise<void> {
+    try {
+      await this.sendLeave(token, leaving);
+    } catch (error) {
+      // When another member has committed the token already, only the server may not know it.
+      if (this.core.hasEnded) return;
+      await this.ports.store.write(new Map([[keys.leaving(this.id), null]]));
+      throw error;
+    }
   }
 
   /**
@@ -271,8 +284,8 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     this.emit("problem", { problem });
   }
 
-  /** @internal Sends the token with which this user leaves. Resolves when the server has it. */
-  protected abstract sendLeave(token: string): Promise<void>;
+  /** @internal Sends the token with which this user leaves, and stores the changes with it. Resolves when the server has it. */
+  protected abstract sendLeave(token: string, also?: Changes): Promise<void>;
 }
 
 /** @internal @throws `Invalid` for a name that a room cannot have. */

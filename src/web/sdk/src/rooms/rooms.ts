@@ -216,8 +216,14 @@ export class Rooms {
     for (const [key] of await this.ports.store.list(keys.leavings)) {
       const id = key.slice(keys.leavings.length);
       if (this.outbox.waiting(id).some((item) => item.content.type === "leave")) continue;
-      await finishLeave(this.ports, id).catch(this.ports.reports.failed("room", "leaveNotFinished", { roomId: id, retrying: true }));
-      if ((await this.ports.store.get(key)) === undefined) this.open.get(id)?.core.end("left");
+      try {
+        await finishLeave(this.ports, id);
+      } catch (error) {
+        const retrying = (await this.ports.store.get(key)) !== undefined;
+        this.ports.reports.failed("room", "leaveNotFinished", { roomId: id, retrying })(error);
+        continue;
+      }
+      this.open.get(id)?.core.end("left");
     }
   }
 

@@ -3,11 +3,28 @@ import type { Emitter } from "../base/events.js";
 import type { CoreEvents } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { addLine, firstIndex } from "./notices.js";
+import { memberOf } from "../trust/state.js";
+import type { RoomState, StoredWelcome } from "./records.js";
+import type { SignedRoom } from "./signedRoom.js";
 
 /** A room that can be changed. @internal */
 export interface Changeable {
   readonly events: Emitter<CoreEvents>;
   exclusively(work: (draft: Draft) => Promise<boolean | void>): Promise<void>;
+}
+
+/** What a device has of a room. @internal */
+interface Had {
+  state: Readonly<RoomState>;
+  signed: SignedRoom | undefined;
+  welcome: StoredWelcome | undefined;
+}
+
+/** Whether the server's answer is no news: this user has signed to leave, a member has signed to remove this user, or this device was never in the room. @internal */
+export function hasLeft({ state, signed, welcome }: Had, userId: string): boolean {
+  if (state.leaves?.[userId]) return true;
+  if (welcome) return false;
+  return !signed || (signed.head !== undefined && !memberOf(signed.state, userId));
 }
 
 /** The room is kept, and its sends wait. @internal */

@@ -179,7 +179,7 @@ export const keys = {
   /** What people see of the changes of a room. */
   line: (id: string, seq: number, index: number) => `line/${id}/${ordinal(seq)}/${ordinal(index)}`,
   lines: (id: string) => `line/${id}/`,
-  /** This user leaves the room, and the server may not know it yet. */
+  /** This user has left the room at this place, and the server may not know it yet. */
   leaving: (id: string) => `leaving/${id}`,
   leavings: "leaving/",
   group: (id: string) => `group/${id}`,
@@ -191,6 +191,8 @@ export const keys = {
   messages: (id: string) => `msg/${id}/`,
   messageId: (id: string, contentId: string) => `mid/${id}/${contentId}`,
   messageIds: (id: string) => `mid/${id}/`,
+  /** The place of a message that came too late to count. Its author may send it again. */
+  lateId: (id: string, contentId: string) => `mid/${id}/${contentId}/late`,
   read: (id: string, userId: string) => `read/${id}/${userId}`,
   reads: (id: string) => `read/${id}/`,
   /** How far this user has read, while others may not learn it. */

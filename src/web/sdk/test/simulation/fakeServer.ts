@@ -136,6 +136,14 @@ export class FakeServer {
     const room = this.roomOf(userId, roomId, userId === removed ? "member" : "admin");
     const target = room.members.get(removed);
     if (!target) throw notFound();
+    if (room.members.size === 1) {
+      // The room is deleted with its last member.
+      room.members.delete(removed);
+      this.rooms.delete(roomId);
+      this.welcomesWaiting = this.welcomesWaiting.filter((each) => each.roomId !== roomId);
+      this.notices.roomChanged(roomId, "deleted", removed);
+      return;
+    }
     const isLastOwner = [...room.members.values()].filter(({ role }) => role === "owner").length === 1 && target.role === "owner";
     if (isLastOwner) throw refuse("Conflict", "The room would have no owner.");
     this.publish(room, [this.leave(room, removed)]);
@@ -164,10 +172,9 @@ export class FakeServer {
   // The log
 
   sync(userId: string, roomId: string, afterSeq: number, limit: number): LogPage {
-    const room = this.roomOf(userId, roomId);
-    const firstSeq = this.firstSeqOf(room, userId);
-    const entries = room.log.slice(Math.max(afterSeq, firstSeq - 1), Math.max(afterSeq, firstSeq - 1) + limit);
-    return { roomId, entries, headSeq: room.log.length, firstSeq };
+    const { log, firstSeq, headSeq } = this.readable(userId, roomId, afterSeq);
+    const from = Math.max(afterSeq, firstSeq - 1);
+    return { roomId, entries: log.slice(from, Math.min(from + limit, headSeq)), headSeq, firstSeq };
   }
 
   heads(userId: string): RoomHead[] {
@@ -304,6 +311,20 @@ export class FakeServer {
     const ranks: Role[] = ["member", "admin", "owner"];
     if (ranks.indexOf(member.role) < ranks.indexOf(least)) throw refuse("Forbidden", "You may not do this.");
     return room;
+  }
+
+  /** What a user can read of a log. A former member reads on to the entry of the own leaving, from a place of that membership. */
+  private readable(userId: string, roomId: string, afterSeq: number): { log: LogEntry[]; firstSeq: number; headSeq: number } {
+    const room = this.rooms.get(roomId);
+    if (!room || room.members.has(userId)) {
+      const { log } = this.roomOf(userId, roomId);
+      return { log, firstSeq: this.firstSeqOf(room!, userId), headSeq: log.length };
+    }
+    const last = (kind: LogEntry["kind"], end: number) => room.log.slice(0, end).findLast((entry) => entry.kind === kind && entry.userId === userId)?.seq;
+    const left = last("memberLeft", room.log.length) ?? 0;
+    const joined = last("memberJoined", left);
+    if (joined === undefined || joined > afterSeq) throw notFound();
+    return { log: room.log, firstSeq: Math.max(room.firstSeq, joined), headSeq: left };
   }
 
   private firstSeqOf(room: ServerRoom, userId: string): number {

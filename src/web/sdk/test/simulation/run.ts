@@ -123,8 +123,9 @@ export class Run {
       if (!process) return `${name} does not run`;
       if (device.isRotating) return `${name} replaces its keys`;
       if (!this.isMember(device)) {
-        // A removal that the device could not see: it keeps the room until a person gives it up.
-        if (core && !core.isWithheld) return `${name} has left, and still has the room`;
+        // When the last member deletes the room, only the server says so. Other devices keep it until the person gives it up.
+        const isDeleted = !this.server.rooms.has(room.id);
+        if (core && !(isDeleted && core.isWithheld)) return `${name} has left, and still has the room: ${JSON.stringify(core.state)}`;
         continue;
       }
       if (!core) return `${name} does not have the room`;
