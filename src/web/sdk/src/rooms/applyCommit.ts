@@ -78,6 +78,7 @@ async function applyOwn(draft: Draft, entry: LogEntry, applying: Applying): Prom
   const before = signed!.state;
   draft.setSigned(await signed!.next(place, { state, head: { ...head, hash: new Uint8Array(head.hash) } }, statement && new Uint8Array(statement)));
   if (statement && isFirst) delete draft.state.initial;
+  draft.after.push(() => applying.events.emit("committed", { id: pending.id }));
   await report(draft, entry, { lines: pending.lines, added: [], before, after: state, statement }, applying);
 }
 

@@ -53,6 +53,8 @@ export interface CoreEvents {
   withheld: { isWithheld: boolean };
   /** A signed statement has removed this user. */
   removed: undefined;
+  /** The log has delivered an own Commit, and this device has followed it. */
+  committed: { id: string };
   /** The group's leaves may differ from the members' devices. */
   reconcile: ReconcileCause;
   /** Sends that had to wait may now be possible. */

@@ -1,5 +1,5 @@
 /* Makes own Commits, stores them before they are sent, and sends them until their outcome is known. */
-import { newId, toHex } from "../base/bytes.js";
+import { newId } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { Backoff } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
@@ -40,12 +40,17 @@ export interface CommitOf {
 
 /** @internal */
 export class Commits {
+  /** The own Commits that the log has delivered. */
+  private readonly followed = new Set<string>();
+
   constructor(
     private readonly ports: Pick<Ports, "clock" | "closing" | "mls" | "reports" | "server">,
     private readonly core: RoomCore,
     /** Schedules another look at a Commit without an outcome. */
     private readonly later: (delayMs: number) => void,
-  ) {}
+  ) {
+    core.events.on("committed", ({ id }) => this.followed.add(id));
+  }
 
   /** Makes the Commit and stores it with what follows it. Undefined when the room has changed since it was planned. */
   async prepare(of: CommitOf): Promise<PendingCommit | undefined> {
@@ -109,8 +114,11 @@ export class Commits {
       try {
         const ack = await server.commit(this.core.id, pending);
         await this.core.catchUp();
-        if (this.core.pending?.id === pending.id && (this.core.state.cursor ?? 0) >= ack.seq) await this.discard(pending);
-        return true;
+        if (this.core.pending?.id !== pending.id) break;
+        // Only the log says that the members have it. When something else stands there, the acknowledgement was false.
+        if ((this.core.state.cursor ?? 0) < ack.seq)
+          throw SecureMessagingError.of("Unavailable", "The server has acknowledged a change that its log does not show yet.");
+        await this.discard(pending);
       } catch (error) {
         if (!(error instanceof SecureMessagingError) || error.code === "SignedOut" || closing.aborted) throw error;
         if (!error.retryable && error.code !== "Unauthenticated") {
@@ -129,14 +137,7 @@ export class Commits {
       }
     }
     // The log shows the outcome: it contains another Commit of the epoch, or this one.
-    const { group, state } = this.core;
-    return group !== undefined && group.epoch === pending.epoch + 1 && state.generation === pending.generation && this.isMerged(pending, group);
-  }
-
-  /** Whether the group's authenticator is the one computed with the pending Commit. */
-  private isMerged(pending: PendingCommit, group: RoomGroup): boolean {
-    const after = this.ports.mls.restore(pending.base, new Map(pending.ratchets));
-    return toHex(after.epochAuthenticator) === toHex(group.epochAuthenticator);
+    return this.followed.delete(pending.id);
   }
 
   private discard(pending: PendingCommit): Promise<void> {

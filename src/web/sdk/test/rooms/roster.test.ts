@@ -59,6 +59,22 @@ test("two members who say that they have one name are removed by their ids only"
   expect((await room.members.list()).map(({ userId }) => userId).toSorted()).toEqual([anna.user.id, ben.user.id].toSorted());
 });
 
+test("a change that the server acknowledges and does not put into the log is not reported as done", async () => {
+  const [anna] = await three();
+  const room = await scene.roomOf(anna);
+  let lies = 0;
+  const liar = vi.spyOn(scene.server, "commit").mockImplementation((userId, roomId, { id, epoch }) => {
+    lies++;
+    return { roomId, id, seq: scene.room.log.length, epoch: epoch + 1, duplicate: false };
+  });
+  await expect(scene.run(room.members.remove("ben"))).rejects.toMatchObject({ code: "Unavailable" });
+  expect(await scene.membersOf(anna)).toEqual(["anna owner", "ben member"]);
+  expect(lies).toBeGreaterThan(1);
+  liar.mockRestore();
+  await scene.run(room.members.remove("ben"));
+  expect(await scene.membersOf(anna)).toEqual(["anna owner"]);
+});
+
 test("repeated calls with one id create one room", async () => {
   const anna = await scene.person("anna");
   await scene.person("ben");
