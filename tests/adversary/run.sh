@@ -17,10 +17,11 @@ for argument; do
   [[ $argument != --list && $argument != --help ]] || list=1
   arguments+=("$argument")
 done
+fetched src/web || { echo '0 passed, 1 failed'; exit 1; }
 if [[ ! $list ]]; then
   [[ -f src/SecureMessaging.Server/bin/Release/net10.0/SecureMessaging.Server.dll ]] \
     || dotnet build src/SecureMessaging.Server -c Release -p:WebApp=false -v quiet -nologo || { echo '0 passed, 1 failed'; exit 1; }
-  [[ ${SECUREMESSAGING_TEST_BUILT:-} || ${ADVERSARY_BUILT:-} ]] || { fetched src/web && npm run build -w sdk --prefix src/web --loglevel=error >/dev/null; } \
+  [[ ${SECUREMESSAGING_TEST_BUILT:-} || ${ADVERSARY_BUILT:-} ]] || npm run build -w sdk --prefix src/web --loglevel=error >/dev/null \
     || { echo '0 passed, 1 failed'; exit 1; }
 fi
 exec node tests/adversary/main.mjs ${arguments[@]+"${arguments[@]}"}
