@@ -235,8 +235,8 @@ export class Outbox extends Emitter<OutboxEvents> {
   }
 
   /**
-   * The log has delivered the item at a place where it does not count. When this device had other keys there, it is sent again by itself, once and with the same
-   * id, so that no member shows it twice. Otherwise the user decides.
+   * The log has delivered the item at a place where it does not count. When this device had other keys there, it is sent again by itself, once and with the
+   * same id, so that no member shows it twice. Otherwise the user decides.
    */
   undelivered(draft: Draft, own: OwnSend, why: keyof typeof undeliveredBecause): void {
     const { id: roomId } = draft.state;

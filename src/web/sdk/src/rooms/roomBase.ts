@@ -27,8 +27,8 @@ export interface RoomEvents {
   /** An earlier message was edited, deleted, pinned or reacted to, or it is now known why a place was never read. */
   changed: Message;
   /**
-   * Messages are removed from this device, because their life is over, or because they were late and their author has sent them again; or places that were never
-   * read, because their author has deleted them, or because this user was not a member there.
+   * Messages are removed from this device, because their life is over, or because they were late and their author has sent them again; or places that were
+   * never read, because their author has deleted them, or because this user was not a member there.
    */
   expired: { seqs: number[] };
   /** Another device has read another log than this one: the server has changed, left out or reordered something. Once for each device and stretch. */

@@ -20,7 +20,10 @@ interface Had {
   welcome: StoredWelcome | undefined;
 }
 
-/** Whether the server's answer is no news: this user has signed to leave, a member has signed to remove this user, or this device was never in the room. @internal */
+/**
+ * Whether the server's answer is no news: this user has signed to leave, a member has signed to remove this user, or this device was never in the room.
+ * @internal
+ */
 export function hasLeft({ state, signed, welcome }: Had, userId: string): boolean {
   if (state.leaves?.[userId]) return true;
   if (welcome) return false;
