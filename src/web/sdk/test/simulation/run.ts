@@ -123,9 +123,7 @@ export class Run {
       if (!process) return `${name} does not run`;
       if (device.isRotating) return `${name} replaces its keys`;
       if (!this.isMember(device)) {
-        // When the last member deletes the room, only the server says so. Other devices keep it until the person gives it up.
-        const isDeleted = !this.server.rooms.has(room.id);
-        if (core && !(isDeleted && core.isWithheld)) return `${name} has left, and still has the room: ${JSON.stringify(core.state)}`;
+        if (core && !(core.isWithheld && this.isOnlySaid(device))) return `${name} has left, and still has the room: ${JSON.stringify(core.state)}`;
         continue;
       }
       if (!core) return `${name} does not have the room`;
@@ -142,6 +140,17 @@ export class Run {
       if (process.outbox.count() > 0 && core.canBeRead) return `${name} has unsent messages`;
     }
     return undefined;
+  }
+
+  /**
+   * Whether only the server can tell a device that its user is out: the last member has deleted the room, or another device of the user has left, with a message
+   * that this one may not be able to read. The device keeps the room until the person gives it up.
+   */
+  private isOnlySaid({ user }: SimDevice): boolean {
+    const { log, id } = this.room;
+    const left = log.findLast((entry) => entry.kind === "memberLeft" && entry.userId === user.id)?.seq ?? 0;
+    const before = log.slice(0, left).findLast((entry) => entry.kind !== "memberLeft");
+    return !this.server.rooms.has(id) || before?.kind !== "commit";
   }
 
   /** Whether one user is left, and the group has none of this user's current keys. Then no member could add a device. */
