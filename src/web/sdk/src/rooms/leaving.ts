@@ -55,11 +55,17 @@ export function noteLeave(draft: Draft, userId: string, token: string, { events 
 
 type LeavingPorts = Pick<Ports, "device" | "hub" | "server" | "store">;
 
+/** A room of this device that ends when the server knows that the user has left. */
+interface Ending {
+  end(change: "left"): void;
+  readonly ending: Promise<void>;
+}
+
 /**
- * Tells the server that this user has left. A call without an answer is repeated, also after a restart: see {@link keys.leaving}.
+ * Tells the server that this user has left, and ends the room. A call without an answer is repeated, also after a restart: see {@link keys.leaving}.
  * @throws `Conflict` when the user was removed and added again meanwhile, and other definite rejections: then the user stays. @internal
  */
-export async function finishLeave({ device, hub, server, store }: LeavingPorts, roomId: string): Promise<void> {
+export async function finishLeave({ device, hub, server, store }: LeavingPorts, roomId: string, core: Ending | undefined): Promise<void> {
   const forget = () => store.write(new Map([[keys.leaving(roomId), null]]));
   try {
     // An earlier version has kept no place.
@@ -69,10 +75,15 @@ export async function finishLeave({ device, hub, server, store }: LeavingPorts, 
     await server.removeMember(roomId, device.userId);
   } catch (error) {
     if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "SignedOut" || error.code === "Unauthenticated") throw error;
-    await forget();
     // The server knows it already.
-    if (error.code !== "NotFound") throw error;
+    if (error.code !== "NotFound") {
+      await forget();
+      throw error;
+    }
   }
+  core?.end("left");
+  // When the process stops before, the next one does this again.
+  await core?.ending;
   await forget();
 }
 

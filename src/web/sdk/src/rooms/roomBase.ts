@@ -230,8 +230,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     // Without a reader, there is no member who could commit it.
     if (isAlone || !signed || !group || !core.canBeRead) await store.write(leaving);
     else await this.signLeaving(await leaveToken(signed, group, userId), leaving);
-    await finishLeave({ device, hub, server, store }, this.id);
-    core.end("left");
+    await finishLeave({ device, hub, server, store }, this.id, core);
   }
 
   private async signLeaving(token: string, leaving: Changes): Promise<void> {

@@ -217,13 +217,11 @@ export class Rooms {
       const id = key.slice(keys.leavings.length);
       if (this.outbox.waiting(id).some((item) => item.content.type === "leave")) continue;
       try {
-        await finishLeave(this.ports, id);
+        await finishLeave(this.ports, id, this.open.get(id)?.core);
       } catch (error) {
         const retrying = (await this.ports.store.get(key)) !== undefined;
         this.ports.reports.failed("room", "leaveNotFinished", { roomId: id, retrying })(error);
-        continue;
       }
-      this.open.get(id)?.core.end("left");
     }
   }
 
