@@ -81,7 +81,10 @@ public interface IChatHub
     /// <summary>Redacts an entry that the caller sent. Idempotent.</summary>
     Task<SendAck> Retract(Guid roomId, long seq);
 
-    /// <summary>Reads up to <paramref name="limit"/> entries after <paramref name="afterSeq"/>, oldest first.</summary>
+    /// <summary>
+    /// Reads up to <paramref name="limit"/> entries after <paramref name="afterSeq"/>, oldest first. A user who has left, or was removed, can read on from a
+    /// place of that membership. <see cref="LogPage.HeadSeq"/> is then the entry of the own leaving, and nothing after it can be read.
+    /// </summary>
     Task<LogPage> Sync(Guid roomId, long afterSeq, int limit);
 
     /// <summary>The head of the log of each room of the caller.</summary>

@@ -48,6 +48,24 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
         order by e.seq
         """;
 
+    // The log itself says from where to where the caller was a member. The first part is found by the index on user_id, however long the log is.
+    private const string FormerSyncSql = $"""
+        with own as materialized (select room_id, seq, kind from entries where user_id = @UserId and kind in (@Joined, @Left)),
+        ends as (select max(seq) as last_seq from own where room_id = @RoomId and kind = @Left),
+        begins as (select max(seq) as joined_seq from own where room_id = @RoomId and kind = @Joined and seq < (select last_seq from ends)),
+        me as (
+            select ends.last_seq, case when r.first_seq > begins.joined_seq then r.first_seq else begins.joined_seq end as first_seq
+            from ends cross join begins join rooms r on r.id = @RoomId
+            where begins.joined_seq <= @AfterSeq
+              and not exists (select 1 from room_members m where m.room_id = @RoomId and m.user_id = @UserId))
+        select me.last_seq as head_seq, me.first_seq as floor_seq, e.*
+        from me left join (
+            select {EntryRow.Columns} from entries
+            where room_id = @RoomId and seq > @AfterSeq and seq >= (select first_seq from me) and seq <= (select last_seq from me)
+            order by seq limit @Limit) e on true
+        order by e.seq
+        """;
+
     private const string DeliverySql = $"select {EntryRow.Columns} from entries where room_id = @RoomId and seq > @AfterSeq order by seq limit @Limit";
 
     private const string HeadsSql = """
@@ -95,28 +113,48 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
 
     private const string RetractionSql = "select seq, created_at from entries where room_id = @RoomId and target_seq = @Seq";
 
-    public Task<LogPage> SyncAsync(Caller caller, Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken)
+    public async Task<LogPage> SyncAsync(Caller caller, Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken) =>
+        await FindPageAsync(SyncSql, caller, roomId, (afterSeq, limit), cancellationToken) ?? throw ApiException.NotFound();
+
+    /// <summary>
+    /// Reads as <see cref="SyncAsync"/>. A caller who is no longer a member reads on up to the entry of the own leaving, from a place of that membership. So a
+    /// client that was offline then sees the Commit that has removed it.
+    /// </summary>
+    public async Task<LogPage> SyncToLeavingAsync(Caller caller, Guid roomId, long afterSeq, int limit, CancellationToken cancellationToken) =>
+        await FindPageAsync(SyncSql, caller, roomId, (afterSeq, limit), cancellationToken)
+        ?? await FindPageAsync(FormerSyncSql, caller, roomId, (afterSeq, limit), cancellationToken)
+        ?? throw ApiException.NotFound();
+
+    private Task<LogPage?> FindPageAsync(string sql, Caller caller, Guid roomId, (long AfterSeq, int Limit) range, CancellationToken cancellationToken)
     {
-        Positions.Require("afterSeq", afterSeq);
-        RequireLimit(limit);
+        Positions.Require("afterSeq", range.AfterSeq);
+        RequireLimit(range.Limit);
         return database.ReadAsync(
             async connection =>
             {
-                var parameters = new { RoomId = roomId, caller.UserId, AfterSeq = afterSeq, Limit = Math.Min(limit, limits.PageEntries) };
+                var parameters = new
+                {
+                    RoomId = roomId,
+                    caller.UserId,
+                    range.AfterSeq,
+                    Limit = Math.Min(range.Limit, limits.PageEntries),
+                    Joined = (int)EntryKind.MemberJoined,
+                    Left = (int)EntryKind.MemberLeft,
+                };
                 var page = new PageBuilder(limits, time.Now());
-                await using var reader = await connection.ExecuteReaderAsync(SyncSql, parameters, cancellationToken);
+                await using var reader = await connection.ExecuteReaderAsync(sql, parameters, cancellationToken);
                 var parseHead = reader.GetRowParser<SyncRow>(length: 2);
                 var parseEntry = reader.GetRowParser<EntryRow>(startIndex: 2);
                 SyncRow? head = null;
                 while (await reader.ReadAsync(cancellationToken))
                 {
                     head ??= parseHead(reader);
-                    // A member without entries to read gets one row whose entry is null.
+                    // A caller without entries to read gets one row whose entry is null.
                     if (parseEntry(reader) is not { Seq: not null } entry || !page.TryAdd(entry))
                         break;
                 }
 
-                return head is null ? throw ApiException.NotFound() : new LogPage(roomId, [.. page.Entries], head.HeadSeq, head.FloorSeq);
+                return head is null ? null : new LogPage(roomId, [.. page.Entries], head.HeadSeq, head.FloorSeq);
             },
             cancellationToken);
     }

@@ -185,6 +185,56 @@ public abstract class LogTests(TestServer server)
         Assert.InRange(entry.ExpiresAt.Value - entry.CreatedAt, TimeSpan.FromSeconds(90), TimeSpan.FromSeconds(181));
     }
 
+    [Fact]
+    public async Task A_user_who_was_removed_reads_on_to_the_own_leaving_and_nothing_else()
+    {
+        var (anna, ben, room) = await TwoAsync();
+        var (hub, bens) = (await anna.ConnectAsync(), await ben.ConnectAsync());
+        await hub.SendAsync(room.Id, [1]);
+        (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{ben.Id}")).EnsureSuccessStatusCode();
+        await hub.SendAsync(room.Id, [2]);
+        var page = await bens.SyncAsync(room.Id, 2);
+        Assert.Equal([(3L, EntryKind.Message), (4, EntryKind.MemberLeft)], page.Entries.Select(entry => (entry.Seq, entry.Kind)));
+        Assert.Equal((4L, 2L), (page.HeadSeq, page.FirstSeq));
+        Assert.Equal([3L], (await bens.SyncAsync(room.Id, 2, 1)).Entries.Select(entry => entry.Seq));
+        foreach (var after in new[] { 4L, 5, 100 })
+        {
+            var end = await bens.SyncAsync(room.Id, after);
+            Assert.Equal((4L, 0), (end.HeadSeq, end.Entries.Length));
+        }
+
+        // Not from a place before the membership, not for others, and by no other call.
+        Assert.Equal(ErrorCode.NotFound, await RefusalAsync(bens.SyncAsync(room.Id, 1)));
+        var stranger = await (await server.SignUpAsync()).ConnectAsync();
+        Assert.Equal(ErrorCode.NotFound, await RefusalAsync(stranger.SyncAsync(room.Id, 2)));
+        Assert.DoesNotContain(room.Id, (await bens.HeadsAsync()).Select(head => head.RoomId));
+        Assert.Equal(ErrorCode.NotFound, await RefusalAsync(bens.SendAsync(room.Id, [3])));
+        Assert.Equal(ErrorCode.NotFound, await RefusalAsync(bens.MarkDeliveredAsync(room.Id, 4)));
+        await (await ben.Http.GetAsync($"/v1/rooms/{room.Id}/log?afterSeq=2")).ReadErrorAsync(404, ErrorCode.NotFound);
+    }
+
+    [Fact]
+    public async Task A_user_who_was_removed_twice_reads_the_last_membership_only()
+    {
+        var (anna, ben, room) = await TwoAsync();
+        var (hub, bens) = (await anna.ConnectAsync(), await ben.ConnectAsync());
+        async Task RemoveAsync() => (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}/members/{ben.Id}")).EnsureSuccessStatusCode();
+        await RemoveAsync();
+        await hub.SendAsync(room.Id, [1]);
+        using var added = await anna.Http.PostAsJsonAsync($"/v1/rooms/{room.Id}/members", new AddMemberRequest(UserId: ben.Id), Wire.Json);
+        added.EnsureSuccessStatusCode();
+        await hub.SendAsync(room.Id, [2]);
+        Assert.Equal([5L, 6], (await bens.SyncAsync(room.Id, 2)).Entries.Select(entry => entry.Seq));
+        await RemoveAsync();
+        Assert.Equal(ErrorCode.NotFound, await RefusalAsync(bens.SyncAsync(room.Id, 2)));
+        Assert.Equal(ErrorCode.NotFound, await RefusalAsync(bens.SyncAsync(room.Id, 4)));
+        var page = await bens.SyncAsync(room.Id, 5);
+        Assert.Equal([6L, 7], page.Entries.Select(entry => entry.Seq));
+        Assert.Equal((7L, 5L), (page.HeadSeq, page.FirstSeq));
+        (await anna.Http.DeleteAsync($"/v1/rooms/{room.Id}")).EnsureSuccessStatusCode();
+        Assert.Equal(ErrorCode.NotFound, await RefusalAsync(bens.SyncAsync(room.Id, 5)));
+    }
+
     private static async Task<ErrorCode> RefusalAsync(Task call) => (await Assert.ThrowsAsync<HubError>(() => call)).Body.Code;
 
     private async Task<(TestUser Anna, TestUser Ben, Room Room)> TwoAsync()

@@ -58,6 +58,8 @@ public sealed class PostgresReadPlanTests(PostgresServer shared)
         }
 
         var connection = await anna.ConnectAsync();
+        await using var ben = await server.SignUpAsync();
+        var stranger = await ben.ConnectAsync();
         var room = (await connection.HeadsAsync()).First(head => head.HeadSeq == EntriesOfRoom).RoomId;
         // A session reports its statistics after ten idle seconds. Those of the small tables must be reported before the reset.
         await Task.Delay(TimeSpan.FromSeconds(12));
@@ -67,6 +69,7 @@ public sealed class PostgresReadPlanTests(PostgresServer shared)
         {
             Assert.Equal(Rooms, (await connection.HeadsAsync()).Length);
             Assert.Equal(500, (await connection.SyncAsync(room, i * 400)).Entries.Length);
+            await Assert.ThrowsAsync<HubError>(() => stranger.SyncAsync(room, i * 400));
             using var back = await anna.Http.GetAsync(
                 string.Create(CultureInfo.InvariantCulture, $"/v1/rooms/{room}/log?beforeSeq={EntriesOfRoom - i}&limit=50"));
             Assert.Equal(50, (await back.ReadAsync<LogPage>()).Entries.Length);

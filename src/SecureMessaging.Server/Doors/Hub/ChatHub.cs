@@ -29,7 +29,8 @@ internal sealed class ChatHub(SendQueue queue, LogStore log, MessageOperations m
 
     public Task<SendAck> Retract(Guid roomId, long seq) => messages.RetractAsync(Caller, roomId, seq, Context.ConnectionAborted);
 
-    public Task<LogPage> Sync(Guid roomId, long afterSeq, int limit) => log.SyncAsync(Caller, roomId, afterSeq, limit, Context.ConnectionAborted);
+    public Task<LogPage> Sync(Guid roomId, long afterSeq, int limit) =>
+        log.SyncToLeavingAsync(Caller, roomId, afterSeq, limit, Context.ConnectionAborted);
 
     public Task<RoomHead[]> Heads() => log.HeadsAsync(Caller, Context.ConnectionAborted);
 

@@ -48,6 +48,8 @@ internal static class AuthorizationTable
 
             The object is a device, session, entry or membership of the caller (`own`) or of another user, otherwise the room.
 
+            An ex-member reads by `ChatHub.Sync` only the entries of the own membership, up to the own leaving.
+
 
             """.ReplaceLineEndings("\n"));
         text.Append(

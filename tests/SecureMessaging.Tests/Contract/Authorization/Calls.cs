@@ -98,6 +98,7 @@ internal static class Calls
         ["mutation registerPush.endpoint"] = _ => PushEndpoint,
         ["ChatHub.Send.request"] = cell => Send(cell),
         ["ChatHub.SendBatch.requests"] = cell => new[] { Send(cell) },
+        ["ChatHub.Sync.afterSeq"] = cell => cell.Seq,
         ["ChatHub.Sync.limit"] = _ => 10,
         ["AdminHub.Follow.filter"] = _ => new LogFilter(LogSeverity.Error),
         ["subscription entries.after"] = _ => Array.Empty<object>(),
