@@ -67,14 +67,23 @@ test("new keys that were not signed stop sending to a verified person until the 
   const banner = anna.page.getByRole("alert").filter({ hasText: "Nothing is sent here now." });
   await expect(banner).toContainText(`${ben.name} has new keys`);
   await expect(anna.page.getByRole("heading", { level: 1, name: ben.name }).getByRole("img", { name: "Nothing is sent to this person now" })).toBeVisible();
+
+  // On a screen with a keyboard on it, the input and what ends the hold stay in view.
+  await anna.page.getByRole("complementary").getByRole("button", { name: "Close" }).click();
+  await anna.page.setViewportSize({ width: 360, height: 380 });
+  await anna.box.fill("is\nit\nyou,\nmy\nfriend?");
+  const send = anna.page.getByRole("button", { name: "Send", exact: true });
+  for (const button of [send, banner.getByRole("button", { name: "Compare keys" })]) await expect(button).toBeInViewport({ ratio: 1 });
+  await anna.page.setViewportSize({ width: 1280, height: 800 });
+
   await anna.box.fill("is it you?");
   await anna.box.press("Enter");
   await expect(anna.box).toHaveValue("is it you?");
-  await expect(anna.page.getByRole("button", { name: "Send", exact: true })).toBeDisabled();
+  await expect(send).toBeDisabled();
   await banner.getByRole("button", { name: "Send anyway" }).click();
   // The new keys are known now. Those that take part in this conversation are others, and no signed renewal has replaced them.
   await expect(banner).toContainText(`This conversation was started with the old keys of ${ben.name}`);
-  await expect(anna.page.getByRole("button", { name: "Send", exact: true })).toBeDisabled();
+  await expect(send).toBeDisabled();
   await banner.getByRole("button", { name: "Send anyway" }).click();
   await expect(banner).toHaveCount(0);
   await anna.box.press("Enter");
@@ -82,6 +91,7 @@ test("new keys that were not signed stop sending to a verified person until the 
   await expect(anna.box).toHaveValue("");
 
   // A conversation with the new keys is another one.
+  await details(anna);
   await anna.page.getByRole("button", { name: "Delete conversation" }).click();
   await anna.page.getByRole("dialog").getByRole("button", { name: "Delete conversation" }).click();
   await expect(anna.page.getByText("Start your first conversation")).toBeVisible();
