@@ -69,7 +69,7 @@ export function Members({
       {many && (
         <Field label={text.searchMembers} value={search} onChange={setSearch} autoCapitalize="none" autoComplete="off" spellCheck={false} maxLength={33} />
       )}
-      <ul className="card plain members">
+      <ul className="card plain">
         {found.length === 0 && <li className="entry muted small">{text.noMember}</li>}
         {shown.map((member) => (
           <li key={member.userId} className="entry">

@@ -22,7 +22,10 @@ export function NewOwner({ roomId, members, onDone, onClose }: { roomId: string;
   const [search, setSearch] = useState("");
   const made = useRef<string>(undefined);
   const others = inOrder(members.filter((member) => member.userId !== me));
-  const shown = others.filter((member) => member.userId === chosen || matches(member, search));
+  const found = others.filter((member) => matches(member, search));
+  const shown = found.slice(0, fewMembers);
+  const picked = others.find((member) => member.userId === chosen);
+  if (picked && !shown.includes(picked)) shown.unshift(picked);
 
   const leave = async (userId: string): Promise<void> => {
     // A second attempt after a failed one does not repeat what has succeeded.
@@ -60,6 +63,7 @@ export function NewOwner({ roomId, members, onDone, onClose }: { roomId: string;
           </label>
         ))}
         {shown.length === 0 && <p className="entry muted small">{text.noMember}</p>}
+        {found.length > fewMembers && <p className="entry muted small">{text.searchForMore(found.length - fewMembers)}</p>}
       </div>
     </Ask>
   );

@@ -19,6 +19,7 @@ export const roomStrings = {
     removeTitle: (name: string) => `Remove ${name}?`,
     removeText: "The group gets new keys, so this person cannot read anything written afterwards. They keep what they have received.",
     searchMembers: "Search members",
+    searchForMore: (n: number) => `Search to find ${plural(n, "more member", "more members")}.`,
     noMember: "No member has this name.",
     showAllMembers: (n: number) => `Show all ${plural(n, "member", "members")}`,
     addedAlready: "This person is already in the group.",
