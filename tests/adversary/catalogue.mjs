@@ -7,5 +7,6 @@ import { entrances } from "./attacks/entrances.mjs";
 import { history } from "./attacks/history.mjs";
 import { honestRuns } from "./attacks/honest.mjs";
 import { people } from "./attacks/people.mjs";
+import { welcomes } from "./attacks/welcomes.mjs";
 
-export const catalogue = [...people, ...history, ...authorship, ...devices, ...entrances, ...directory, ...answers, ...honestRuns];
+export const catalogue = [...people, ...history, ...authorship, ...devices, ...entrances, ...welcomes, ...directory, ...answers, ...honestRuns];

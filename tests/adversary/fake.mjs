@@ -47,5 +47,11 @@ export function showWorld(lane, { room, welcome, epoch, ciphertext, seq = 1 }) {
     return [...result.filter((each) => each.roomId !== room), { roomId: room, headSeq: head, firstSeq: seq, deliveredSeq: 0, unread: 0 }];
   });
   lane.onPush(({ target, args }) => (["Received", "RoomChanged"].includes(target) && args[0] === room ? null : undefined));
-  return { sent };
+  /** Shows one more message. */
+  const append = (bytes, of) => {
+    head++;
+    entries.push({ seq: head, kind: "message", createdAt: new Date(Math.floor(Date.now() / 60_000) * 60_000), id: randomUUID(), ciphertext: bytes, epoch: of });
+    lane.push("Received", room, entries.slice(-1));
+  };
+  return { sent, append };
 }

@@ -11,6 +11,7 @@ import { hpke, suite } from "../../src/web/sdk/dist/mls/suite.js";
 import { keys, pack, unpack } from "../../src/web/sdk/dist/store/store.js";
 import { pad } from "../../src/web/sdk/dist/content/padding.js";
 
+import { oddCommits, trueChain } from "./commits.mjs";
 import { authorsOf, inventChain, makeStatement, signedRoom, signFirst, signRival } from "./statements.mjs";
 
 const ts = (name) => import(new URL(`../../src/web/node_modules/ts-mls/dist/src/${name}.js`, import.meta.url).href);
@@ -68,10 +69,10 @@ const statementOf = async ({ self, signed, device }, wanted) => wanted && makeSt
 
 const addOf = (message) => ({ proposalType: "add", add: { keyPackage: decodeMessage(message).keyPackage } });
 
-async function commit(state, extraProposals, { sealed: authenticatedData = new Uint8Array(), roomInfo } = {}) {
+async function commit(state, extraProposals, { sealed: authenticatedData = new Uint8Array(), roomInfo, cipherSuite, pskIndex = emptyPskIndex } = {}) {
   const groupInfoExtensions = roomInfo ? [{ extensionType: roomInfoExtension, extensionData: roomInfo }] : [];
   return createCommit(
-    { state: { ...state, unappliedProposals: {} }, cipherSuite: await suite(), pskIndex: emptyPskIndex },
+    { state: { ...state, unappliedProposals: {} }, cipherSuite: cipherSuite ?? (await suite()), pskIndex },
     { extraProposals, ratchetTreeExtension: true, authenticatedData, groupInfoExtensions },
   );
 }
@@ -215,6 +216,13 @@ const crafts = {
   },
 };
 
+const nodeOf = (state, index) => state.ratchetTree[leafToNodeIndex(toLeafIndex(index))].leaf;
+async function newPackage(userId) {
+  const { credential, signature } = await forge(userId);
+  return decodeOwn(await makeKeyPackage(credential, signature, 84, Date.now()));
+}
+Object.assign(crafts, oddCommits({ rooms, commit, made, addOf, bytesOf, base64, leafOf, nodeOf, newPackage, raise }));
+
 Object.assign(commands, {
   /** Ends the client and keeps the group states of these rooms. */
   seize: async ({ room }) => {
@@ -333,8 +341,8 @@ Object.assign(commands, {
       }
     throw new Error("no Welcome for this device");
   },
-  /** Founds a group with the id of a room of others, and adds KeyPackages to it. */
-  found: async ({ room, generation, name, keyPackages, emptyCommits = 0, chain }) => {
+  /** Founds a group with the id of a room of others, and adds KeyPackages to it. `chain`: that of the Welcome; `true`: the room's own. */
+  found: async ({ room, generation, name, keyPackages, emptyCommits = 0, chain, as = "self" }) => {
     const own = packages.get(name);
     const id = new Uint8Array(20);
     id.set(Buffer.from(room.replaceAll("-", ""), "hex"));
@@ -343,10 +351,11 @@ Object.assign(commands, {
     const config = await configOf();
     let state = await createGroup(id, keyPackage, privateKeys, [], await suite(), config);
     for (let i = 0; i < emptyCommits; i++) state = (await commit(state, [])).newState;
-    const roomInfo = chain && (await inventChain({ ...chain, state, device: forged.get(name), founding: bytesOf(chain.founding) }));
+    const invent = () => inventChain({ ...chain, state, device: forged.get(name), founding: bytesOf(chain.founding) });
+    const roomInfo = chain && (await (chain === true ? trueChain(rooms.get(room).signed) : invent()));
     const adds = keyPackages.map((message) => addOf(bytesOf(message)));
     const result = await commit(state, adds, { roomInfo });
-    rooms.set(room, { ...rooms.get(room), self: result.newState });
+    rooms.set(room, { ...rooms.get(room), [as]: result.newState });
     return made(state, result);
   },
   /** Joins with a Welcome for a KeyPackage that this program made. */

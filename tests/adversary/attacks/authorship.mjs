@@ -6,7 +6,7 @@ import { lineOf, signOf } from "../signs.mjs";
 const sqlite = ["sqlite"];
 
 /** Anna, Ben and Mallory, whose client has become a program. With `first`, Mallory founded the room. */
-async function withMember(attack, { first = false } = {}) {
+export async function withMember(attack, { first = false } = {}) {
   const { world } = attack;
   const { anna, ben } = await attack.cast();
   const mallory = await attack.member();
@@ -47,7 +47,7 @@ async function write({ world }, mallory, room, content, as) {
 }
 
 /** Whether a message has a mark that tells people not to believe its author. */
-const isMarked = (message) => Object.values(message.marks ?? {}).some(Boolean);
+export const isMarked = (message) => Object.values(message.marks ?? {}).some(Boolean);
 const also = (signs) => (signs.length > 0 ? `beside the message: ${signs.join(", ")}` : "");
 
 /** Mallory makes a leaf with Ben's user id, or turns the own leaf into one, and writes with it. */

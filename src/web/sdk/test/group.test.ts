@@ -3,7 +3,12 @@ import { concat, equal, newId, randomBytes, toHex } from "../src/base/bytes.js";
 import { decodeCredential, encodeCredential } from "../src/mls/credential.js";
 import { verify } from "../src/mls/ed25519.js";
 import { Group, groupIdOf, messagesPerEpoch } from "../src/mls/group.js";
-import { readHeader, readKeyPackage, welcomeReferences } from "../src/mls/messages.js";
+import type { ClientState } from "ts-mls";
+import { createCommit } from "ts-mls/createCommit.js";
+import { signKeyPackage } from "ts-mls/keyPackage.js";
+import { signLeafNodeKeyPackage, type LeafNodeKeyPackage } from "ts-mls/leafNode.js";
+import { decodePackageMessage, encodeMessage, readHeader, readKeyPackage, welcomeReferences } from "../src/mls/messages.js";
+import { suite } from "../src/mls/suite.js";
 import { openSignal, sealSignal } from "../src/rooms/signals.js";
 import { bytesOf, foundBy, newDevice, newUser, packageOf, stored, textOf, type TestDevice } from "./people.js";
 
@@ -14,6 +19,20 @@ async function pair(): Promise<{ a: Group; b: Group }> {
   const founding = await (await foundBy(devA)).commit({ remove: [], add: [kp.message] });
   return { a: founding.before.merge(founding.after), b: (await Group.join(founding.welcome!, kp)).group };
 }
+
+/** The KeyPackage of a device with another leaf. Its signatures are right. */
+async function withLeaf(own: { message: Uint8Array }, { signature }: TestDevice, change: Partial<LeafNodeKeyPackage>): Promise<Uint8Array> {
+  const keyPackage = decodePackageMessage(own.message);
+  const { signature: sign } = await suite();
+  const leafNode = await signLeafNodeKeyPackage({ ...keyPackage.leafNode, ...change }, signature.privateKey, sign);
+  const signed = await signKeyPackage({ ...keyPackage, leafNode }, signature.privateKey, sign);
+  return encodeMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage: signed });
+}
+
+/** What a leaf of a member says about itself, so that no other leaf can be changed any more. */
+const strange = {
+  capabilities: { versions: ["mls10"], ciphersuites: [], extensions: [], proposals: [], credentials: ["x509"] },
+} satisfies Partial<LeafNodeKeyPackage>;
 
 describe("a group", () => {
   test("carries messages both ways, also through its stored form", async () => {
@@ -127,6 +146,49 @@ describe("a group", () => {
     const group = await foundBy(await newDevice(await newUser()));
     await expect(group.commit({ remove: [], add: [kp.message] })).rejects.toThrow(/credential/i);
     expect(readKeyPackage(kp.message, Date.now())?.deviceId).toBe(mallory.identity.deviceId);
+  });
+
+  test("refuses a Commit after which a key stands in two nodes, and does not make one", async () => {
+    const { a, b } = await pair();
+    const [device, other] = await Promise.all([newDevice(await newUser()), newDevice(await newUser())]);
+    const [good, packageOfOther] = await Promise.all([packageOf(device), packageOf(other)]);
+    const twin = await withLeaf(packageOfOther, other, { hpkePublicKey: decodePackageMessage(good.message).leafNode.hpkePublicKey });
+    expect(await Group.addable([good.message, twin, good.message], a, [])).toEqual([true, false, false]);
+    const both = await a.commit({ remove: [], add: [good.message, twin] });
+    await expect(b.applyCommit(both.commit)).rejects.toThrow("two nodes");
+    const added = await a.commit({ remove: [], add: [good.message] });
+    const author = added.before.merge(added.after);
+    const group = (await b.applyCommit(added.commit)).group!;
+    expect(await Group.addable([twin, good.message], group, [])).toEqual([false, false]);
+    // The device is replaced: its earlier leaf goes with the same Commit.
+    expect(await Group.addable([twin, good.message], group, [2])).toEqual([true, false]);
+    const again = await author.commit({ remove: [2], add: [good.message] });
+    expect((await group.applyCommit(again.commit)).group!.leaves()).toHaveLength(3);
+  });
+
+  test("refuses a Commit after which a leaf does not support what rooms use", async () => {
+    const { a, b } = await pair();
+    const state = Reflect.get(a, "state") as ClientState;
+    const tree = state.ratchetTree.map((node, i) => (i === 0 && node?.nodeType === "leaf" ? { ...node, leaf: { ...node.leaf, ...strange } } : node));
+    const hostile = { ...state, ratchetTree: tree, unappliedProposals: {} };
+    const made = await createCommit({ state: hostile, cipherSuite: await suite() }, {});
+    await expect(b.applyCommit(encodeMessage(made.commit))).rejects.toThrow("a leaf uses");
+    expect((await b.applyCommit((await a.commit({ remove: [], add: [] })).commit)).group!.epoch).toBe(2);
+  });
+
+  test("takes only KeyPackages that are valid", async () => {
+    const [device, mallory] = await Promise.all([newDevice(await newUser()), newDevice(await newUser())]);
+    const [good, own] = await Promise.all([packageOf(device), packageOf(mallory)]);
+    const altered = Uint8Array.from(own.message);
+    altered[altered.length - 1]! ^= 1;
+    const others = [
+      altered,
+      await withLeaf(own, mallory, strange),
+      await withLeaf(own, mallory, { extensions: [{ extensionType: 0xf0a1, extensionData: new Uint8Array() }] }),
+    ];
+    expect(await Group.addable([...others, good.message, own.message], undefined, [])).toEqual([false, false, false, true, true]);
+    mallory.identity.identitySignature = randomBytes(64);
+    expect(await Group.addable([(await packageOf(mallory)).message], undefined, [])).toEqual([false]);
   });
 
   test("signals can be read only by members of the epoch, and only unchanged", async () => {

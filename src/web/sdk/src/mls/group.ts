@@ -8,6 +8,7 @@ import { joinByWelcome, roomInfoExtension } from "./join.js";
 import { decodeMessage, decodeOwn, decodePackageMessage, decodePrivate, encodeMessage, type OwnKeyPackage } from "./messages.js";
 import { leafNodeOf, leafOf, leavesOf, openProposal, toLeaf, type Leaf, type OpenedProposal } from "./leaves.js";
 import { requireHpke, suite } from "./suite.js";
+import { addable, isWellFormed } from "./treeRules.js";
 import {
   consumeRatchet,
   createApplicationMessage,
@@ -145,6 +146,11 @@ export class Group {
       await requireHpke();
       throw error;
     }
+  }
+
+  /** Which of these KeyPackages the group can get, when these leaves are removed: without a group, only the KeyPackages are compared. */
+  static async addable(keyPackages: readonly Uint8Array[], group: Group | undefined, leaving: readonly number[]): Promise<boolean[]> {
+    return addable(keyPackages.map(decodePackageMessage), { tree: group?.state.ratchetTree ?? [], leaving }, await suite(), config);
   }
 
   /** Restores the output of {@link encodeBase} and {@link encodeRatchet}. An epoch without its ratchets can no longer be decrypted. */
@@ -309,7 +315,10 @@ export class Group {
         return "accept";
       });
       if (result.kind !== "newState" || result.actionTaken === "reject") throw new TypeError("The Commit contains a proposal that is not allowed.");
-      if (!removed) return { group: new Group(result.newState) };
+      if (!removed) {
+        if (!isWellFormed(result.newState.ratchetTree)) throw new TypeError("A key stands in two nodes, or a leaf uses what is not used here.");
+        return { group: new Group(result.newState) };
+      }
     } catch (error) {
       await requireHpke();
       // ts-mls detects a removal by the blank leaf. When the same Commit fills the leaf again, ts-mls continues and finds no key.

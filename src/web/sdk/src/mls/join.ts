@@ -4,6 +4,7 @@
  * 12.4.3.1 requires. It rejects pre-shared keys and resumption, which this protocol does not use.
  */
 import { copy, equal, toHex, type Bytes } from "../base/bytes.js";
+import { isPlain } from "./treeRules.js";
 import {
   createSecretTree,
   decryptGroupInfo,
@@ -147,10 +148,7 @@ async function validateTree(tree: RatchetTree, context: GroupContext, cs: Cipher
 }
 
 async function validateLeaf(leaf: LeafNode, index: number, context: GroupContext, cs: CiphersuiteImpl, config: ClientConfig): Promise<void> {
-  must(
-    leaf.credential.credentialType === "basic" && leaf.capabilities.credentials.includes("basic") && leaf.extensions.length === 0,
-    "A leaf uses what is not used here.",
-  );
+  must(isPlain(leaf), "A leaf uses what is not used here.");
   if (leaf.leafNodeSource === "key_package") {
     must(await verifyLeafNodeSignatureKeyPackage(leaf, cs.signature), "A leaf is not signed.");
     must(await config.authService.validateCredential(leaf.credential, leaf.signaturePublicKey), "A credential is not valid.");

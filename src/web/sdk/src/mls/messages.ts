@@ -101,7 +101,7 @@ export async function makeKeyPackage(identity: DeviceIdentity, signature: KeyPai
   };
 }
 
-/** The owner of a KeyPackage; undefined when it cannot be decoded. The signatures are checked when the KeyPackage is added to a group. */
+/** The owner of a KeyPackage; undefined when it cannot be decoded. `Group.addable` checks the signatures. */
 export function readKeyPackage(message: Uint8Array, nowMs: number): (DeviceIdentity & { signatureKey: Bytes; expired: boolean }) | undefined {
   try {
     const { leafNode } = decodePackageMessage(message);

@@ -28,7 +28,7 @@ export { makeKdfImpl } from "ts-mls/crypto/implementation/default/makeKdfImpl.js
 export { makeGenericHpke } from "ts-mls/crypto/implementation/hpke.js";
 export { framedContentTBSEncoder, toTbs } from "ts-mls/framedContent.js";
 export { ratchetTreeFromExtension, verifyGroupInfoConfirmationTag, verifyGroupInfoSignature } from "ts-mls/groupInfo.js";
-export { decodeKeyPackage, encodeKeyPackage, generateKeyPackageWithKey, makeKeyPackageRef } from "ts-mls/keyPackage.js";
+export { decodeKeyPackage, encodeKeyPackage, generateKeyPackageWithKey, makeKeyPackageRef, verifyKeyPackage } from "ts-mls/keyPackage.js";
 export { deriveKeySchedule, mlsExporter } from "ts-mls/keySchedule.js";
 export { leafNodeEncoder, verifyLeafNodeSignatureKeyPackage } from "ts-mls/leafNode.js";
 export { decodeMlsMessage, encodeMlsMessage } from "ts-mls/message.js";

@@ -11,6 +11,7 @@ import type { Draft } from "./draft.js";
 import { breakChain, canFollow } from "./following.js";
 import { acceptFrom, acceptOwn } from "./history.js";
 import { keep } from "./keeping.js";
+import { markOf } from "./listed.js";
 import { noteSkipped } from "./missing.js";
 import { deadlineOf, limitLife } from "./lifetime.js";
 import { mentionList } from "./mentions.js";
@@ -85,7 +86,8 @@ async function applyOpened(draft: Draft, entry: LogEntry, opened: Opened, author
   const content =
     decoded.kind === "content" ? bodyOf(decoded.content) : ({ type: "unsupported", name: decoded.type.slice(0, 64) } satisfies UnsupportedContent);
   const proof = () => encodeProof(opened.proof());
-  await acceptFrom(draft, author, { seq: entry.seq, at: entry.createdAt.getTime(), from, header, content, proof }, applying);
+  const mark = markOf(draft, entry.seq, author.leaf, header.list.number, applying);
+  await acceptFrom(draft, author, { seq: entry.seq, at: entry.createdAt.getTime(), from, header, content, proof, mark }, applying);
 }
 
 /** Keeps the place of a message that has no content. */

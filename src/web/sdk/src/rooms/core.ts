@@ -11,6 +11,7 @@ import { applyEntry } from "./entries.js";
 import { breakChain, breakOff, canFollow } from "./following.js";
 import { acceptAcked } from "./history.js";
 import { holdsOf, type NamedHold } from "./holds.js";
+import { listsChanged } from "./listed.js";
 import { keepMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
 import type { ReadLog } from "./readLog.js";
@@ -251,6 +252,9 @@ export class RoomCore {
     void this.drain();
     return true;
   }
+
+  /** What this device knows about the devices of people has changed. */
+  listsChanged = (): Promise<void> => this.exclusively((draft) => listsChanged(draft, this.current, this.applying), { relaxed: true });
 
   /** Stores an own send that the log will not deliver any more. */
   keepOwn(find: () => OwnSend | undefined): Promise<void> {

@@ -10,6 +10,7 @@ import type { Draft } from "./draft.js";
 import { canFollow, notifyGroup } from "./following.js";
 import { changeRecord, keep } from "./keeping.js";
 import { acceptOwn } from "./history.js";
+import { compareLists } from "./listed.js";
 import { keepMissing } from "./missing.js";
 import { addLine, firstIndex } from "./notices.js";
 import { serverRole } from "./roles.js";
@@ -19,6 +20,7 @@ import { enter } from "./welcome.js";
 /** Applies one entry of the log. The entry may come from an attacker: no content makes this throw, only a failure of the store. @internal */
 export async function applyEntry(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
   const { state } = draft;
+  if (state.unlisted || state.entrance) await compareLists(draft, applying);
   // A Welcome for an earlier place waits until the log is read again from there.
   if (draft.welcome && draft.welcome.seq <= entry.seq && draft.welcome.seq >= (state.cursor ?? -1)) {
     // A device that is in the group first judges the Commit: its Welcome counts only when it has removed this device.

@@ -8,6 +8,7 @@ import { enforced } from "../trust/enforced.js";
 import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { changeRecord, keep } from "./keeping.js";
+import { markEdited, type Mark } from "./listed.js";
 import { noteLeave } from "./leaving.js";
 import { deadlineOf, limitLife, removeRecord } from "./lifetime.js";
 import { explainMissing, markExpired } from "./missing.js";
@@ -28,6 +29,8 @@ export interface Arrival {
   content: ContentBody | UnsupportedContent;
   /** Makes the author proof. An own message has none. */
   proof?: () => Bytes;
+  /** Whether the newest list has the device. */
+  mark?: Mark;
 }
 
 type Of<Type extends ContentBody["type"]> = Arrival & { content: Extract<ContentBody, { type: Type }> };
@@ -138,8 +141,8 @@ async function replaceLate(draft: Draft, arrival: Arrival, { events }: Pick<Appl
 
 const isOf = <Type extends ContentBody["type"]>(arrival: Arrival, type: Type): arrival is Of<Type> => arrival.content.type === type;
 
-function recordOf({ seq, at, from, header, content }: Arrival, { device }: Pick<Applying, "device">): MessageRecord {
-  return { seq, id: header.id, from, mine: from.userId === device.userId, at, sent: header.sent, content: toStored(content) };
+function recordOf({ seq, at, from, header, content, mark }: Arrival, { device }: Pick<Applying, "device">): MessageRecord {
+  return { seq, id: header.id, from, mine: from.userId === device.userId, at, sent: header.sent, content: toStored(content), ...mark };
 }
 
 async function takeRead(draft: Draft, { seq, from, header: { read } }: Arrival, applying: Applying): Promise<void> {
@@ -158,6 +161,7 @@ async function edit(draft: Draft, arrival: Of<"edit">, applying: Applying): Prom
     record.content = { ...record.content, text: content.text };
     record.edited = true;
     record.edits = [...(record.edits ?? []), seq];
+    markEdited(draft, record, arrival.mark);
     keepProof(draft, arrival);
     limitLife(draft, record, deadlineOf(draft, header, applying), applying);
   });

@@ -17,13 +17,14 @@ import type { SignedRoom } from "./signedRoom.js";
  * Why the sends of a room wait.
  *
  * - `unlistedDevice`: a device in the group is not in the newest list of its user. It ends when a member removes the device, or with a newer list.
+ * - `unlistedWelcome`: the device that has added this one is not in the newest list of its user. A person decides, or a newer list has it.
  * - `identityChanged`, `listFork`, `nameChanged`, `listWithheld`: see {@link HoldKind}.
  * - `stateMismatch`: a message was written for another state of the room, and this room is not confirmed.
  * - `updateRequired`: the room uses something that only a later version of this SDK knows.
  * - `reentryHeld`: this user was removed and added again while this device could not see it. A person decides with `room.agreeToEnter()`.
  * - `withheld`: the server does not show the room any more.
  */
-export type RoomHoldKind = HoldKind | "unlistedDevice" | "stateMismatch" | "updateRequired" | "reentryHeld" | "withheld";
+export type RoomHoldKind = HoldKind | "unlistedDevice" | "unlistedWelcome" | "stateMismatch" | "updateRequired" | "reentryHeld" | "withheld";
 
 /** Why the sends of a room wait. */
 export interface RoomHold {
@@ -50,7 +51,7 @@ export interface HoldsOf {
   group: RoomGroup | undefined;
   state: Readonly<RoomState>;
   welcome: StoredWelcome | undefined;
-  people: Pick<KnownPeople, "holdOf" | "listsOf">;
+  people: Pick<KnownPeople, "devicesOf" | "holdOf" | "listsOf">;
   /** This device. */
   own: Sender;
 }
@@ -94,12 +95,22 @@ function all({ signed, group, state, welcome, people, own }: HoldsOf): NamedHold
       ...state.mismatch,
       detail: "A member has another list of members than the one that this device was given.",
     });
+  holds.push(...holdOfEntrance(state, people));
   for (const [userId, leaves] of byUser(group?.leaves() ?? [])) {
     const hold = people.holdOf(userId);
     if (hold && enforced.t6) holds.push({ kind: hold.kind, userId, about: userId, detail: hold.detail, isOfPerson: true });
     else if (!hold && enforced.t5) holds.push(...holdsOfLeaves(leaves, userId, { people, own }));
   }
   return holds;
+}
+
+/** A Welcome leads into the room as its author knows it. A device that its user has revoked can lead into one that the other members have left. */
+function holdOfEntrance({ entrance }: HoldsOf["state"], people: HoldsOf["people"]): NamedHold[] {
+  const devices = entrance && enforced.t5 ? people.devicesOf(entrance.userId) : [];
+  if (!entrance || devices.length === 0 || devices.some(({ deviceId }) => deviceId === entrance.deviceId)) return [];
+  const { userId, deviceId, signatureKey } = entrance;
+  const detail = "The device that has added this one is not in the newest device list of its user. Ask another member whether the room is the right one.";
+  return [{ kind: "unlistedWelcome", userId, deviceId, about: toHex(signatureKey), detail }];
 }
 
 function byUser(leaves: readonly Leaf[]): Map<string, Leaf[]> {

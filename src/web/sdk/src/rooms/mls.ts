@@ -12,6 +12,7 @@ export const mls: Mls = {
   welcomeReferences,
   makeKeyPackage,
   readKeyPackage,
+  addable: (keyPackages, group, leaving) => Group.addable(keyPackages, group as Group | undefined, leaving),
   sealSignal,
   openSignal,
 };

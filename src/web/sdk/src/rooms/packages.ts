@@ -1,7 +1,7 @@
 /* KeyPackages of the devices that a Commit adds. */
 import { equal } from "../base/bytes.js";
 import type { ListedLeaf } from "./plan.js";
-import type { Leaf, Ports } from "./ports.js";
+import type { Leaf, Ports, RoomGroup } from "./ports.js";
 
 /** A KeyPackage of a device. @internal */
 export interface Claimed {
@@ -10,13 +10,14 @@ export interface Claimed {
 }
 
 /**
- * Claims one KeyPackage for each of these devices, as far as there are any. `identityOf` gives the identity key that the room has for a user. `isClockWrong`:
- * some are valid by one of the two clocks alone, this device's and the server's, and were left out. @internal
+ * Claims one KeyPackage for each of these devices, as far as there are any that `group` can get. `identityOf` gives the identity key that the room has for a
+ * user. `isClockWrong`: some are valid by one of the two clocks alone, this device's and the server's, and were left out. @internal
  */
 export async function claim(
   { clock, mls, server }: Pick<Ports, "clock" | "mls" | "server">,
   devices: readonly ListedLeaf[],
   identityOf: (userId: string) => Uint8Array | undefined,
+  group: RoomGroup | undefined,
 ): Promise<{ found: Claimed[]; isClockWrong: boolean }> {
   const found: Claimed[] = [];
   let isClockWrong = false;
@@ -43,5 +44,12 @@ export async function claim(
       if (!read.expired && !expiredHere) found.push({ message: keyPackage, leaf: { ...read, index: -1 } });
     }
   }
-  return { found, isClockWrong };
+  // One KeyPackage that is not valid, or has keys of another leaf, would make the whole Commit invalid. The earlier leaf of such a device goes with it.
+  const leaving = (group?.leaves() ?? []).filter((leaf) => devices.some((device) => device.userId === leaf.userId && device.deviceId === leaf.deviceId));
+  const canBeAdded = await mls.addable(
+    found.map(({ message }) => message),
+    group,
+    leaving.map((leaf) => leaf.index),
+  );
+  return { found: found.filter((_, i) => canBeAdded[i]), isClockWrong };
 }

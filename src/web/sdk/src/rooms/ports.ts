@@ -179,6 +179,8 @@ export interface Mls {
   makeKeyPackage(identity: DeviceIdentity, signature: KeyPair, days: number, nowMs: number): Promise<OwnKeyPackage>;
   /** The owner of a KeyPackage; undefined when it cannot be decoded. */
   readKeyPackage(message: Uint8Array, nowMs: number): (DeviceIdentity & { signatureKey: Bytes; expired: boolean }) | undefined;
+  /** Which of these KeyPackages a group can get, when these leaves are removed: valid ones, and no key may stand in it twice. */
+  addable(keyPackages: readonly Uint8Array[], group: RoomGroup | undefined, leaving: readonly number[]): Promise<boolean[]>;
   sealSignal(group: RoomGroup, content: Uint8Array): Promise<Bytes>;
   /** Undefined for a signal that is not of a member, or of another epoch. */
   openSignal(group: RoomGroup, signal: Uint8Array): Promise<{ sender: Leaf; content: Uint8Array } | undefined>;

@@ -320,7 +320,7 @@ export class GroupReconciler {
   private async claim(devices: readonly ListedLeaf[]): Promise<Claimed[]> {
     if (devices.length === 0) return [];
     const { clock, people, reports, server } = this.ports;
-    const { found, isClockWrong } = await claim(this.ports, devices, (userId) => newestList(people, userId)?.identity);
+    const { found, isClockWrong } = await claim(this.ports, devices, (userId) => newestList(people, userId)?.identity, this.core.group);
     if (isClockWrong && !this.isClockWrong) {
       const detail = `${clockDifference(clock.now(), server.now())} Until it is right, this device cannot add all devices to the group.`;
       reports.warn({ area: "room", kind: "clockWrong", roomId: this.core.id, retrying: true, detail });

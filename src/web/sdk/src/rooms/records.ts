@@ -59,6 +59,11 @@ export interface Message {
    * nothing.
    */
   otherIdentity?: boolean;
+  /**
+   * Whether it, or its newest text, was sent by a device that the newest device list of its user did not have when this device read it: a device that was
+   * revoked, or that the user has never signed. It counts; show it with the mark. The mark goes, with the event `changed`, when a newer list has the device.
+   */
+  unlisted?: boolean;
   /** When this device deletes it, by this device's clock. */
   expires?: Date;
   /** User ids by reaction. */
@@ -74,12 +79,14 @@ export interface MessageRecord extends Omit<Message, "at" | "sent" | "expires" |
   deadline?: number;
   /** The places of its edits. */
   edits?: number[];
+  /** The key of its device in hex, while no list of its user has it. */
+  signedBy?: string;
   reactions?: [reaction: string, userIds: string[]][];
 }
 
 /** @internal */
 export function toMessage(record: MessageRecord): Message {
-  const { at, sent, deadline, reactions, content, edits: _, ...rest } = record;
+  const { at, sent, deadline, reactions, content, edits: _, signedBy: _by, ...rest } = record;
   return {
     ...rest,
     at: new Date(at),
@@ -119,6 +126,10 @@ export interface RoomState {
   initial?: Initial;
   /** The user of the device by whose Welcome this device has entered. */
   enteredBy?: string;
+  /** That device, as long as the newest list of its user does not have it. */
+  entrance?: Sender & { signatureKey: Uint8Array };
+  /** The devices of which this device has read messages, and which the newest lists of their users do not have. */
+  unlisted?: DoubtfulDevice[];
   /** Tokens of users who leave, by user. A member commits them. */
   leaves?: Record<string, Uint8Array>;
   /** What was shown to people of members whose messages say something else about the room or the log. */
@@ -143,6 +154,18 @@ export interface RoomState {
   out?: boolean;
   /** Whether this user was out of the room for a while. Nothing is encrypted until it is known whether the group moved on. */
   wasAway?: boolean;
+}
+
+/** A device whose messages this device has read, and that is in no list. @internal */
+export interface DoubtfulDevice extends Sender {
+  signatureKey: Uint8Array;
+  /** The number of the newest list that was named. */
+  list: number;
+  /** The first and the last place of its messages. */
+  from: number;
+  to: number;
+  /** Whether its messages before the newest one have the mark. */
+  isMarked?: boolean;
 }
 
 /** @internal */

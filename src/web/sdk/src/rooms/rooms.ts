@@ -205,6 +205,7 @@ export class Rooms {
   /** @internal What this device knows about a user has changed: sends of the rooms with this user may wait or go on, and groups may need other devices. */
   personChanged(userId: string, hasOtherDevices: boolean): void {
     for (const { core, reconciler, room } of this.open.values()) {
+      void core.listsChanged().catch(this.ports.reports.failed("store", "listsNotCompared", { roomId: core.id }));
       if (!core.signed || !memberOf(core.signed.state, userId)) continue;
       room.compareHolds();
       if (hasOtherDevices) reconciler.kickInTurn();

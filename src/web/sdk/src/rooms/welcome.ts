@@ -12,6 +12,7 @@ import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { breakOff, canFollow, notifyGroup } from "./following.js";
 import { acceptAcked } from "./history.js";
+import { noteEntrance } from "./listed.js";
 import { forgetMissing, showSkipped } from "./missing.js";
 import { toDevice } from "./judge.js";
 import { addLine, firstIndex, reportInvalid, senderOf } from "./notices.js";
@@ -104,6 +105,7 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   state.generation = welcome.generation;
   for (const past of ["broken", "out", "wasAway", "mismatch", "initial"] as const) delete state[past];
   state.enteredBy = signer.userId;
+  noteEntrance(draft, signer, applying);
   state.kind = entered.founding.kind;
   draft.delete(keys.leaving(state.id));
   draft.setPending(undefined);

@@ -1,6 +1,7 @@
 /* Devices that read one log entry by entry, with real MLS and a clock that stands still. A test decides what stands in the log, and what each device signs. */
 import { equal, idBytes, newId, randomBytes, toHex } from "../../src/base/bytes.js";
 import type { Clock } from "../../src/base/clock.js";
+import type { TrustedDevice } from "../../src/account/peopleTrust.js";
 import { Emitter } from "../../src/base/events.js";
 import type { Warning } from "../../src/base/warnings.js";
 import { encodeMessage, type ContentBody, type ContentHeader, type MessageContent } from "../../src/content/message.js";
@@ -33,6 +34,10 @@ export class LabDevice {
   readonly waiting: OutboxItem[] = [];
   /** The identity keys that it knows; undefined for other users. */
   readonly known = new Map<string, Uint8Array>();
+  /** The newest device list that it knows of each user. */
+  readonly lists = new Map<string, { number: number; hash: Uint8Array; devices: Pick<TrustedDevice, "deviceId" | "signatureKey">[] }>();
+  /** Users whose device list the server withholds. */
+  readonly withheld = new Set<string>();
   readLog: ReadLog;
   state: RoomState;
   signed: SignedRoom | undefined;
@@ -65,8 +70,10 @@ export class LabDevice {
       events,
       mls,
       people: {
-        listOf: () => undefined,
         isOtherIdentity: (userId: string, key: Uint8Array) => this.known.has(userId) && !equal(this.known.get(userId)!, key),
+        listOf: (userId: string) => this.lists.get(userId),
+        devicesOf: (userId: string) => this.lists.get(userId)?.devices ?? [],
+        holdOf: (userId: string) => (this.withheld.has(userId) ? { kind: "listWithheld", detail: "" } : undefined),
         mention: async (userId: string, { number }: { number: number }) => {
           this.mentions.push([userId, number]);
           return "same" as const;

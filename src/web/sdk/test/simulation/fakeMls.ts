@@ -354,6 +354,7 @@ export function fakeMls(world: World): Mls & Pick<SimMls, "isLeave" | "keyOf"> {
       const found = registry.find<PackageContent>(message, "keyPackage");
       return found && { ...leafOf(found, 0), expired: false };
     },
+    addable: (keyPackages) => Promise.resolve(keyPackages.map(() => true)),
     async sealSignal(group, content) {
       return registry.encode({ kind: "signal", secret: toHex(group.epochAuthenticator), leaf: group.ownLeafIndex, content });
     },

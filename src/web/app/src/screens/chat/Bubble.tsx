@@ -128,6 +128,12 @@ export const Bubble = memo(function Bubble({ row, group, lit, canWrite, actions 
             {message.otherIdentity ? strings.chat.otherIdentity(who) : message.late ? strings.chat.late : strings.chat.notAllowed}
           </div>
         )}
+        {message?.unlisted && canRefer(message) && (
+          <div className="aside bad">
+            <Icon name="warning" size="small" />
+            <span>{mine ? strings.chat.ownUnlisted : strings.chat.unlisted(nameOf(who))}</span>
+          </div>
+        )}
         {outgoing?.state === "failed" && (
           <div className="aside bad" role="alert">
             <Icon name="warning" size="small" />

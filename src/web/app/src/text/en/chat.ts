@@ -38,6 +38,8 @@ export const chatStrings = {
     expired: (n: number) => `${plural(n, "message has", "messages have")} probably disappeared before this device could read ${n === 1 ? "it" : "them"}.`,
     late: "Sent by a device that is no longer in this conversation. It changes nothing.",
     notAllowed: "The sender was not allowed to write this here. It changes nothing.",
+    unlisted: (name: string) => `Sent from a device that is not on the list of the devices of ${name}.`,
+    ownUnlisted: "Sent from a device that is not on your list of devices.",
     otherIdentity: (name: string) => `Not signed with the keys of ${name} that this device knows. Someone else may have written it. It changes nothing.`,
     notConfirmed: "not confirmed yet",
     withheld: "The server does not show this conversation",

@@ -83,6 +83,12 @@ export const keysStrings = {
       unlistedDirect: (name: string) =>
         `This conversation was started with the old keys of ${name}. ${name} has other keys now, and cannot read here with them. Delete this conversation ` +
         "in its details, and start a new one.",
+      unlistedWelcome: (name: string) =>
+        `This device was added by a device that is not on the signed list of the devices of ${name}. It may be in another conversation than the other ` +
+        "members. Ask one of them in another way, for example by phone, before you write.",
+      unlistedWelcomeOwn: () =>
+        "This device was added by a device that says that it is yours, but it is not on your list of devices. Look at your devices in the settings before " +
+        "you write.",
       stateMismatch: (name: string) =>
         `${name} has another list of the members of this conversation than this device. Someone may be showing you a false list. ` +
         "Ask a member in another way, for example by phone, who is in this conversation.",
