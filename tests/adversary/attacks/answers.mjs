@@ -173,7 +173,8 @@ const falseMember =
     }
     const shown = await anna.reads(room, text, 5000);
     const changed = target && (await anna.until(async () => (await anna.history(room)).some(({ id, edited }) => id === target && edited), 3000));
-    const isMarked = Object.keys(shown.marks ?? {}).length > 0;
+    // A mark about the device alone does not tell that another person may have written it.
+    const isMarked = shown.marks?.otherIdentity === true;
     anna.lane.clear();
     return attack.judge({
       harm:

@@ -1,6 +1,6 @@
 import { SecureMessagingError } from "../base/errors.js";
 import type { Emitter } from "../base/events.js";
-import { keys, unpack, type WriteOptions } from "../store/store.js";
+import { keys, type WriteOptions } from "../store/store.js";
 import { Backoff, Mutex } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../net/wire.js";
@@ -15,7 +15,7 @@ import { listsChanged } from "./listed.js";
 import { keepMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
 import type { ReadLog } from "./readLog.js";
-import type { MessageRecord, OwnSend, PendingCommit, RoomState, StoredWelcome } from "./records.js";
+import type { OwnSend, PendingCommit, RoomState, StoredWelcome } from "./records.js";
 import { compareEnd } from "./rewound.js";
 import type { SignedRoom } from "./signedRoom.js";
 import { enter, openWelcome, toStored } from "./welcome.js";
@@ -123,12 +123,6 @@ export class RoomCore {
     const { current, group } = this;
     const hasAll = this.beginning <= (current.cursor ?? 0) + 1 && !current.wasAway;
     return !this.ended && !this.isWithheld && hasAll && group !== undefined && group.epoch > 0;
-  }
-
-  /** The place of this user's newest message, if it is one of the last 20. */
-  async newestOwn(): Promise<number | undefined> {
-    const newest = await this.ports.store.list(keys.messages(this.id), { reverse: true, limit: 20 });
-    return newest.map(([, value]) => unpack<MessageRecord>(value)).find((record) => record.mine)?.seq;
   }
 
   /**

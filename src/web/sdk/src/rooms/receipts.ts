@@ -1,8 +1,9 @@
-import { keys, read, unpack } from "../store/store.js";
+import { keys, read, unpack, type Store } from "../store/store.js";
 import type { RoomCore } from "./core.js";
 import { isShownHere, putRead } from "./history.js";
 import { readByUser } from "./overview.js";
 import type { Ports } from "./ports.js";
+import type { MessageRecord } from "./records.js";
 
 /** A signal that tells how far a member has read, and may ask the others. */
 export interface ReadSignal {
@@ -136,7 +137,7 @@ export class Receipts {
     const leaves = this.core.group?.leaves() ?? [];
     if (leaves.length > mostDevices) return false;
     if (leaves.some((leaf) => leaf.userId === device.userId && leaf.deviceId !== device.id)) return true;
-    const newest = await this.core.newestOwn();
+    const newest = await newestOwn(store, this.core.id);
     if (newest === undefined) return false;
     for (const userId of new Set(leaves.map((leaf) => leaf.userId).filter((id) => id !== device.userId)))
       if (((await read<number>(store, keys.read(this.core.id, userId))) ?? 0) < newest) return true;
@@ -151,6 +152,12 @@ export class Receipts {
       .then(() => (closing.aborted ? undefined : work()))
       .catch(reports.failed("room", "receiptFailed", { roomId: this.core.id }));
   }
+}
+
+/** The place of this user's newest message, if it is one of the last 20. */
+async function newestOwn(store: Store, roomId: string): Promise<number | undefined> {
+  const newest = await store.list(keys.messages(roomId), { reverse: true, limit: 20 });
+  return newest.map(([, value]) => unpack<MessageRecord>(value)).find((record) => record.mine)?.seq;
 }
 
 /** How far each member has read, by user id. A user who has turned read receipts off does not see those of others. @internal */
