@@ -23,7 +23,7 @@ async function privateWelcome(attack) {
   await world.post(mallory, room, second);
   await ben.until(async () => (await ben.status(room)).epoch > second.epoch, 5000);
   const isWarned = () => ben.shownSince(attack.marks.get(ben), room).some(({ event, value }) => event === "warning" && value.kind === "welcomeRefused");
-  await ben.until(async () => isWarned() || (await ben.status(room)).devices.length < 3, 3000);
+  await ben.until(async () => isWarned() || (await ben.status(room)).devices.length < 3, 10_000);
   const secret = attack.text("secret");
   const after = await world.headOf(room);
   await ben.call("send", { room, text: secret, wait: false });
