@@ -186,6 +186,8 @@ async function rolledBack(attack) {
   const other = attack.text("I disagree");
   await cleo.send(room, other);
   for (const { lane } of [anna, ben, cleo]) lane.resync(room);
+  // What Cleo says next names what she has read, so she first reads this place.
+  await cleo.reads(room, other, 5000);
   const last = attack.text("last");
   await cleo.send(room, last);
   await anna.call("send", { room, text: attack.text("mine"), wait: false });
