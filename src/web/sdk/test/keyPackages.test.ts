@@ -1,6 +1,8 @@
-/** What a KeyPackage shows to the server that stores it. */
-import { describe, expect, it } from "vitest";
+/** What a KeyPackage shows to the server that stores it, and how long this device keeps its private keys. */
+import { describe, expect, it, test } from "vitest";
+import { KeyPackages } from "../src/account/keyPackages.js";
 import { decodePackageMessage, makeKeyPackage, readKeyPackage } from "../src/mls/messages.js";
+import { keys, MemoryStore } from "../src/store/store.js";
 import { newDevice, newUser } from "./people.js";
 
 const day = 86_400_000;
@@ -19,4 +21,24 @@ describe("KeyPackage", () => {
       expect(readKeyPackage(message, today + 84 * day)?.expired).toBe(true);
     });
   }
+});
+
+test("private keys stay until both the server's clock and this device's say that their KeyPackages have expired", async () => {
+  const device = await newDevice(await newUser());
+  const store = new MemoryStore();
+  const start = Date.parse("2026-03-04T00:00:00Z");
+  const [servers, own] = [{ now: start }, { now: start }];
+  const session = { http: { now: () => servers.now }, call: async () => ({ available: 49, lastResort: false, lastResortUsed: false }) };
+  const packages = new KeyPackages({ id: "d", ...device } as never, session as never, store, { now: () => own.now });
+  const at = async (server: number, here: number) => {
+    [servers.now, own.now] = [start + server * day, start + here * day];
+    await packages.topUp();
+    return (await store.list(keys.keyPackages)).map(([key]) => key);
+  };
+  const [first] = await at(0, 0);
+  expect(await at(10_000, 1)).toContain(first);
+  expect(await at(1, 10_000)).toContain(first);
+  expect(await at(113, 113)).toContain(first);
+  expect(await at(115, 113)).toContain(first);
+  expect(await at(115, 115)).not.toContain(first);
 });

@@ -1,4 +1,5 @@
 import { toBase64, toHex } from "../base/bytes.js";
+import type { Clock } from "../base/clock.js";
 import type { DeviceIdentity } from "../mls/credential.js";
 import { makeKeyPackage, type OwnKeyPackage } from "../mls/messages.js";
 import type { Session } from "../net/session.js";
@@ -17,7 +18,10 @@ const lastResortEveryMs = 3_600_000;
 
 export interface StoredKeyPackage extends OwnKeyPackage {
   lastResort: boolean;
+  /** By the server's clock. */
   madeAt: number;
+  /** By this device's clock. */
+  madeAtHere: number;
 }
 
 /** This device's KeyPackages in the server's directory. The store has the private keys before the server has the public ones. @internal */
@@ -28,6 +32,7 @@ export class KeyPackages {
     private readonly device: OwnDevice,
     private readonly session: Session,
     private readonly store: Store,
+    private readonly clock: Pick<Clock, "now">,
   ) {}
 
   /** Uploads the missing KeyPackages. */
@@ -54,8 +59,9 @@ export class KeyPackages {
     const changes: Changes = new Map();
     // Others compare the lifetime with their clocks, so the server's time counts. This device's clock may be wrong.
     const now = this.session.http.now();
+    const madeAtHere = this.clock.now();
     const make = async (lastResort: boolean) => {
-      const made: StoredKeyPackage = { ...(await makeKeyPackage(identity, this.device.signature, lifetimeDays, now)), lastResort, madeAt: now };
+      const made: StoredKeyPackage = { ...(await makeKeyPackage(identity, this.device.signature, lifetimeDays, now)), lastResort, madeAt: now, madeAtHere };
       changes.set(keys.keyPackage(toHex(made.reference)), pack(made));
       return toBase64(made.message);
     };
@@ -63,7 +69,7 @@ export class KeyPackages {
     for (let i = 0; i < count; i++) keyPackages.push(await make(false));
     const lastResort = withLastResort ? await make(true) : undefined;
     if (withLastResort) changes.set(keys.stock, pack({ lastResortAt: now }));
-    await this.forgetExpired(changes, now);
+    await this.forgetExpired(changes, now, madeAtHere);
     await this.store.write(changes);
     await this.session.call<KeyPackageStock>("POST", `v1/devices/${this.device.id}/key-packages`, { keyPackages, ...(lastResort ? { lastResort } : {}) });
   }
@@ -72,9 +78,15 @@ export class KeyPackages {
     return read<StoredKeyPackage>(this.store, keys.keyPackage(reference));
   }
 
-  /** Deletes KeyPackages that have expired. A Welcome may be late, so they stay one month longer. */
-  private async forgetExpired(changes: Changes, now: number): Promise<void> {
-    for (const [key, value] of await this.store.list(keys.keyPackages))
-      if (now - unpack<StoredKeyPackage>(value).madeAt > (lifetimeDays + 30) * dayMs) changes.set(key, null);
+  /**
+   * Deletes KeyPackages that have expired. A Welcome may be late, so they stay one month longer. Both clocks must say so: without the private keys this device
+   * cannot enter by a Welcome that waits for it, and one false time of the server must not cost them.
+   */
+  private async forgetExpired(changes: Changes, now: number, nowHere: number): Promise<void> {
+    const keptMs = (lifetimeDays + 30) * dayMs;
+    for (const [key, value] of await this.store.list(keys.keyPackages)) {
+      const { madeAt, madeAtHere } = unpack<StoredKeyPackage>(value);
+      if (now - madeAt > keptMs && nowHere - madeAtHere > keptMs) changes.set(key, null);
+    }
   }
 }

@@ -117,7 +117,7 @@ export class SecureMessaging extends Emitter<ClientEvents> {
     super();
     const closing = this.closing.signal;
     const hub = (this.hub = new HubLink(session));
-    const keyPackages = new KeyPackages(device, session, store);
+    const keyPackages = new KeyPackages(device, session, store, systemClock);
     const reports: Reports = (this.reports = {
       warn: (warning) => this.warn(warning),
       failed: (area, kind, about) => (error) => {
