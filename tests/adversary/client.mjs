@@ -65,6 +65,7 @@ const shown = (message) => ({
   from: message.from?.userId,
   device: message.from?.deviceId,
   mine: message.mine,
+  time: message.time.getTime(),
   edited: message.edited,
   deleted: message.deleted,
   deletedBy: message.deletedBy,
@@ -72,7 +73,7 @@ const shown = (message) => ({
   // Marks on a message that does not count, such as `late`.
   marks: Object.fromEntries(Object.entries(message).filter(([name]) => !usual.has(name))),
 });
-const usual = new Set(["seq", "id", "from", "mine", "at", "sent", "content", "edited", "deleted", "deletedBy", "pinnedBy", "expires", "reactions"]);
+const usual = new Set(["seq", "id", "from", "mine", "at", "time", "sent", "content", "edited", "deleted", "deletedBy", "pinnedBy", "expires", "reactions"]);
 
 /** The own message comes back with the log, a moment after it was stored. */
 const messageOf = (room, text) =>

@@ -194,5 +194,5 @@ export const answers = plansOf("answers", [
   ["false-place", "T7", "refused", sqlite, "a send is acknowledged with the place of another's message", falsePlace, "harm"],
   ["swallowed-send", "T7", "refused", sqlite, "the place of an own message is emptied before it is read", swallowedSend],
   ["false-member", "T6", "refused", sqlite, "an admin adds a known user with other keys, who writes", falseMember({ isMember: false }), "harm"],
-  ["false-return", "T6", "refused", sqlite, "an admin puts other keys in the place of a member, and edits", falseMember({ isMember: true })],
+  ["false-return", "T6", "refused", sqlite, "an admin puts other keys in the place of a member, and edits", falseMember({ isMember: true }), "harm"],
 ]);

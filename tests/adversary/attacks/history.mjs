@@ -319,6 +319,27 @@ async function lostDeletion(attack) {
   });
 }
 
+/** The server dates Anna's message to the day before, for Ben alone. */
+async function falseTime(attack) {
+  const { anna, ben, room } = await trio(attack);
+  const dayMs = 86_400_000;
+  let dated = 0;
+  ben.lane.onEntries(room, (entry) => {
+    dated++;
+    return { ...entry, createdAt: new Date(new Date(entry.createdAt).getTime() - dayMs) };
+  });
+  const text = attack.text("I was at home");
+  await anna.send(room, text);
+  const shown = await ben.reads(room, text, 6000);
+  const hours = Math.round((Date.now() - shown.time) / 3_600_000);
+  return attack.judge({
+    harm: hours === 0 ? undefined : `Ben's client shows "${text}" as sent ${hours} hours ago`,
+    signs: await attack.signs(room, [ben]),
+    goesOn: await attack.goesOn(room, anna, ben),
+    detail: `${dated} entries with a false time`,
+  });
+}
+
 export const history = plansOf("history", [
   ["dropped-for-one", "T7", "warned", sqlite, "one client gets `gone` in the place of a message", droppedForOne, "silence"],
   ["gone-over-message", "T7", "warned", both, "the server deletes the bytes of an unread message", goneOver],
@@ -330,6 +351,7 @@ export const history = plansOf("history", [
   ["lying-first-seq", "T7", "warned", sqlite, "the log is said to begin after an unread message", lyingFirstSeq],
   ["withheld-tail", "T7", "allowed", sqlite, "one client gets nothing any more", withheldTail],
   ["lengthened-ttl", "T8", "refused", sqlite, "the server tells another time to live than the owner set", lengthenedTtl],
+  ["false-time", "T8", "refused", sqlite, "a message of today gets the server's time of yesterday", falseTime, "harm"],
   ["stays", "T8", "refused", sqlite, "a message stays on the device after its life", stays, "harm"],
   ["forged-retraction", "T4", "refused", sqlite, "the server redacts a message by itself", forgedRetraction],
   ["lost-deletion", "T8", "refused", sqlite, "the server fails once to delete the bytes", lostDeletion],

@@ -51,6 +51,7 @@ const message = (seq: number, at: number): Message => ({
   from: { userId: "b", deviceId: "d" },
   mine: false,
   at: new Date(at),
+  time: new Date(at),
   content: { type: "text", text: `text ${seq}` },
 });
 

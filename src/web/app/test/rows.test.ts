@@ -9,6 +9,7 @@ const message = (seq: number): Message => ({
   from: { userId: "anna", deviceId: "d" },
   mine: true,
   at: new Date(0),
+  time: new Date(0),
   content: { type: "text", text: "x" },
 });
 
@@ -53,11 +54,28 @@ test("places that were never read are a row of their own", () => {
 
 test("a place whose time the server does not have begins no day of its own", () => {
   const at = new Date(Date.UTC(2026, 0, 2));
-  const missing = { ...message(1), mine: false, at: new Date(0), content: { type: "missing", places: 1 } } as const;
-  const rows = shown([missing, { ...message(2), at }, { ...missing, seq: 3 }]);
+  const missing = { ...message(1), mine: false, time: new Date(0), content: { type: "missing", places: 1 } } as const;
+  const rows = shown([missing, { ...message(2), time: at }, { ...missing, seq: 3 }]);
   expect(rows.map((row) => ("at" in row ? [row.type, row.at] : [row.type]))).toEqual(
     ["day", "missing", "bubble", "missing"].map((type) => [type, at.getTime()]),
   );
+});
+
+test("rows show the signed times, whatever the server says, and a day neither begins twice nor again after a later one", () => {
+  const at = (seq: number, time: number, server: number) => ({ ...message(seq), time: new Date(time), at: new Date(server) });
+  const noon = new Date(2026, 0, 2, 12).getTime();
+  const dayMs = 86_400_000;
+  const rows = shown([at(1, noon, noon - dayMs), at(2, noon - dayMs, noon), at(3, noon + 60_000, noon + 3 * dayMs), at(4, noon + dayMs, 0)]);
+  expect(rows.map((row) => ("at" in row ? [row.type, (row.at - noon) / 60_000] : [row.type]))).toEqual([
+    ["day", 0],
+    ["bubble", 0],
+    ["bubble", -1440],
+    ["bubble", 1],
+    ["day", 1440],
+    ["bubble", 1440],
+  ]);
+  // A message of another day stands alone.
+  expect(rows.map((row) => row.type === "bubble" && row.first)).toEqual([false, true, true, true, false, true]);
 });
 
 test("an answer quotes the message of the author whom it names, and not another one with the same id", () => {

@@ -10,7 +10,7 @@ import type { Draft } from "./draft.js";
 import { changeRecord, keep } from "./keeping.js";
 import { markEdited, type Mark } from "./listed.js";
 import { noteLeave } from "./leaving.js";
-import { deadlineOf, limitLife, removeRecord } from "./lifetime.js";
+import { deadlineOf, limitLife, removeRecord, timeOf } from "./lifetime.js";
 import { explainMissing, markExpired } from "./missing.js";
 import { isOfOther, standingOf, type Author, type Standing } from "./reading.js";
 import { keepProof } from "./proofs.js";
@@ -141,8 +141,10 @@ async function replaceLate(draft: Draft, arrival: Arrival, { events }: Pick<Appl
 
 const isOf = <Type extends ContentBody["type"]>(arrival: Arrival, type: Type): arrival is Of<Type> => arrival.content.type === type;
 
-function recordOf({ seq, at, from, header, content, mark }: Arrival, { device }: Pick<Applying, "device">): MessageRecord {
-  return { seq, id: header.id, from, mine: from.userId === device.userId, at, sent: header.sent, content: toStored(content), ...mark };
+function recordOf({ seq, at, from, header, content, mark }: Arrival, { clock, device }: Pick<Applying, "clock" | "device">): MessageRecord {
+  const time = timeOf(header.sent, clock);
+  const mine = from.userId === device.userId;
+  return { seq, id: header.id, from, mine, at, ...(time === undefined ? {} : { time }), sent: header.sent, content: toStored(content), ...mark };
 }
 
 async function takeRead(draft: Draft, { seq, from, header: { read } }: Arrival, applying: Applying): Promise<void> {

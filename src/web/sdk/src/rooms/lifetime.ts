@@ -1,4 +1,6 @@
-/* How long messages stay on this device: rule T8. The life of a message is in the message and in the signed state, not in what the server says. */
+/*
+ * When a message was sent, and how long it stays on this device: rule T8. Both are in the message and in the signed state, and are not what the server says.
+ */
 import { keys } from "../store/store.js";
 import { enforced } from "../trust/enforced.js";
 import type { Applying } from "./applying.js";
@@ -10,6 +12,9 @@ const shownMs = 10_000;
 
 /** The time to live of the room at this place, in seconds. */
 export const timeToLive = ({ signed }: Pick<Draft, "signed">): number | undefined => signed?.state.timeToLive;
+
+/** The time that the author has signed, but none that this device has not reached: a clock that is ahead cannot show a message as one of tomorrow. */
+export const timeOf = (sent: number, clock: Applying["clock"]): number | undefined => (enforced.t8 ? Math.min(sent, clock.now()) : undefined);
 
 /** When a message must be deleted that is seen now for the first time; undefined when it may stay. */
 export function deadlineOf(draft: Draft, { sent, ttl }: { sent?: number; ttl?: number }, { clock }: Pick<Applying, "clock">): number | undefined {

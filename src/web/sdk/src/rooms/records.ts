@@ -34,10 +34,16 @@ export interface Message {
   /** Whether this user wrote it, on any device. */
   mine: boolean;
   /**
-   * The time at which the server stored it, to the minute; 1970 for a place whose time it has deleted with the bytes. It comes from the server and orders
-   * nothing.
+   * The time at which the server says that it has stored it, to the minute; 1970 for a place whose time it has deleted with the bytes. It comes from the server
+   * alone, and orders nothing: show {@link Message.time} to people.
    */
   at: Date;
+  /**
+   * When it was sent, to show to people: {@link Message.sent}, which the author has signed, but not later than this device first saw the message. For a message
+   * without a readable content it is {@link Message.at}, the word of the server. The author's clock may be wrong, so a message can have an earlier time than
+   * the one before it.
+   */
+  time: Date;
   /** When the author sent it, by the author's clock. */
   sent?: Date;
   /** The content. After an edit, the newest text. */
@@ -71,8 +77,10 @@ export interface Message {
 }
 
 /** @internal The stored form. */
-export interface MessageRecord extends Omit<Message, "at" | "sent" | "expires" | "reactions" | "content"> {
+export interface MessageRecord extends Omit<Message, "at" | "time" | "sent" | "expires" | "reactions" | "content"> {
   at: number;
+  /** The signed time, but not later than this device first saw the message. */
+  time?: number;
   sent?: number;
   content: StoredForm<ShownContent>;
   /** When this device deletes it. */
@@ -86,10 +94,11 @@ export interface MessageRecord extends Omit<Message, "at" | "sent" | "expires" |
 
 /** @internal */
 export function toMessage(record: MessageRecord): Message {
-  const { at, sent, deadline, reactions, content, edits: _, signedBy: _by, ...rest } = record;
+  const { at, time, sent, deadline, reactions, content, edits: _, signedBy: _by, ...rest } = record;
   return {
     ...rest,
     at: new Date(at),
+    time: new Date(time ?? at),
     content: fromStored<ShownContent>(content),
     ...(sent === undefined ? {} : { sent: new Date(sent) }),
     ...(deadline === undefined ? {} : { expires: new Date(deadline) }),

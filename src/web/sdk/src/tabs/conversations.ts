@@ -124,7 +124,8 @@ export class Conversations {
   }
 
   list(): Conversation[] {
-    const active = ({ overview: { last }, record }: Known) => last?.at.getTime() ?? record.since ?? 0;
+    // The later of both times: neither a false one of the server nor a wrong clock of the author moves a new message down.
+    const active = ({ overview: { last }, record }: Known) => (last ? Math.max(last.at.getTime(), last.time.getTime()) : (record.since ?? 0));
     return [...this.known.values()]
       .toSorted((a, b) => active(b) - active(a) || b.arrival - a.arrival || (a.record.id < b.record.id ? -1 : 1))
       .map((known) => this.describe(known));

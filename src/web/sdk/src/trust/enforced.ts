@@ -17,7 +17,7 @@ export const enforced = {
   t6: true,
   /** What members have read of the log is compared. */
   t7: true,
-  /** Messages are deleted from this device when their life is over. */
+  /** Messages show the time that their author has signed, and are deleted from this device when their life is over. */
   t8: true,
   /** A Commit that is not valid is rejected, reported with its author, and the room goes on in the epoch before it. */
   t9: true,

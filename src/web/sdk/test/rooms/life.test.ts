@@ -43,6 +43,28 @@ test("a message lives for the shorter time of its own and of the room's state, f
   expect(await at({ sent: lab.now - 5 * hour })).toBe(10 * second);
 });
 
+test("a message shows the time that its author has signed, and none that is later than its arrival", async () => {
+  const lab = await Lab.open(2);
+  const [anna, ben] = lab.devices as [LabDevice, LabDevice];
+  const timeAt = async (seq: number) => (await anna.at(seq))!.time.getTime() - lab.now;
+  const isOf = async (sent: number, createdAt: number) => {
+    const { ciphertext } = await ben.seal(text("x"), { sent: lab.now + sent });
+    return timeAt(await lab.enter("message", ciphertext, { createdAt: new Date(lab.now + createdAt) }, [anna]));
+  };
+  expect(await isOf(-5 * second, -24 * hour)).toBe(-5 * second);
+  expect(await isOf(-5 * second, 24 * hour)).toBe(-5 * second);
+  expect(await isOf(-24 * hour, 0)).toBe(-24 * hour);
+  expect(await isOf(24 * hour, 24 * hour)).toBe(0);
+  // A message that cannot be read says nothing.
+  const unread = { createdAt: new Date(lab.now - 2 * hour) };
+  expect(await timeAt(await lab.enter("message", new Uint8Array(99), unread, [anna]))).toBe(-2 * hour);
+  // It stays what it was when the message arrived.
+  const { seq, id } = await lab.say(ben, text("x"), { sent: lab.now + hour });
+  lab.now += 3 * hour;
+  await lab.say(ben, { type: "edit", target: id, text: "y" });
+  expect(await timeAt(seq)).toBe(-3 * hour);
+});
+
 test("what the server says about the time to live changes nothing", async () => {
   const lab = await Lab.open(2, () => ({ timeToLive: 60 }));
   const [anna, ben] = lab.devices as [LabDevice, LabDevice];

@@ -6,7 +6,7 @@ import { fullTime } from "../../text/format.js";
 import type { Message, RoomMarks } from "../../base/sdk.js";
 import { strings } from "../../text/strings.js";
 
-/** When a message was stored, and who has read it. */
+/** Who wrote a message, when it was sent and stored, and who has read it. */
 export function MessageInfo({
   message,
   receipts,
@@ -47,10 +47,17 @@ export function MessageInfo({
             <div>{strings.chat.noAuthor}</div>
           )}
         </div>
+        {message.sent && (
+          <div>
+            <div className="small muted">{strings.chat.sentAt}</div>
+            <div>{fullTime(message.time)}</div>
+            <div className="small muted">{strings.chat.sentAtHint}</div>
+          </div>
+        )}
         <div>
-          <div className="small muted">{strings.chat.sentAt}</div>
+          <div className="small muted">{strings.chat.storedAt}</div>
           <div>{fullTime(message.at)}</div>
-          <div className="small muted">{strings.chat.sentAtHint}</div>
+          <div className="small muted">{strings.chat.storedAtHint}</div>
         </div>
         <div className="stack tight">
           <div className="small muted">{strings.chat.readBy}</div>

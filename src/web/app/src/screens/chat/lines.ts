@@ -20,7 +20,7 @@ const noticedAfter = new Set(["withheld"]);
 export function linesOf(lines: readonly LineFacts[], { atStart, messages }: RoomView): WaitingLines {
   const first = messages[0];
   const isLoaded = (line: LineFacts): boolean =>
-    atStart || (first !== undefined && (line.seq === undefined ? line.at >= first.at.getTime() : line.seq >= first.seq));
+    atStart || (first !== undefined && (line.seq === undefined ? line.at >= first.time.getTime() : line.seq >= first.seq));
   const loaded = lines.filter(isLoaded);
   // Each of the two has its own order: a line without a place stands where its time is.
   const placed = together(loaded.filter((line) => line.seq !== undefined));
@@ -31,7 +31,6 @@ export function linesOf(lines: readonly LineFacts[], { atStart, messages }: Room
         key: `l${line.seq}.${line.index ?? 0}`,
         line,
       }));
-      // The server's times are exact to the minute: what was noticed within the minute of a message stands after it.
       const others = takeWhile(noticed, (line) => line.at < at).map((line) => ({ key: `t${line.at}.${line.kind}.${line.userId ?? ""}`, line }));
       return others.length === 0 ? taken : [...taken, ...others].toSorted((a, b) => a.line.at - b.line.at);
     },

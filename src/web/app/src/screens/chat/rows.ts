@@ -80,7 +80,7 @@ export function rowsOf(
   let divided = false;
   const startDay = (at: number): void => {
     const key = dayKey(at);
-    // The server's clock may be set back. A day does not begin twice.
+    // The clocks of authors differ. A day does not begin twice, and none begins again after a later one.
     if (day === undefined || key > day) {
       day = key;
       rows.push({ type: "day", key: `d${key}`, at });
@@ -88,7 +88,7 @@ export function rowsOf(
     }
   };
   const push = (row: Omit<BubbleRow, "first" | "last" | "stamped" | "type">): void => {
-    const joins = previous !== undefined && previous.mine === row.mine && previous.userId === row.userId && row.at - previous.at < runMs;
+    const joins = previous !== undefined && previous.mine === row.mine && previous.userId === row.userId && Math.abs(row.at - previous.at) < runMs;
     if (joins) {
       previous!.last = false;
       previous!.stamped = minute(previous!.at) !== minute(row.at) || previous!.state !== row.state || row.state === "failed";
@@ -105,9 +105,9 @@ export function rowsOf(
     }
   };
   // The server has no time of a place that it has emptied. It stands between those beside it.
-  let known = view.messages.map((message) => message.at.getTime()).find((at) => at > 0) ?? 0;
+  let known = view.messages.map((message) => message.time.getTime()).find((at) => at > 0) ?? 0;
   for (const message of view.messages) {
-    const at = message.at.getTime() || known;
+    const at = message.time.getTime() || known;
     known = at;
     lineUp({ seq: message.seq, at });
     startDay(at);

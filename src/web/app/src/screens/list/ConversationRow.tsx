@@ -40,8 +40,8 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
           {personId !== undefined && <VerifiedMark verified={markOf(people.get(personId))} />}
           {timeToLiveSeconds !== undefined && <Icon name="timer" size="small" />}
           {last && (
-            <time className="small" dateTime={iso(last.at)}>
-              {brief(last.at)}
+            <time className="small" dateTime={iso(last.time)}>
+              {brief(last.time)}
             </time>
           )}
         </div>
