@@ -6,6 +6,7 @@ import { generationOf } from "../mls/group.js";
 import type { LogEntry } from "../net/wire.js";
 import { keys } from "../store/store.js";
 import type { Applying } from "./applying.js";
+import { proveBeginning, putMoved } from "./beginning.js";
 import { bodyOf } from "./contents.js";
 import type { Draft } from "./draft.js";
 import { breakChain, canFollow } from "./following.js";
@@ -35,6 +36,7 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
     return;
   }
   if (await draft.get<MessageRecord>(keys.message(roomId, entry.seq))) return;
+  if (await putMoved(draft, entry, applying)) return;
   const header = applying.mls.readHeader(entry.ciphertext!);
   const group = draft.group;
   // Encrypted for an epoch without this device. There is nothing to show; if a Welcome comes, the log is read again.
@@ -81,6 +83,7 @@ async function applyOpened(draft: Draft, entry: LogEntry, opened: Opened, author
     keepStrange(draft, entry, { type: "malformed", reason: "seen" }, from, applying);
     return;
   }
+  proveBeginning(draft, entry.seq, header.seen?.seq);
   // What another identity says of a list is nothing that the user has said.
   if (!isOfOther(draft, author.leaf, applying.people)) mentionList(draft, userId, header.list, applying);
   const content =

@@ -6,13 +6,13 @@ import { FailureReporter } from "../base/warnings.js";
 import { limits, type LogEntry, type LogPage, type PendingWelcome, type RoomHead, type RoomSummary } from "../net/wire.js";
 import { enforced } from "../trust/enforced.js";
 import type { Applying, CoreEvents } from "./applying.js";
+import { checkPage, dropUnreachable, passGap, takeBack } from "./beginning.js";
 import { Draft } from "./draft.js";
 import { applyEntry } from "./entries.js";
 import { breakChain, breakOff, canFollow } from "./following.js";
 import { acceptAcked } from "./history.js";
 import { holdsOf, type NamedHold } from "./holds.js";
 import { listsChanged } from "./listed.js";
-import { keepMissing } from "./missing.js";
 import type { Ports, RoomGroup } from "./ports.js";
 import type { ReadLog } from "./readLog.js";
 import type { OwnSend, PendingCommit, RoomState, StoredWelcome } from "./records.js";
@@ -307,36 +307,40 @@ export class RoomCore {
   private async step(): Promise<void> {
     await this.useWelcome();
     const { isNextQueued } = this;
+    const welcome = this.currentWelcome;
     let page: LogPage | undefined;
     let entries: LogEntry[];
     if (!this.dirty && isNextQueued) {
       entries = this.queue.splice(0, entriesPerWrite);
     } else {
       this.dirty = false;
+      const pushed = new Set(this.queue);
       page = await this.ports.hub.sync(this.id, this.current.cursor ?? 0, limits.pageEntries);
+      checkPage(page);
+      // The server has pushed them before it was asked, and does not have them: no page will lead there.
+      const { headSeq } = page;
+      this.queue = this.queue.filter((entry) => entry.seq <= headSeq || !pushed.has(entry));
       entries = page.entries;
       if (entries.length > 0 && entries[entries.length - 1]!.seq < page.headSeq) this.dirty = true;
     }
-    for (let i = 0; i < Math.max(1, entries.length); i += entriesPerWrite) await this.take(entries.slice(i, i + entriesPerWrite), i === 0 ? page : undefined);
+    for (let i = 0; i < Math.max(1, entries.length); i += entriesPerWrite)
+      await this.take(entries.slice(i, i + entriesPerWrite), i === 0 ? page : undefined, welcome);
     // For a user who is no longer a member, the log ends at the entry of the own leaving.
     if (page && page.headSeq === this.current.left) await this.withhold();
     else if (page && this.isWithheld) await show(this);
     await this.useWelcome();
   }
 
-  private take(entries: LogEntry[], page: LogPage | undefined): Promise<void> {
+  /** @param welcome - The Welcome that waited when the page was asked for. */
+  private take(entries: LogEntry[], page: LogPage | undefined, welcome: StoredWelcome | undefined): Promise<void> {
     return this.exclusively(
       async (draft) => {
         const { state } = draft;
         if (page) {
           compareEnd(draft, page, this.applying);
-          if (state.cursor !== undefined && page.firstSeq > state.high + 1) await this.passGap(draft, page.firstSeq);
-          // The entries between have expired, or are older than this user's membership.
-          if ((state.cursor ?? -1) < page.firstSeq - 1) {
-            state.cursor = page.firstSeq - 1;
-            state.high = Math.max(state.high, state.cursor);
-            draft.after.push(() => this.events.emit("sendable", undefined));
-          }
+          await takeBack(draft, page, this.applying);
+          dropUnreachable(draft, page, welcome, this.applying);
+          await passGap(draft, page.firstSeq, this.applying);
         }
         for (const entry of entries) {
           if (entry.seq <= (state.cursor ?? -1)) continue;
@@ -352,21 +356,6 @@ export class RoomCore {
       },
       { relaxed: true },
     );
-  }
-
-  /**
-   * Entries are missing: they have expired, or this user was out of the room. In the second case the group may have moved on, so nothing is encrypted until
-   * {@link settle}.
-   */
-  private async passGap(draft: Draft, firstSeq: number): Promise<void> {
-    const { sends, events } = this.applying;
-    for (const own of sends.ackedUpTo(draft, firstSeq - 1)) await acceptAcked(draft, own, this.applying);
-    sends.encryptAnew(draft);
-    if (!canFollow(draft)) return;
-    const unread = draft.state.high + 1;
-    keepMissing(draft, unread, firstSeq - unread, this.ports.clock.now(), this.applying);
-    draft.state.wasAway = true;
-    draft.after.push(() => events.emit("reconcile", "away"));
   }
 
   /** Joins at a place that the log has passed. Reads the entries from there again. */

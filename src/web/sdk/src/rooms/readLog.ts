@@ -61,6 +61,12 @@ export class ReadLog {
     return place !== undefined && (place.kind !== "message" || !message || !equal(place.entry, await entryHash(message)));
   }
 
+  /** The hash of the message at a place; undefined for another place, and for one that this device no longer remembers. */
+  async hashAt(draft: Draft, seq: number): Promise<Uint8Array | undefined> {
+    const place = draft.state.transcript && (await this.load(draft)).place(seq);
+    return place?.kind === "message" ? place.entry : undefined;
+  }
+
   /** What was added last is not stored. */
   forget(): void {
     this.transcript = undefined;

@@ -125,6 +125,10 @@ export interface RoomState {
   cursor?: number;
   /** The highest value that `cursor` has had. */
   high: number;
+  /** Where this device had read to, until a message proves what the server says: that the log begins later, at `first`. */
+  unproven?: { cursor?: number; high: number; first: number };
+  /** How many messages wait for their place in the log, see {@link keys.moved}. */
+  moved?: number;
   /** What this device has read of the log: the newest place, and the newest one that it could not read. */
   transcript?: { seq: number; gap: number };
   /** The first place that was never read and whose end of life no later message has shown yet. */

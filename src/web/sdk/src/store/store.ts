@@ -187,6 +187,9 @@ export const keys = {
   ratchets: (id: string) => `ratchet/${id}/`,
   pending: (id: string) => `pending/${id}`,
   welcome: (id: string) => `welcome/${id}`,
+  /** Messages that wait for their place in the log, by the hash of their bytes. */
+  moved: (id: string, hash: string) => `moved/${id}/${hash}`,
+  allMoved: (id: string) => `moved/${id}/`,
   message: (id: string, seq: number) => `msg/${id}/${ordinal(seq)}`,
   messages: (id: string) => `msg/${id}/`,
   messageId: (id: string, contentId: string) => `mid/${id}/${contentId}`,

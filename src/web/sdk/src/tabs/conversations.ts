@@ -185,7 +185,7 @@ export class Conversations {
   /** Deletes the history of a room that has ended. */
   async forget(roomId: string): Promise<void> {
     await this.turn.run(async () => {
-      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.proofs(roomId), keys.reads(roomId), keys.lines(roomId)])
+      for (const prefix of [keys.messages(roomId), keys.messageIds(roomId), keys.proofs(roomId), keys.allMoved(roomId), keys.reads(roomId), keys.lines(roomId)])
         for (let some = await this.store.list(prefix, { limit: 500 }); some.length > 0; some = await this.store.list(prefix, { limit: 500 }))
           await this.store.write(new Map(some.map(([key]) => [key, null])));
       for (const { id } of this.client.parts.outbox.failed(roomId)) await this.client.parts.outbox.discard(roomId, id);
