@@ -124,7 +124,8 @@ export class Run {
       if (device.isRotating) return `${name} replaces its keys`;
       if (!this.isMember(device)) {
         // A device that was out of the group already cannot judge the removal.
-        if (core && !(core.isWithheld && (!core.group || this.isOnlySaid(device)))) return `${name} has left, and still has the room: ${JSON.stringify(core.state)}`;
+        if (core && !(core.isWithheld && (!core.group || this.isOnlySaid(device))))
+          return `${name} has left, and still has the room: ${JSON.stringify(core.state)}`;
         continue;
       }
       if (!core) return `${name} does not have the room`;
