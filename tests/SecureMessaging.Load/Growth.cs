@@ -16,6 +16,7 @@ internal static class Growth
         var postgres = new PostgresInstance(Path.Combine(directory, "postgres"));
         await postgres.InitializeAsync();
         await postgres.StartAsync();
+        var certificate = Certificate.Create(directory);
         var rows = new List<Row>();
         Console.WriteLine(Report.Heading);
         foreach (var rooms in Steps(options, 10, 1000, 100_000))
@@ -35,7 +36,7 @@ internal static class Growth
         async Task PointAsync(string mode, Population population, int connections, int roomSize)
         {
             Progress.Show(mode);
-            await using var subject = new ServerSubject("Postgres", Path.Combine(directory, Guid.NewGuid().ToString("N")), postgres, null,
+            await using var subject = new ServerSubject("Postgres", Path.Combine(directory, Guid.NewGuid().ToString("N")), certificate, postgres, null,
                 1)
             { Population = population };
             await subject.StartAsync();

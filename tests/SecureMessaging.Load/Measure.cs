@@ -17,21 +17,23 @@ internal static class Measure
         await Task.Delay(WarmUp);
         var row = await WatchAsync(subject, swarm, mode, duration);
         await swarm.StopAsync();
-        return row with { Failed = row.Failed + await MissingAsync(swarm, roomSize) };
+        return row with { Failed = row.Failed + await MissingAsync(swarm, subject.ReceiversIn(roomSize)) };
     }
 
     /// <summary>Open loop: sends at moments fixed beforehand, from which the latency counts, whether the server keeps up or not.</summary>
-    public static async Task<Row> OpenLoopAsync(Subject subject, Swarm swarm, string mode, int roomSize, double rate, TimeSpan duration)
+    public static async Task<Row> OpenLoopAsync(
+        Subject subject, Swarm swarm, string mode, int roomSize, double rate, TimeSpan duration, TimeSpan? warmUp = null)
     {
         using var stop = new CancellationTokenSource();
         var pacing = new Thread(() => Pace(swarm, rate, stop.Token)) { IsBackground = true, Priority = ThreadPriority.AboveNormal };
         pacing.Start();
-        await Task.Delay(WarmUp);
+        if (warmUp != TimeSpan.Zero)
+            await Task.Delay(warmUp ?? WarmUp);
         var row = await WatchAsync(subject, swarm, mode, duration);
         await stop.CancelAsync();
         pacing.Join();
         await swarm.StopAsync();
-        return row with { Failed = row.Failed + await MissingAsync(swarm, roomSize) };
+        return row with { Failed = row.Failed + await MissingAsync(swarm, subject.ReceiversIn(roomSize)) };
     }
 
     /// <summary>Connections that do nothing: what they weigh, and what their pings cost.</summary>
@@ -118,6 +120,7 @@ internal static class Measure
 
     private static async Task<Row> WatchAsync(Subject subject, Swarm swarm, string mode, TimeSpan duration)
     {
+        var others = Usage.OfOthers();
         var before = await subject.ReadAsync();
         var tally = swarm.Restart();
         var watch = Stopwatch.StartNew();
@@ -125,15 +128,15 @@ internal static class Measure
         var used = await subject.ReadAsync() - before;
         var time = watch.Elapsed;
         swarm.Restart();
-        return Row.Of(subject.Name, mode, tally, used, time);
+        return Row.Of(subject.Name, mode, tally, used, time) with { OtherCores = (Usage.OfOthers() - others) / time.TotalMicroseconds };
     }
 
-    /// <summary>Every member of the room must have received each acknowledged entry, the sender too.</summary>
-    private static async Task<long> MissingAsync(Swarm swarm, int roomSize)
+    /// <summary>Every receiver must have received each acknowledged message.</summary>
+    private static async Task<long> MissingAsync(Swarm swarm, int receivers)
     {
-        for (var i = 0; i < 50 && swarm.TotalDeliveries < swarm.TotalAcked * roomSize; i++)
+        for (var i = 0; i < 50 && swarm.TotalDeliveries < swarm.TotalAcked * receivers; i++)
             await Task.Delay(100);
-        var missing = Math.Max(0, (swarm.TotalAcked * roomSize) - swarm.TotalDeliveries) + swarm.LostConnections;
+        var missing = Math.Max(0, (swarm.TotalAcked * receivers) - swarm.TotalDeliveries) + swarm.LostConnections;
         swarm.Forget();
         return missing;
     }

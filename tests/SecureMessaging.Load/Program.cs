@@ -5,9 +5,9 @@ using SecureMessaging.Load;
 using SecureMessaging.Load.Client;
 using SecureMessaging.Load.Subjects;
 
-if (args is ["bare-hub", var url])
+if (args is ["bare-hub", var url, var secureUrl, var certificate])
 {
-    await BareHub.ServeAsync(url);
+    await BareHub.ServeAsync(url, secureUrl, certificate);
     return 0;
 }
 

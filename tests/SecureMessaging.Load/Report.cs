@@ -15,7 +15,7 @@ internal static class Report
 
     private static readonly (string Title, int Width, Func<Row, string> Cell)[] Columns =
     [
-        ("subject", -17, row => row.Subject),
+        ("subject", -16, row => row.Subject),
         ("mode", -22, row => row.Mode),
         ("msg/s", 8, row => Whole(row.MessagesPerSecond)),
         ("deliv/s", 9, row => Whole(row.DeliveriesPerSecond)),
@@ -27,13 +27,17 @@ internal static class Report
         ("a p99.9", 8, row => Short(row.AckP999Ms)),
         ("srv us/m", 9, row => Whole(row.ServerCpuUsPerMessage)),
         ("srv us/d", 9, row => Short(row.ServerCpuUsPerDelivery)),
+        ("cpu us/d", 9, row => Short(row.CpuUsPerDelivery)),
         ("db us/m", 8, row => Whole(row.DatabaseCpuUsPerMessage)),
         ("gen us/d", 9, row => Short(row.GeneratorCpuUsPerDelivery)),
         ("alloc/m", 8, row => Whole(row.AllocatedBytesPerMessage)),
         ("B/conn", 8, row => Whole(row.BytesPerConnection)),
         ("idle %", 7, row => Short(row.IdleCpuPercent)),
         ("x bare", 7, row => Ratio(row.RatioToBareHub)),
+        ("p50 +", 7, row => Short(row.P50OverBareHubMs)),
+        ("p99 +", 7, row => Short(row.P99OverBareHubMs)),
         ("x store", 8, row => Ratio(row.RatioToStoreLimit)),
+        ("other", 6, row => Ratio(row.OtherCores)),
         ("failed", 7, row => row.Failed.ToString(CultureInfo.InvariantCulture)),
     ];
 

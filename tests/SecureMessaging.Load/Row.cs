@@ -20,6 +20,9 @@ internal sealed record Row(string Subject, string Mode)
     public double? ServerCpuUsPerDelivery { get; init; }
     public double? DatabaseCpuUsPerMessage { get; init; }
     public double? RedisCpuUsPerMessage { get; init; }
+
+    /// <summary>Of all that the subject consists of: servers, database, Redis, nginx.</summary>
+    public double? CpuUsPerDelivery { get; init; }
     public double? GeneratorCpuUsPerDelivery { get; init; }
     public double? AllocatedBytesPerMessage { get; init; }
     public double? BytesPerConnection { get; init; }
@@ -28,9 +31,20 @@ internal sealed record Row(string Subject, string Mode)
     public double? IdleCpuPercent { get; init; }
 
     /// <summary>
-    /// Of what the mode is about: messages per second, p99, CPU of server and database per message, bytes per connection, p99 of coming back.
+    /// Of what the mode is about: messages per second, p99, CPU of server and database per message, bytes per connection, p99 of coming back. The median
+    /// of the ratios of each run to the bare hub's run beside it.
     /// </summary>
     public double? RatioToBareHub { get; init; }
+
+    /// <summary>The median of the differences in milliseconds to the bare hub's run beside each run. Only of pairs in which the bare hub was calm.</summary>
+    public double? P50OverBareHubMs { get; init; }
+    public double? P99OverBareHubMs { get; init; }
+
+    /// <summary>Pairs that the differences are the median of.</summary>
+    public int? CalmPairs { get; init; }
+
+    /// <summary>Processors that other programs kept busy meanwhile.</summary>
+    public double? OtherCores { get; init; }
     public double? RatioToStoreLimit { get; init; }
 
     /// <summary>Sends refused, and deliveries that never came.</summary>
@@ -57,6 +71,7 @@ internal sealed record Row(string Subject, string Mode)
             ServerCpuUsPerDelivery = used.ServerCpu / deliveries,
             DatabaseCpuUsPerMessage = used.DatabaseCpu / acked,
             RedisCpuUsPerMessage = used.OtherCpu / acked,
+            CpuUsPerDelivery = (used.ServerCpu + used.DatabaseCpu + used.OtherCpu) / deliveries,
             GeneratorCpuUsPerDelivery = used.GeneratorCpu / deliveries,
             AllocatedBytesPerMessage = used.Allocated / acked,
             Failed = tally.Failed,

@@ -18,7 +18,7 @@ internal static class Soak
         await using var postgres = new PostgresInstance(Path.Combine(directory, "postgres"));
         await postgres.InitializeAsync();
         await postgres.StartAsync();
-        await using var subject = new ServerSubject("Postgres", Path.Combine(directory, "one"), postgres, null,
+        await using var subject = new ServerSubject("Postgres", Path.Combine(directory, "one"), Certificate.Create(directory), postgres, null,
             1)
         { Population = new(options.Connections, [RoomSize], 0) };
         await subject.StartAsync();

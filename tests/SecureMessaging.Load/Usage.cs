@@ -6,6 +6,7 @@ namespace SecureMessaging.Load;
 internal static class Usage
 {
     private const double MicrosecondsPerTick = 10_000;
+    private const int KernelThreads = 2;
 
     /// <summary>CPU of a process in microseconds, and of its children, living or not (Postgres has one for each connection).</summary>
     public static double CpuMicroseconds(int process, bool family = false)
@@ -33,6 +34,30 @@ internal static class Usage
         }
 
         return 0;
+    }
+
+    /// <summary>
+    /// CPU in microseconds that has gone to other programs: processes that are neither this one nor started by it, and time that the machine's host gave
+    /// to other machines. Threads of the kernel do not count, because they work for the measured servers: they write the logs of databases.
+    /// </summary>
+    public static double OfOthers()
+    {
+        var parents = new Dictionary<int, int>();
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(directory), out var id))
+                parents[id] = (int)Field(id, 3);
+        }
+
+        var steal = long.Parse(File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[8], CultureInfo.InvariantCulture);
+        return (parents.Keys.Where(id => !Descends(id)).Sum(id => Ticks(id, reaped: true)) + steal) * MicrosecondsPerTick;
+
+        bool Descends(int id)
+        {
+            while (id > 0 && id != Environment.ProcessId && id != KernelThreads)
+                id = parents.GetValueOrDefault(id);
+            return id != 0;
+        }
     }
 
     private static double Ticks(int process, bool reaped) =>

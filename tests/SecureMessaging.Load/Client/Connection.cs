@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 
@@ -6,9 +7,12 @@ namespace SecureMessaging.Load.Client;
 
 /// <summary>Where a client connects, and as whom.</summary>
 /// <param name="Url">The hub, with its query.</param>
-/// <param name="Token">Bearer token, or null.</param>
-/// <param name="Room">The room that it sends to, in the bare hub's or in SecureMessaging's way.</param>
-internal sealed record Seat(Uri Url, string? Token, Guid? Room);
+/// <param name="Token">Bearer token; null for the bare hub, which has no accounts.</param>
+/// <param name="Room">The room that it sends to.</param>
+internal sealed record Seat(Uri Url, string? Token, string Room)
+{
+    public bool IsBare => Token is null;
+}
 
 /// <summary>
 /// One client: a raw socket, the few bytes of RFC 6455 and of the hub protocol that are needed, and nothing allocated for a message.
@@ -30,6 +34,7 @@ internal sealed class Connection : IDisposable
     private readonly byte[] outgoing;
     private readonly long[] startedAt = new long[Outstanding];
     private readonly ulong random;
+    private SslStream? secure;
     private byte[] buffer = new byte[4096];
     private byte[] stream = [];
     private int streamed;
@@ -51,6 +56,14 @@ internal sealed class Connection : IDisposable
     public async Task ConnectAsync(Seat seat, CancellationToken cancellationToken)
     {
         await socket.ConnectAsync(IPAddress.Loopback, seat.Url.Port, cancellationToken);
+        if (seat.Url.Scheme == Uri.UriSchemeHttps)
+        {
+            secure = new SslStream(new NetworkStream(socket));
+            await secure.AuthenticateAsClientAsync(
+                new SslClientAuthenticationOptions { TargetHost = seat.Url.Host, RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+                cancellationToken);
+        }
+
         var authorization = seat.Token is null ? "" : $"Authorization: Bearer {seat.Token}\r\n";
         await SendAllAsync(
             Encoding.ASCII.GetBytes(
@@ -98,6 +111,7 @@ internal sealed class Connection : IDisposable
         IsClosed = true;
         // A reset, so that thousands of these leave no sockets in TIME_WAIT.
         socket.LingerState = new LingerOption(true, 0);
+        secure?.Dispose();
         socket.Dispose();
         receiving.Dispose();
     }
@@ -106,10 +120,18 @@ internal sealed class Connection : IDisposable
     {
         try
         {
+            if (secure is not null)
+            {
+                // A pong may come while another thread sends.
+                lock (secure)
+                    secure.Write(bytes);
+                return;
+            }
+
             while (!bytes.IsEmpty)
                 bytes = bytes[socket.Send(bytes)..];
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or IOException or InvalidOperationException)
         {
             Close();
         }
@@ -117,6 +139,12 @@ internal sealed class Connection : IDisposable
 
     private void Listen()
     {
+        if (secure is not null)
+        {
+            _ = ReceiveSecureAsync(secure);
+            return;
+        }
+
         try
         {
             receiving.SetBuffer(buffer, filled, buffer.Length - filled);
@@ -141,11 +169,7 @@ internal sealed class Connection : IDisposable
                     return;
                 }
 
-                filled += receiving.BytesTransferred;
-                swarm.Received(receiving.BytesTransferred);
-                Frames();
-                if (filled == buffer.Length)
-                    Array.Resize(ref buffer, buffer.Length * 2);
+                Take(receiving.BytesTransferred);
                 receiving.SetBuffer(buffer, filled, buffer.Length - filled);
                 if (socket.ReceiveAsync(receiving))
                     return;
@@ -155,6 +179,30 @@ internal sealed class Connection : IDisposable
         {
             Close();
         }
+    }
+
+    private async Task ReceiveSecureAsync(SslStream stream)
+    {
+        try
+        {
+            while (await stream.ReadAsync(buffer.AsMemory(filled)).ConfigureAwait(false) is > 0 and var got)
+                Take(got);
+        }
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            // Closed below.
+        }
+
+        Close();
+    }
+
+    private void Take(int bytes)
+    {
+        filled += bytes;
+        swarm.Received(bytes);
+        Frames();
+        if (filled == buffer.Length)
+            Array.Resize(ref buffer, buffer.Length * 2);
     }
 
     /// <summary>Takes the payloads out of the frames that are complete.</summary>
@@ -285,13 +333,21 @@ internal sealed class Connection : IDisposable
 
     private async Task SendAllAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
+        if (secure is not null)
+        {
+            await secure.WriteAsync(bytes, cancellationToken);
+            return;
+        }
+
         while (!bytes.IsEmpty)
             bytes = bytes[await socket.SendAsync(bytes, cancellationToken)..];
     }
 
     private async Task<int> ReceiveSomeAsync(int at, CancellationToken cancellationToken)
     {
-        var got = await socket.ReceiveAsync(buffer.AsMemory(at), cancellationToken);
+        var got = secure is null
+            ? await socket.ReceiveAsync(buffer.AsMemory(at), cancellationToken)
+            : await secure.ReadAsync(buffer.AsMemory(at), cancellationToken);
         return got > 0 ? got : throw new IOException("Closed while connecting.");
     }
 }

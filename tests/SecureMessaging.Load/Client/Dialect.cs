@@ -29,9 +29,10 @@ internal sealed class Dialect
     private readonly byte[] mark;
 
     /// <param name="json">JSON, or MessagePack.</param>
-    /// <param name="room">Null: the bare hub's Send(bytes). Else SecureMessaging's Send(SendRequest) for this room.</param>
+    /// <param name="room">Where its messages go.</param>
+    /// <param name="isBare">The bare hub's Send(room, bytes). Else SecureMessaging's Send(SendRequest).</param>
     /// <param name="payloadBytes">How long an envelope is.</param>
-    public Dialect(bool json, Guid? room, int payloadBytes)
+    public Dialect(bool json, string room, bool isBare, int payloadBytes)
     {
         Json = json;
         mark = json ? MarkInBase64 : Mark;
@@ -39,10 +40,10 @@ internal sealed class Dialect
         payload.AsSpan().Fill((byte)'x');
         Mark.CopyTo(payload, 0);
         "000000000000"u8.CopyTo(payload.AsSpan(MarkLength));
-        var body = json ? JsonBody(room, payload) : PackedBody(room, payload);
+        var body = json ? JsonBody(room, isBare, payload) : PackedBody(room, isBare, payload);
         template = Frame(json ? body : [.. VarInt(body.Length), .. body]);
         idAt = Find(json ? "\"invocationId\":\""u8 : [0x80, 0xA0 | IdDigits]);
-        uuidAt = room is null ? -1 : Find(json ? "\"clientMessageId\":\""u8 : [.. "clientMessageId"u8, 0xD9, UuidLength]);
+        uuidAt = isBare ? -1 : Find(json ? "\"clientMessageId\":\""u8 : [.. "clientMessageId"u8, 0xD9, UuidLength]);
         timeAt = Find(mark);
     }
 
@@ -129,20 +130,20 @@ internal sealed class Dialect
         return ((int)Number(message.Slice(4, IdDigits)), message[4 + IdDigits] == 1);
     }
 
-    private static byte[] JsonBody(Guid? room, byte[] payload)
+    private static byte[] JsonBody(string room, bool isBare, byte[] payload)
     {
         var bytes = Convert.ToBase64String(payload);
-        var argument = room is null ? $"\"{bytes}\"" : $"{{\"roomId\":\"{room}\",\"clientMessageId\":\"{Guid.Empty}\",\"ciphertext\":\"{bytes}\"}}";
-        return Encoding.ASCII.GetBytes($"{{\"type\":1,\"invocationId\":\"00000000\",\"target\":\"Send\",\"arguments\":[{argument}]}}\u001e");
+        var arguments = isBare ? $"\"{room}\",\"{bytes}\"" : $"{{\"roomId\":\"{room}\",\"clientMessageId\":\"{Guid.Empty}\",\"ciphertext\":\"{bytes}\"}}";
+        return Encoding.ASCII.GetBytes($"{{\"type\":1,\"invocationId\":\"00000000\",\"target\":\"Send\",\"arguments\":[{arguments}]}}\u001e");
     }
 
-    private static byte[] PackedBody(Guid? room, byte[] payload)
+    private static byte[] PackedBody(string room, bool isBare, byte[] payload)
     {
         byte[] bytes = [0xC5, (byte)(payload.Length >> 8), (byte)payload.Length, .. payload];
-        byte[] argument = room is null ? bytes :
-            [0x83, .. Text("roomId"), .. Text(room.Value.ToString()), .. Text("clientMessageId"), .. Text(Guid.Empty.ToString()),
+        byte[] arguments = isBare ? [0x92, .. Text(room), .. bytes] :
+            [0x91, 0x83, .. Text("roomId"), .. Text(room), .. Text("clientMessageId"), .. Text(Guid.Empty.ToString()),
                 .. Text("ciphertext"), .. bytes];
-        return [0x96, 1, 0x80, .. Text("00000000"), .. Text("Send"), 0x91, .. argument, 0x90];
+        return [0x96, 1, 0x80, .. Text("00000000"), .. Text("Send"), .. arguments, 0x90];
     }
 
     /// <summary>A masked frame (RFC 6455 section 5.2) with a mask of zeros, so that the payload stands as it is.</summary>

@@ -47,9 +47,9 @@ internal sealed class Swarm(int seed) : IDisposable
 
     public async Task ConnectAsync(IReadOnlyList<Seat> seats, bool json, int payloadBytes, CancellationToken cancellationToken)
     {
-        var dialects = seats.DistinctBy(seat => seat.Room).ToDictionary(seat => seat.Room ?? Guid.Empty, seat => new Dialect(json, seat.Room, payloadBytes));
+        var dialects = seats.DistinctBy(seat => seat.Room).ToDictionary(seat => seat.Room, seat => new Dialect(json, seat.Room, seat.IsBare, payloadBytes));
         var first = connections.Count;
-        connections.AddRange(seats.Select((seat, i) => new Connection(this, dialects[seat.Room ?? Guid.Empty], first + i)));
+        connections.AddRange(seats.Select((seat, i) => new Connection(this, dialects[seat.Room], first + i)));
         await Parallel.ForEachAsync(
             Enumerable.Range(0, seats.Count), new ParallelOptions { MaxDegreeOfParallelism = Connecting, CancellationToken = cancellationToken },
             async (i, token) =>
@@ -63,7 +63,7 @@ internal sealed class Swarm(int seed) : IDisposable
     /// <summary>One more, which sends no envelopes.</summary>
     public async Task<Connection> ConnectAsync(Seat seat, CancellationToken cancellationToken)
     {
-        var connection = new Connection(this, new Dialect(json: false, seat.Room, payloadBytes: 64), 0);
+        var connection = new Connection(this, new Dialect(json: false, seat.Room, seat.IsBare, payloadBytes: 64), 0);
         lock (connections)
             connections.Add(connection);
         await connection.ConnectAsync(seat, cancellationToken);

@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http.Connections;
@@ -8,25 +9,27 @@ using Microsoft.Extensions.Logging;
 namespace SecureMessaging.Load.Subjects;
 
 /// <summary>
-/// What everything is compared with: SignalR as the framework gives it, which receives and sends to the group, and does nothing else.
-/// No accounts, no storage, no order, no replay.
+/// A SignalR hub as a team writes it first: the group is an argument, and the message goes to the others in it. No accounts, no storage, no order,
+/// no replay.
 /// </summary>
 internal sealed class BareHub : Hub
 {
-    public override Task OnConnectedAsync() => Groups.AddToGroupAsync(Context.ConnectionId, Room);
+    public override Task OnConnectedAsync() =>
+        Groups.AddToGroupAsync(Context.ConnectionId, Context.GetHttpContext()!.Request.Query["room"].ToString());
 
-    public Task Send(byte[] payload) => Clients.Group(Room).SendAsync("Received", payload);
+    public Task Send(string room, byte[] payload) => Clients.OthersInGroup(room).SendAsync("Received", payload);
 
     /// <summary>Stands in for the first call of a client that comes back.</summary>
     public string Heads() => Context.ConnectionId;
 
-    private string Room => Context.GetHttpContext()!.Request.Query["room"].ToString();
-
-    public static async Task ServeAsync(string url)
+    public static async Task ServeAsync(string url, string secureUrl, string certificate)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.WebHost.UseUrls(url);
+        builder.WebHost.UseUrls(url, secureUrl);
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(
+            https => https.ServerCertificate = X509CertificateLoader.LoadPkcs12FromFile(certificate, null)));
         builder.Services.AddSignalR().AddMessagePackProtocol();
         await using var app = builder.Build();
         app.MapHub<BareHub>("/hub", options => options.Transports = HttpTransportType.WebSockets);

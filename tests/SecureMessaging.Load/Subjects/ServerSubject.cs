@@ -11,10 +11,11 @@ namespace SecureMessaging.Load.Subjects;
 /// The shipped server: one node, or several with Redis, on its embedded database or on Postgres, fsync on, limits of rate raised and everything else
 /// without settings.
 /// </summary>
-internal sealed partial class ServerSubject(string name, string directory, PostgresInstance? postgres, RedisInstance? redis, int nodes)
-    : Subject(name)
+internal sealed partial class ServerSubject(
+    string name, string directory, Certificate certificate, PostgresInstance? postgres, RedisInstance? redis, int nodes) : Subject(name)
 {
     private readonly int[] ports = [.. Enumerable.Range(0, nodes).Select(_ => Ports.Take())];
+    private readonly int[] securePorts = [.. Enumerable.Range(0, nodes).Select(_ => Ports.Take())];
     private readonly int[] managementPorts = [.. Enumerable.Range(0, nodes).Select(_ => Ports.Take())];
     private string[] settings = [];
     private Seed? seed;
@@ -34,7 +35,7 @@ internal sealed partial class ServerSubject(string name, string directory, Postg
     private Seed Seeded => seed ?? throw new InvalidOperationException("Not started.");
 
     /// <summary>Of a member of <see cref="Seed.HistoryRoom"/>.</summary>
-    public Seat HistorySeat() => new(new Uri($"http://127.0.0.1:{ports[0]}{Wire.HubPath}"), Seeded.HistoryToken, Seed.HistoryRoom);
+    public Seat HistorySeat() => new(new Uri($"http://127.0.0.1:{ports[0]}{Wire.HubPath}"), Seeded.HistoryToken, Seed.HistoryRoom.ToString());
 
     protected override Child? Database => postgres?.Process;
 
@@ -59,16 +60,28 @@ internal sealed partial class ServerSubject(string name, string directory, Postg
                 "dotnet",
                 [
                     Assembly, .. settings, $"--Server:DataDirectory={Path.Combine(directory, $"node{i}")}",
-                    $"--urls=http://127.0.0.1:{ports[i]}", $"--Management:Url=http://127.0.0.1:{managementPorts[i]}",
+                    $"--Kestrel:Certificates:Default:Path={certificate.Pem}", $"--Kestrel:Certificates:Default:KeyPath={certificate.Key}",
+                    $"--urls=http://127.0.0.1:{ports[i]};https://127.0.0.1:{securePorts[i]}", $"--Management:Url=http://127.0.0.1:{managementPorts[i]}",
                 ],
                 Environment));
             await ReadyAsync(Servers[i], $"http://127.0.0.1:{ports[i]}/v1/limits");
         }
     }
 
-    public override IReadOnlyList<Seat> Seats(int clients, int roomSize) =>
-        [.. Enumerable.Range(0, clients).Select(i => new Seat(
-            new Uri($"http://127.0.0.1:{ports[i % nodes]}{Wire.HubPath}"), Seeded.Token(roomSize, i), Seed.RoomOf(roomSize, i)))];
+    public override int Nodes => nodes;
+
+    public override int Port(int client) => ports[client % nodes];
+
+    public override int SecurePort(int client) => securePorts[client % nodes];
+
+    /// <summary>All, because the sender's other devices need the entry too.</summary>
+    public override int ReceiversIn(int roomSize) => roomSize;
+
+    protected override Seat SeatAt(string origin, int client, int roomSize) =>
+        new(new Uri(origin + Wire.HubPath), Seeded.Token(roomSize, client), Seed.RoomOf(roomSize, client).ToString());
+
+    /// <summary>How long sends have been in each stage, of the first node.</summary>
+    public async Task<Trace> TraceAsync() => Trace.Read(await GetAsync($"http://127.0.0.1:{managementPorts[0]}/metrics"));
 
     protected override async Task<double> AllocatedAsync(int server) =>
         Number(Allocated().Match(await GetAsync($"http://127.0.0.1:{managementPorts[server]}/metrics")).Groups["bytes"].Value);

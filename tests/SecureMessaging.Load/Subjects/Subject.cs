@@ -8,7 +8,7 @@ namespace SecureMessaging.Load.Subjects;
 /// <summary>What has been used since the subject began.</summary>
 /// <param name="ServerCpu">Microseconds, all nodes together.</param>
 /// <param name="DatabaseCpu">Microseconds of Postgres.</param>
-/// <param name="OtherCpu">Microseconds of Redis.</param>
+/// <param name="OtherCpu">Microseconds of Redis and of nginx.</param>
 /// <param name="Allocated">Bytes that the server's runtime has allocated.</param>
 /// <param name="GeneratorCpu">Microseconds of this program.</param>
 internal sealed record Meter(double ServerCpu, double DatabaseCpu, double OtherCpu, double Allocated, double GeneratorCpu)
@@ -21,7 +21,7 @@ internal sealed record Meter(double ServerCpu, double DatabaseCpu, double OtherC
 /// <summary>Something to be measured: processes of its own, and seats for clients.</summary>
 internal abstract class Subject(string name) : IAsyncDisposable
 {
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(60) };
 
     public string Name => name;
 
@@ -36,8 +36,32 @@ internal abstract class Subject(string name) : IAsyncDisposable
 
     public abstract Task StartAsync();
 
+    /// <summary>The port for HTTP of the node that this client uses.</summary>
+    public abstract int Port(int client);
+
+    /// <summary>The same for HTTPS.</summary>
+    public abstract int SecurePort(int client);
+
+    /// <summary>Clients that a message reaches in a room of this size.</summary>
+    public abstract int ReceiversIn(int roomSize);
+
+    public virtual int Nodes => 1;
+
+    /// <summary>Stands in front of the nodes when it is given.</summary>
+    public Nginx? Nginx { get; init; }
+
     /// <summary>A seat for each of the first so many clients, in rooms of this size.</summary>
-    public abstract IReadOnlyList<Seat> Seats(int clients, int roomSize);
+    public IReadOnlyList<Seat> Seats(int clients, int roomSize, Front front = Front.None) => [.. Enumerable.Range(0, clients).Select(i => SeatAt(
+        front switch
+        {
+            Front.None => $"http://127.0.0.1:{Port(i)}",
+            Front.Tls => $"https://127.0.0.1:{SecurePort(i)}",
+            _ => $"https://127.0.0.1:{Nginx!.InFrontOf(Port(i))}",
+        },
+        i,
+        roomSize))];
+
+    protected abstract Seat SeatAt(string origin, int client, int roomSize);
 
     public async Task<Meter> ReadAsync()
     {
@@ -46,7 +70,8 @@ internal abstract class Subject(string name) : IAsyncDisposable
             allocated += await AllocatedAsync(i);
         return new Meter(
             Servers.Sum(server => Usage.CpuMicroseconds(server.Id)), Database is null ? 0 : Usage.CpuMicroseconds(Database.Id, family: true),
-            Other is null ? 0 : Usage.CpuMicroseconds(Other.Id), allocated, Usage.CpuMicroseconds(Environment.ProcessId));
+            (Other is null ? 0 : Usage.CpuMicroseconds(Other.Id)) + (Nginx is null ? 0 : Usage.CpuMicroseconds(Nginx.Process.Id, family: true)),
+            allocated, Usage.CpuMicroseconds(Environment.ProcessId));
     }
 
     public long ServerBytes() => Servers.Sum(server => Usage.PrivateBytes(server.Id));
