@@ -58,7 +58,7 @@ internal static class Round
     {
         string? note = null;
         var on = new Injection(cluster, disk, duration < fault.AtLeast ? fault.AtLeast : duration, isLong, new Random(seed), text => note = text);
-        await using var load = await Load.CreateAsync(cluster, fault.Watchers(on), seed, fault.Tickets);
+        await using var load = await Load.CreateAsync(cluster, fault.Watchers(on), seed, fault.Tickets, fault.VictimsShareRoom);
         on.Load = load;
         using var sending = new CancellationTokenSource();
         using var patience = new CancellationTokenSource();

@@ -19,23 +19,28 @@ internal sealed class Load : IAsyncDisposable
 
     private readonly Cluster cluster;
     private readonly bool tickets;
+    private readonly bool victimsShareRoom;
     private readonly List<Account> accounts = [];
     private readonly List<Guid> rooms = [];
     private readonly List<RawClient> clients = [];
     private readonly List<Sender> senders = [];
     private int turn;
 
-    private Load(Cluster cluster, bool tickets) => (this.cluster, this.tickets) = (cluster, tickets);
+    private Load(Cluster cluster, bool tickets, bool victimsShareRoom) =>
+        (this.cluster, this.tickets, this.victimsShareRoom) = (cluster, tickets, victimsShareRoom);
 
     public int Acked => senders.Sum(sender => sender.Acked);
 
     public TimeSpan SlowestOutcome => senders.Max(sender => sender.SlowestOutcome);
 
+    /// <summary>The room that only the victims send to, when the fault wants one.</summary>
+    public Guid BusyRoom => rooms[Rooms - 1];
+
     private Account Wanderer => accounts[Senders - 1];
 
-    public static async Task<Load> CreateAsync(Cluster cluster, int watchers, int seed, bool tickets = false)
+    public static async Task<Load> CreateAsync(Cluster cluster, int watchers, int seed, bool tickets = false, bool victimsShareRoom = false)
     {
-        var load = new Load(cluster, tickets);
+        var load = new Load(cluster, tickets, victimsShareRoom);
         for (var i = 0; i < Senders + (watchers > 0 ? WatcherAccounts : 0); i++)
         {
             load.accounts.Add(new Account(() => cluster.Nodes[load.turn++ % cluster.Nodes.Count].Url));
@@ -192,10 +197,12 @@ internal sealed class Load : IAsyncDisposable
         // Watchers are there to be many; the load that makes every one of them an ack a second would measure this machine.
         var pause = watchers > 0 ? TimeSpan.FromMilliseconds(300) : TimeSpan.FromMilliseconds(3);
         if (index < Senders)
-            senders.Add(new Sender(index, client, [.. rooms], MaxBatch, pause, seed) { Rooms = [0, 1, 2] });
+            senders.Add(new Sender(index, client, [.. rooms], MaxBatch, pause, seed) { Rooms = RoomsOf(index) });
         else if (index == Senders)
             senders.Add(new Sender(index, client, [.. rooms], 2, pause, seed) { Rooms = [3] });
     }
+
+    private int[] RoomsOf(int sender) => !victimsShareRoom ? [0, 1, 2] : IsVictim(sender) ? [Rooms - 1] : [0, 1];
 
     private Uri NodeFor(int attempt, bool victim)
     {

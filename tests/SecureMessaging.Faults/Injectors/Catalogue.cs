@@ -33,6 +33,8 @@ internal static class Catalogue
         new("postgres-restart", "fast shutdown of Postgres, restart", OnPostgres, 1, PostgresFaults.RestartAsync),
         new("postgres-partition", "Postgres refuses the node for 2 s; then bytes between them vanish for 6 s", OnPostgres, 1, PostgresFaults.PartitionAsync),
         new("postgres-delay", "10 ms for all bytes between node and Postgres", OnPostgres, 1, PostgresFaults.DelayAsync),
+        new("busy-room", "another transaction keeps one room locked for a second, again and again", OnPostgres, 1, BusyRoom.LockAsync)
+            { OthersOnly = true, VictimsShareRoom = true },
         new("commit-cut", "Postgres's replies are cut after a random number of bytes, around COMMIT", OnPostgres, 1, PostgresFaults.CutRepliesAsync),
         new("disk-full", "Postgres's disk is full for 4 s", OnPostgres, 1, DiskFaults.FillAsync) { NeedsDisk = true },
         new("power-cut", "Postgres restarts with the data that was on its disk at one instant: a power loss", OnPostgres, 1,

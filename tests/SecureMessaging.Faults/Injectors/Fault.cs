@@ -29,6 +29,9 @@ internal sealed record Fault(string Name, string What, string[] Engines, int Nod
     /// <summary>Whether the two victims connect with tickets instead of tokens.</summary>
     public bool Tickets { get; init; }
 
+    /// <summary>Whether the two victims send to a room of their own, and the others do not send to it.</summary>
+    public bool VictimsShareRoom { get; init; }
+
     /// <summary>Connections beside the senders' that only watch, of ten accounts in a room of their own.</summary>
     public Func<Injection, int> Watchers { get; init; } = _ => 0;
 }

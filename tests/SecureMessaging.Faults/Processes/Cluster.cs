@@ -22,6 +22,9 @@ internal sealed class Cluster : IAsyncDisposable
 
     public PostgresInstance? Postgres { get; private set; }
 
+    /// <summary>Past the links.</summary>
+    public string? PostgresConnectionString { get; private set; }
+
     public RedisInstance? Redis { get; private set; }
 
     /// <summary>Whether the built server knows the backplane.</summary>
@@ -54,6 +57,7 @@ internal sealed class Cluster : IAsyncDisposable
             await Postgres.InitializeAsync();
             await Postgres.StartAsync();
             database = await Postgres.CreateDatabaseAsync();
+            PostgresConnectionString = PostgresInstance.ConnectionString(Postgres.Port, database);
         }
 
         if (Shape.Nodes > 1)
