@@ -44,7 +44,7 @@ internal sealed partial class BusPublisher(Guid node, BusSeal seal, RedisChannel
             redis = null;
     }
 
-    public void Add(CommittedEntries entries)
+    public void Add(CommittedEntries entries, WriteBatch? writes)
     {
         var bytes = Weigh(entries);
         if (Interlocked.Add(ref committedBytes, bytes) > MaxQueuedBytes || !committed.Writer.TryWrite(entries))
@@ -53,7 +53,7 @@ internal sealed partial class BusPublisher(Guid node, BusSeal seal, RedisChannel
             AddHead(entries.RoomId, entries.Entries[^1].Seq);
         }
 
-        SetDue();
+        SetDue(writes);
     }
 
     /// <summary>Publishes the newest sequence number of a room.</summary>
@@ -170,9 +170,13 @@ internal sealed partial class BusPublisher(Guid node, BusSeal seal, RedisChannel
         }
     }
 
-    private void SetDue()
+    private void SetDue(WriteBatch? writes = null)
     {
-        if (Interlocked.Exchange(ref isDue, 1) == 0 && !WriteBatch.TryHold(this, ahead: true))
+        if (Interlocked.Exchange(ref isDue, 1) != 0)
+            return;
+        if (writes is not null)
+            writes.Hold(this, ahead: true);
+        else
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 

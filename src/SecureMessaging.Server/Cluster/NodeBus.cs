@@ -137,11 +137,11 @@ internal sealed partial class NodeBus : BackgroundService
     }
 
     /// <summary>Hands committed entries to the other nodes. Never waits.</summary>
-    public ValueTask PublishAsync(CommittedEntries entries)
+    public ValueTask PublishAsync(CommittedEntries entries, WriteBatch? writes)
     {
         if (!healthy)
             return ValueTask.CompletedTask;
-        publisher.Add(entries);
+        publisher.Add(entries, writes);
         foreach (var entry in entries.Entries)
         {
             if (entry is { Kind: EntryKind.MemberJoined, UserId: { } userId })
@@ -204,7 +204,10 @@ internal sealed partial class NodeBus : BackgroundService
 
                 break;
             case BusMessageKind.Entries when seal.TryOpen(sender, body, out var received):
-                WriteBatch.Run(() => received.ForEach(shards.Offer));
+                var writes = new WriteBatch();
+                foreach (var committed in received)
+                    shards.Offer(committed, writes);
+                writes.Flush();
                 break;
             case BusMessageKind.Entries:
                 Rejected(logger);

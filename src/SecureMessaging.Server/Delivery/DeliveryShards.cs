@@ -14,14 +14,12 @@ internal delegate Task<List<LogEntry>> ReadLog(Guid roomId, long afterSeq, Cance
 /// subscriptions and roster changes of a room have one order.
 /// </summary>
 /// <remarks>
-/// Committed entries are delivered on the thread that brings them if the shard is idle. The writer of a batch does so right after the acks: on a busy
-/// node an ack and its entry leave in one write, and on an idle node no other thread must wake up.
+/// Committed entries are delivered on the thread that brings them if the shard is idle. This thread has written the acks just before: on a busy node an ack
+/// and its entry leave in one write, and on an idle node no other thread must wake up.
 /// </remarks>
 internal sealed partial class DeliveryShards : IHostedService, IDisposable
 {
-    /// <summary>
-    /// Entries that may wait for a shard before a writer waits. A larger bound would acknowledge messages long before members see them.
-    /// </summary>
+    /// <summary>Entries that may wait for a shard before a writer waits. A larger bound would acknowledge messages long before members see them.</summary>
     private const int MaxQueued = 1024;
 
     /// <summary>The same bound for entries of other nodes. Beyond it they are dropped and read from the log.</summary>
@@ -62,13 +60,13 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
     public TimeSpan Grace { get; set; }
 
     /// <summary>Delivers entries that this node committed. Waits while the room's shard is full.</summary>
-    public ValueTask DeliverAsync(CommittedEntries committed) =>
-        ShardOf(committed.RoomId).DeliverAsync(new Committed(committed.RoomId, committed.Entries, Elsewhere: false));
+    public ValueTask DeliverAsync(CommittedEntries committed, WriteBatch? writes = null) =>
+        ShardOf(committed.RoomId).DeliverAsync(new Committed(committed.RoomId, committed.Entries, Elsewhere: false), writes);
 
     /// <summary>Delivers entries that another node committed. When the shard is full, they are read from the log later.</summary>
-    public void Offer(CommittedEntries committed)
+    public void Offer(CommittedEntries committed, WriteBatch? writes = null)
     {
-        if (Has(committed.RoomId) && !ShardOf(committed.RoomId).TryOffer(new Committed(committed.RoomId, committed.Entries, Elsewhere: true)))
+        if (Has(committed.RoomId) && !ShardOf(committed.RoomId).TryOffer(new Committed(committed.RoomId, committed.Entries, Elsewhere: true), writes))
             NoteHead(committed.RoomId, committed.Entries[^1].Seq);
     }
 
@@ -158,18 +156,18 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                 ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
 
-        public async ValueTask DeliverAsync(Committed item)
+        public async ValueTask DeliverAsync(Committed item, WriteBatch? writes)
         {
             while (!TryTakePlace(item, out var placeFree))
             {
-                WriteBatch.Flush();
+                writes?.Flush();
                 await placeFree;
             }
 
-            Deliver(item);
+            Deliver(item, writes);
         }
 
-        public bool TryOffer(Committed item)
+        public bool TryOffer(Committed item, WriteBatch? writes)
         {
             lock (gate)
             {
@@ -178,11 +176,13 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                 offered += item.Entries.Length;
             }
 
-            Deliver(item);
+            Deliver(item, writes);
             return true;
         }
 
-        public void Execute()
+        void IThreadPoolWorkItem.Execute() => Execute(null);
+
+        private void Execute(WriteBatch? writes)
         {
             for (var done = 0; ; done++)
             {
@@ -193,16 +193,16 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                 }
 
                 if (work.TryDequeue(out var item))
-                    HandleSafely(item);
+                    HandleSafely(item, writes);
                 if (Interlocked.Decrement(ref waiting) == 0)
                     return;
             }
         }
 
-        private void Deliver(Committed item)
+        private void Deliver(Committed item, WriteBatch? writes)
         {
             if (Enqueue(item))
-                Execute();
+                Execute(writes);
         }
 
         /// <summary>True: the shard was idle, and the caller must run it.</summary>
@@ -246,11 +246,11 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
             }
         }
 
-        private void HandleSafely(Work item)
+        private void HandleSafely(Work item, WriteBatch? writes)
         {
             try
             {
-                Handle(item);
+                Handle(item, writes);
             }
             catch (Exception exception)
             {
@@ -271,7 +271,7 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                 FreePlace(handled);
         }
 
-        private void Handle(Work item)
+        private void Handle(Work item, WriteBatch? writes)
         {
             var delivery = deliveries.GetValueOrDefault(item.RoomId);
             switch (item)
@@ -283,19 +283,19 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                         entry => entry is { Kind: EntryKind.MemberJoined, UserId: { } joined } && !connections.Of(joined).IsEmpty))
                     {
                         delivery = deliveries[item.RoomId] = new RoomDelivery(item.RoomId, committed.Entries[0].Seq - 1, connections, metrics);
-                        delivery.Accept(committed.Entries);
+                        delivery.Accept(committed.Entries, writes);
                         delivery.Recheck();
                     }
                     else
                     {
-                        delivery?.Accept(committed.Entries);
+                        delivery?.Accept(committed.Entries, writes);
                     }
 
                     break;
                 case Filled filled when filled.Delivery == delivery:
                     delivery.Filling = false;
                     if (filled.Entries is { Count: > 0 } entries)
-                        delivery.Fill(entries);
+                        delivery.Fill(entries, writes);
                     else if (filled.Entries is not null)
                         delivery.FillNothing();
                     break;
@@ -315,7 +315,7 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                     break;
                 case Joined joined:
                     delivery ??= deliveries[item.RoomId] = new RoomDelivery(item.RoomId, joined.JoinedSeq - 1, connections, metrics);
-                    delivery.Admit(joined.UserId, joined.JoinedSeq, joined.AsOfSeq);
+                    delivery.Admit(joined.UserId, joined.JoinedSeq, joined.AsOfSeq, writes);
                     break;
                 case Subscription subscribe:
                     delivery ??= deliveries[item.RoomId] = new RoomDelivery(item.RoomId, subscribe.AsOfSeq, connections, metrics);
@@ -325,7 +325,7 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                     delivery?.Unsubscribe(unsubscribe.Connection);
                     break;
                 case Deleted:
-                    delivery?.Close();
+                    delivery?.Close(writes);
                     deliveries.TryRemove(item.RoomId, out _);
                     return;
             }
@@ -346,7 +346,7 @@ internal sealed partial class DeliveryShards : IHostedService, IDisposable
                 Fill(delivery);
         }
 
-        // Not on this thread, which may be a writer's: a read of SQLite blocks it.
+        // Not on this thread, which delivers: a read of SQLite blocks it.
         private void Fill(RoomDelivery delivery)
         {
             delivery.BeginRead();

@@ -1,5 +1,6 @@
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform.Diagnostics;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Server.Delivery;
 
@@ -66,7 +67,7 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
     /// Adds the connections of a user who joined at <paramref name="joinedSeq"/>: at once if that entry is delivered already, otherwise when it is.
     /// The membership was read when the log's head was <paramref name="asOfSeq"/>.
     /// </summary>
-    public void Admit(Guid userId, long joinedSeq, long asOfSeq)
+    public void Admit(Guid userId, long joinedSeq, long asOfSeq, WriteBatch? writes = null)
     {
         Note(joinedSeq);
         if (Delivered < joinedSeq)
@@ -74,7 +75,7 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
         foreach (var connection in connections.Of(userId))
         {
             if (!subscribers.ContainsKey(connection) && TrySubscribe(connection, joinedSeq, asOfSeq))
-                connection.SendRoomChanged(roomId, RoomChange.Joined, Delivered + 1);
+                connection.SendRoomChanged(roomId, RoomChange.Joined, Delivered + 1, writes);
         }
     }
 
@@ -85,13 +86,13 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
     }
 
     /// <summary>Takes entries in any order, any number of times, and delivers those that are next.</summary>
-    public void Accept(IReadOnlyList<LogEntry> entries)
+    public void Accept(IReadOnlyList<LogEntry> entries, WriteBatch? writes = null)
     {
         if (entries.Count == 0)
             return;
         if (waiting.Count == 0 && entries[0].Seq == Delivered + 1 && IsContiguous(entries))
         {
-            Deliver(entries);
+            Deliver(entries, writes);
             return;
         }
 
@@ -102,7 +103,7 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
                 waiting[entry.Seq] = entry;
         }
 
-        DeliverWaiting();
+        DeliverWaiting(writes);
     }
 
     /// <summary>Begins a read after <see cref="Delivered"/>, which ends in <see cref="Fill"/>, <see cref="FillNothing"/> or a failure.</summary>
@@ -112,14 +113,14 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
         notesBeforeRead = notes;
     }
 
-    public void Fill(IReadOnlyList<LogEntry> entries)
+    public void Fill(IReadOnlyList<LogEntry> entries, WriteBatch? writes = null)
     {
         if (entries[0].Seq > Delivered + 1)
             Skip(entries[0].Seq - 1);
         // Bypasses the waiting entries: they may fill every place, and none of them can be delivered before these.
         if (entries.SkipWhile(entry => entry.Seq <= Delivered).ToArray() is { Length: > 0 } missing)
-            Deliver(missing);
-        DeliverWaiting();
+            Deliver(missing, writes);
+        DeliverWaiting(writes);
         // The page may end before the log does.
         if (waiting.Count == 0)
             Recheck();
@@ -152,11 +153,11 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
             connection.SendEphemeral(ephemeral);
     }
 
-    public void Close()
+    public void Close(WriteBatch? writes = null)
     {
         foreach (var connection in subscribers.Keys)
         {
-            connection.SendRoomChanged(roomId, RoomChange.Deleted, head);
+            connection.SendRoomChanged(roomId, RoomChange.Deleted, head, writes);
             connection.Leave(roomId);
         }
 
@@ -180,7 +181,7 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
 
     private static bool IsContiguous(IReadOnlyList<LogEntry> entries) => entries[^1].Seq - entries[0].Seq == entries.Count - 1;
 
-    private void DeliverWaiting()
+    private void DeliverWaiting(WriteBatch? writes)
     {
         List<LogEntry>? run = null;
         var next = Delivered + 1;
@@ -197,10 +198,10 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
         }
 
         if (run is not null)
-            Deliver(run);
+            Deliver(run, writes);
     }
 
-    private void Deliver(IReadOnlyList<LogEntry> entries)
+    private void Deliver(IReadOnlyList<LogEntry> entries, WriteBatch? writes)
     {
         var start = 0;
         for (var i = 0; i < entries.Count; i++)
@@ -211,26 +212,26 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
             // before.
             if (entries[i].Kind == EntryKind.MemberJoined)
             {
-                Send(entries, start, i);
+                Send(entries, start, i, writes);
                 start = i;
-                Join(entries[i]);
+                Join(entries[i], writes);
             }
             else
             {
-                Send(entries, start, i + 1);
+                Send(entries, start, i + 1, writes);
                 start = i + 1;
-                Part(entries[i]);
+                Part(entries[i], writes);
             }
 
             lastRosterSeq = entries[i].Seq;
         }
 
-        Send(entries, start, entries.Count);
+        Send(entries, start, entries.Count, writes);
         Delivered = entries[^1].Seq;
         head = Math.Max(head, Delivered);
     }
 
-    private void Send(IReadOnlyList<LogEntry> entries, int start, int end)
+    private void Send(IReadOnlyList<LogEntry> entries, int start, int end, WriteBatch? writes)
     {
         if (subscribers.Count == 0)
             return;
@@ -240,32 +241,32 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
             do
                 bytes += EntryBytes + (entries[next++].Ciphertext?.Length ?? 0);
             while (next < end && bytes < MaxMessageBytes);
-            Send(entries is LogEntry[] all && next - start == all.Length ? all : [.. entries.Skip(start).Take(next - start)], bytes);
+            Send(entries is LogEntry[] all && next - start == all.Length ? all : [.. entries.Skip(start).Take(next - start)], bytes, writes);
             start = next;
         }
     }
 
-    private void Send(LogEntry[] run, int bytes)
+    private void Send(LogEntry[] run, int bytes, WriteBatch? writes)
     {
         var all = new EntryRun(roomId, run, bytes);
         metrics.Delivered(run.Length * subscribers.Count);
         foreach (var (connection, joinedSeq) in subscribers)
         {
             if (joinedSeq <= run[0].Seq)
-                connection.SendEntries(all);
+                connection.SendEntries(all, writes);
             else
-                SendFrom(joinedSeq, connection, run, bytes);
+                SendFrom(joinedSeq, connection, run, bytes, writes);
         }
     }
 
     // A method of its own: a closure in the loop over all subscribers would be allocated for each of them.
-    private void SendFrom(long seq, Subscriber connection, LogEntry[] run, int bytes)
+    private void SendFrom(long seq, Subscriber connection, LogEntry[] run, int bytes, WriteBatch? writes)
     {
         if (run.SkipWhile(entry => entry.Seq < seq).ToArray() is { Length: > 0 } own)
-            connection.SendEntries(new EntryRun(roomId, own, bytes));
+            connection.SendEntries(new EntryRun(roomId, own, bytes), writes);
     }
 
-    private void Join(LogEntry entry)
+    private void Join(LogEntry entry, WriteBatch? writes)
     {
         if (entry.UserId is not { } userId)
             return;
@@ -274,20 +275,20 @@ internal sealed class RoomDelivery(Guid roomId, long delivered, Subscribers conn
             if (subscribers.TryAdd(connection, entry.Seq))
             {
                 if (connection.TryEnter(roomId))
-                    connection.SendRoomChanged(roomId, RoomChange.Joined, entry.Seq);
+                    connection.SendRoomChanged(roomId, RoomChange.Joined, entry.Seq, writes);
                 else
                     subscribers.Remove(connection);
             }
         }
     }
 
-    private void Part(LogEntry entry)
+    private void Part(LogEntry entry, WriteBatch? writes)
     {
         if (entry.UserId is not { } userId)
             return;
         foreach (var connection in subscribers.Keys.Where(connection => connection.UserId == userId).ToList())
         {
-            connection.SendRoomChanged(roomId, RoomChange.Left, entry.Seq);
+            connection.SendRoomChanged(roomId, RoomChange.Left, entry.Seq, writes);
             Unsubscribe(connection);
         }
     }

@@ -1,4 +1,5 @@
 using SecureMessaging.Protocol;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Server.Delivery;
 
@@ -25,13 +26,16 @@ internal abstract class Subscriber(Guid userId, Guid sessionId)
     public abstract void Drain(TimeSpan after);
 
     /// <summary>Sends entries of a room. Beyond the connection's bound they are dropped, and the client reads the log.</summary>
-    public abstract void SendEntries(EntryRun run);
+    /// <param name="run">The entries.</param>
+    /// <param name="writes">The batch that the write may wait for. Null: it must not wait.</param>
+    public abstract void SendEntries(EntryRun run, WriteBatch? writes);
 
     /// <summary>Tells the client that its set of rooms has changed.</summary>
     /// <param name="roomId">The room.</param>
     /// <param name="change">The change.</param>
     /// <param name="seq">Joined: the first entry that this subscriber gets; earlier ones of its membership are in the log. Left: the last entry.</param>
-    public abstract void SendRoomChanged(Guid roomId, RoomChange change, long seq);
+    /// <param name="writes">See <see cref="SendEntries"/>.</param>
+    public abstract void SendRoomChanged(Guid roomId, RoomChange change, long seq, WriteBatch? writes);
 
     /// <summary>Sends an event that is not part of a log. A client that reads too slowly misses it.</summary>
     public abstract void SendEphemeral(DeliveryEvent ephemeral);

@@ -87,31 +87,17 @@ internal sealed class HandshakeOperations(
         if (!await HandshakeStore.TryAdvanceAsync(transaction, handshake, cancellationToken))
             throw WrongEpoch(group);
         var commit = await handshakes.AppendAsync(transaction, caller, handshake, group, cancellationToken);
-        var entries = new List<LogEntry?> { commit };
-        foreach (var userId in plan.Remove)
-            entries.Add(await roster.RemoveOtherAsync(transaction, roomId, own, userId, cancellationToken));
-        foreach (var (userId, role) in plan.Add)
-            entries.Add(await roster.AddAsync(transaction, roomId, own, userId, role, cancellationToken));
-        for (var i = 0; i < plan.Roles.Count; i++)
-            entries.Add(await ChangeRoleAsync(transaction, roomId, own, plan.Roles[i], $"roster/roles/{i}", cancellationToken));
-        if (plan.Settings is not null)
-            entries.Add(await settings.ApplyAsync(transaction, roomId, own, plan.Settings, cancellationToken));
+        List<LogEntry> entries =
+        [
+            commit,
+            .. await roster.ApplyAsync(
+                transaction, roomId, own, plan.Members, i => ApiException.UnknownMember($"roster/roles/{i}"), cancellationToken),
+        ];
+        if (plan.Settings is not null && await settings.ApplyAsync(transaction, roomId, own, plan.Settings, cancellationToken) is { } changed)
+            entries.Add(changed);
         await HandshakeStore.NoteCommitAsync(transaction, roomId, commit.Seq, cancellationToken);
         await GroupResetStore.ForgetAsync(transaction, roomId, cancellationToken);
-        return ([.. entries.OfType<LogEntry>()], commit.Seq);
-    }
-
-    private async Task<LogEntry?> ChangeRoleAsync(
-        DbTransaction transaction, Guid roomId, RoomRole own, MemberRole change, string field, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await roster.ChangeRoleAsync(transaction, roomId, own, change.UserId, change.Role, cancellationToken);
-        }
-        catch (ApiException exception) when (exception.Code == ErrorCode.NotFound)
-        {
-            throw ApiException.UnknownMember(field);
-        }
+        return (entries, commit.Seq);
     }
 
     private static ApiException WrongEpoch(GroupRow group) => new(ErrorCode.WrongEpoch, "The room's group is in another epoch.") { CurrentEpoch = group.Epoch };

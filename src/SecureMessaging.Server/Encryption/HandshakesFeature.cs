@@ -9,7 +9,7 @@ internal static class HandshakesFeature
     {
         var services = builder.Services;
         services.AddSingleton<WelcomeStore>();
-        services.AddSingleton<MemberLeaving>(WelcomeStore.ForgetAsync);
+        services.AddSingleton<MembersLeaving>(provider => provider.GetRequiredService<WelcomeStore>().ForgetAsync);
         services.AddSingleton<CommitThrottles>();
         services.AddSingleton<GroupResetOperations>();
         services.AddSingleton<HandshakeLog>();

@@ -7,11 +7,7 @@ using SecureMessaging.Server.Rooms;
 
 namespace SecureMessaging.Server.Encryption;
 
-internal sealed record RosterPlan(
-    IReadOnlyList<(Guid UserId, RoomRole Role)> Add, IReadOnlyList<Guid> Remove, IReadOnlyList<MemberRole> Roles, ChangeRoomRequest? Settings)
-{
-    public static RosterPlan Nothing { get; } = new([], [], [], null);
-}
+internal sealed record RosterPlan(RosterEdit Members, ChangeRoomRequest? Settings);
 
 /// <summary>Checks the roster change of a commit, as far as that needs no lock, and finds the accounts that it names.</summary>
 internal sealed class RosterPlans(UserStore users, LogStore log, SettingsChanges settings, Limits limits)
@@ -21,7 +17,7 @@ internal sealed class RosterPlans(UserStore users, LogStore log, SettingsChanges
         var (add, remove, roles) = (change?.Add ?? [], change?.Remove ?? [], change?.Roles ?? []);
         RequireSettings(change?.Settings);
         if (add.Length + remove.Length + roles.Length == 0)
-            return RosterPlan.Nothing with { Settings = change?.Settings };
+            return new RosterPlan(RosterEdit.Nothing, change?.Settings);
         foreach (var (field, count) in new[] { ("roster/add", add.Length), ("roster/remove", remove.Length), ("roster/roles", roles.Length) })
         {
             if (count > limits.RoomMembers)
@@ -32,9 +28,9 @@ internal sealed class RosterPlans(UserStore users, LogStore log, SettingsChanges
         await log.RequireMemberAsync(caller, roomId, cancellationToken);
         if (Array.IndexOf(roles, null) is >= 0 and var empty)
             throw ApiException.Invalid("A role must not be null.", $"roster/roles/{empty}");
-        var plan = new RosterPlan(await FindAsync(add, cancellationToken), remove, roles, change?.Settings);
-        RequireDistinct(caller, plan);
-        return plan;
+        var edit = new RosterEdit(remove, await FindAsync(add, cancellationToken), roles);
+        RequireDistinct(caller, edit);
+        return new RosterPlan(edit, change?.Settings);
     }
 
     /// <summary>The accounts to add, in the order of the request.</summary>
@@ -60,15 +56,15 @@ internal sealed class RosterPlans(UserStore users, LogStore log, SettingsChanges
         return found;
     }
 
-    private static void RequireDistinct(Caller caller, RosterPlan plan)
+    private static void RequireDistinct(Caller caller, RosterEdit edit)
     {
         var named = new HashSet<Guid>();
-        for (var i = 0; i < plan.Add.Count; i++)
-            Require($"roster/add/{i}", plan.Add[i].UserId, mayBeCaller: false);
-        for (var i = 0; i < plan.Remove.Count; i++)
-            Require($"roster/remove/{i}", plan.Remove[i], mayBeCaller: false);
-        for (var i = 0; i < plan.Roles.Count; i++)
-            Require($"roster/roles/{i}", plan.Roles[i].UserId, mayBeCaller: true);
+        for (var i = 0; i < edit.Add.Count; i++)
+            Require($"roster/add/{i}", edit.Add[i].UserId, mayBeCaller: false);
+        for (var i = 0; i < edit.Remove.Count; i++)
+            Require($"roster/remove/{i}", edit.Remove[i], mayBeCaller: false);
+        for (var i = 0; i < edit.Roles.Count; i++)
+            Require($"roster/roles/{i}", edit.Roles[i].UserId, mayBeCaller: true);
 
         void Require(string field, Guid userId, bool mayBeCaller)
         {

@@ -57,8 +57,8 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
             select 1 from welcome_recipients r where r.room_id = welcomes.room_id and r.seq = welcomes.seq and r.number = welcomes.number)
         """;
 
-    private const string StrikeUserSql = """
-        delete from welcome_recipients where room_id = @RoomId and device_id in (select id from devices where user_id = @UserId)
+    private string StrikeUsersSql => $"""
+        delete from welcome_recipients where room_id = @RoomId and device_id in (select id from devices where user_id {database.AnyOf("UserIds")})
         """;
 
     private const string ResetSql = "delete from welcomes where room_id = @RoomId";
@@ -162,10 +162,12 @@ internal sealed class WelcomeStore(Database database, TimeProvider time, Limits 
             cancellationToken);
     }
 
-    /// <summary>Removes the devices of a leaving member from the recipients. The caller must hold the room's lock.</summary>
-    public static async Task ForgetAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken)
+    /// <summary>Removes the devices of leaving members from the recipients. The caller must hold the room's lock.</summary>
+    public async Task ForgetAsync(DbTransaction transaction, Guid roomId, IReadOnlyList<Guid> userIds, CancellationToken cancellationToken)
     {
-        if (await transaction.ExecuteAsync(StrikeUserSql, new { RoomId = roomId, UserId = userId }, cancellationToken) > 0)
+        var parameters = new DynamicParameters(new { RoomId = roomId });
+        parameters.Add("UserIds", database.ListOf(userIds));
+        if (await transaction.ExecuteAsync(StrikeUsersSql, parameters, cancellationToken) > 0)
             await transaction.ExecuteAsync(DeleteUnwantedSql, new { RoomId = roomId }, cancellationToken);
     }
 

@@ -46,6 +46,9 @@ internal sealed class ApiException(ErrorCode code, string message, Exception? in
         return new(ErrorCode.Invalid, sentence) { Errors = [new FieldError(sentence, "#")] };
     }
 
+    /// <summary>Another change of the room takes long, and many sends wait for it.</summary>
+    public static ApiException RoomBusy() => new(ErrorCode.Overloaded, "The room is busy; nothing was stored.") { RetryAfterMs = 200 };
+
     /// <summary>For a request without a single wrong field, such as a call through the wrong transport.</summary>
     public static ApiException Invalid(string message) => new(ErrorCode.Invalid, message);
 

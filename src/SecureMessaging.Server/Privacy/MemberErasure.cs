@@ -93,8 +93,8 @@ internal sealed class MemberErasure(Database database, RosterStore roster, LogSt
                 next = await EraseBatchAsync(transaction, roomId, userId, next.Value, cancellationToken);
             var entries = new List<LogEntry>();
             if (others[0].Role < RoomRole.Owner)
-                entries.Add(await roster.SetRoleAsync(transaction, roomId, others[0].UserId, RoomRole.Owner, cancellationToken));
-            entries.Add(await roster.LeaveAsync(transaction, roomId, userId, named: null, cancellationToken));
+                entries.AddRange(await roster.SetRolesAsync(transaction, roomId, [new MemberRole(others[0].UserId, RoomRole.Owner)], cancellationToken));
+            entries.AddRange(await roster.LeaveAsync(transaction, roomId, [userId], isErased: true, cancellationToken));
             appended.Add((roomId, [.. entries]));
         }
 

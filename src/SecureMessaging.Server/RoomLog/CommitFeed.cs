@@ -10,24 +10,26 @@ internal readonly record struct CommittedEntries(Guid RoomId, LogEntry[] Entries
 /// <remarks>Publishing follows the commit. A lost item delays an entry and never loses it: room delivery reads the log at each gap.</remarks>
 internal sealed class CommitFeed
 {
-    private Func<CommittedEntries, ValueTask>[] receivers = [];
+    private Func<CommittedEntries, WriteBatch?, ValueTask>[] receivers = [];
 
     /// <summary>The room's log may continue beyond the published entries: a commit has an unknown outcome, or an earlier attempt committed.</summary>
     public event Action<Guid>? MarkedStale;
 
     /// <summary>An account sent a message to a room, and this node committed it. Room and account are only passed on, never stored.</summary>
-    /// <remarks>Runs on the writer's thread: a handler must return at once.</remarks>
+    /// <remarks>Runs before the entry is delivered: a handler must return at once.</remarks>
     public event Action<Guid, Guid>? Sent;
 
-    public void Attach(Func<CommittedEntries, ValueTask> receiver) => receivers = [.. receivers, receiver];
+    public void Attach(Func<CommittedEntries, WriteBatch?, ValueTask> receiver) => receivers = [.. receivers, receiver];
+
+    public ValueTask PublishAsync(Guid roomId, params LogEntry[] entries) => PublishAsync(new CommittedEntries(roomId, entries), null);
 
     /// <summary>Waits while a receiver is full: slow fan-out slows the writer instead of growing memory.</summary>
-    public async ValueTask PublishAsync(Guid roomId, params LogEntry[] entries)
+    public async ValueTask PublishAsync(CommittedEntries committed, WriteBatch? writes)
     {
-        if (entries.Length == 0)
+        if (committed.Entries.Length == 0)
             return;
         foreach (var receiver in receivers)
-            await receiver(new CommittedEntries(roomId, entries));
+            await receiver(committed, writes);
     }
 
     public void NoteSent(Guid roomId, Guid senderId) => Sent?.Invoke(roomId, senderId);

@@ -24,8 +24,10 @@ internal enum AppendStatus
     IdTaken = 3,
     EpochAhead = 4,
     EpochTooOld = 5,
-
     NotMls = 6,
+
+    /// <summary>Another transaction has locked the room: the envelope must wait. All envelopes of a batch to one room have this status, or none has.</summary>
+    RoomLocked = 7,
 }
 
 /// <summary>The result for one envelope of a batch.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
+using System.Diagnostics.CodeAnalysis;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Platform;
 using SecureMessaging.Server.Platform.Diagnostics;
@@ -9,86 +10,133 @@ namespace SecureMessaging.Server.RoomLog;
 /// <summary>Group commit: the only writer of envelopes on this node. All sends that arrive during a commit go into the next batch.</summary>
 /// <remarks>
 /// <code>
-/// SendQueue ─▶ queue ─▶ 1 append (one transaction) ─▶ 2 acks ─▶ 3 feed (room delivery, other nodes)
-///                                                         └── held, then written together: WriteBatch ──┘
+/// SendQueue ─▶ queue ─▶ 1 append (one transaction) ─▶ 2 acks ─▶ 3 feed (room delivery, other nodes) ─▶ 4 socket writes
+///                 ▲             │
+///                 └ LockedRooms ┘
 /// </code>
-/// 1. The batch is appended in one transaction.
+/// 1. The batch is appended in one transaction. Sends to a room that another transaction has locked wait in <see cref="LockedRooms"/>.
 /// 2. After the commit, senders get their results.
 /// 3. Then the feed gets the entries. A failure there never fails an ack.
+/// 4. What 2 and 3 wrote to a client leaves in one write: <see cref="WriteBatch"/>.
 ///
-/// Acks and entries leave in one write: on this thread when no group waits, otherwise through <see cref="WriteHandover"/> while the next batch is
-/// appended. When room delivery is far behind and the feed must wait, the held writes leave first.
+/// Steps 2 to 4 run on this thread when no send waits, otherwise through <see cref="Handover"/> while the next batch is appended.
 /// </remarks>
 internal sealed partial class GroupCommit(
-    IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, Action<SendGroup> release, ServerMetrics metrics, ILogger logger) : IDisposable
+    IEnvelopeAppend append, CommitFeed feed, TimeProvider time, int batchLength, int mostOfLockedRoom, Action<SendPart> release, ServerMetrics metrics,
+    ILogger logger) : IDisposable
 {
+    /// <summary>Rooms that were locked and that one batch tries again.</summary>
+    private const int MaxTries = 64;
+
+    /// <summary>Before the next try when nothing else is to be written.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
     private static readonly ErrorBody Poison = ApiException.Unstorable().ToBody();
 
-    private readonly BlockingCollection<SendGroup> queue = [];
-    private readonly OncePerMinute unavailable = new(time);
-    private readonly WriteHandover handover = new(static writes => ThreadPool.UnsafeQueueUserWorkItem(writes, preferLocal: false));
-    private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
-    private volatile SendGroup[] writing = [];
-    private volatile SendGroup? carriedOver;
+    private readonly BlockingCollection<SendPart> queue = [];
+    private readonly Lock adding = new();
+    private readonly LockedRooms locked = new();
 
-    public IEnumerable<SendGroup> Waiting => queue.Concat(writing).Concat(carriedOver is { } one ? [one] : []).Where(group => !group.Completion.IsCompleted);
+    // Come before the queue.
+    private readonly Queue<SendPart> ready = new();
+    private readonly OncePerMinute unavailable = new(time);
+    private readonly Handover handover = new(static work => ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false));
+    private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
+    private volatile SendPart[] writing = [];
+    private volatile SendPart? carriedOver;
+
+    public IEnumerable<SendGroup> Waiting => queue.Concat(writing).Concat(locked.Waiting()).Concat(carriedOver is { } one ? [one] : [])
+        .Select(part => part.Group).Where(group => !group.Completion.IsCompleted);
 
     /// <summary>False after <see cref="Finish"/>.</summary>
     public bool TryQueue(SendGroup group)
     {
-        try
+        lock (adding)
         {
-            return queue.TryAdd(group);
-        }
-        catch (InvalidOperationException)
-        {
-            return false;
+            if (queue.IsAddingCompleted)
+                return false;
+            foreach (var part in group.Parts)
+                queue.Add(part);
+            return true;
         }
     }
 
-    public void Finish() => queue.CompleteAdding();
+    public void Finish()
+    {
+        lock (adding)
+            queue.CompleteAdding();
+    }
 
     public void Dispose() => queue.Dispose();
 
     public void Run()
     {
-        var batch = new List<SendGroup>();
-        foreach (var first in queue.GetConsumingEnumerable())
+        var batch = new List<SendPart>();
+        while (TryGather(batch))
         {
-            for (var carried = first; carried is not null;)
+            writing = [.. batch];
+            Write(writing);
+            writing = [];
+        }
+
+        handover.Settle();
+    }
+
+    /// <summary>
+    /// Waits for sends and takes up to the batch length of them. A repeated id waits for the next batch, which finds it stored. False: there will be no more.
+    /// </summary>
+    private bool TryGather(List<SendPart> batch)
+    {
+        batch.Clear();
+        batchIds.Clear();
+        var isTaken = TryTake(out var part, locked.IsEmpty ? Timeout.InfiniteTimeSpan : Pause);
+        if (!isTaken && locked.IsEmpty)
+            return false;
+        foreach (var first in locked.Next(MaxTries))
+            Add(first);
+        for (; isTaken; isTaken = TryTake(out part, TimeSpan.Zero))
+        {
+            if (locked.CountOf(part!.RoomId) >= mostOfLockedRoom)
             {
-                batch.Clear();
-                carriedOver = carried = Gather(batch, carried);
-                writing = [.. batch];
-                Write(writing);
-                writing = [];
+                release(part);
+                part.Fail(ApiException.RoomBusy().ToBody());
+            }
+            else if (!locked.TryWait(part))
+            {
+                if (batch.Count > 0 && (batchIds.Count + part.Envelopes.Length > batchLength || Holds(part)))
+                {
+                    carriedOver = part;
+                    break;
+                }
+
+                Add(part);
             }
         }
-    }
 
-    /// <summary>Takes queued groups up to the batch length. A repeated id waits for the next batch, which finds it stored.</summary>
-    private SendGroup? Gather(List<SendGroup> batch, SendGroup? carried)
-    {
-        var count = 0;
-        batchIds.Clear();
-        while (carried is not null || queue.TryTake(out carried))
+        return true;
+
+        void Add(SendPart one)
         {
-            if (batch.Count > 0 && (count + carried.Envelopes.Length > batchLength || Holds(carried)))
-                return carried;
-            foreach (var envelope in carried.Envelopes)
+            foreach (var envelope in one.Envelopes)
                 batchIds.Add((envelope.RoomId, envelope.Id));
-            count += carried.Envelopes.Length;
-            release(carried);
-            batch.Add(carried);
-            carried = null;
+            batch.Add(one);
         }
-
-        return null;
     }
 
-    private bool Holds(SendGroup group)
+    private bool TryTake([NotNullWhen(true)] out SendPart? part, TimeSpan wait)
     {
-        foreach (var envelope in group.Envelopes)
+        part = carriedOver;
+        carriedOver = null;
+        if (part is not null || ready.TryDequeue(out part) || queue.TryTake(out part, wait))
+            return true;
+        // Returns at once when no more sends can come.
+        if (queue.IsCompleted && wait > TimeSpan.Zero)
+            Thread.Sleep(wait);
+        return false;
+    }
+
+    private bool Holds(SendPart part)
+    {
+        foreach (var envelope in part.Envelopes)
         {
             if (batchIds.Contains((envelope.RoomId, envelope.Id)))
                 return true;
@@ -97,12 +145,11 @@ internal sealed partial class GroupCommit(
         return false;
     }
 
-    private void Write(SendGroup[] batch)
+    private void Write(SendPart[] batch)
     {
-        Envelope[] envelopes = [.. batch.SelectMany(group => group.Envelopes)];
+        Envelope[] envelopes = batch.Length == 1 ? batch[0].Envelopes : [.. batch.SelectMany(part => part.Envelopes)];
         AppendOutcome[] outcomes;
         var started = time.GetTimestamp();
-        metrics.Queued(-envelopes.Length);
         try
         {
             outcomes = append.Append(envelopes, time.Now());
@@ -114,8 +161,12 @@ internal sealed partial class GroupCommit(
             var cause = exception.InnerException?.GetType().Name ?? exception.Code.ToString();
             if (unavailable.Allows(cause, out var others))
                 BatchUnavailable(logger, envelopes.Length, cause, others);
-            foreach (var group in batch)
-                group.Fail(exception.ToBody());
+            foreach (var part in batch)
+            {
+                Leave(part);
+                part.Fail(exception.ToBody());
+            }
+
             foreach (var roomId in envelopes.Select(envelope => envelope.RoomId).Distinct())
                 feed.MarkStale(roomId);
             return;
@@ -123,33 +174,90 @@ internal sealed partial class GroupCommit(
         catch (Exception exception)
         {
             BatchRefused(logger, envelopes.Length, exception);
-            foreach (var group in batch)
-                WriteOneByOne(group);
+            handover.Settle();
+            foreach (var part in batch)
+            {
+                Leave(part);
+                WriteOneByOne(part);
+            }
+
             return;
         }
 
-        metrics.Appended(envelopes.Length, time.GetElapsedTime(started));
-        Count(outcomes);
-        WriteBatch.Run(
-            () =>
+        var committed = time.GetTimestamp();
+        metrics.Appended(envelopes.Length, time.GetElapsedTime(started, committed));
+        var start = 0;
+        foreach (var part in batch)
+        {
+            if (outcomes[start].Status == AppendStatus.RoomLocked)
             {
-                var start = 0;
-                foreach (var group in batch)
-                {
-                    group.Complete(outcomes.AsSpan(start, group.Envelopes.Length));
-                    start += group.Envelopes.Length;
-                }
+                locked.Add(part);
+            }
+            else
+            {
+                metrics.Passed(SendStage.Queue, time.GetElapsedTime(part.Group.QueuedAt, started));
+                Leave(part);
+            }
 
-                Publish(envelopes, outcomes);
-            },
-            queue.Count > 0 || carriedOver is not null ? handover : null);
+            start += part.Envelopes.Length;
+        }
+
+        if (queue.Count > 0 || carriedOver is not null || ready.Count > 0)
+        {
+            handover.Give(() => Complete(batch, outcomes, committed));
+        }
+        else
+        {
+            handover.Settle();
+            Complete(batch, outcomes, committed);
+        }
+    }
+
+    /// <summary>The part waits no more, and those behind it go into the next batches.</summary>
+    private void Leave(SendPart part)
+    {
+        release(part);
+        metrics.Queued(-part.Envelopes.Length);
+        if (locked.TryRelease(part, out var behind))
+        {
+            foreach (var next in behind)
+                ready.Enqueue(next);
+        }
+    }
+
+    private void Complete(SendPart[] batch, AppendOutcome[] outcomes, long committed)
+    {
+        var started = time.GetTimestamp();
+        metrics.Passed(SendStage.Handover, time.GetElapsedTime(committed, started));
+        try
+        {
+            Count(outcomes);
+            var writes = new WriteBatch();
+            var start = 0;
+            foreach (var part in batch)
+            {
+                var ofPart = outcomes.AsSpan(start, part.Envelopes.Length);
+                if (ofPart[0].Status != AppendStatus.RoomLocked)
+                    part.Complete(ofPart, writes);
+                start += part.Envelopes.Length;
+            }
+
+            Publish(batch, outcomes, writes);
+            writes.Flush();
+        }
+        catch (Exception exception)
+        {
+            CompletionFailed(logger, exception);
+        }
+
+        metrics.Passed(SendStage.Delivery, time.GetElapsedTime(started));
     }
 
     /// <summary>Finds the envelope that made its batch fail. One that can never be stored is rejected for good, and the others continue.</summary>
-    /// <remarks>After a retryable failure the rest of the group fails too; otherwise later envelopes would overtake the failed one.</remarks>
-    private void WriteOneByOne(SendGroup group)
+    /// <remarks>After a retryable failure the rest of the part fails too; otherwise later envelopes would overtake the failed one.</remarks>
+    private void WriteOneByOne(SendPart part)
     {
-        var results = new SendResult[group.Envelopes.Length];
+        var results = new SendResult[part.Envelopes.Length];
         List<Envelope> tried = [];
         List<AppendOutcome> outcomes = [];
         ErrorBody? stopped = null;
@@ -163,16 +271,17 @@ internal sealed partial class GroupCommit(
 
             try
             {
-                var outcome = append.Append([group.Envelopes[i]], time.Now());
+                var outcome = append.Append([part.Envelopes[i]], time.Now());
                 Count(outcome);
-                results[i] = SendGroup.ToResult(group.Envelopes[i], outcome[0]);
-                tried.Add(group.Envelopes[i]);
+                results[i] = SendPart.ToResult(part.Envelopes[i], outcome[0]);
+                stopped = outcome[0].Status == AppendStatus.RoomLocked ? results[i].Error : null;
+                tried.Add(part.Envelopes[i]);
                 outcomes.Add(outcome[0]);
             }
             catch (Exception exception)
             {
                 var body = IsPoison(exception) ? Poison : ApiException.Describe(exception);
-                feed.MarkStale(group.Envelopes[i].RoomId);
+                feed.MarkStale(part.Envelopes[i].RoomId);
                 metrics.Sent(SendOutcome.Failed);
                 results[i] = new SendResult(null, body);
                 if (body == Poison)
@@ -184,8 +293,10 @@ internal sealed partial class GroupCommit(
             }
         }
 
-        group.Complete(results);
-        Publish([.. tried], [.. outcomes]);
+        var writes = new WriteBatch();
+        part.Group.Complete(part, results, writes);
+        Publish([part with { Envelopes = [.. tried] }], [.. outcomes], writes);
+        writes.Flush();
     }
 
     /// <summary>
@@ -213,26 +324,28 @@ internal sealed partial class GroupCommit(
 
     private void Count(AppendOutcome[] outcomes)
     {
-        var (stored, duplicate) = (0, 0);
+        var (stored, duplicate, waiting) = (0, 0, 0);
         foreach (var outcome in outcomes)
         {
+            waiting += outcome.Status == AppendStatus.RoomLocked ? 1 : 0;
             stored += outcome.Status == AppendStatus.Stored ? 1 : 0;
             duplicate += outcome.Status == AppendStatus.Duplicate ? 1 : 0;
         }
 
         metrics.Sent(SendOutcome.Stored, stored);
         metrics.Sent(SendOutcome.Duplicate, duplicate);
-        metrics.Sent(SendOutcome.Refused, outcomes.Length - stored - duplicate);
+        metrics.Sent(SendOutcome.Refused, outcomes.Length - stored - duplicate - waiting);
     }
 
-    private void Publish(Envelope[] envelopes, AppendOutcome[] outcomes)
+    private void Publish(SendPart[] batch, AppendOutcome[] outcomes, WriteBatch writes)
     {
         try
         {
             var stored = new Dictionary<Guid, List<LogEntry>>();
-            for (var i = 0; i < envelopes.Length; i++)
+            var i = -1;
+            foreach (var envelope in batch.SelectMany(part => part.Envelopes))
             {
-                var envelope = envelopes[i];
+                i++;
                 // An earlier attempt with an unknown outcome stored it, perhaps on a node that died before it published.
                 if (outcomes[i].Status == AppendStatus.Duplicate)
                     feed.MarkStale(envelope.RoomId);
@@ -247,7 +360,7 @@ internal sealed partial class GroupCommit(
             }
 
             foreach (var (roomId, entries) in stored)
-                feed.PublishAsync(roomId, [.. entries]).AsTask().GetAwaiter().GetResult();
+                feed.PublishAsync(new CommittedEntries(roomId, [.. entries]), writes).AsTask().GetAwaiter().GetResult();
         }
         catch (Exception exception)
         {
@@ -269,6 +382,9 @@ internal sealed partial class GroupCommit(
 
     [LoggerMessage(3004, LogLevel.Error, "A send can never be stored and was rejected for good")]
     private static partial void EnvelopeIsPoison(ILogger logger, Exception exception);
+
+    [LoggerMessage(3006, LogLevel.Error, "What follows a commit failed; its entries are durable, and room delivery reads them from the log")]
+    private static partial void CompletionFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(3003, LogLevel.Error, "Committed entries could not be published; room delivery reads them from the log")]
     private static partial void PublishFailed(ILogger logger, Exception exception);

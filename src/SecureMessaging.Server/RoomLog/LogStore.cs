@@ -89,7 +89,7 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
     // SQLite has one writer, so its transaction is the lock.
     private const string PostgresLockSql = "select 1 from rooms where id = @RoomId for no key update";
 
-    private const string BumpSql = "update rooms set last_seq = last_seq + 1 where id = @RoomId returning last_seq, time_to_live";
+    private const string BumpSql = "update rooms set last_seq = last_seq + @Count where id = @RoomId returning last_seq, time_to_live";
 
     private const string AppendSql = """
         insert into entries (
@@ -98,6 +98,11 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
         values (
             @RoomId, @Seq, @Kind, @CreatedAt, @ExpiresAt, @TargetSeq, @UserId, @Role, @Settings, @Id, @OwnerProof, @Ciphertext, @Epoch, @SenderId, @Generation,
             @KeyVersion)
+        """;
+
+    private string AppendRosterSql => $"""
+        insert into entries (room_id, seq, kind, created_at, expires_at, user_id, role, key_version)
+        select @RoomId, @FirstSeq + nth, @Kind, @CreatedAt, @ExpiresAt, id, number, @KeyVersion from {database.RowsOf("Changes")}
         """;
 
     private const string EntryProofSql = """
@@ -246,7 +251,7 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
     public async Task<LogEntry> AppendAsync(DbTransaction transaction, Guid roomId, LogEntry entry, CancellationToken cancellationToken, byte[]? proof = null)
     {
         var now = time.Now();
-        var room = await transaction.QuerySingleAsync<BumpRow>(BumpSql, new { RoomId = roomId }, cancellationToken) ?? throw ApiException.NotFound();
+        var room = await transaction.QuerySingleAsync<BumpRow>(BumpSql, new { RoomId = roomId, Count = 1 }, cancellationToken) ?? throw ApiException.NotFound();
         var stored = entry with { Seq = room.LastSeq, CreatedAt = now.ToMinute(), ExpiresAt = Expiry(now, entry.Kind, room.TimeToLive) };
         await transaction.ExecuteAsync(
             AppendSql,
@@ -271,6 +276,33 @@ internal sealed class LogStore(Database database, OwnerProof ownerProof, TimePro
             },
             cancellationToken);
         return stored;
+    }
+
+    /// <summary>Appends an entry for each of these members in one statement, as <see cref="AppendAsync"/> does for one entry.</summary>
+    public async Task<LogEntry[]> AppendRosterAsync(
+        DbTransaction transaction, Guid roomId, EntryKind kind, IReadOnlyList<(Guid? UserId, RoomRole? Role)> changes, CancellationToken cancellationToken)
+    {
+        if (changes.Count == 0)
+            return [];
+        var now = time.Now();
+        var room = await transaction.QuerySingleAsync<BumpRow>(BumpSql, new { RoomId = roomId, changes.Count }, cancellationToken)
+            ?? throw ApiException.NotFound();
+        var (firstSeq, createdAt, expiresAt) = (room.LastSeq - changes.Count + 1, now.ToMinute(), Expiry(now, kind, room.TimeToLive));
+        await transaction.ExecuteAsync(
+            AppendRosterSql,
+            new
+            {
+                RoomId = roomId,
+                FirstSeq = firstSeq,
+                Kind = (int)kind,
+                CreatedAt = createdAt,
+                ExpiresAt = expiresAt,
+                ownerProof.KeyVersion,
+                Changes = Database.RowList(changes.Select(change => (change.UserId, (int?)change.Role))),
+            },
+            cancellationToken);
+        return [.. changes.Select((change, i) =>
+            new LogEntry(firstSeq + i, kind, createdAt, UserId: change.UserId, Role: change.Role, ExpiresAt: expiresAt))];
     }
 
     /// <summary>Serialises all changes of a room. Later statements of the transaction see what earlier lock holders committed.</summary>

@@ -9,8 +9,8 @@ namespace SecureMessaging.Server.RoomLog;
 
 /// <summary>Appends a whole batch in one statement, which is its own transaction.</summary>
 /// <remarks>
-/// 1. Lock the rooms in the order of their ids, so that two nodes cannot deadlock, and then the memberships. A locked row is read in its current
-/// version, not in that of the statement's start: a removed member's send is rejected, and no seq is given twice.
+/// 1. Lock the rooms, and then the memberships. A locked row is read in its current version, not in that of the statement's start: a removed member's send is
+/// rejected, and no seq is given twice. Rooms that another transaction has locked are skipped, so that no room waits for another.
 /// 2. Check each envelope, number those to store, raise the rooms' last_seq and insert.
 ///
 /// An id that is stored already violates the unique index and rolls the statement back; the retry looks for earlier attempts. Retries come in bursts
@@ -32,7 +32,8 @@ internal sealed class PostgresEnvelopeAppend(Database database, OwnerProof owner
     private static readonly string CheckSql = $"""
             r.last_seq, r.epoch as room_epoch, r.visible, r.time_to_live, e.seq as old_seq, e.created_at as old_created_at,
             e.owner_proof as old_proof, e.key_version as old_key_version,
-            case when m.user_id is null then {(int)AppendStatus.NotMember}
+            case when r.id is null and (select true from rooms where id = i.room_id limit 1) then {(int)AppendStatus.RoomLocked}
+                 when m.user_id is null then {(int)AppendStatus.NotMember}
                  when e.seq is not null then case
                      when e.ciphertext is null or e.ciphertext = i.ciphertext then {(int)AppendStatus.Duplicate}
                      else {(int)AppendStatus.IdTaken} end
@@ -62,8 +63,8 @@ internal sealed class PostgresEnvelopeAppend(Database database, OwnerProof owner
         with checked as materialized (
             select 1 as ord,
         {CheckSql}
-            from (select $2 as user_id, $3 as id, $4 as owner_proof, $5 as ciphertext, $6 as epoch, $8 as generation) i
-            left join lateral (select * from rooms where id = $1 for no key update) r on true
+            from (select $1 as room_id, $2 as user_id, $3 as id, $4 as owner_proof, $5 as ciphertext, $6 as epoch, $8 as generation) i
+            left join lateral (select * from rooms where id = $1 for no key update skip locked) r on true
         {LookUpSql}),
         bumped as (update rooms r set last_seq = c.last_seq + 1 from checked c where r.id = $1 and c.status = {(int)AppendStatus.Stored}),
         inserted as (
@@ -80,7 +81,7 @@ internal sealed class PostgresEnvelopeAppend(Database database, OwnerProof owner
     // value per column: to find an element of a bytea array, Postgres walks all elements before it.
     private readonly string manySql = $"""
         with room as materialized (
-            select r.* from (select id from unnest($1) as i (id) order by id) i cross join lateral (select * from rooms where id = i.id for no key update) r),
+            select r.* from unnest($1) as i (id) cross join lateral (select * from rooms where id = i.id for no key update skip locked) r),
         checked as materialized (
             select i.ord, i.nth, r.id as room_id,
         {CheckSql}

@@ -32,7 +32,7 @@ internal sealed partial class SendQueue : BackgroundService
     private readonly TimeProvider time;
     private readonly ITimer patienceTimer;
     private long queuedBytes;
-    private int queuedGroups;
+    private int queuedParts;
 
     public SendQueue(
         IEnvelopeAppend append, OwnerProof ownerProof, CommitFeed feed, TimeProvider time, Limits limits, IOptions<MessagesOptions> options, RateLimits rates,
@@ -40,13 +40,15 @@ internal sealed partial class SendQueue : BackgroundService
     {
         (this.ownerProof, this.limits, this.options, this.rates) = (ownerProof, limits, options.Value, rates);
         (this.quotas, this.log, this.metrics, this.logger, this.time) = (quotas, log, metrics, logger, time);
-        writer = new GroupCommit(append, feed, time, this.options.BatchLength, Release, metrics, logger);
+        writer = new GroupCommit(append, feed, time, this.options.BatchLength, Math.Max(1, this.options.QueueLength / 4), Release, metrics, logger);
         // Begins with the writer: a command, which starts no service, disposes this object without stopping it.
         patienceTimer = time.CreateTimer(_ => FailOverdue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>With <paramref name="writesOnly"/> the continuation may run on the writer's thread: it must only write the ack, without waiting.</summary>
-    public async Task<SendAck> SendAsync(Caller caller, SendRequest request, bool writesOnly = false)
+    /// <param name="caller">The sender.</param>
+    /// <param name="request">What to send.</param>
+    /// <param name="output">See <see cref="SendGroup"/>.</param>
+    public async Task<SendAck> SendAsync(Caller caller, SendRequest request, IBatchedOutput? output = null)
     {
         rates.Sends.Spend(caller.UserId);
         var envelope = Validate(caller, request);
@@ -57,7 +59,7 @@ internal sealed partial class SendQueue : BackgroundService
             throw full;
         }
 
-        var result = (await EnqueueAsync([envelope], writesOnly))[0];
+        var result = (await EnqueueAsync([envelope], output))[0];
         NoteStored(envelope, result);
         return result.Ack ?? throw new ApiException(result.Error!.Code, result.Error.Message)
         {
@@ -112,7 +114,7 @@ internal sealed partial class SendQueue : BackgroundService
 
         if (valid.Count > 0)
         {
-            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)], writesOnly: false);
+            var stored = await EnqueueAsync([.. valid.Select(item => item.Envelope)], output: null);
             for (var i = 0; i < stored.Length; i++)
             {
                 results[valid[i].Index] = stored[i];
@@ -199,23 +201,25 @@ internal sealed partial class SendQueue : BackgroundService
             ? generation
             : Envelope.NoGeneration;
 
-    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, bool writesOnly)
+    private Task<SendResult[]> EnqueueAsync(Envelope[] envelopes, IBatchedOutput? output)
     {
-        var group = new SendGroup(envelopes, time.GetTimestamp(), writesOnly);
+        var group = new SendGroup(envelopes, time.GetTimestamp(), output);
         metrics.Queued(envelopes.Length);
-        var isFull = Interlocked.Add(ref queuedBytes, group.Bytes) > options.QueueBytes | Interlocked.Increment(ref queuedGroups) > options.QueueLength;
+        var isFull = Interlocked.Add(ref queuedBytes, group.Parts.Sum(part => part.Bytes)) > options.QueueBytes
+            | Interlocked.Add(ref queuedParts, group.Parts.Length) > options.QueueLength;
         if (!isFull && writer.TryQueue(group))
             return group.Completion;
-        Release(group);
+        foreach (var part in group.Parts)
+            Release(part);
         metrics.Queued(-envelopes.Length);
         metrics.Sent(SendOutcome.Overloaded, envelopes.Length);
         throw new ApiException(ErrorCode.Overloaded, "The server is busy; nothing was stored.") { RetryAfterMs = 200 };
     }
 
-    private void Release(SendGroup group)
+    private void Release(SendPart part)
     {
-        Interlocked.Add(ref queuedBytes, -group.Bytes);
-        Interlocked.Decrement(ref queuedGroups);
+        Interlocked.Add(ref queuedBytes, -part.Bytes);
+        Interlocked.Decrement(ref queuedParts);
     }
 
     /// <summary>Checks all waiting groups at once instead of one timer for each.</summary>

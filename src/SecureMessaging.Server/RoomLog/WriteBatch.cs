@@ -1,56 +1,28 @@
 namespace SecureMessaging.Server.RoomLog;
 
 /// <summary>
-/// Collects the socket writes that one thread causes while it handles a batch, so that a client's ack and entries leave in one write.
+/// Socket writes that wait for the end of a batch, so that a client's ack and entries leave in one write. One thread at a time uses it, and passes it to
+/// everything that may write.
 /// </summary>
-internal static class WriteBatch
+internal sealed class WriteBatch
 {
-    [ThreadStatic]
-    private static List<IThreadPoolWorkItem>? held;
-    [ThreadStatic]
-    private static bool isOpen;
+    private readonly List<IThreadPoolWorkItem> held = [];
 
-    /// <summary>Runs the work, then the writes that it caused: on this thread, or through <paramref name="others"/>.</summary>
-    public static void Run(Action work, WriteHandover? others = null)
-    {
-        var isOutermost = !isOpen;
-        isOpen = true;
-        try
-        {
-            work();
-        }
-        finally
-        {
-            if (isOutermost)
-            {
-                isOpen = false;
-                if (others is not null && held is { Count: > 0 } writes)
-                    held = others.Exchange(writes);
-                else
-                    Flush();
-            }
-        }
-    }
+    /// <summary>Runs the write at the end of the batch, or before all others of the batch. It must not throw.</summary>
+    public void Hold(IThreadPoolWorkItem write, bool ahead = false) => held.Insert(ahead ? 0 : held.Count, write);
 
-    /// <summary>Runs the collected writes now: required before the thread waits.</summary>
-    public static void Flush()
+    /// <summary>Runs the writes: at the end, and before the thread waits.</summary>
+    public void Flush()
     {
-        if (held is not { Count: > 0 } writes)
-            return;
-        held = null;
-        foreach (var write in writes)
+        foreach (var write in held)
             write.Execute();
-        writes.Clear();
-        held ??= writes;
+        held.Clear();
     }
+}
 
-    /// <summary>Holds the write until the end of this thread's batch, optionally before all others; false outside a batch. It must not throw.</summary>
-    public static bool TryHold(IThreadPoolWorkItem write, bool ahead = false)
-    {
-        if (!isOpen)
-            return false;
-        held ??= [];
-        held.Insert(ahead ? 0 : held.Count, write);
-        return true;
-    }
+/// <summary>A connection's output that can wait for the end of a batch.</summary>
+internal interface IBatchedOutput
+{
+    /// <summary>Keeps everything that is written from now on until the end of the batch.</summary>
+    void Hold(WriteBatch writes);
 }

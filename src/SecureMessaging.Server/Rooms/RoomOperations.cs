@@ -44,9 +44,9 @@ internal sealed class RoomOperations(
                     return;
                 }
 
-                joined.Add(await roster.JoinAsync(transaction, id, caller.UserId, RoomRole.Owner, cancellationToken));
-                foreach (var other in others)
-                    joined.Add(await roster.JoinAsync(transaction, id, other, directKey is null ? RoomRole.Member : RoomRole.Owner, cancellationToken));
+                var roleOfOthers = directKey is null ? RoomRole.Member : RoomRole.Owner;
+                joined.AddRange(await roster.JoinAsync(
+                    transaction, id, [(caller.UserId, RoomRole.Owner), .. others.Select(other => (other, roleOfOthers))], cancellationToken));
             },
             cancellationToken);
         await feed.PublishAsync(id, [.. joined]);
@@ -85,8 +85,7 @@ internal sealed class RoomOperations(
         // First, so that a stranger to the room does not learn whether an account exists.
         await log.RequireMemberAsync(caller, roomId, cancellationToken);
         var userId = await FindAsync(request, cancellationToken);
-        await ChangeAsync(
-            caller, roomId, (transaction, own) => roster.AddAsync(transaction, roomId, own, userId, request.Role, cancellationToken), cancellationToken);
+        await ChangeRosterAsync(caller, roomId, RosterEdit.Nothing with { Add = [(userId, request.Role)] }, cancellationToken);
         return (await roster.ListAsync(caller, roomId, cancellationToken)).FirstOrDefault(member => member.UserId == userId) ?? throw ApiException.NotFound();
     }
 
@@ -95,9 +94,7 @@ internal sealed class RoomOperations(
     {
         if (request.HasRole)
         {
-            await ChangeAsync(
-                caller, roomId, (transaction, own) =>
-                    roster.ChangeRoleAsync(transaction, roomId, own, userId, request.Role, cancellationToken), cancellationToken);
+            await ChangeRosterAsync(caller, roomId, RosterEdit.Nothing with { Roles = [new MemberRole(userId, request.Role)] }, cancellationToken);
         }
         else if (!Array.Exists(await roster.ListAsync(caller, roomId, cancellationToken), member => member.UserId == userId))
         {
@@ -116,6 +113,13 @@ internal sealed class RoomOperations(
         if (left is null)
             events.RaiseDeleted(roomId);
     }
+
+    private Task ChangeRosterAsync(Caller caller, Guid roomId, RosterEdit edit, CancellationToken cancellationToken) => ChangeAsync(
+        caller,
+        roomId,
+        async (transaction, own) =>
+            (await roster.ApplyAsync(transaction, roomId, own, edit, _ => ApiException.NotFound(), cancellationToken)).SingleOrDefault(),
+        cancellationToken);
 
     private async Task<LogEntry?> ChangeAsync(
         Caller caller, Guid roomId, Func<DbTransaction, RoomRole, Task<LogEntry?>> change, CancellationToken cancellationToken)

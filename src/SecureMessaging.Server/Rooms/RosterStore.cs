@@ -11,7 +11,7 @@ namespace SecureMessaging.Server.Rooms;
 /// <summary>
 /// The members of rooms and their roles. Every change appends an entry to the room's log, in the caller's transaction and under the room's lock.
 /// </summary>
-internal sealed class RosterStore(Database database, LogStore log, IEnumerable<MemberLeaving> leaving, Limits limits)
+internal sealed class RosterStore(Database database, LogStore log, IEnumerable<MembersLeaving> leaving, Limits limits)
 {
     private const string MembersSql = """
         select u.id as user_id, u.username, m.role
@@ -31,22 +31,25 @@ internal sealed class RosterStore(Database database, LogStore log, IEnumerable<M
         order by m.room_id, m.joined_seq
         """;
 
-    private const string JoinSql = """
+    // No row for an account that was erased or disabled since its name was read.
+    private string JoinSql => $"""
         insert into room_members (room_id, user_id, role, joined_seq, delivered_seq)
-        select @RoomId, id, @Role, @Seq, @Seq from users where id = @UserId and not disabled
+        select @RoomId, u.id, listed.number, @FirstSeq + listed.nth, @FirstSeq + listed.nth
+        from {database.RowsOf("Members")} join users u on u.id = listed.id where not u.disabled
         """;
 
-    private const string LeaveSql = "delete from room_members where room_id = @RoomId and user_id = @UserId";
+    private string LeaveSql => $"delete from room_members where room_id = @RoomId and user_id {database.AnyOf("UserIds")}";
 
-    private const string SetRoleSql = "update room_members set role = @Role where room_id = @RoomId and user_id = @UserId";
+    private string SetRoleSql => $"update room_members set role = @Role where room_id = @RoomId and user_id {database.AnyOf("UserIds")}";
+
+    private string RolesSql => $"select user_id, role from room_members where room_id = @RoomId and user_id {database.AnyOf("UserIds")}";
 
     private const string RoleSql = "select role from room_members where room_id = @RoomId and user_id = @UserId";
 
-    private const string KindSql = "select kind from rooms where id = @RoomId";
-
-    private const string CountSql = "select count(*) from room_members where room_id = @RoomId";
-
-    private const string OtherOwnersSql = "select count(*) from room_members where room_id = @RoomId and user_id <> @UserId and role = @Owner";
+    private const string SummarySql = """
+        select r.kind, count(m.user_id) as members, count(case when m.role = @Owner then 1 end) as owners
+        from rooms r left join room_members m on m.room_id = r.id where r.id = @RoomId group by r.kind
+        """;
 
     public async Task<RoomMember[]> ListAsync(Caller caller, Guid roomId, CancellationToken cancellationToken)
     {
@@ -66,39 +69,35 @@ internal sealed class RosterStore(Database database, LogStore log, IEnumerable<M
             room => room.Key, room => room.Select(row => new RoomMember(row.UserId, row.Username, row.Role)).ToArray());
     }
 
-    public async Task<LogEntry> JoinAsync(DbTransaction transaction, Guid roomId, Guid userId, RoomRole role, CancellationToken cancellationToken)
+    /// <summary>
+    /// Carries out changes for a caller of this role: a few statements for any number of members. Returns the entries in the order of the log; a change that
+    /// changes nothing has none.
+    /// </summary>
+    /// <param name="transaction">Holds the room's lock.</param>
+    /// <param name="roomId">The room.</param>
+    /// <param name="own">The caller's role.</param>
+    /// <param name="edit">The changes.</param>
+    /// <param name="unknown">The error for a role of an account that is not a member, by its place in the changes.</param>
+    /// <param name="cancellationToken">Cancels the statements.</param>
+    public async Task<List<LogEntry>> ApplyAsync(
+        DbTransaction transaction, Guid roomId, RoomRole own, RosterEdit edit, Func<int, ApiException> unknown, CancellationToken cancellationToken)
     {
-        var entry = await log.AppendAsync(transaction, roomId, new(0, EntryKind.MemberJoined, default, UserId: userId, Role: role), cancellationToken);
-        // No row: the account was erased or disabled since its name was read.
-        var added = await transaction.ExecuteAsync(JoinSql, new { RoomId = roomId, UserId = userId, Role = (int)role, entry.Seq }, cancellationToken);
-        return added == 1 ? entry : throw ApiException.NotFound();
-    }
-
-    /// <summary>Adds a member for a caller of this role. Null: the account is a member already.</summary>
-    public async Task<LogEntry?> AddAsync(DbTransaction transaction, Guid roomId, RoomRole own, Guid userId, RoomRole role, CancellationToken cancellationToken)
-    {
-        if (own < RoomRole.Admin || (own < RoomRole.Owner && role > RoomRole.Member))
-            throw ApiException.Forbidden();
-        await RequireGroupAsync(transaction, roomId, cancellationToken);
-        if (await FindRoleAsync(transaction, roomId, userId, cancellationToken) is not null)
-            return null;
-        if (await transaction.QuerySingleAsync<int>(CountSql, new { RoomId = roomId }, cancellationToken) >= limits.RoomMembers)
-            throw new ApiException(ErrorCode.TooLarge, $"A room may have at most {limits.RoomMembers} members.");
-        return await JoinAsync(transaction, roomId, userId, role, cancellationToken);
-    }
-
-    /// <summary>Removes another member for a caller of this role. Null: the account is not a member.</summary>
-    public async Task<LogEntry?> RemoveOtherAsync(DbTransaction transaction, Guid roomId, RoomRole own, Guid userId, CancellationToken cancellationToken)
-    {
-        if (own < RoomRole.Admin)
-            throw ApiException.Forbidden();
-        await RequireGroupAsync(transaction, roomId, cancellationToken);
-        if (await FindRoleAsync(transaction, roomId, userId, cancellationToken) is not { } target)
-            return null;
-        // The caller stays, so a room whose owner removes an owner keeps one.
-        if (own < RoomRole.Owner && target >= own)
-            throw ApiException.Forbidden();
-        return await LeaveAsync(transaction, roomId, userId, userId, cancellationToken);
+        Guid[] named = [.. edit.Remove, .. edit.Add.Select(add => add.UserId), .. edit.Roles.Select(change => change.UserId)];
+        if (named.Length == 0)
+            return [];
+        var room = await SummariseAsync(transaction, roomId, cancellationToken);
+        var roles = (await transaction.QueryAsync<MemberRow>(RolesSql, Listing(roomId, named), cancellationToken))
+            .ToDictionary(row => row.UserId, row => row.Role);
+        var rules = new RosterRules(room.Kind, room.Members, room.Owners, roles, own, limits.RoomMembers);
+        List<Guid> left = [.. edit.Remove.Where(rules.Removes)];
+        List<(Guid UserId, RoomRole Role)> joined = [.. edit.Add.Where(add => rules.Adds(add.UserId, add.Role))];
+        List<MemberRole> changed = [.. edit.Roles.Where((change, i) => rules.Changes(change.UserId, change.Role, () => unknown(i)))];
+        return
+        [
+            .. await LeaveAsync(transaction, roomId, left, isErased: false, cancellationToken),
+            .. await JoinAsync(transaction, roomId, joined, cancellationToken),
+            .. await SetRolesAsync(transaction, roomId, changed, cancellationToken),
+        ];
     }
 
     /// <summary>Removes another member, or the caller itself. Null: it was the last member, and the room is deleted.</summary>
@@ -108,49 +107,56 @@ internal sealed class RosterStore(Database database, LogStore log, IEnumerable<M
         var target = await FindRoleAsync(transaction, roomId, userId, cancellationToken) ?? throw ApiException.NotFound();
         if (!isCaller && (own < RoomRole.Admin || (own < RoomRole.Owner && target >= own)))
             throw ApiException.Forbidden();
-        await RequireGroupAsync(transaction, roomId, cancellationToken);
-        if (target == RoomRole.Owner)
+        var room = await SummariseAsync(transaction, roomId, cancellationToken);
+        RosterRules.RequireGroup(room.Kind);
+        if (target == RoomRole.Owner && room.Members == 1)
         {
-            if (await transaction.QuerySingleAsync<int>(CountSql, new { RoomId = roomId }, cancellationToken) == 1)
-            {
-                await RoomStore.DeleteAsync(transaction, roomId, cancellationToken);
-                return null;
-            }
-
-            await RequireOtherOwnerAsync(transaction, roomId, userId, cancellationToken);
+            await RoomStore.DeleteAsync(transaction, roomId, cancellationToken);
+            return null;
         }
 
-        return await LeaveAsync(transaction, roomId, userId, userId, cancellationToken);
+        if (target == RoomRole.Owner && room.Owners == 1)
+            throw RosterRules.NoOwner();
+        return (await LeaveAsync(transaction, roomId, [userId], isErased: false, cancellationToken))[0];
     }
 
-    /// <summary>Changes a role for a caller of this role. Null: the member has that role already.</summary>
-    public async Task<LogEntry?> ChangeRoleAsync(
-        DbTransaction transaction, Guid roomId, RoomRole own, Guid userId, RoomRole role, CancellationToken cancellationToken)
+    public async Task<LogEntry[]> JoinAsync(
+        DbTransaction transaction, Guid roomId, IReadOnlyList<(Guid UserId, RoomRole Role)> members, CancellationToken cancellationToken)
     {
-        if (own < RoomRole.Owner)
-            throw ApiException.Forbidden();
-        await RequireGroupAsync(transaction, roomId, cancellationToken);
-        var before = await FindRoleAsync(transaction, roomId, userId, cancellationToken) ?? throw ApiException.NotFound();
-        if (before == role)
-            return null;
-        if (before == RoomRole.Owner)
-            await RequireOtherOwnerAsync(transaction, roomId, userId, cancellationToken);
-        return await SetRoleAsync(transaction, roomId, userId, role, cancellationToken);
+        if (members.Count == 0)
+            return [];
+        var entries = await log.AppendRosterAsync(
+            transaction, roomId, EntryKind.MemberJoined, [.. members.Select(member => ((Guid?)member.UserId, (RoomRole?)member.Role))], cancellationToken);
+        var rows = Database.RowList(members.Select(member => ((Guid?)member.UserId, (int?)member.Role)));
+        var added = await transaction.ExecuteAsync(JoinSql, new { RoomId = roomId, FirstSeq = entries[0].Seq, Members = rows }, cancellationToken);
+        return added == members.Count ? entries : throw ApiException.NotFound();
     }
 
-    /// <summary>Removes a member and appends the roster entry. <paramref name="named"/> is null if the account is being erased.</summary>
-    public async Task<LogEntry> LeaveAsync(DbTransaction transaction, Guid roomId, Guid userId, Guid? named, CancellationToken cancellationToken)
+    /// <summary>Removes members and appends the roster entries, which do not name an account that is being erased.</summary>
+    public async Task<LogEntry[]> LeaveAsync(
+        DbTransaction transaction, Guid roomId, IReadOnlyList<Guid> userIds, bool isErased, CancellationToken cancellationToken)
     {
-        await transaction.ExecuteAsync(LeaveSql, new { RoomId = roomId, UserId = userId }, cancellationToken);
+        if (userIds.Count == 0)
+            return [];
+        await transaction.ExecuteAsync(LeaveSql, Listing(roomId, userIds), cancellationToken);
         foreach (var feature in leaving)
-            await feature(transaction, roomId, userId, cancellationToken);
-        return await log.AppendAsync(transaction, roomId, new(0, EntryKind.MemberLeft, default, UserId: named), cancellationToken);
+            await feature(transaction, roomId, userIds, cancellationToken);
+        return await log.AppendRosterAsync(
+            transaction, roomId, EntryKind.MemberLeft, [.. userIds.Select(id => (isErased ? (Guid?)null : id, (RoomRole?)null))], cancellationToken);
     }
 
-    public async Task<LogEntry> SetRoleAsync(DbTransaction transaction, Guid roomId, Guid userId, RoomRole role, CancellationToken cancellationToken)
+    public async Task<LogEntry[]> SetRolesAsync(
+        DbTransaction transaction, Guid roomId, IReadOnlyList<MemberRole> changes, CancellationToken cancellationToken)
     {
-        await transaction.ExecuteAsync(SetRoleSql, new { RoomId = roomId, UserId = userId, Role = (int)role }, cancellationToken);
-        return await log.AppendAsync(transaction, roomId, new(0, EntryKind.RoleChanged, default, UserId: userId, Role: role), cancellationToken);
+        foreach (var role in changes.GroupBy(change => change.Role))
+        {
+            var parameters = Listing(roomId, role.Select(change => change.UserId));
+            parameters.Add("Role", (int)role.Key);
+            await transaction.ExecuteAsync(SetRoleSql, parameters, cancellationToken);
+        }
+
+        return await log.AppendRosterAsync(
+            transaction, roomId, EntryKind.RoleChanged, [.. changes.Select(change => ((Guid?)change.UserId, (RoomRole?)change.Role))], cancellationToken);
     }
 
     public static async Task<RoomRole> RequireRoleAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken) =>
@@ -159,17 +165,22 @@ internal sealed class RosterStore(Database database, LogStore log, IEnumerable<M
     private static async Task<RoomRole?> FindRoleAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken) =>
         (RoomRole?)await transaction.QuerySingleAsync<int?>(RoleSql, new { RoomId = roomId, UserId = userId }, cancellationToken);
 
-    private static async Task RequireGroupAsync(DbTransaction transaction, Guid roomId, CancellationToken cancellationToken)
+    private static async Task<SummaryRow> SummariseAsync(DbTransaction transaction, Guid roomId, CancellationToken cancellationToken) =>
+        await transaction.QuerySingleAsync<SummaryRow>(SummarySql, new { RoomId = roomId, Owner = (int)RoomRole.Owner }, cancellationToken)
+            ?? throw ApiException.NotFound();
+
+    private DynamicParameters Listing(Guid roomId, IEnumerable<Guid> userIds)
     {
-        if (await transaction.QuerySingleAsync<int>(KindSql, new { RoomId = roomId }, cancellationToken) == (int)RoomKind.Direct)
-            throw new ApiException(ErrorCode.Conflict, "The members of a direct room are fixed. Delete the room instead.");
+        var parameters = new DynamicParameters(new { RoomId = roomId });
+        parameters.Add("UserIds", database.ListOf(userIds));
+        return parameters;
     }
 
-    private static async Task RequireOtherOwnerAsync(DbTransaction transaction, Guid roomId, Guid userId, CancellationToken cancellationToken)
+    private sealed record SummaryRow
     {
-        var parameters = new { RoomId = roomId, UserId = userId, Owner = (int)RoomRole.Owner };
-        if (await transaction.QuerySingleAsync<int>(OtherOwnersSql, parameters, cancellationToken) == 0)
-            throw new ApiException(ErrorCode.Conflict, "The room would have no owner. Give another member the owner role first.");
+        public RoomKind Kind { get; init; }
+        public int Members { get; init; }
+        public int Owners { get; init; }
     }
 
     private sealed record MemberRow

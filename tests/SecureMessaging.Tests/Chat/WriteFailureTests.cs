@@ -22,7 +22,7 @@ public sealed class WriteFailureTests(SqliteServer shared)
         await hub.SendAsync(room.Id, [1]);
         using var counter = new Counter("message");
         foreach (var connection in server.Services.GetRequiredService<Subscribers>().Of(anna.Id))
-            connection.SendRoomChanged(room.Id, (RoomChange)99, 1);
+            connection.SendRoomChanged(room.Id, (RoomChange)99, 1, null);
         await Eventually.TrueAsync(() => server.Logs.Any(line => line.Contains("cannot be encoded; its connection is closed", StringComparison.Ordinal)));
         Assert.True(counter.Count >= 1);
         await Eventually.TrueAsync(() => server.Services.GetRequiredService<Subscribers>().Of(anna.Id).IsEmpty);

@@ -289,7 +289,7 @@ public sealed class DeliveryShardsTests : IAsyncDisposable
 
         public void FailOnce() => fails = true;
 
-        public override void SendEntries(EntryRun run)
+        public override void SendEntries(EntryRun run, WriteBatch? writes)
         {
             if (fails)
             {
@@ -314,7 +314,7 @@ public sealed class DeliveryShardsTests : IAsyncDisposable
 
         public override void Drain(TimeSpan after) => Assert.Fail("The connection was drained.");
 
-        public override void SendRoomChanged(Guid roomId, RoomChange change, long seq) => Assert.Fail("No member came or went.");
+        public override void SendRoomChanged(Guid roomId, RoomChange change, long seq, WriteBatch? writes) => Assert.Fail("No member came or went.");
 
         public override void SendEphemeral(DeliveryEvent ephemeral) => Assert.Fail("There was no signal.");
     }

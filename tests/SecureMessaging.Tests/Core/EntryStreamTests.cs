@@ -41,10 +41,10 @@ public sealed class EntryStreamTests(SqliteServer shared)
         {
             var own = entry.UserId == guest.Id;
             if (own && entry.Kind == EntryKind.MemberJoined)
-                connection.SendRoomChanged(room.Id, RoomChange.Joined, entry.Seq);
-            connection.SendEntries(new EntryRun(room.Id, [entry], 1));
+                connection.SendRoomChanged(room.Id, RoomChange.Joined, entry.Seq, null);
+            connection.SendEntries(new EntryRun(room.Id, [entry], 1), null);
             if (own && entry.Kind == EntryKind.MemberLeft)
-                connection.SendRoomChanged(room.Id, RoomChange.Left, entry.Seq);
+                connection.SendRoomChanged(room.Id, RoomChange.Left, entry.Seq, null);
         }
 
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);

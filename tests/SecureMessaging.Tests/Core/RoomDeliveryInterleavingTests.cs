@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Delivery;
 using SecureMessaging.Server.Platform.Diagnostics;
+using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Tests.Harness;
 
 namespace SecureMessaging.Tests.Core;
@@ -276,7 +277,7 @@ public sealed class RoomDeliveryInterleavingTests : IDisposable
             return visible;
         }
 
-        public override void SendEntries(EntryRun run)
+        public override void SendEntries(EntryRun run, WriteBatch? writes)
         {
             if (joins)
             {
@@ -288,7 +289,7 @@ public sealed class RoomDeliveryInterleavingTests : IDisposable
             Seqs.AddRange(run.Entries.Select(entry => entry.Seq));
         }
 
-        public override void SendRoomChanged(Guid roomId, RoomChange change, long seq) => joins = change == RoomChange.Joined;
+        public override void SendRoomChanged(Guid roomId, RoomChange change, long seq, WriteBatch? writes) => joins = change == RoomChange.Joined;
 
         public override void Abort() => Assert.Fail("No history has expired.");
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Delivery;
 using SecureMessaging.Server.Platform.Diagnostics;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Tests.Core;
 
@@ -88,9 +89,9 @@ public sealed class RoomDeliveryTests : IDisposable
 
         public override void Drain(TimeSpan after) => Assert.Fail("The connection was drained.");
 
-        public override void SendEntries(EntryRun run) => Seqs.AddRange(run.Entries.Select(entry => entry.Seq));
+        public override void SendEntries(EntryRun run, WriteBatch? writes) => Seqs.AddRange(run.Entries.Select(entry => entry.Seq));
 
-        public override void SendRoomChanged(Guid roomId, RoomChange change, long seq) => Assert.Fail("No member came or went.");
+        public override void SendRoomChanged(Guid roomId, RoomChange change, long seq, WriteBatch? writes) => Assert.Fail("No member came or went.");
 
         public override void SendEphemeral(DeliveryEvent ephemeral) => Assert.Fail("There was no signal.");
     }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Delivery;
+using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Server.Platform.Diagnostics;
 using SecureMessaging.Server.Platform.Identity;
 
@@ -39,13 +40,13 @@ internal sealed class SocketSubscriber(GraphQLSocket socket, Caller caller, Serv
 
     public override void Drain(TimeSpan after) => socket.CloseLater(after, SocketClose.ServiceRestart, "This node is stopping: connect again.");
 
-    public override void SendEntries(EntryRun run)
+    public override void SendEntries(EntryRun run, WriteBatch? writes)
     {
         foreach (var feed in feeds)
             feed.Offer(run);
     }
 
-    public override void SendRoomChanged(Guid roomId, RoomChange change, long seq)
+    public override void SendRoomChanged(Guid roomId, RoomChange change, long seq, WriteBatch? writes)
     {
         foreach (var feed in feeds)
             feed.Offer(roomId, change, seq);

@@ -20,9 +20,12 @@ internal sealed class ChatHub(SendQueue queue, LogStore log, MessageOperations m
     // A parameter of the constructor cannot be read through another reference, as the calls below do.
     private readonly SendQueue sends = queue;
 
-    private Caller Caller => Context.Features.GetRequiredFeature<HubWebSocket>().Caller;
+    private HubWebSocket Socket => Context.Features.GetRequiredFeature<HubWebSocket>();
 
-    public Task<SendAck> Send(SendRequest request) => PacedAsync(request, static (hub, request) => hub.sends.SendAsync(hub.Caller, request, writesOnly: true));
+    private Caller Caller => Socket.Caller;
+
+    public Task<SendAck> Send(SendRequest request) =>
+        PacedAsync(request, static (hub, request) => hub.sends.SendAsync(hub.Socket.Caller, request, hub.Socket.Outgoing));
 
     public Task<SendResult[]> SendBatch(SendRequest[] requests) =>
         PacedAsync(requests, static (hub, requests) => hub.sends.SendBatchAsync(hub.Caller, requests));

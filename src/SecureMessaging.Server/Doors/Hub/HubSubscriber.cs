@@ -3,6 +3,7 @@ using SecureMessaging.Protocol;
 using SecureMessaging.Server.Delivery;
 using SecureMessaging.Server.Doors.Hub.Transport;
 using SecureMessaging.Server.Platform.Diagnostics;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Server.Doors.Hub;
 
@@ -63,26 +64,26 @@ internal sealed partial class HubSubscriber : Subscriber
         }
     }
 
-    public override void SendEntries(EntryRun run)
+    public override void SendEntries(EntryRun run, WriteBatch? writes)
     {
         lock (gate)
         {
             if (missed is not null || IsFull)
                 (missed ??= []).Add(run.RoomId);
             else
-                Write(HubMessages.Of(run));
+                Write(HubMessages.Of(run), writes);
         }
     }
 
     /// <summary>A client that is too slow learns of the change through its Resync.</summary>
-    public override void SendRoomChanged(Guid roomId, RoomChange change, long seq)
+    public override void SendRoomChanged(Guid roomId, RoomChange change, long seq, WriteBatch? writes)
     {
         lock (gate)
         {
             if (missed is not null || IsFull)
                 (missed ??= []).Add(roomId);
             else
-                Write(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, change));
+                Write(HubMessages.Create(nameof(IChatClient.RoomChanged), roomId, change), writes);
         }
     }
 
@@ -101,13 +102,13 @@ internal sealed partial class HubSubscriber : Subscriber
 
     private bool Waits(int frames, int bytes) => outgoing.Waiting is var waiting && (waiting.Frames >= frames || waiting.Bytes >= bytes);
 
-    private void Write(SerializedHubMessage message)
+    private void Write(SerializedHubMessage message, WriteBatch? writes = null)
     {
         if (isEnded)
             return;
         try
         {
-            outgoing.Send(message.GetSerializedMessage(context.Protocol));
+            outgoing.Send(message.GetSerializedMessage(context.Protocol), writes);
         }
         catch (Exception exception)
         {

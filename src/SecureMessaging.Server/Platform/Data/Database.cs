@@ -1,5 +1,6 @@
 using System.Data;
 using System.Data.Common;
+using System.Globalization;
 using Dapper;
 using Microsoft.Extensions.Logging.Abstractions;
 using SecureMessaging.Protocol;
@@ -126,6 +127,16 @@ internal abstract class Database(DbDataSource source, DatabaseTrouble? trouble) 
 
     /// <inheritdoc cref="ListOf(IEnumerable{Guid})"/>
     public abstract object ListOf(IEnumerable<byte[]> values);
+
+    /// <summary>An item of a FROM clause: the rows of a list from <see cref="RowList"/>, with the columns id, number, and nth from 0.</summary>
+    public abstract string RowsOf(string parameter);
+
+    /// <summary>The parameter value of a list for <see cref="RowsOf"/>. Hexadecimal digits and numbers need no escaping.</summary>
+    public static string RowList(IEnumerable<(Guid? Id, int? Number)> rows) => $"[{string.Join(',', rows.Select(row =>
+    {
+        var id = row.Id is { } given ? $"\"{Convert.ToHexString(given.ToByteArray(bigEndian: true))}\"" : "null";
+        return $"[{id},{row.Number?.ToString(CultureInfo.InvariantCulture) ?? "null"}]";
+    }))}]";
 
     public async Task ProbeAsync(CancellationToken cancellationToken)
     {

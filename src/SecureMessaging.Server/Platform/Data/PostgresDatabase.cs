@@ -78,6 +78,11 @@ internal sealed class PostgresDatabase(string connectionString, PostgresOptions?
 
     public override object ListOf(IEnumerable<byte[]> values) => values.ToArray();
 
+    public override string RowsOf(string parameter) => $"""
+        (select (value ->> 0)::uuid as id, (value ->> 1)::integer as number, nth - 1 as nth
+         from json_array_elements(@{parameter}::json) with ordinality as given (value, nth)) as listed
+        """;
+
     public override void Migrate(ILogger logger)
     {
         try

@@ -69,6 +69,9 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
     // Hexadecimal digits need no escaping.
     public override object ListOf(IEnumerable<byte[]> values) => $"[{string.Join(',', values.Select(value => $"\"{Convert.ToHexString(value)}\""))}]";
 
+    public override string RowsOf(string parameter) =>
+        $"(select unhex(value ->> 0) as id, value ->> 1 as number, key as nth from json_each(@{parameter})) as listed";
+
     public override Task ForgetDeletedAsync(CancellationToken cancellationToken) => checkpoints?.ForgetAsync(cancellationToken) ?? Task.CompletedTask;
 
     public override void Migrate(ILogger logger)

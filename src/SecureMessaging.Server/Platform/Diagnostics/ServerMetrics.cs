@@ -11,11 +11,18 @@ internal sealed class ServerMetrics
     private static readonly KeyValuePair<string, object?>[] Outcomes =
         [.. Enum.GetNames<SendOutcome>().Select(name => new KeyValuePair<string, object?>("outcome", name.ToLowerInvariant()))];
 
+    private static readonly KeyValuePair<string, object?>[] Stages =
+        [.. Enum.GetNames<SendStage>().Select(name => new KeyValuePair<string, object?>("stage", name.ToLowerInvariant()))];
+
+    // From 20 µs to 1.7 s, each 1.4 times the one before.
+    private static readonly double[] Durations = [.. Enumerable.Range(0, 35).Select(i => Math.Round(0.00002 * Math.Pow(1.4, i), 6))];
+
     private readonly Counter<long> sends;
     private long queued;
     private long deliveries;
     private readonly Histogram<int> batch;
     private readonly Histogram<double> append;
+    private readonly Histogram<double> stages;
     private readonly Counter<long> gaps;
     private readonly Counter<long> resyncs;
     private readonly Counter<long> hubFailures;
@@ -35,7 +42,13 @@ internal sealed class ServerMetrics
             new() { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] });
         append = meter.CreateHistogram<double>(
             "securemessaging.append.duration", "s", "From the first statement of a batch to its commit.", null,
-            new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] });
+            new() { HistogramBucketBoundaries = Durations });
+        stages = meter.CreateHistogram<double>(
+            "securemessaging.send.stage.duration", "s",
+            "Times of sends around their commit, by stage: queue (each call, until its batch begins), handover (each batch, from its commit until its acks "
+            + "and entries begin to leave), delivery (each batch, until they have left).",
+            null,
+            new() { HistogramBucketBoundaries = Durations });
         meter.CreateObservableCounter("securemessaging.tail.deliveries", () => Interlocked.Read(ref deliveries), "{entry}", "Entries written to connections.");
         gaps = meter.CreateCounter<long>("securemessaging.tail.gaps", "{gap}", "Gaps that room delivery filled from the database.");
         resyncs = meter.CreateCounter<long>(
@@ -70,6 +83,8 @@ internal sealed class ServerMetrics
         append.Record(duration.TotalSeconds);
     }
 
+    public void Passed(SendStage stage, TimeSpan duration) => stages.Record(duration.TotalSeconds, Stages[(int)stage]);
+
     public void Delivered(int entries) => Interlocked.Add(ref deliveries, entries);
 
     public void GapFilled() => gaps.Add(1);
@@ -87,6 +102,14 @@ internal sealed class ServerMetrics
         if (count > 0)
             purged.Add(count, new KeyValuePair<string, object?>("kind", kind));
     }
+}
+
+/// <summary>What a send waits for, apart from its commit.</summary>
+internal enum SendStage
+{
+    Queue,
+    Handover,
+    Delivery,
 }
 
 /// <summary>The outcome of an envelope, as operators count it.</summary>

@@ -6,11 +6,11 @@ namespace SecureMessaging.Server.Doors.Hub.Transport;
 
 /// <summary>
 /// Writes everything to one hub client, in call order: SignalR's messages, deliveries and control frames, each as one frame. Frames that gather
-/// during a write, or in a <see cref="WriteBatch"/>, leave in one write.
+/// during a write, or until the end of a <see cref="WriteBatch"/>, leave in one write.
 /// </summary>
 /// <param name="transport">The connection.</param>
 /// <param name="failed">Called with the exception that ended the writing.</param>
-internal sealed class HubFrameWriter(HubTransport transport, Action<Exception> failed) : PipeWriter, IThreadPoolWorkItem
+internal sealed class HubFrameWriter(HubTransport transport, Action<Exception> failed) : PipeWriter, IBatchedOutput, IThreadPoolWorkItem
 {
     /// <summary>One write has about this many bytes. The next one starts when the operating system has taken them.</summary>
     private const int MaxWriteBytes = 64 * 1024;
@@ -66,8 +66,20 @@ internal sealed class HubFrameWriter(HubTransport transport, Action<Exception> f
             return isStalled ? ++ticks : 0;
     }
 
-    /// <summary>Sends a message. The caller must not change it afterwards.</summary>
-    public void Send(ReadOnlyMemory<byte> message) => Post(new Frame(Kind, message, null));
+    /// <summary>Sends a message, at the end of the batch if one is given. The caller must not change it afterwards.</summary>
+    public void Send(ReadOnlyMemory<byte> message, WriteBatch? writes = null) => Post(new Frame(Kind, message, null), writes);
+
+    public void Hold(WriteBatch writes)
+    {
+        lock (gate)
+        {
+            if (isClosed || isWriting)
+                return;
+            isWriting = isHeld = true;
+        }
+
+        writes.Hold(this);
+    }
 
     /// <summary>
     /// Sends a control frame; a Close is the last frame. While the client reads nothing, only the newest other control frame is kept (RFC 6455
@@ -179,8 +191,9 @@ internal sealed class HubFrameWriter(HubTransport transport, Action<Exception> f
             (isStalled, ticks) = (true, 0);
     }
 
-    private void Post(Frame frame)
+    private void Post(Frame frame, WriteBatch? writes = null)
     {
+        bool waits;
         lock (gate)
         {
             if (isClosed)
@@ -196,12 +209,13 @@ internal sealed class HubFrameWriter(HubTransport transport, Action<Exception> f
             if (isWriting && !(isHeld && isMuch))
                 return;
             isWriting = true;
-            isHeld = !isMuch && WriteBatch.TryHold(this);
-            if (isHeld)
-                return;
+            isHeld = waits = !isMuch && writes is not null;
         }
 
-        _ = WriteAllAsync();
+        if (waits)
+            writes!.Hold(this);
+        else
+            _ = WriteAllAsync();
     }
 
     private void Enqueue(Frame frame)
