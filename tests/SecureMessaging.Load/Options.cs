@@ -8,7 +8,7 @@ internal sealed record Options
     public const string Usage = """
         SecureMessaging.Load              measures the server beside a bare SignalR hub and the limit of the store
           --quick              shorter runs, fewer connections, a shorter history
-          --modes a,b          only these of: idle, throughput, latency, cpu, tls, cold, storm, replay, store, json (default: all, quick: all but json)
+          --modes a,b          only these of: idle, throughput, latency, trace, cpu, tls, cold, storm, replay, store, json (default: all, quick: all but json)
           --subjects a,b       only these of: bare, postgres, sqlite, cluster (default: all; the bare hub is what ratios are of)
           --others CORES       a run is thrown away and repeated when other programs keep more of the processors busy (default: 0.1, quick: any)
           --other FILE         also this SecureMessaging.Server.dll, built from another version of the code, on each database that is chosen
