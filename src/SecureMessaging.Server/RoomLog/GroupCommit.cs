@@ -41,6 +41,7 @@ internal sealed partial class GroupCommit(
     private readonly OncePerMinute unavailable = new(time);
     private readonly Handover handover = new(static work => ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false));
     private readonly HashSet<(Guid RoomId, Guid Id)> batchIds = [];
+    private readonly ManualResetEventSlim never = new();
     private volatile SendPart[] writing = [];
     private volatile SendPart? carriedOver;
 
@@ -66,7 +67,11 @@ internal sealed partial class GroupCommit(
             queue.CompleteAdding();
     }
 
-    public void Dispose() => queue.Dispose();
+    public void Dispose()
+    {
+        queue.Dispose();
+        never.Dispose();
+    }
 
     public void Run()
     {
@@ -130,7 +135,7 @@ internal sealed partial class GroupCommit(
             return true;
         // Returns at once when no more sends can come.
         if (queue.IsCompleted && wait > TimeSpan.Zero)
-            Thread.Sleep(wait);
+            never.Wait(wait);
         return false;
     }
 

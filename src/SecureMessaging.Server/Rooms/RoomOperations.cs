@@ -114,7 +114,7 @@ internal sealed class RoomOperations(
             events.RaiseDeleted(roomId);
     }
 
-    private Task ChangeRosterAsync(Caller caller, Guid roomId, RosterEdit edit, CancellationToken cancellationToken) => ChangeAsync(
+    private Task<LogEntry?> ChangeRosterAsync(Caller caller, Guid roomId, RosterEdit edit, CancellationToken cancellationToken) => ChangeAsync(
         caller,
         roomId,
         async (transaction, own) =>

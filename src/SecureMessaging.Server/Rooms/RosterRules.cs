@@ -21,6 +21,9 @@ internal sealed record RosterEdit(IReadOnlyList<Guid> Remove, IReadOnlyList<(Gui
 /// <param name="mostMembers">The limit.</param>
 internal sealed class RosterRules(RoomKind kind, int members, int owners, Dictionary<Guid, RoomRole> roles, RoomRole own, int mostMembers)
 {
+    private int memberCount = members;
+    private int ownerCount = owners;
+
     public bool Removes(Guid userId)
     {
         Require(own >= RoomRole.Admin);
@@ -29,8 +32,8 @@ internal sealed class RosterRules(RoomKind kind, int members, int owners, Dictio
         // The caller stays, so a room whose owner removes an owner keeps one.
         if (own < RoomRole.Owner && target >= own)
             throw ApiException.Forbidden();
-        members--;
-        owners -= target == RoomRole.Owner ? 1 : 0;
+        memberCount--;
+        ownerCount -= target == RoomRole.Owner ? 1 : 0;
         return true;
     }
 
@@ -39,10 +42,10 @@ internal sealed class RosterRules(RoomKind kind, int members, int owners, Dictio
         Require(own >= RoomRole.Admin && (own == RoomRole.Owner || role <= RoomRole.Member));
         if (!roles.TryAdd(userId, role))
             return false;
-        if (members >= mostMembers)
+        if (memberCount >= mostMembers)
             throw new ApiException(ErrorCode.TooLarge, $"A room may have at most {mostMembers} members.");
-        members++;
-        owners += role == RoomRole.Owner ? 1 : 0;
+        memberCount++;
+        ownerCount += role == RoomRole.Owner ? 1 : 0;
         return true;
     }
 
@@ -59,7 +62,7 @@ internal sealed class RosterRules(RoomKind kind, int members, int owners, Dictio
         if (before == RoomRole.Owner)
             RequireOtherOwner();
         roles[userId] = role;
-        owners += role == RoomRole.Owner ? 1 : before == RoomRole.Owner ? -1 : 0;
+        ownerCount += role == RoomRole.Owner ? 1 : before == RoomRole.Owner ? -1 : 0;
         return true;
     }
 
@@ -72,7 +75,7 @@ internal sealed class RosterRules(RoomKind kind, int members, int owners, Dictio
 
     private void RequireOtherOwner()
     {
-        if (owners <= 1)
+        if (ownerCount <= 1)
             throw NoOwner();
     }
 

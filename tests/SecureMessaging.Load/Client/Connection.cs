@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using SecureMessaging.Load.Subjects;
 
 namespace SecureMessaging.Load.Client;
 
@@ -60,7 +61,11 @@ internal sealed class Connection : IDisposable
         {
             secure = new SslStream(new NetworkStream(socket));
             await secure.AuthenticateAsClientAsync(
-                new SslClientAuthenticationOptions { TargetHost = seat.Url.Host, RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+                new SslClientAuthenticationOptions
+                {
+                    TargetHost = seat.Url.Host,
+                    RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate?.Subject == Certificate.Subject,
+                },
                 cancellationToken);
         }
 

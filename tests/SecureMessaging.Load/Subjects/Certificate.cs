@@ -10,10 +10,12 @@ namespace SecureMessaging.Load.Subjects;
 /// <param name="Pkcs12">Both in one file without a password.</param>
 internal sealed record Certificate(string Pem, string Key, string Pkcs12)
 {
+    public const string Subject = "CN=127.0.0.1";
+
     public static Certificate Create(string directory)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest(Subject, key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
