@@ -1,6 +1,6 @@
 /*
- * What holds for a tree after each Commit, as `join.ts` requires it of a Welcome: no key stands in two nodes (RFC 9420 section 7.3), and each leaf uses only what
- * rooms use. ts-mls compares the nodes that are there, and not the new ones with them. So it accepts a Commit that breaks this, and rejects all later ones.
+ * What holds for a tree after each Commit, as `join.ts` requires it of a Welcome: no key stands in two nodes (RFC 9420 section 7.3), and each leaf uses only
+ * what rooms use. ts-mls compares the nodes that are there, and not the new ones with them. So it accepts a Commit that breaks this, and rejects all later ones.
  */
 import { toHex } from "../base/bytes.js";
 import {
@@ -36,8 +36,8 @@ function keysOf(tree: RatchetTree): Set<string> | undefined {
 export const isWellFormed = (tree: RatchetTree): boolean => keysOf(tree) !== undefined && tree.every((node) => node?.nodeType !== "leaf" || isPlain(node.leaf));
 
 /**
- * Which of these KeyPackages can be added to a tree when these leaves are removed: those that are valid, and whose keys are neither in the tree nor in an earlier
- * one of them.
+ * Which of these KeyPackages can be added to a tree when these leaves are removed: those that are valid, and whose keys are neither in the tree nor in an
+ * earlier one of them.
  */
 export async function addable(
   keyPackages: readonly KeyPackage[],

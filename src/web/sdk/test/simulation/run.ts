@@ -145,8 +145,8 @@ export class Run {
   }
 
   /**
-   * Whether only the server can tell a device that its user is out: the last member has deleted the room, or another device of the user has left, with a message
-   * that this one may not be able to read. The device keeps the room until the person gives it up.
+   * Whether only the server can tell a device that its user is out: the last member has deleted the room, or another device of the user has left, with a
+   * message that this one may not be able to read. The device keeps the room until the person gives it up.
    */
   private isOnlySaid({ user }: SimDevice): boolean {
     const { log, id } = this.room;
