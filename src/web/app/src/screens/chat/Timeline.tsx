@@ -64,6 +64,8 @@ export function Timeline({
   const stuck = useRef(true);
   const placed = useRef(false);
   const letGo = useRef<() => void>(undefined);
+  // While a message that was unfolded grows, its place is kept: events of an earlier scroll must not make the list follow its end again.
+  const isHeld = useRef(false);
   const [below, setBelow] = useState(0);
   const [away, setAway] = useState(false);
   const [lit, setLit] = useState<string>();
@@ -111,7 +113,7 @@ export function Timeline({
     // The element's own values: after a resize they are correct before the list has measured.
     const { scrollHeight, scrollTop, clientHeight } = box.current;
     const left = scrollHeight - scrollTop - clientHeight;
-    const atBottom = left < nearBottom;
+    const atBottom = left < nearBottom && !isHeld.current;
     setAway(left > clientHeight);
     if (atBottom !== stuck.current) {
       stuck.current = atBottom;
@@ -202,7 +204,15 @@ export function Timeline({
           if (event.target instanceof Element && event.target.matches(".fold")) {
             stuck.current = false;
             letGo.current?.();
-            letGo.current = keepPlace(box.current!, event.target.closest("article")!, look);
+            const end = keepPlace(box.current!, event.target.closest("article")!, () => {
+              isHeld.current = false;
+              look();
+            });
+            isHeld.current = true;
+            letGo.current = () => {
+              isHeld.current = false;
+              end();
+            };
           }
         }}
       >
