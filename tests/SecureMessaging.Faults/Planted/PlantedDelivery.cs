@@ -23,23 +23,23 @@ internal static class PlantedDelivery
         var shards = services.GetRequiredService<DeliveryShards>();
         var feed = services.GetRequiredService<CommitFeed>();
         var receivers = Receivers(feed);
-        async ValueTask Next(CommittedEntries committed)
+        async ValueTask Next(CommittedEntries committed, WriteBatch? writes)
         {
             foreach (var receiver in receivers)
-                await receiver(committed);
+                await receiver(committed, writes);
         }
 
         var random = new Random(1);
-        Receivers(feed) = [committed =>
+        Receivers(feed) = [(committed, writes) =>
         {
             if (change == "delivery-ignores-roster")
-                return Next(committed with { Entries = [.. committed.Entries.Select(Forget)] });
+                return Next(committed with { Entries = [.. committed.Entries.Select(Forget)] }, writes);
             // A batch gets lost; room delivery continues with the next one instead of filling the gap.
             if (random.Next(LoseOneIn) == 0)
                 return ValueTask.CompletedTask;
             foreach (var room in Rooms(shards).Where(room => room.RoomId == committed.RoomId && room.Delivered < committed.Entries[0].Seq - 1))
                 SetDelivered(room, committed.Entries[0].Seq - 1);
-            return Next(committed);
+            return Next(committed, writes);
         }];
     }
 
@@ -60,7 +60,7 @@ internal static class PlantedDelivery
         type.GetField(name, BindingFlags.Instance | BindingFlags.NonPublic) ?? throw new MissingFieldException(type.Name, name);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "receivers")]
-    private static extern ref Func<CommittedEntries, ValueTask>[] Receivers(CommitFeed feed);
+    private static extern ref Func<CommittedEntries, WriteBatch?, ValueTask>[] Receivers(CommitFeed feed);
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_Delivered")]
     private static extern void SetDelivered(RoomDelivery room, long seq);

@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using SecureMessaging.Protocol;
 using SecureMessaging.Server.Delivery;
-using SecureMessaging.Server.RoomLog;
 using SecureMessaging.Server.Platform.Diagnostics;
 using SecureMessaging.Server.Platform.Identity;
+using SecureMessaging.Server.RoomLog;
 
 namespace SecureMessaging.Server.Doors.GraphQL;
 

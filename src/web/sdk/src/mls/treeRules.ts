@@ -1,6 +1,7 @@
 /*
  * What holds for a tree after each Commit, as `join.ts` requires it of a Welcome: no key stands in two nodes (RFC 9420 section 7.3), and each leaf uses only
- * what rooms use. ts-mls compares the nodes that are there, and not the new ones with them. So it accepts a Commit that breaks this, and rejects all later ones.
+ * what rooms use. ts-mls compares the nodes that are there, and not the new ones with them. So it accepts a Commit that breaks this, and rejects all later
+ * ones.
  */
 import { toHex } from "../base/bytes.js";
 import {
