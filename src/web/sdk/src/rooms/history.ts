@@ -180,6 +180,8 @@ async function remove(draft: Draft, { from, content }: Of<"delete"> | Of<"modera
     record.deleted = true;
     if (content.type === "moderate" && target.author !== from.userId) record.deletedBy ??= from.userId;
     record.content = { type: "text", text: "" };
+    // Not all devices have read the edits: the server deletes their bytes with those of the message.
+    delete record.edited;
     delete record.edits;
   });
   await explainMissing(draft, content.seqs, applying);

@@ -48,7 +48,7 @@ export interface Message {
   sent?: Date;
   /** The content. After an edit, the newest text. */
   content: ShownContent;
-  /** Whether the author has edited it. */
+  /** Whether the author has edited it. Not set when it was deleted. */
   edited?: boolean;
   /** Whether it was deleted. The text is then removed from this device too. */
   deleted?: boolean;

@@ -47,6 +47,18 @@ test("only the author edits and deletes, also when another member uses the same 
   expect(await textAt(cleo, twin.seq)).toBe("own twin");
 });
 
+test("a deleted message is the same on a device that has read its edit and on one to which the server has not delivered it", async () => {
+  const lab = await Lab.open(3);
+  const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];
+  const { seq, id } = await lab.say(anna, text("before"));
+  const edit = await anna.seal({ type: "edit", target: id, text: "after" });
+  const editAt = await lab.enter("message", edit.ciphertext, {}, [ben]);
+  await cleo.read({ seq: editAt, kind: "gone", createdAt: new Date(lab.now), epoch: 0 });
+  await lab.say(anna, { type: "delete", target: id, seqs: [seq, editAt] });
+  expect((await ben.at(seq))!.deleted).toBe(true);
+  expect(await ben.at(seq)).toEqual(await cleo.at(seq));
+});
+
 test("a message of a device that is no longer in the room at its place is shown as late and changes nothing", async () => {
   const lab = await Lab.open(3);
   const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];
