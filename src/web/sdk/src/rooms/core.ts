@@ -218,7 +218,8 @@ export class RoomCore {
     this.ending = this.exclusively(async (draft) => {
       await draft.replaceGroup(undefined);
       draft.setPending(undefined);
-      draft.setWelcome(undefined);
+      // A Welcome for a later place is that of the next membership.
+      if (change === "deleted" || (draft.welcome && draft.welcome.seq <= (draft.state.cursor ?? 0))) draft.setWelcome(undefined);
       draft.delete(keys.room(this.id));
     })
       .catch(this.ports.reports.failed("store", "endNotStored", { roomId: this.id }))
@@ -229,11 +230,13 @@ export class RoomCore {
   async welcomed(pending: PendingWelcome, message: Uint8Array): Promise<boolean> {
     const { opened, used } = await openWelcome(this.ports, this.id, pending.generation, message);
     const joined = opened?.group;
+    let isKept = true;
     await this.exclusively(async (draft) => {
+      if (this.ended) return (isKept = false);
       if (!joined) {
         // The keys of this Welcome are gone: its sender counts this device as a member, but it cannot join this way.
         if (!canFollow(draft) && !draft.welcome && !draft.state.broken) breakOff(draft, pending.seq, "welcome", this.applying);
-        return;
+        return true;
       }
       const known = draft.group;
       const stale = known && known.generation === joined.generation && known.epoch >= joined.epoch && canFollow(draft);
@@ -241,10 +244,11 @@ export class RoomCore {
         draft.setWelcome(toStored(opened, pending.seq));
         for (const [key, value] of used) draft.changes.set(key, value);
       }
+      return true;
     });
     this.dirty = true;
     void this.drain();
-    return true;
+    return isKept;
   }
 
   /** What this device knows about the devices of people has changed. */

@@ -21,7 +21,7 @@ import { resolveUsers } from "./users.js";
 import type { NamedUser } from "./wanted.js";
 import { keys } from "../store/store.js";
 import { Mutex } from "../base/timing.js";
-import { readSettings, schemeMls10, type RoomHead, type RoomSettings, type RoomSummary } from "../net/wire.js";
+import { readSettings, schemeMls10, type PendingWelcome, type RoomHead, type RoomSettings, type RoomSummary } from "../net/wire.js";
 
 /** Options of a new room. */
 export interface CreateRoomOptions extends RoomSettings {
@@ -181,11 +181,18 @@ export class Rooms {
     return this.welcoming.run(async () => {
       const { device, server } = this.ports;
       if (!device.identity) return;
-      for (const welcome of await server.welcomes(device.id)) {
-        const known = await this.ensure(welcome.roomId);
-        if (!known || (await known.core.welcomed(welcome, fromBase64(welcome.message)))) await server.deleteWelcome(device.id, welcome);
-      }
+      for (const welcome of await server.welcomes(device.id)) if (await this.takeWelcome(welcome)) await server.deleteWelcome(device.id, welcome);
     });
+  }
+
+  /** Returns whether the room has the Welcome. Otherwise the server keeps it: it deletes the Welcomes of a user who is out of the room itself. */
+  private async takeWelcome(welcome: PendingWelcome): Promise<boolean> {
+    // The room may have just ended, or was asked for before the Welcome was there. Then it is opened once more.
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const known = await this.ensure(welcome.roomId);
+      if (known && (await known.core.welcomed(welcome, fromBase64(welcome.message)))) return true;
+    }
+    return false;
   }
 
   /** @internal Compares all groups with the devices, after a change of this user's devices. */
