@@ -11,7 +11,8 @@ public sealed class GraphQLStatementTests(PostgresServer shared)
     [Fact]
     public async Task Rooms_with_members_and_logs_cost_four_statements()
     {
-        await using var server = await shared.DedicatedAsync();
+        // Retention has statements of its own.
+        await using var server = await shared.DedicatedAsync("--Retention:Period=01:00:00");
         var users = await server.SignUpAsync(3);
         const string query = "{ rooms { id members { username role } log(last: 1) { nodes { seq } } } }";
         using var statements = new Statements(new NpgsqlConnectionStringBuilder(server.PostgresConnection).Database!);
