@@ -235,24 +235,12 @@ export class Outbox extends Emitter<OutboxEvents> {
   }
 
   /**
-   * The log has delivered the item at a place where it does not count. When this device had other keys there, it is sent again by itself, once and with the
-   * same id, so that no member shows it twice. Otherwise the user decides.
+   * The log has delivered the item at a place where it does not count. The user decides whether it is sent again: then it stands after what was sent later.
    */
   undelivered(draft: Draft, own: OwnSend, why: keyof typeof undeliveredBecause): void {
     const { id: roomId } = draft.state;
     const item = this.items.find((each) => each.clientMessageId === own.clientMessageId && each.roomId === roomId);
     if (!item) return;
-    // The token of a leave is signed with the earlier keys.
-    if (why === "late" && !item.again && item.content.type !== "leave") {
-      const fresh = { ...unsealed(), again: true };
-      draft.changes.set(keys.outbox(item.position), packed({ ...item, ...fresh }));
-      draft.after.push(() => {
-        Object.assign(item, { ...fresh, acked: undefined, ackedAt: undefined });
-        this.emit("changed", { roomId });
-        this.emit("added", { roomId });
-      });
-      return;
-    }
     const error = SecureMessagingError.of("NotDelivered", `${undeliveredBecause[why]} It can be sent again.`);
     const failed = this.prepareFailure(draft.changes, item, error);
     draft.after.push(() => this.finishFailure(item, failed, error));
@@ -322,8 +310,8 @@ const unsealed = () => ({ clientMessageId: newId(), ciphertext: undefined, epoch
 
 /** The stored form of an item. */
 function packed(item: OutboxItem): Uint8Array {
-  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed, again } = item;
-  return pack({ position, roomId, id, content: toStored(content), at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed, again });
+  const { position, roomId, id, content, at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed } = item;
+  return pack({ position, roomId, id, content: toStored(content), at, clientMessageId, timeToLiveSeconds, ciphertext, epoch, generation, sealed });
 }
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it has stored

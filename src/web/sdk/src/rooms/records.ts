@@ -247,8 +247,6 @@ export interface OutboxItem {
   generation?: number;
   /** What was encrypted besides the content. */
   sealed?: SealedHeader;
-  /** Whether it reached the log once where it did not count, and was encrypted again. */
-  again?: boolean;
 }
 
 /** What an own message says besides its content, and the key that has signed it. @internal */
