@@ -145,9 +145,9 @@ export class Attack {
     }
   }
 
-  /** Whether two clients can write to each other. */
-  async goesOn(room, a, b, timeoutMs = 12_000) {
-    const isFree = (client) => client.until(async () => (await client.status(room).catch(() => ({}))).holds?.length === 0, 3000);
+  /** Whether two clients can write to each other. The time is that of a busy machine. */
+  async goesOn(room, a, b, timeoutMs = 40_000) {
+    const isFree = (client) => client.until(async () => (await client.status(room).catch(() => ({}))).holds?.length === 0, 10_000);
     if (!(await isFree(a)) || !(await isFree(b))) return false;
     const [there, back] = [this.text("there"), this.text("back")];
     await Promise.all([a.call("send", { room, text: there, wait: false }), b.call("send", { room, text: back, wait: false })]).catch(() => undefined);

@@ -78,7 +78,7 @@ function forgery(craft, kind) {
     return attack.judge({
       harm: done ? `${harm}${onOwn ? ", and so does Ben's own client" : ""}` : undefined,
       signs: done ? [] : signs,
-      goesOn: Boolean(done) || (await attack.goesOn(room, anna, ben, 20_000)),
+      goesOn: Boolean(done) || (await attack.goesOn(room, anna, ben)),
       detail: done ? also(signs) : "",
     });
   };
@@ -95,7 +95,7 @@ async function twinLeaf(attack) {
   return attack.judge({
     harm: seen ? "the group has two leaves of one device" : undefined,
     signs,
-    goesOn: Boolean(seen) || (await attack.goesOn(room, anna, ben, 20_000)),
+    goesOn: Boolean(seen) || (await attack.goesOn(room, anna, ben)),
   });
 }
 
@@ -114,7 +114,7 @@ async function ghostByMember(attack) {
   return attack.judge({
     harm: texts.includes(secret) ? `a leaf of a stranger can read "${secret}"` : undefined,
     signs,
-    goesOn: texts.includes(secret) || (await attack.goesOn(room, anna, ben, 20_000)),
+    goesOn: texts.includes(secret) || (await attack.goesOn(room, anna, ben)),
     detail: `epoch ${epoch}`,
   });
 }
@@ -159,7 +159,7 @@ async function evictOne(attack) {
   return attack.judge({
     harm: out ? `Ben's client believes that he was removed${still ? "; Anna's has him in the group" : ""}` : undefined,
     signs,
-    goesOn: Boolean(out) || (await attack.goesOn(room, anna, ben, 20_000)),
+    goesOn: Boolean(out) || (await attack.goesOn(room, anna, ben)),
     detail: out ? also(await attack.signs(room, [anna])) : "",
   });
 }
@@ -174,7 +174,7 @@ async function bareRemoval(attack) {
   return attack.judge({
     harm: isOut ? "a member without the right removed Ben" : undefined,
     signs,
-    goesOn: isOut || (await attack.goesOn(room, anna, ben, 20_000)),
+    goesOn: isOut || (await attack.goesOn(room, anna, ben)),
   });
 }
 
@@ -193,7 +193,7 @@ function junk(what) {
           .filter((note) => JSON.stringify(note.value ?? "").includes(mallory.userId) || JSON.stringify(note.value ?? "").includes(mallory.username))
           .map((note) => `${client.name}: ${note.value?.kind ?? note.event} names the author`),
       );
-    const goesOn = await attack.goesOn(room, anna, ben, 20_000);
+    const goesOn = await attack.goesOn(room, anna, ben);
     await anna.until(() => named().length > 0, 3000);
     const signs = [...new Set(named())];
     const others = await attack.signs(room, [anna, ben]);

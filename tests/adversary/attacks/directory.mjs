@@ -164,7 +164,7 @@ async function swappedKeyPackage(attack) {
   return attack.judge({
     harm: joined ? "Mallory is in the group with a KeyPackage for Ben" : undefined,
     signs: await attack.signs(undefined, [anna]),
-    goesOn: await attack.goesOn(again, anna, ben, 15_000),
+    goesOn: await attack.goesOn(again, anna, ben),
   });
 }
 
@@ -193,7 +193,7 @@ async function ghostDevice(attack) {
   return attack.judge({
     harm: devices.some((device) => device.deviceId === deviceId) ? "a device that Ben's identity has not signed is in the group" : undefined,
     signs: await attack.signs(room, [anna], { only: ["unlistedDevice", "listFork"] }),
-    goesOn: await attack.goesOn(room, anna, ben, 20_000),
+    goesOn: await attack.goesOn(room, anna, ben),
     detail: `the directory was asked ${asked} times, KeyPackages ${claimed} times`,
   });
 }

@@ -149,7 +149,7 @@ function unused(kind) {
     return attack.judge({
       harm: followed ? `the clients followed a Commit with a proposal of the kind ${kind}` : undefined,
       signs: await attack.signs(room, [anna, ben]),
-      goesOn: followed || (await attack.goesOn(room, anna, ben, 20_000)),
+      goesOn: followed || (await attack.goesOn(room, anna, ben)),
       detail: isNamed ? "its author is named" : "",
     });
   };
@@ -171,7 +171,7 @@ const badLeaf = (what) => async (attack) => {
           ? "the clients followed it"
           : undefined,
     signs: wrong.length > 0 ? [] : await attack.signs(room, [anna, ben]),
-    goesOn: wrong.length > 0 || (await attack.goesOn(room, anna, ben, 20_000)),
+    goesOn: wrong.length > 0 || (await attack.goesOn(room, anna, ben)),
   });
 };
 
@@ -199,7 +199,7 @@ async function externalCommit(attack) {
   return attack.judge({
     harm: texts.includes(secret) || followed ? `a stranger let itself in and read "${secret}"` : undefined,
     signs: await attack.signs(room, [anna, ben]),
-    goesOn: followed || (await attack.goesOn(room, anna, ben, 20_000)),
+    goesOn: followed || (await attack.goesOn(room, anna, ben)),
     detail: refused ? "the honest server rejects it; the hostile one has stored it" : "",
   });
 }

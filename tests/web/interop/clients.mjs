@@ -105,11 +105,16 @@ export async function passEpochs(room, count) {
   for (let i = 0; i < count; i++) await (i % 2 === 0 ? room.members.add(guest.username) : room.members.remove(guest.username));
 }
 
+const longestTestMs = 300_000;
+
 export async function test(what, work) {
   const only = process.argv.slice(3);
   if (order++ % parts !== part - 1 || (only.length > 0 && !only.some((words) => what.includes(words)))) return;
+  // A test that waits for ever must not end all others.
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("timeout: the test does not end")), longestTestMs)));
   try {
-    await work();
+    await Promise.race([work(), late]);
     passed++;
     console.log(`ok      ${name}: ${what}`);
   } catch (error) {
@@ -126,6 +131,7 @@ export async function test(what, work) {
           .join(),
       );
   }
+  clearTimeout(timer);
   for (const client of open) await client.close();
   open.clear();
 }
