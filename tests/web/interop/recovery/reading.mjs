@@ -2,7 +2,7 @@
 import { MemoryStore, SecureMessaging } from "../../../../src/web/sdk/dist/index.js";
 import { sealSignal } from "../../../../src/web/sdk/dist/rooms/signals.js";
 import { keys, read as readStored } from "../../../../src/web/sdk/dist/store/store.js";
-import { equal, person, roomOf, say, seenBy, signIn, test, until, watched } from "../clients.mjs";
+import { equal, person, roomOf, say, seenBy, signIn, sleep, test, until, watched } from "../clients.mjs";
 
 /** The head of a room's log on the server. */
 const headOf = async (client, room) => (await client.parts.hub.heads()).find((head) => head.roomId === room.id).headSeq;
