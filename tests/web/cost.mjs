@@ -38,6 +38,9 @@ async function people() {
   );
 }
 
+/** The devices of each user, as the newest lists have them. */
+const known = new Map();
+
 /** One device of the room, with a store in a file. */
 class Device {
   constructor(room, of, group, store) {
@@ -48,7 +51,15 @@ class Device {
       device: { userId: of.identity.userId, id: of.identity.deviceId, identity: of.identity, signature: of.signature },
       events: new Emitter(),
       mls,
-      people: { listOf: () => undefined, mention: async () => "same", refresh: async () => undefined, seeLeaves: async () => undefined },
+      people: {
+        devicesOf: (userId) => known.get(userId) ?? [],
+        holdOf: () => undefined,
+        isOtherIdentity: () => false,
+        listOf: () => undefined,
+        mention: async () => "same",
+        refresh: async () => undefined,
+        seeLeaves: async () => undefined,
+      },
       privacy: { settings: { readReceipts: true, typing: true } },
       readLog: this.readLog,
       reports: {
@@ -95,6 +106,7 @@ class Device {
 /** Two devices of a group of ten, after this many entries of the log. */
 async function open(entries, round) {
   const all = await people();
+  for (const { identity, signature } of all) known.set(identity.userId, [{ deviceId: identity.deviceId, signatureKey: signature.publicKey }]);
   const founding = encodeFounding({ kind: "group", founder: all[0].identity.userId, identity: all[0].identity.identityKey, nonce: randomBytes(16) });
   const begun = await SignedRoom.begin(founding);
   const packages = await Promise.all(all.map((each) => makeKeyPackage(each.identity, each.signature, 28, Date.now())));
