@@ -12,7 +12,7 @@ export { Sessions, type SessionInfo } from "./account/sessions.js";
 export { SecureMessagingError, type ErrorBody, type ErrorCode, type FieldError } from "./base/errors.js";
 export type { Message, Sender, ShownContent, UnreadableContent } from "./rooms/records.js";
 export type { SendOptions, Stored } from "./rooms/outbox.js";
-export { People, safetyNumber, type IdentityChange, type Person } from "./account/people.js";
+export { People, type IdentityChange, type Person } from "./account/people.js";
 export type { DevicesChange, Hold, HoldKind, TrustedDevice, TrustLine } from "./account/peopleTrust.js";
 export type {
   Content,
@@ -36,6 +36,7 @@ export type { TranscriptMismatch } from "./rooms/applying.js";
 export type { PendingSend } from "./rooms/pending.js";
 export type { RoomProblem } from "./rooms/problem.js";
 export type { MessageProof } from "./rooms/proofs.js";
+export { safetyNumber } from "./trust/safety.js";
 export { MemoryStore, type Changes, type ListOptions, type Store, type WriteOptions } from "./store/store.js";
 export { IndexedDbStore } from "./store/indexedDb.js";
 export { Emitter } from "./base/events.js";

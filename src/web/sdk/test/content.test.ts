@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { safetyNumber } from "../src/account/people.js";
 import { deviceCode } from "../src/account/deviceRecord.js";
 import { newId, randomBytes } from "../src/base/bytes.js";
 import type { Content } from "../src/content/content.js";
@@ -47,12 +46,7 @@ test("a content that receivers would find malformed is refused with its field", 
   expect(refusal({ type: "poll" } as unknown as Content)).toContain('sends no content of the type "poll"');
 });
 
-test("safety numbers are equal for both users and differ for each pair, and device codes differ for each device", async () => {
-  const [a, b, c] = Array.from({ length: 3 }, () => ({ userId: newId(), identityKey: randomBytes(32) }));
-  const number = await safetyNumber(a!, b!);
-  expect(number).toMatch(/^(\d{5} ){11}\d{5}$/);
-  expect(await safetyNumber(b!, a!)).toBe(number);
-  expect(await safetyNumber(a!, c!)).not.toBe(number);
+test("device codes differ for each device", async () => {
   const device = { id: newId(), signatureKey: randomBytes(32), linkKey: randomBytes(32) };
   expect(await deviceCode(device)).toMatch(/^(\d{5} ){5}\d{5}$/);
   expect(await deviceCode({ ...device, linkKey: randomBytes(32) })).not.toBe(await deviceCode(device));

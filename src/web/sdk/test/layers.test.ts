@@ -16,7 +16,7 @@ const layers: Layers = {
   rooms: { folders: ["base", "content", "mls", "trust", "store", "net", "account"], packages: [] },
   client: { folders: ["base", "store", "net", "account", "rooms"], packages: [] },
   tabs: { folders: ["base", "store", "net", "account", "rooms", "client"], packages: [] },
-  ".": { folders: ["base", "content", "store", "net", "account", "rooms", "client", "tabs"], packages: [] },
+  ".": { folders: ["base", "content", "trust", "store", "net", "account", "rooms", "client", "tabs"], packages: [] },
 };
 
 test("each folder of the SDK imports only folders below it and its own packages", () => {

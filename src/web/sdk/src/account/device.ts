@@ -24,8 +24,6 @@ import { OwnList } from "./ownList.js";
 import { accept, encodeDeviceQr, open, type Opened, type WaitingDevice } from "./transfers.js";
 import type { TrustBook } from "./trustBook.js";
 
-export { digits } from "./deviceRecord.js";
-
 /** The events of {@link OwnDevice}. @internal */
 export interface DeviceEvents {
   /** The device can take part in groups. */

@@ -1,10 +1,11 @@
-import { copy, equal, idBytes, newId, sha256, toHex, utf8, type Bytes } from "../base/bytes.js";
+import { copy, equal, idBytes, newId, sha256, utf8, type Bytes } from "../base/bytes.js";
 import type { DeviceIdentity } from "../mls/credential.js";
 import { generateSigningKey, type KeyPair } from "../mls/ed25519.js";
 import { hpke } from "../mls/suite.js";
 import type { Session } from "../net/session.js";
 import { keys, pack, read, type Changes, type Store } from "../store/store.js";
 import { signListedDevice, type ListedDevice } from "../trust/deviceList.js";
+import { digits } from "../trust/safety.js";
 
 /** This device's keys as the store keeps them. */
 export interface DeviceRecord {
@@ -119,13 +120,3 @@ export async function confirmationCode(
 
 /** @internal Removes everything between the digits of a code. */
 export const onlyDigits = (code: string): string => code.replaceAll(/\D/g, "");
-
-/** @internal Each group is 5 bytes of the hash, big-endian, modulo 100,000. */
-export function digits(hash: Uint8Array, groups: number): string {
-  const all: string[] = [];
-  for (let i = 0; i < groups; i++) {
-    const value = Number.parseInt(toHex(hash.subarray(5 * i, 5 * i + 5)), 16);
-    all.push(String(value % 100_000).padStart(5, "0"));
-  }
-  return all.join(" ");
-}

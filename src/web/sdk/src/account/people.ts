@@ -1,10 +1,10 @@
-import { concat, copy, equal, idBytes, toHex, utf8 } from "../base/bytes.js";
+import { copy, equal } from "../base/bytes.js";
 import { SecureMessagingError } from "../base/errors.js";
 import { attempt } from "../trust/rules.js";
-import { decodeContactCode, encodeContactCode } from "../trust/safety.js";
+import { decodeContactCode, encodeContactCode, safetyNumber } from "../trust/safety.js";
 import type { Hold, TrustedDevice, TrustLine } from "./peopleTrust.js";
 import type { Pin } from "./pins.js";
-import { digits, onlyDigits } from "./deviceRecord.js";
+import { onlyDigits } from "./deviceRecord.js";
 import type { TrustBook } from "./trustBook.js";
 
 export type { IdentityChange } from "./trustBook.js";
@@ -168,12 +168,3 @@ export class People {
 }
 
 const differs = (what: string) => SecureMessagingError.of("Forbidden", `${what} An attacker may be between you.`);
-
-/**
- * The code that two people compare to detect an attacker between them: SHA-512 of a label, both user ids and both identity keys, the smaller user id
- * first, as 12 groups of 5 digits. It is equal for both.
- */
-export async function safetyNumber(a: { userId: string; identityKey: Uint8Array }, b: { userId: string; identityKey: Uint8Array }): Promise<string> {
-  const parts = [a, b].map((one) => concat(idBytes(one.userId), one.identityKey)).toSorted((x, y) => (toHex(x) < toHex(y) ? -1 : 1));
-  return digits(new Uint8Array(await crypto.subtle.digest("SHA-512", concat(utf8("SecureMessaging 1.0 SafetyNumber"), ...parts))), 12);
-}

@@ -1,4 +1,3 @@
-import { digits } from "../account/device.js";
 import { fromUtf8, sha256, utf8 } from "../base/bytes.js";
 import type { Content, Reference } from "../content/content.js";
 import { SecureMessagingError } from "../base/errors.js";
@@ -15,6 +14,7 @@ import { Receipts, readsOf, type ReadSignal } from "./receipts.js";
 import type { Message, MessageRecord, Sender } from "./records.js";
 import { RoomBase, type RoomPorts } from "./roomBase.js";
 import { keys, read, type Changes } from "../store/store.js";
+import { digits } from "../trust/safety.js";
 import { defer } from "../base/timing.js";
 
 export type { RoomEvents } from "./roomBase.js";

@@ -145,10 +145,11 @@ test("contact codes and safety numbers", async () => {
   expect(decodeContactCode(code)).toEqual(contact);
   expect(ruleOf(() => decodeContactCode(code.slice(0, -1)))).toBe("length");
   expect(ruleOf(() => decodeContactCode(`Ag${code.slice(2)}`))).toBe("version");
-  const other = { user: "00000000-0000-4000-8000-000000000000", identity: new Uint8Array(32).fill(7) };
-  const shown = await safetyNumber(contact, other);
-  expect(shown).toHaveLength(12);
-  expect(shown.every((group) => /^\d{5}$/.test(group))).toBe(true);
-  expect(await safetyNumber(other, contact)).toEqual(shown);
-  expect(await safetyNumber(contact, { ...other, identity: new Uint8Array(32).fill(8) })).not.toEqual(shown);
+  const own = { userId: user, identityKey: contact.identity };
+  const other = { userId: "00000000-0000-4000-8000-000000000000", identityKey: new Uint8Array(32).fill(7) };
+  const shown = await safetyNumber(own, other);
+  expect(shown).toMatch(/^(\d{5} ){11}\d{5}$/);
+  expect(await safetyNumber(other, own)).toBe(shown);
+  expect(await safetyNumber(own, { ...other, identityKey: new Uint8Array(32).fill(8) })).not.toBe(shown);
+  await expect(safetyNumber(own, { ...other, identityKey: new Uint8Array(31) })).rejects.toThrow(RangeError);
 });
