@@ -1,18 +1,13 @@
 /* A device whose clock is wrong by weeks cannot add others, and says why. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import type { SimDevice } from "../simulation/device.js";
-import { Scene } from "./scene.js";
+import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
 
 const dayMs = 86_400_000;
 
-let scene: Scene;
-let anna: SimDevice;
-let ben: SimDevice;
+openRoomBeforeEach();
 beforeEach(async () => {
-  scene = new Scene();
-  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
   await scene.person("cleo");
-  await scene.found(anna, ["ben"]);
   // The KeyPackages of this test are valid for 14 days before and after now.
   const read = scene.mls.readKeyPackage.bind(scene.mls);
   scene.mls.readKeyPackage = (message, now) => {
@@ -20,7 +15,6 @@ beforeEach(async () => {
     return found && { ...found, expired: Math.abs(now - scene.world.now) > 14 * dayMs };
   };
 });
-afterEach(() => scene.end());
 
 const alarms = (device: SimDevice) => device.warnings.filter(({ kind }) => kind === "clockWrong");
 const devicesOf = async (device: SimDevice) =>

@@ -1,23 +1,13 @@
 /* A place of the log that the server only names ends the reading of a room for no longer than the server lies. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { LogEntry, LogPage, PendingWelcome } from "../../src/net/wire.js";
 import { keys, unpack } from "../../src/store/store.js";
 import type { SimDevice } from "../simulation/device.js";
-import { Scene } from "./scene.js";
+import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
 
 const far = 2 ** 53 - 1;
 
-let scene: Scene;
-let anna: SimDevice;
-let ben: SimDevice;
-beforeEach(async () => {
-  scene = new Scene();
-  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
-  await scene.found(anna, ["ben"]);
-  await scene.run(anna.send(scene.room.id, "before"));
-  await scene.world.pass(3_000);
-});
-afterEach(() => scene.end());
+openRoomBeforeEach("before");
 
 /** The server answers Ben's next request for the log with a page of its choice. */
 function answerOnce(lie: (page: LogPage) => Partial<LogPage>): void {

@@ -1,20 +1,11 @@
 /* Why a device sends nothing into a room, by what it alone knows. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { encodePart } from "../../src/trust/state.js";
 import { holdsOf, type RoomHold } from "../../src/rooms/holds.js";
 import type { RoomGroup } from "../../src/rooms/ports.js";
-import type { SimDevice } from "../simulation/device.js";
-import { Scene } from "./scene.js";
+import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
 
-let scene: Scene;
-let anna: SimDevice;
-let ben: SimDevice;
-beforeEach(async () => {
-  scene = new Scene();
-  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
-  await scene.found(anna, ["ben"]);
-});
-afterEach(() => scene.end());
+openRoomBeforeEach();
 
 test("without holds, sends go on", async () => {
   for (const device of [anna, ben]) expect((await scene.roomOf(device)).holds()).toEqual([]);

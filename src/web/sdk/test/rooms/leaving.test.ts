@@ -1,21 +1,11 @@
 /* Leaving a room and being removed from it, when the device cannot follow at once what becomes of it. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RoomLine } from "../../src/rooms/line.js";
 import { keys, pack, unpack } from "../../src/store/store.js";
 import type { SimDevice } from "../simulation/device.js";
-import { Scene } from "./scene.js";
+import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
 
-let scene: Scene;
-let anna: SimDevice;
-let ben: SimDevice;
-beforeEach(async () => {
-  scene = new Scene();
-  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
-  await scene.found(anna, ["ben"]);
-  await scene.run(anna.send(scene.room.id, "hello"));
-  await scene.world.pass(3_000);
-});
-afterEach(() => scene.end());
+openRoomBeforeEach("hello");
 
 /** The process has noted that its user leaves, and has died before the server answered. */
 async function diesWhileLeaving(device: SimDevice): Promise<void> {

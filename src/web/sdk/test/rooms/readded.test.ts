@@ -1,20 +1,11 @@
 /* A user who is removed and added again enters by the new Welcome, whatever this device was doing meanwhile. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { SecureMessagingError } from "../../src/base/errors.js";
 import type { StoredWelcome } from "../../src/rooms/records.js";
 import { keys } from "../../src/store/store.js";
-import type { SimDevice } from "../simulation/device.js";
-import { Scene } from "./scene.js";
+import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
 
-let scene: Scene;
-let anna: SimDevice;
-let ben: SimDevice;
-beforeEach(async () => {
-  scene = new Scene();
-  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
-  await scene.found(anna, ["ben"]);
-});
-afterEach(() => scene.end());
+openRoomBeforeEach();
 
 test("a Welcome is not lost when the server's answer about the room is older than it", async () => {
   const { server } = scene;

@@ -1,21 +1,11 @@
 /* What the server leaves out of an answer deletes nothing. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { keys, pack, unpack } from "../../src/store/store.js";
 import type { SimDevice } from "../simulation/device.js";
 import { World } from "../simulation/world.js";
-import { Scene } from "./scene.js";
+import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
 
-let scene: Scene;
-let anna: SimDevice;
-let ben: SimDevice;
-beforeEach(async () => {
-  scene = new Scene();
-  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
-  await scene.found(anna, ["ben"]);
-  await scene.run(anna.send(scene.room.id, "hello"));
-  await scene.world.pass(3_000);
-});
-afterEach(() => scene.end());
+openRoomBeforeEach("hello");
 
 const stored = async (device: SimDevice) => [keys.group(scene.room.id), keys.signed(scene.room.id)].map((key) => device.disk.get(key));
 
