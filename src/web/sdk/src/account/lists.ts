@@ -30,14 +30,18 @@ export type Fetched =
   /** A list that breaks a rule; `lists` are those before it that continue the known one. */
   | { kind: "invalid"; rule: RuleName; number: number; lists: Verified[] };
 
+/** As many lists are read at once. A user could have any number of valid ones, and the server can invent others. */
+const mostAtOnce = 4096;
+
 /** @internal */
 export async function fetchLists(directory: Directory, userId: string, known: KnownChain | undefined): Promise<Fetched> {
-  if (!known) return check(await readAll(directory, userId, 0), userId, undefined);
+  if (!known) return check(read(directory, userId, 0, mostAtOnce), userId, undefined);
   const { newest, first } = known;
   // With the known number, so that another list of this number is seen.
-  const [again, ...later] = await readAll(directory, userId, newest.list.number - 1);
-  if (again && equal(again, newest.encoded)) return check(later, userId, newest);
-  const whole = await check(await readAll(directory, userId, 0), userId, undefined);
+  const later = read(directory, userId, newest.list.number - 1, mostAtOnce);
+  const again = await later.next();
+  if (!again.done && equal(again.value, newest.encoded)) return check(later, userId, newest);
+  const whole = await check(read(directory, userId, 0, newest.list.number + mostAtOnce), userId, undefined);
   if (whole.kind !== "newer") return whole.kind === "none" ? { kind: "same" } : whole.kind === "invalid" ? { ...whole, lists: [] } : whole;
   const { lists } = whole;
   // An earlier state of the same chain: the server does not have, or does not show, the rest.
@@ -48,19 +52,22 @@ export async function fetchLists(directory: Directory, userId: string, known: Kn
   return equal(last.list.identity, newest.list.identity) || equal(lists[0]!.hash, first) ? { kind: "fork", newest: last } : { kind: "other", lists };
 }
 
-async function readAll(directory: Directory, userId: string, after: number): Promise<Bytes[]> {
-  const all: Bytes[] = [];
-  for (;;) {
-    const { newest, lists } = await directory.lists(userId, after + all.length);
-    all.push(...lists);
-    if (lists.length === 0 || after + all.length >= newest) return all;
+/** The lists after this number, oldest first, page by page: the reader stops at one that is not valid, and no more are asked for. */
+async function* read(directory: Directory, userId: string, after: number, most: number): AsyncGenerator<Bytes, void, undefined> {
+  for (let count = 0; count < most;) {
+    const { newest, lists } = await directory.lists(userId, after + count);
+    for (const each of lists) {
+      yield each;
+      if (++count === most) return;
+    }
+    if (lists.length === 0 || after + count >= newest) return;
   }
 }
 
-async function check(encoded: Bytes[], userId: string, before: Verified | undefined): Promise<Fetched> {
+async function check(encoded: AsyncIterable<Bytes>, userId: string, before: Verified | undefined): Promise<Fetched> {
   const lists: Verified[] = [];
   let last = before;
-  for (const each of encoded) {
+  for await (const each of encoded) {
     const checked = await checkDeviceList(each, userId, last);
     if (!checked.ok) return { kind: "invalid", rule: checked.rule, number: (last?.list.number ?? 0) + 1, lists };
     last = { list: checked.list, hash: checked.hash, encoded: each };

@@ -1,6 +1,6 @@
 /* Shows people where the server's members differ from those that the members have signed. */
 import { keys } from "../store/store.js";
-import { admin, memberOf, roleOf } from "../trust/state.js";
+import { admin, roleOf } from "../trust/state.js";
 import type { RoomCore } from "./core.js";
 import { addLine, firstIndex } from "./notices.js";
 import type { Ports } from "./ports.js";
@@ -9,6 +9,18 @@ import type { Ports } from "./ports.js";
 const patienceMs = 60_000;
 /** By then the devices of the others have shown the difference, too. */
 const takeOutMs = 3 * patienceMs;
+/** So many differences of each kind are shown one by one: the server can name any number of users. */
+const mostNamed = 16;
+/** And so many lines stand at one place of the log. */
+const mostLines = 64;
+
+/** The server's members differ from the signed ones. */
+interface Difference {
+  /** A sentence for people. */
+  detail: string;
+  /** The user whom only the server lists. */
+  stranger?: string;
+}
 
 /** @internal */
 export class RosterAlarm {
@@ -25,10 +37,10 @@ export class RosterAlarm {
   compare(userIds: readonly string[]): void {
     const { clock, reports } = this.ports;
     const now = clock.ticks();
-    const strangers = this.strangersIn(userIds);
-    const differences = this.differences(userIds, strangers);
-    for (const each of [...this.known.keys()]) if (!differences.includes(each)) this.known.delete(each);
-    for (const detail of differences) {
+    const differences = this.differences(userIds);
+    const details = new Set(differences.map(({ detail }) => detail));
+    for (const each of [...this.known.keys()]) if (!details.has(each)) this.known.delete(each);
+    for (const { detail, stranger } of differences) {
       const found = this.known.get(detail) ?? { since: now, isShown: false, isTakenOut: false };
       this.known.set(detail, found);
       const age = now - found.since;
@@ -36,18 +48,12 @@ export class RosterAlarm {
         found.isShown = true;
         void this.show(detail).catch(reports.failed("store", "lineNotStored", { roomId: this.core.id }));
       }
-      const stranger = strangers.find((user) => detail.includes(user));
       if (age >= takeOutMs && stranger !== undefined && !found.isTakenOut) {
         found.isTakenOut = true;
         void this.takeOut(stranger).catch(reports.failed("room", "strangerNotTakenOut", { roomId: this.core.id }));
       }
       if (age < (stranger === undefined ? patienceMs : takeOutMs)) this.later(patienceMs);
     }
-  }
-
-  private strangersIn(userIds: readonly string[]): string[] {
-    const { signed } = this.core;
-    return signed?.head ? userIds.filter((user) => !memberOf(signed.state, user)) : [];
   }
 
   /** The server follows the members: an admin takes out who is not one of them. */
@@ -57,15 +63,20 @@ export class RosterAlarm {
     if (signed?.founding.kind === "group" && roleOf(signed.state, device.userId) >= admin) await server.removeMember(id, userId);
   }
 
-  private differences(userIds: readonly string[], strangers: readonly string[]): string[] {
+  private differences(userIds: readonly string[]): Difference[] {
     const { signed, state } = this.core;
     if (!signed?.head) return [];
-    const more = strangers.map((user) => `The server lists user ${user}, who is not a member.`);
+    const signedUsers = new Set(signed.state.roster.map(({ user }) => user));
+    const listed = new Set(userIds);
+    const strangers = [...listed].filter((user) => !signedUsers.has(user));
     // A member whose leave is signed may be gone at the server.
-    const fewer = signed.state.roster
-      .filter(({ user }) => !userIds.includes(user) && !state.leaves?.[user])
-      .map(({ user }) => `The server does not list user ${user}, who is a member.`);
-    return [...more, ...fewer];
+    const absent = [...signedUsers].filter((user) => !listed.has(user) && !state.leaves?.[user]);
+    return [
+      ...strangers.slice(0, mostNamed).map((stranger) => ({ detail: `The server lists user ${stranger}, who is not a member.`, stranger })),
+      ...(strangers.length > mostNamed ? [{ detail: "The server lists more users who are not members." }] : []),
+      ...absent.slice(0, mostNamed).map((user) => ({ detail: `The server does not list user ${user}, who is a member.` })),
+      ...(absent.length > mostNamed ? [{ detail: "The server does not list more users who are members." }] : []),
+    ];
   }
 
   private async show(detail: string): Promise<void> {
@@ -74,7 +85,7 @@ export class RosterAlarm {
     await this.core.exclusively(async (draft) => {
       const seq = draft.state.cursor ?? 0;
       let index: number = firstIndex.roster;
-      while ((await draft.get(keys.line(draft.state.id, seq, index))) !== undefined) index++;
+      while ((await draft.get(keys.line(draft.state.id, seq, index))) !== undefined) if (++index === firstIndex.roster + mostLines) return false;
       await addLine(draft, { seq, index, at: clock.now(), kind: "rosterMismatch", detail }, this.core);
       return true;
     });

@@ -16,7 +16,8 @@ import { removeRecord } from "./lifetime.js";
 import { keepMissing } from "./missing.js";
 import type { MessageRecord, RoomState, Sender, StoredWelcome } from "./records.js";
 
-const isPlace = (seq: number): boolean => Number.isSafeInteger(seq) && seq >= 0;
+/** Whether a value from the server can be a place of a log. @internal */
+export const isPlace = (seq: unknown): seq is number => typeof seq === "number" && Number.isSafeInteger(seq) && seq >= 0;
 
 /** @throws `Unavailable` for a page whose numbers contradict each other. The log is asked for again. @internal */
 export function checkPage({ firstSeq, headSeq }: LogPage): void {

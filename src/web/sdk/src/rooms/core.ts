@@ -16,7 +16,7 @@ import { listsChanged } from "./listed.js";
 import type { Ports, RoomGroup } from "./ports.js";
 import type { ReadLog } from "./readLog.js";
 import type { OwnSend, PendingCommit, RoomState, StoredWelcome } from "./records.js";
-import { compareEnd } from "./rewound.js";
+import { compareEnd, tellOther } from "./rewound.js";
 import type { SignedRoom } from "./signedRoom.js";
 import { enter, openWelcome, toStored } from "./welcome.js";
 import { hasLeft, show, withhold } from "./withholding.js";
@@ -312,8 +312,10 @@ export class RoomCore {
     await this.useWelcome();
     const { isNextQueued } = this;
     const welcome = this.currentWelcome;
+    const before = this.current.cursor;
     let page: LogPage | undefined;
     let entries: LogEntry[];
+    let hasMore = false;
     if (!this.dirty && isNextQueued) {
       entries = this.queue.splice(0, entriesPerWrite);
     } else {
@@ -325,10 +327,15 @@ export class RoomCore {
       const { headSeq } = page;
       this.queue = this.queue.filter((entry) => entry.seq <= headSeq || !pushed.has(entry));
       entries = page.entries;
-      if (entries.length > 0 && entries[entries.length - 1]!.seq < page.headSeq) this.dirty = true;
+      hasMore = entries.length > 0 && entries[entries.length - 1]!.seq < headSeq;
+      if (hasMore) this.dirty = true;
+      hasMore ||= this.queue.some((entry) => pushed.has(entry));
     }
     for (let i = 0; i < Math.max(1, entries.length); i += entriesPerWrite)
       await this.take(entries.slice(i, i + entriesPerWrite), i === 0 ? page : undefined, welcome);
+    // Asked at once, the server would say the same.
+    if (hasMore && this.current.cursor === before && !this.isNextQueued)
+      throw SecureMessagingError.of("Unavailable", `The server says that the log goes on after ${before ?? 0}, and does not show the next entry.`);
     // For a user who is no longer a member, the log ends at the entry of the own leaving.
     if (page && page.headSeq === this.current.left) await this.withhold();
     else if (page && this.isWithheld) await show(this);
@@ -349,8 +356,9 @@ export class RoomCore {
         for (const entry of entries) {
           if (entry.seq <= (state.cursor ?? -1)) continue;
           if (entry.seq !== (state.cursor ?? -1) + 1) break;
-          await this.readLog.take(draft, entry);
+          const isSame = await this.readLog.take(draft, entry);
           await applyEntry(draft, entry, this.applying);
+          if (!isSame) await tellOther(draft, entry, this.applying);
           state.cursor = entry.seq;
           state.high = Math.max(state.high, entry.seq);
         }

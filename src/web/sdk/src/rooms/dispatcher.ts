@@ -3,7 +3,8 @@ import { keys } from "../store/store.js";
 import { Backoff } from "../base/timing.js";
 import { FailureReporter } from "../base/warnings.js";
 import { messagesPerEpoch } from "../mls/group.js";
-import { limits } from "../net/wire.js";
+import { limits, type SendAck } from "../net/wire.js";
+import { isPlace } from "./beginning.js";
 import { encodeItem, signatureKeyOf, viewOf } from "./contents.js";
 import type { RoomCore } from "./core.js";
 import { canCommit, canFollow } from "./following.js";
@@ -229,7 +230,7 @@ export class Dispatcher {
     for (const [i, item] of batch.entries()) {
       const { ack, error } = results[i]!;
       if (ack) {
-        if (ack.clientMessageId !== item.clientMessageId) throw SecureMessagingError.unreachable();
+        if (ack.clientMessageId !== item.clientMessageId || !isStored(ack)) throw SecureMessagingError.unreachable();
         await this.acked(core, item, ack.seq, ack.createdAt.getTime());
         continue;
       }
@@ -250,10 +251,11 @@ export class Dispatcher {
   private async acked(core: RoomCore, item: Tracked, seq: number, at: number): Promise<void> {
     item.acked = seq;
     item.ackedAt = at;
+    item.isPassed = (core.state.cursor ?? -1) >= seq;
     item.stored.resolve({ seq });
     this.outbox.erasures.wake();
     // An earlier attempt was stored, at a place that the log has passed.
-    if (core.isReady && (core.state.cursor ?? -1) >= seq) await core.keepOwn(() => (this.outbox.holds(item) ? { ...item, seq, at } : undefined));
+    if (core.isReady && item.isPassed) await core.keepOwn(() => (this.outbox.holds(item) ? { ...item, seq, at } : undefined));
   }
 
   /** Handles a definite rejection. When it is about the epoch: looks whether an earlier attempt was stored, and if not, encrypts the item again. */
@@ -273,6 +275,9 @@ export class Dispatcher {
     });
   }
 }
+
+/** Whether an acknowledgement names a place of a log and a time. */
+const isStored = ({ seq, createdAt }: SendAck): boolean => isPlace(seq) && seq > 0 && createdAt instanceof Date && !Number.isNaN(createdAt.getTime());
 
 /** How long the server shall keep the bytes. Without a value, it keeps them for the room's time to live. */
 function serverLife(ttl: number | undefined, ofRoom: number | undefined): number | null {

@@ -78,10 +78,10 @@ export async function acceptAcked(draft: Draft, own: OwnSend, applying: Applying
   else await acceptOwn(draft, own, applying);
 }
 
-async function isTaken(draft: Draft, { id, seq, ciphertext }: OwnSend, { readLog }: Applying): Promise<boolean> {
+async function isTaken(draft: Draft, { id, seq, ciphertext, isPassed = false }: OwnSend, { readLog }: Applying): Promise<boolean> {
   const there = await draft.get<MessageRecord>(keys.message(draft.state.id, seq));
   const isOther = there !== undefined && there.content.type !== "missing" && !(there.mine && there.id === id);
-  return isOther || readLog.differs(draft, seq, ciphertext);
+  return isOther || readLog.differs(draft, seq, ciphertext, isPassed);
 }
 
 /** Applies a content of another device, and shows one that does not count. @internal */

@@ -40,6 +40,8 @@ export interface Tracked extends OutboxItem {
   stored: Deferred<Stored>;
   acked?: number;
   ackedAt?: number;
+  /** Whether the log had passed that place before, and had not delivered the item there. */
+  isPassed?: boolean;
   /** How many times the server has answered `Internal` to it. */
   internal?: number;
 }

@@ -4,7 +4,8 @@ import type { RoomCore } from "./core.js";
 /**
  * A problem of a room. `joining`: this device is not yet in the room's MLS group. `noReader`: no other member has a device that can read, so sends wait.
  * `invalidCommit`: a member has made a Commit that is not valid, and the room goes on in the epoch before it until the group is reset. `broken` and `out`: this
- * device has lost the group and waits to be added again. `logRewound`: the server's log is shorter than before, see {@link RoomBase.acknowledge}.
+ * device has lost the group and waits to be added again. `logRewound`: the server's log is shorter than before, or has another entry at a place
+ * that was read before, see {@link RoomBase.acknowledge}.
  */
 export type RoomProblem = "joining" | "noReader" | "invalidCommit" | "broken" | "out" | "logRewound";
 

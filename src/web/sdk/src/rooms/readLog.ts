@@ -28,16 +28,21 @@ export class ReadLog {
     private readonly roomId: string,
   ) {}
 
-  /** The log has delivered an entry. An entry that was read before, and is read again with a group that was missing then, is not added again. */
-  async take(draft: Draft, entry: LogEntry): Promise<void> {
+  /**
+   * The log has delivered an entry. One that was read before, and is read again with a group that was missing then, is not added again. Returns whether it is
+   * the one that was read before; its bytes may be gone by now.
+   */
+  async take(draft: Draft, entry: LogEntry): Promise<boolean> {
     const { state } = draft;
-    if (!enforced.t7 || (state.transcript && entry.seq <= state.transcript.seq)) return;
+    if (!enforced.t7) return true;
     const place = await placeOf(entry);
     const transcript = await this.load(draft);
+    if (state.transcript && entry.seq <= state.transcript.seq) return isSame(transcript.place(entry.seq), place);
     transcript.skipTo(entry.seq);
     transcript.add(entry.seq, place);
     this.put(draft, entry.seq, place);
     state.transcript = { seq: transcript.seq, gap: transcript.gap };
+    return true;
   }
 
   /** What a message says that is encrypted now. Undefined before the first place, and while the room's founding is not known. */
@@ -55,10 +60,11 @@ export class ReadLog {
     return (await this.load(draft)).judge(seen, at, known);
   }
 
-  /** Whether this device has read something else at a place than this message. False for a place that it has not read, or no longer remembers. */
-  async differs(draft: Draft, seq: number, message: Uint8Array | undefined): Promise<boolean> {
+  /** Whether this device has read something else at a place than this message; `otherwise` for a place that it has not read, or no longer remembers. */
+  async differs(draft: Draft, seq: number, message: Uint8Array | undefined, otherwise: boolean): Promise<boolean> {
     const place = draft.state.transcript && (await this.load(draft)).place(seq);
-    return place !== undefined && (place.kind !== "message" || !message || !equal(place.entry, await entryHash(message)));
+    if (place === undefined) return otherwise;
+    return place.kind !== "message" || !message || !equal(place.entry, await entryHash(message));
   }
 
   /** The hash of the message at a place; undefined for another place, and for one that this device no longer remembers. */
@@ -147,6 +153,13 @@ function decodeChunk(bytes: Uint8Array): (Place | undefined)[] {
     at += hashBytes;
   }
   return places;
+}
+
+/** True for a place that this device no longer remembers, and for one whose bytes the server has deleted since. */
+function isSame(before: Place | undefined, now: Place | "gone"): boolean {
+  if (!before || now === "gone") return true;
+  if (before.kind === "server" || now.kind === "server") return before.kind === now.kind;
+  return before.kind === now.kind && equal(before.entry, now.entry);
 }
 
 async function placeOf({ kind, ciphertext }: LogEntry): Promise<Place | "gone"> {

@@ -155,7 +155,7 @@ export interface RoomState {
   left?: number;
   /** Since when the server no longer shows this room: milliseconds since 1970. */
   withheld?: number;
-  /** Whether the server's log was shorter than before. A person has not acknowledged it. */
+  /** Whether the server's log was shorter than before, or had another entry at a place. A person has not acknowledged it. */
   rewound?: boolean;
   /** Whether the log contains messages from before this device was added. */
   earlier?: boolean;
@@ -280,6 +280,8 @@ export interface OwnSend {
   sealed?: SealedHeader;
   seq: number;
   at: number;
+  /** Whether this device had read the place before the server named it. */
+  isPassed?: boolean;
 }
 
 /** @internal Whether an entry can only be read with the group's state. */

@@ -5,6 +5,7 @@ import { enforced } from "../trust/enforced.js";
 import { memberOf } from "../trust/state.js";
 import type { TransferredRoom } from "../trust/transfer.js";
 import type { CoreEvents } from "./applying.js";
+import { isPlace } from "./beginning.js";
 import type { RoomCore } from "./core.js";
 import { begin, isFounder, makeFounding, requireFounding, type NewFounding } from "./founding.js";
 import { finishLeave, within } from "./leaving.js";
@@ -187,9 +188,16 @@ export class Rooms {
 
   /** Returns whether the room has the Welcome. Otherwise the server keeps it: it deletes the Welcomes of a user who is out of the room itself. */
   private async takeWelcome(welcome: PendingWelcome): Promise<boolean> {
+    const { roomId, seq } = welcome;
+    // A device reads on where its Welcome stands, so a value that is no place would end its reading for ever.
+    if (!isPlace(seq)) {
+      const detail = `The server says that a Welcome belongs to place ${String(seq)} of the log.`;
+      this.ports.reports.warn({ area: "room", kind: "welcomeRefused", roomId, retrying: true, detail });
+      return false;
+    }
     // The room may have just ended, or was asked for before the Welcome was there. Then it is opened once more.
     for (let attempt = 0; attempt < 2; attempt++) {
-      const known = await this.ensure(welcome.roomId);
+      const known = await this.ensure(roomId);
       if (known && (await known.core.welcomed(welcome, fromBase64(welcome.message)))) return true;
     }
     return false;

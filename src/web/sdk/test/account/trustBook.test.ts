@@ -326,3 +326,20 @@ test("a user without any list is withheld where a room needs the list, and not r
   await book.refresh([bea.userId]);
   expect(book.holdOf(bea.userId)).toBeUndefined();
 });
+
+test("a server that has no end of lists is asked until the first one that is not valid", async () => {
+  await anna.add();
+  let asked = 0;
+  const endless = { newest: Number.MAX_SAFE_INTEGER, lists: [...anna.lists] };
+  directory.lists = async () => {
+    // Without an end, the test fails here.
+    if (++asked > 20) throw new Error("The server is asked without end.");
+    return endless;
+  };
+  const troubles: string[] = [];
+  book.on("trouble", ({ kind }) => troubles.push(kind));
+  await book.update(anna.userId);
+  expect(asked).toBe(2);
+  expect(troubles).toEqual(["deviceListInvalid"]);
+  expect(book.listOf(anna.userId)).toMatchObject({ number: 2 });
+});

@@ -100,7 +100,7 @@ export class LabDevice {
   }
 
   /** Runs as a step of the room's loop does: all is stored in one write. */
-  async step(work: (draft: Draft) => Promise<void>): Promise<void> {
+  async step(work: (draft: Draft) => Promise<unknown>): Promise<void> {
     const draft = new Draft(this.store, this.state, this.group, undefined, undefined, this.signed);
     await work(draft);
     await this.store.write(draft.changes);

@@ -131,7 +131,7 @@ export const chatStrings = {
       "This device is not in the encrypted group of this conversation yet. It joins as soon as another member's device is online. Earlier messages " +
       "cannot be read here.",
     logRewound:
-      "The server has fewer messages of this conversation than this device. It may have been restored from an old backup. Messages may be missing for others.",
+      "The server has fewer messages of this conversation than before, or other ones. It may have been restored from an old backup. Messages may be missing.",
     understood: "OK",
     changedToast: (name: string) => `The keys of ${name} have changed.`,
   },
