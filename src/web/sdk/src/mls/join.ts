@@ -44,6 +44,12 @@ import {
 /** The extension of the group info with the room's founding and state, see section 5 of the signed objects. */
 export const roomInfoExtension = 0xf0a1;
 
+/**
+ * A tree has at most as many leaves, blank ones included. The keys of each place are derived when a device joins, and a blank one costs an attacker a byte of
+ * the Welcome, which needs no more than a KeyPackage of the device.
+ */
+export const mostLeaves = 16_384;
+
 /** A Welcome or a tree is not valid. */
 export class JoinError extends Error {
   override readonly name = "JoinError";
@@ -72,6 +78,7 @@ export async function joinByWelcome(
   must(context.version === "mls10" && context.extensions.length === 0, "The group uses what is not used here.");
   const tree = ratchetTreeFromExtension(info);
   must(tree !== undefined, "The Welcome brings no tree.");
+  must(leafWidth(tree.length) <= mostLeaves, "The tree has too many leaves.");
   const others = info.extensions.filter(({ extensionType }) => extensionType !== "ratchet_tree");
   must(
     others.length <= 1 && others.every(({ extensionType }) => extensionType === roomInfoExtension),

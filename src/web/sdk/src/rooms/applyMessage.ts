@@ -42,8 +42,9 @@ export async function applyMessage(draft: Draft, entry: LogEntry, applying: Appl
   // Encrypted for an epoch without this device. There is nothing to show; if a Welcome comes, the log is read again.
   if (!group || !canFollow(draft) || (header && equal(header.groupId, group.id) && header.epoch < group.epoch && !group.epochs.includes(header.epoch))) {
     if (!group && !own) state.earlier = true;
-    // A device that is in the group has lost nothing: it was not in the epoch of the message.
     if (!canFollow(draft)) noteSkipped(draft, entry.seq, applying);
+    // The server stores no message of an epoch that is so old. One that it has held back until then must not disappear.
+    else if (wasIn(draft, header!.epoch)) keepStrange(draft, entry, { type: "unreadable", reason: "of an epoch whose keys are deleted" }, undefined, applying);
     return;
   }
   if (header && isLater(header, group)) {
@@ -92,6 +93,9 @@ async function applyOpened(draft: Draft, entry: LogEntry, opened: Opened, author
   const mark = markOf(draft, entry.seq, author.leaf, header.list.number, applying);
   await acceptFrom(draft, author, { seq: entry.seq, at: entry.createdAt.getTime(), from, header, content, proof, mark }, applying);
 }
+
+/** Whether this device was in this epoch of its group. */
+const wasIn = ({ state, group }: Draft, epoch: number): boolean => state.enteredAt?.generation !== group!.generation || epoch >= state.enteredAt.epoch;
 
 /** Keeps the place of a message that has no content. */
 function keepStrange(draft: Draft, entry: LogEntry, content: MessageRecord["content"], from: Sender | undefined, applying: Applying): void {

@@ -139,6 +139,8 @@ export interface RoomState {
   initial?: Initial;
   /** The user of the device by whose Welcome this device has entered. */
   enteredBy?: string;
+  /** The first epoch after that Welcome. Undefined when this device has founded the room. */
+  enteredAt?: { generation: number; epoch: number };
   /** That device, as long as the newest list of its user does not have it. */
   entrance?: Sender & { signatureKey: Uint8Array };
   /** The devices of which this device has read messages, and which the newest lists of their users do not have. */

@@ -105,6 +105,7 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   state.generation = welcome.generation;
   for (const past of ["broken", "out", "wasAway", "mismatch", "initial"] as const) delete state[past];
   state.enteredBy = signer.userId;
+  state.enteredAt = { generation: welcome.generation, epoch: welcome.epoch };
   noteEntrance(draft, signer, applying);
   state.kind = entered.founding.kind;
   draft.delete(keys.leaving(state.id));

@@ -1,20 +1,10 @@
 /* A server that contradicts what it has said before, or that names places, times and users without end, loses nothing unseen and keeps no device busy. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { LogEntry, LogPage, SendAck } from "../../src/net/wire.js";
 import type { SimDevice } from "../simulation/device.js";
-import { Scene } from "./scene.js";
+import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
 
-let scene: Scene;
-let anna: SimDevice;
-let ben: SimDevice;
-beforeEach(async () => {
-  scene = new Scene();
-  [anna, ben] = [await scene.person("anna"), await scene.person("ben")];
-  await scene.found(anna, ["ben"]);
-  await scene.run(anna.send(scene.room.id, "before"));
-  await scene.world.pass(3_000);
-});
-afterEach(() => scene.end());
+openRoomBeforeEach("before");
 
 const kinds = (device: SimDevice) => device.warnings.map(({ kind }) => kind);
 const contentsOf = async (device: SimDevice) =>

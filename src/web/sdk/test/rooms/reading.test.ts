@@ -138,6 +138,17 @@ test("a message of the epoch before counts while its device stays in the room", 
   expect((await anna.at(at))!.late).toBeUndefined();
 });
 
+test("a message that the server holds back until its keys are deleted is a visible place, for each device that was in its epoch", async () => {
+  const lab = await Lab.open(3);
+  const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];
+  const held = await ben.seal(text("held back"));
+  for (let epoch = 0; epoch < 5; epoch++) await lab.remove(anna, []);
+  cleo.state.enteredAt = { generation: 0, epoch: cleo.group.epoch - 1 };
+  const at = await lab.enter("message", held.ciphertext, {}, [anna, cleo]);
+  expect((await anna.at(at))?.content).toMatchObject({ type: "unreadable" });
+  expect(await cleo.at(at)).toBeUndefined();
+});
+
 test("an own message that no longer counts at its place is not delivered, and its id stays free", async () => {
   const lab = await Lab.open(2);
   const [anna] = lab.devices as [LabDevice];
