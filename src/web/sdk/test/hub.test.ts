@@ -1,7 +1,8 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { HubConnectionBuilder } from "@microsoft/signalr";
+import { HubConnectionBuilder, type HubConnection } from "@microsoft/signalr";
 import { afterEach, expect, test, vi } from "vitest";
+import { systemClock } from "../src/base/clock.js";
 import type { SecureMessagingError } from "../src/base/errors.js";
 import { Http } from "../src/net/http.js";
 import { HubLink } from "../src/net/hub.js";
@@ -63,6 +64,32 @@ test("an origin that the server does not allow is reported with the setting", as
     () => expect(failures[0]).toMatchObject({ message: expect.stringMatching(/https:\/\/page\.example\.org: .*Server:AllowedOrigins/) as string }),
     10_000,
   );
+});
+
+test("each connection that drains at once is followed by a longer wait than the one before", async () => {
+  const waits: number[] = [];
+  const pause = systemClock.pause.bind(systemClock);
+  vi.spyOn(Math, "random").mockReturnValue(0.5);
+  vi.spyOn(systemClock, "pause").mockImplementation((ms, signal) => {
+    // The others are limits of a connection: until its start, and until its token expires.
+    if (ms > 10_000) return pause(ms, signal);
+    if (ms > 0) waits.push(ms);
+    return pause(0, signal);
+  });
+  let connects = 0;
+  vi.spyOn(HubConnectionBuilder.prototype, "build").mockImplementation(() => {
+    const listeners = new Map<string, (ms: number) => void>();
+    return {
+      on: (name: string, listener: (ms: number) => void) => listeners.set(name, listener),
+      onclose: () => undefined,
+      start: async () => void (connects++ < 50 && setImmediate(() => listeners.get("Draining")!(0))),
+      stop: async () => undefined,
+    } as unknown as HubConnection;
+  });
+  await link();
+  await vi.waitFor(() => expect(connects).toBe(51), 10_000);
+  expect(waits.slice(0, 5)).toEqual([50, 100, 200, 400, 800]);
+  expect(waits).toHaveLength(50);
 });
 
 test("without a WebSocket class the link stops with the reason, and waiting calls fail", async () => {

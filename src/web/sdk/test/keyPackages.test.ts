@@ -2,7 +2,7 @@
 import { describe, expect, it, test } from "vitest";
 import { KeyPackages } from "../src/account/keyPackages.js";
 import { decodePackageMessage, makeKeyPackage, readKeyPackage } from "../src/mls/messages.js";
-import { keys, MemoryStore } from "../src/store/store.js";
+import { keys, MemoryStore, pack } from "../src/store/store.js";
 import { newDevice, newUser } from "./people.js";
 
 const day = 86_400_000;
@@ -21,6 +21,15 @@ describe("KeyPackage", () => {
       expect(readKeyPackage(message, today + 84 * day)?.expired).toBe(true);
     });
   }
+});
+
+test("a stock below zero makes no more KeyPackages than an empty one", async () => {
+  const device = await newDevice(await newUser());
+  const store = new MemoryStore();
+  const session = { http: { now: Date.now }, call: async () => ({ available: -450, lastResort: true, lastResortUsed: false }) };
+  await store.write(new Map([[keys.stock, pack({ lastResortAt: Date.now() })]]));
+  await new KeyPackages({ id: "d", ...device } as never, session as never, store, Date).topUp();
+  expect(await store.list(keys.keyPackages)).toHaveLength(50);
 });
 
 test("private keys stay until both the server's clock and this device's say that their KeyPackages have expired", async () => {

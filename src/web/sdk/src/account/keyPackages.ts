@@ -47,7 +47,7 @@ export class KeyPackages {
       // A KeyPackage from the future was made with a wrong clock.
       const age = remembered && remembered.lastResortAt < now + 3_600_000 ? now - remembered.lastResortAt : Infinity;
       const needsLastResort = !stock.lastResort || (stock.lastResortUsed && age > lastResortEveryMs) || age > (lifetimeDays / 3) * dayMs;
-      const count = stock.available < low ? wanted - stock.available : 0;
+      const count = stock.available < low ? wanted - Math.max(0, stock.available) : 0;
       if (count === 0 && !needsLastResort) return;
       // A few first, because others may wait for them.
       await this.upload(identity, Math.min(count, firstFew), needsLastResort);

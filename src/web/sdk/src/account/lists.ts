@@ -1,5 +1,6 @@
 /* Fetches the device lists of a user and compares them with what is known. Nothing is stored here. */
 import { equal, type Bytes } from "../base/bytes.js";
+import { SecureMessagingError } from "../base/errors.js";
 import { checkDeviceList, type KnownList } from "../trust/deviceList.js";
 import type { RuleName } from "../trust/rules.js";
 import type { Directory } from "./directory.js";
@@ -30,18 +31,18 @@ export type Fetched =
   /** A list that breaks a rule; `lists` are those before it that continue the known one. */
   | { kind: "invalid"; rule: RuleName; number: number; lists: Verified[] };
 
-/** As many lists are read at once. A user could have any number of valid ones, and the server can invent others. */
+/** As many lists are read at once: an honest server has about 1,000 of a user, and can invent any number of valid ones of a user of its own. */
 const mostAtOnce = 4096;
 
 /** @internal */
-export async function fetchLists(directory: Directory, userId: string, known: KnownChain | undefined): Promise<Fetched> {
-  if (!known) return check(read(directory, userId, 0, mostAtOnce), userId, undefined);
+export async function fetchLists(directory: Directory, userId: string, known: KnownChain | undefined, most = mostAtOnce): Promise<Fetched> {
+  if (!known) return check(read(directory, userId, 0, most), userId, undefined);
   const { newest, first } = known;
   // With the known number, so that another list of this number is seen.
-  const later = read(directory, userId, newest.list.number - 1, mostAtOnce);
+  const later = read(directory, userId, newest.list.number - 1, most);
   const again = await later.next();
   if (!again.done && equal(again.value, newest.encoded)) return check(later, userId, newest);
-  const whole = await check(read(directory, userId, 0, newest.list.number + mostAtOnce), userId, undefined);
+  const whole = await check(read(directory, userId, 0, newest.list.number + most), userId, undefined);
   if (whole.kind !== "newer") return whole.kind === "none" ? { kind: "same" } : whole.kind === "invalid" ? { ...whole, lists: [] } : whole;
   const { lists } = whole;
   // An earlier state of the same chain: the server does not have, or does not show, the rest.
@@ -52,13 +53,16 @@ export async function fetchLists(directory: Directory, userId: string, known: Kn
   return equal(last.list.identity, newest.list.identity) || equal(lists[0]!.hash, first) ? { kind: "fork", newest: last } : { kind: "other", lists };
 }
 
-/** The lists after this number, oldest first, page by page: the reader stops at one that is not valid, and no more are asked for. */
+/**
+ * The lists after this number, oldest first, page by page: the reader stops at one that is not valid, and no more are asked for.
+ * @throws `Unavailable` after `most` lists, when there are more.
+ */
 async function* read(directory: Directory, userId: string, after: number, most: number): AsyncGenerator<Bytes, void, undefined> {
-  for (let count = 0; count < most;) {
+  for (let count = 0; ;) {
     const { newest, lists } = await directory.lists(userId, after + count);
     for (const each of lists) {
+      if (count++ === most) throw SecureMessagingError.of("Unavailable", `The server names more than ${most} device lists of user ${userId} at once.`);
       yield each;
-      if (++count === most) return;
     }
     if (lists.length === 0 || after + count >= newest) return;
   }

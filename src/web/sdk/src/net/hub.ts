@@ -137,9 +137,11 @@ export class HubLink extends Emitter<HubEvents> {
           this.publish(next);
           if (previous) await this.dispose(previous);
           await this.nextNeeded(next, signal);
-          const settled = ticks() - since > settledMs;
-          if (settled) backoff.reset();
-          if (settled || !next.isClosed) continue;
+          if (ticks() - since > settledMs) {
+            backoff.reset();
+            continue;
+          }
+          // It has closed, its node drains, or its token expires. The next connection may need another one as soon.
         } catch (error) {
           if (this.session.isOver) throw SecureMessagingError.signedOut();
           if (signal.aborted) break;

@@ -288,18 +288,21 @@ export class RoomCore {
     const backoff = new Backoff(undefined, clock);
     const reporter = new FailureReporter(reports.failed("room", "logFailed", { roomId: this.id, retrying: true }));
     while (this.goesOn) {
+      const pushed = new Set(this.queue);
       try {
-        await this.step();
+        await this.step(pushed);
         reporter.recovered();
-        backoff.reset();
+        if (!this.dirty) backoff.reset();
       } catch (error) {
         this.dirty = true;
         if (error instanceof SecureMessagingError && error.code === "NotFound") {
           // What was pushed meanwhile may say why. The next heads show whether the room is there again.
           this.dirty = false;
           await this.withhold();
-          if (!this.isNextQueued) return;
-          continue;
+          if (this.isNextQueued) continue;
+          // No page leads to them.
+          this.queue = this.queue.filter((entry) => !pushed.has(entry));
+          return;
         }
         if (error instanceof SecureMessagingError && error.code === "SignedOut") return;
         reporter.report(error);
@@ -308,7 +311,7 @@ export class RoomCore {
     }
   }
 
-  private async step(): Promise<void> {
+  private async step(pushed: ReadonlySet<LogEntry>): Promise<void> {
     await this.useWelcome();
     const { isNextQueued } = this;
     const welcome = this.currentWelcome;
@@ -320,8 +323,7 @@ export class RoomCore {
       entries = this.queue.splice(0, entriesPerWrite);
     } else {
       this.dirty = false;
-      const pushed = new Set(this.queue);
-      page = await this.ports.hub.sync(this.id, this.current.cursor ?? 0, limits.pageEntries);
+      page = await this.ports.hub.sync(this.id, before ?? 0, limits.pageEntries);
       checkPage(page);
       // The server has pushed them before it was asked, and does not have them: no page will lead there.
       const { headSeq } = page;
@@ -334,7 +336,7 @@ export class RoomCore {
     for (let i = 0; i < Math.max(1, entries.length); i += entriesPerWrite)
       await this.take(entries.slice(i, i + entriesPerWrite), i === 0 ? page : undefined, welcome);
     // Asked at once, the server would say the same.
-    if (hasMore && this.current.cursor === before && !this.isNextQueued)
+    if (hasMore && (this.current.cursor ?? -1) <= (before ?? -1) && !this.isNextQueued)
       throw SecureMessagingError.of("Unavailable", `The server says that the log goes on after ${before ?? 0}, and does not show the next entry.`);
     // For a user who is no longer a member, the log ends at the entry of the own leaving.
     if (page && page.headSeq === this.current.left) await this.withhold();

@@ -148,8 +148,7 @@ export class Dispatcher {
       if (error instanceof SecureMessagingError && error.code === "Internal") return toBody(error);
       if (!(error instanceof SecureMessagingError) || error.retryable || error.code === "Unauthenticated" || error.code === "SignedOut") throw error;
       if (batch.length > 1) return "batchRefused";
-      await this.refused(core, batch[0]!, error);
-      return undefined;
+      return this.refused(core, batch[0]!, error);
     }
   }
 
@@ -237,13 +236,9 @@ export class Dispatcher {
       const body = readErrorBody(error);
       if (!body || body.retryable || body.code === "Unauthenticated")
         return body ?? { code: "Internal", message: "The server's answer to a send is not valid.", retryable: true };
-      const { epoch } = item;
-      await this.refused(core, item, new SecureMessagingError(body));
-      // The items behind it have the same epoch and must not overtake it. If the server rejects the epoch of its own log, wait before the next attempt.
-      if (body.code === "EpochTooOld" || body.code === "WrongEpoch")
-        return core.group?.epoch === epoch
-          ? { code: "Unavailable", message: "The server rejects the epoch that its own log has reached.", retryable: true }
-          : undefined;
+      const wait = await this.refused(core, item, new SecureMessagingError(body));
+      // The items behind it have the same epoch and must not overtake it.
+      if (isAboutEpoch(body)) return wait;
     }
     return undefined;
   }
@@ -258,21 +253,27 @@ export class Dispatcher {
     if (core.isReady && item.isPassed) await core.keepOwn(() => (this.outbox.holds(item) ? { ...item, seq, at } : undefined));
   }
 
-  /** Handles a definite rejection. When it is about the epoch: looks whether an earlier attempt was stored, and if not, encrypts the item again. */
-  private async refused(core: RoomCore, item: Tracked, error: unknown): Promise<void> {
-    if (!(error instanceof SecureMessagingError) || error.retryable) throw error;
-    const aboutEpoch = error.code === "EpochTooOld" || error.code === "WrongEpoch" || item.generation !== core.state.generation;
-    if (!aboutEpoch || core.hasEnded) {
+  /**
+   * Handles a definite rejection. When it is about the epoch: looks whether an earlier attempt was stored, and if not, encrypts the item again. Returns the
+   * error that the next attempt must wait for: when the server rejects the epoch of its own log, each one would be rejected at once.
+   */
+  private async refused(core: RoomCore, item: Tracked, error: SecureMessagingError): Promise<ErrorBody | undefined> {
+    if (error.retryable) throw error;
+    const { epoch, generation } = item;
+    if ((!isAboutEpoch(error) && generation === core.state.generation) || core.hasEnded) {
       await this.outbox.fail(item, error);
-      return;
+      return undefined;
     }
     await core.catchUp();
-    if (!this.outbox.holds(item)) return;
-    await core.exclusively(async (draft) => {
-      if (!this.outbox.holds(item)) return false;
-      this.outbox.unseal(draft, item);
-      return true;
-    });
+    if (this.outbox.holds(item))
+      await core.exclusively(async (draft) => {
+        if (!this.outbox.holds(item)) return false;
+        this.outbox.unseal(draft, item);
+        return true;
+      });
+    return isAboutEpoch(error) && core.group?.epoch === epoch
+      ? { code: "Unavailable", message: "The server rejects the epoch that its own log has reached.", retryable: true }
+      : undefined;
   }
 }
 
@@ -289,3 +290,5 @@ function serverLife(ttl: number | undefined, ofRoom: number | undefined): number
 const isFree = ({ content }: Tracked): boolean => content.type === "leave" || content.type === "delete";
 
 const isOvertaken = (item: Tracked): boolean => item.ciphertext !== undefined && !isFree(item);
+
+const isAboutEpoch = ({ code }: Pick<ErrorBody, "code">): boolean => code === "EpochTooOld" || code === "WrongEpoch";

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { newId, toHex } from "../../src/base/bytes.js";
 import { generateSigningKey } from "../../src/mls/ed25519.js";
+import { fetchLists } from "../../src/account/lists.js";
 import { People } from "../../src/account/people.js";
 import { Pins } from "../../src/account/pins.js";
 import { TrustBook, type IdentityChange } from "../../src/account/trustBook.js";
@@ -342,4 +343,14 @@ test("a server that has no end of lists is asked until the first one that is not
   expect(asked).toBe(2);
   expect(troubles).toEqual(["deviceListInvalid"]);
   expect(book.listOf(anna.userId)).toMatchObject({ number: 2 });
+});
+
+test("more valid lists than are read at once are an error, and as many are none", async () => {
+  for (let i = 0; i < 4; i++) await anna.add();
+  directory.show(anna);
+  expect(await fetchLists(directory, anna.userId, undefined, 5)).toMatchObject({ kind: "newer", lists: { length: 5 } });
+  directory.calls = 0;
+  const error = { code: "Unavailable", message: `The server names more than 3 device lists of user ${anna.userId} at once.` };
+  await expect(fetchLists(directory, anna.userId, undefined, 3)).rejects.toMatchObject(error);
+  expect(directory.calls).toBe(2);
 });

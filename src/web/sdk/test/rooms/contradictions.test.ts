@@ -1,5 +1,6 @@
 /* A server that contradicts what it has said before, or that names places, times and users without end, loses nothing unseen and keeps no device busy. */
 import { expect, test } from "vitest";
+import { SecureMessagingError } from "../../src/base/errors.js";
 import type { LogEntry, LogPage, SendAck } from "../../src/net/wire.js";
 import type { SimDevice } from "../simulation/device.js";
 import { anna, ben, openRoomBeforeEach, scene } from "./opening.js";
@@ -68,6 +69,37 @@ test.each<[string, (page: LogPage) => Partial<LogPage>, number | undefined]>([
   expect(asked()).toBeGreaterThan(2);
   expect(asked()).toBeLessThan(60);
   expect(kinds(ben)).toContain("logFailed");
+});
+
+test("a beginning that comes and goes with each page is read with longer and longer waits", async () => {
+  const { log } = scene.room;
+  const far = log.length + 50;
+  let isFar = false;
+  const entries = (first: number): LogEntry[] => [{ ...log[0]!, seq: first, kind: "gone" }];
+  const asked = lieTo(ben, () => {
+    isFar = !isFar;
+    return isFar ? { firstSeq: far, headSeq: far + 9, entries: entries(far) } : { firstSeq: 1, headSeq: log.length, entries: entries(1) };
+  });
+  void scene.coreOf(ben)!.catchUp();
+  await scene.world.pass(60_000);
+  expect(asked()).toBeGreaterThan(2);
+  expect(asked()).toBeLessThan(60);
+});
+
+test("an entry that is pushed into a room that the server does not show is asked for once", async () => {
+  const { room, server, world } = scene;
+  const before = server.sync.bind(server);
+  const asked = lieTo(ben, () => {
+    throw SecureMessagingError.of("NotFound", "Not found, or you do not have access.");
+  });
+  ben.link!.pushEntries(room.id, [{ ...room.log.at(-1)!, seq: room.log.length + 2 }]);
+  await world.pass(5_000);
+  expect(asked()).toBe(1);
+  expect(scene.coreOf(ben)!.isWithheld).toBe(true);
+  server.sync = before;
+  await scene.run(anna.send(room.id, "after"));
+  await world.pass(60_000);
+  expect(await scene.textsOf(ben)).toEqual(["before", "after"]);
 });
 
 /** The server says that it has stored the next message of Ben, and does not store it. */

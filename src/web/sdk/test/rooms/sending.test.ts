@@ -208,6 +208,27 @@ test("a hold stops messages, and neither a leave nor own deletions; what they ov
   await vi.waitFor(() => expect(sending.sent.map(({ type }) => type)).toEqual(["delete", "leave", "text", "reaction"]));
 });
 
+test.each(["EpochTooOld", "WrongEpoch"] as const)("when the server rejects whole batches with %s in its own epoch, each attempt waits longer", async (code) => {
+  const sending = new Sending();
+  const waits: number[] = [];
+  const { clock } = sending.ports;
+  clock.random = () => 1;
+  vi.spyOn(clock, "pause").mockImplementation(async (ms) => {
+    waits.push(ms);
+    if (waits.length === 6) sending.closing.abort();
+  });
+  const sendBatch = vi.spyOn(sending.ports.hub, "sendBatch").mockImplementation(async () => {
+    if (sendBatch.mock.calls.length > 100) sending.closing.abort();
+    throw SecureMessagingError.of(code, "Not this epoch.");
+  });
+  await sending.outbox.enqueue(roomId, text("hello"));
+  sending.dispatcher.open();
+  await vi.waitFor(() => expect(sending.closing.signal.aborted).toBe(true));
+  expect(waits).toEqual([100, 200, 400, 800, 1600, 3200]);
+  expect(sending.warnings).toHaveLength(1);
+  expect(sending.outbox.unsent(roomId)).toHaveLength(1);
+});
+
 test("a deletion is repeated, also by a new process, until the server has deleted the bytes", async () => {
   const store = new MemoryStore();
   const first = new Sending(store);
