@@ -46,7 +46,7 @@ export class Dispatcher {
       this.again.add(roomId);
       return;
     }
-    if (this.outbox.unsent(roomId).length === 0) return;
+    if (this.outbox.ready(roomId).length === 0) return;
     this.pumps.set(
       roomId,
       this.pump(roomId).finally(() => {
@@ -157,18 +157,19 @@ export class Dispatcher {
    * again later: receivers have deleted their message keys then.
    */
   private async sendable(core: RoomCore): Promise<Tracked[]> {
-    if (!core.isHeld) return this.outbox.unsent(core.id);
-    if (!this.outbox.unsent(core.id).some(isFree)) return [];
-    if (this.outbox.unsent(core.id).some(isOvertaken)) {
+    if (!core.isHeld) return this.outbox.ready(core.id);
+    if (!this.outbox.ready(core.id).some(isFree)) return [];
+    if (this.outbox.ready(core.id).some(isOvertaken)) {
       // One of them may have been stored without an answer. The log shows it.
       await core.catchUp();
       await core.exclusively(async (draft) => {
-        const overtaken = this.outbox.unsent(core.id).filter(isOvertaken);
+        if (core.hasEnded) return false;
+        const overtaken = this.outbox.ready(core.id).filter(isOvertaken);
         for (const item of overtaken) this.outbox.unseal(draft, item);
         return overtaken.length > 0;
       });
     }
-    return this.outbox.unsent(core.id).filter(isFree);
+    return this.outbox.ready(core.id).filter(isFree);
   }
 
   /** The next items, encrypted for one epoch and stored. */
@@ -267,7 +268,8 @@ export class Dispatcher {
     await core.catchUp();
     if (this.outbox.holds(item))
       await core.exclusively(async (draft) => {
-        if (!this.outbox.holds(item)) return false;
+        // At the end of the room, its items are rejected.
+        if (core.hasEnded || !this.outbox.holds(item)) return false;
         this.outbox.unseal(draft, item);
         return true;
       });

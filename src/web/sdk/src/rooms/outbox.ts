@@ -38,6 +38,8 @@ export interface Stored {
 /** An item with the state that only memory holds. @internal */
 export interface Tracked extends OutboxItem {
   stored: Deferred<Stored>;
+  /** The first write of the item, until it is done. It may fail, and it must not replace a later one: before that, the item is neither encrypted nor sent. */
+  keeping?: Promise<void>;
   acked?: number;
   ackedAt?: number;
   /** Whether the log had passed that place before, and had not delivered the item there. */
@@ -50,7 +52,7 @@ export interface Tracked extends OutboxItem {
 export interface OutboxEvents {
   /** The sends of a room have changed. */
   changed: { roomId: string };
-  /** A send is stored and can be sent. */
+  /** A send is stored and can be sent, or one that failed to be stored no longer keeps others waiting. */
   added: { roomId: string };
   /** The server has rejected a send. */
   failed: { roomId: string; id: string; error: SecureMessagingError };
@@ -99,9 +101,9 @@ export class Outbox extends Emitter<OutboxEvents> {
     return this.add(roomId, content, options, id ?? newId());
   }
 
-  private underWay(roomId: string, id: string): { id: string; stored: Promise<Stored> } | undefined {
+  private underWay(roomId: string, id: string): Promise<{ id: string; stored: Promise<Stored> }> | undefined {
     const item = this.items.find((each) => each.id === id && each.roomId === roomId);
-    return item && { id, stored: item.stored.promise };
+    return item && Promise.resolve(item.keeping).then(() => ({ id, stored: item.stored.promise }));
   }
 
   /** @param failed - The rejected item that is sent again. */
@@ -134,14 +136,17 @@ export class Outbox extends Emitter<OutboxEvents> {
     this.emit("changed", { roomId });
     try {
       // The write of the encrypted item, before it is sent, is not relaxed.
-      await this.ports.store.write(changes, { relaxed: true });
+      await (tracked.keeping = this.ports.store.write(changes, { relaxed: true }));
     } catch (error) {
-      // The caller learns of the failure, so the item must not be sent.
+      // The caller learns of the failure, so the item must not be sent. Those behind it have waited for it.
       this.remove(tracked);
+      this.emit("added", { roomId });
       throw error;
     }
+    delete tracked.keeping;
     if (failed) {
-      this.failures.splice(this.failures.indexOf(failed), 1);
+      // Unless it was discarded meanwhile.
+      if (this.failures.includes(failed)) this.failures.splice(this.failures.indexOf(failed), 1);
       this.emit("changed", { roomId });
     }
     this.erasures.add(erased);
@@ -161,6 +166,13 @@ export class Outbox extends Emitter<OutboxEvents> {
   /** The sends of a room that the server has not acknowledged, in order. */
   unsent(roomId: string): Tracked[] {
     return this.items.filter((item) => item.roomId === roomId && item.acked === undefined);
+  }
+
+  /** The first of the {@link unsent} sends of a room, up to one whose first write is not done: what can be encrypted and sent now. */
+  ready(roomId: string): Tracked[] {
+    const unsent = this.unsent(roomId);
+    const end = unsent.findIndex((item) => item.keeping !== undefined);
+    return end < 0 ? unsent : unsent.slice(0, end);
   }
 
   /** Whether the item still waits: the log has not delivered it and it was not rejected. */
@@ -268,6 +280,8 @@ export class Outbox extends Emitter<OutboxEvents> {
 
   /** Rejects an item for good. */
   async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
+    await Promise.allSettled([item.keeping]);
+    if (!this.holds(item)) return;
     const changes: Changes = new Map();
     const failed = this.prepareFailure(changes, item, error);
     await this.ports.store.write(changes);
