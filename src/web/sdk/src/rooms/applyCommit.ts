@@ -9,6 +9,7 @@ import type { Applying } from "./applying.js";
 import type { Draft } from "./draft.js";
 import { breakChain, breakOff, canFollow, notifyGroup } from "./following.js";
 import { judge, type Judged, type NotValid } from "./judge.js";
+import { dropLeaves } from "./leaving.js";
 import { addLine, firstIndex, linesOfCommit, reportInvalid, senderOf, type Unplaced } from "./notices.js";
 import type { Leaf, RoomGroup } from "./ports.js";
 import type { SignedRoom } from "./signedRoom.js";
@@ -62,7 +63,8 @@ async function follow(draft: Draft, entry: LogEntry, judged: Judged, from: { gro
   const place = { generation: group.generation, epoch: group.epoch + 1 };
   draft.setSigned(await signed.next(place, room, statement, !next));
   const lines = linesOfCommit({ committer: opened.committer, removed, added, statement, before: signed.state });
-  await report(draft, entry, { lines, added, before: signed.state, after: room.state, statement }, applying);
+  const leaves = () => next?.leaves() ?? [...group.leaves().filter((leaf) => !removed.some(({ index }) => index === leaf.index)), ...added];
+  await report(draft, entry, { lines, added, leaves, before: signed.state, after: room.state, statement }, applying);
 }
 
 async function applyOwn(draft: Draft, entry: LogEntry, applying: Applying): Promise<void> {
@@ -79,23 +81,26 @@ async function applyOwn(draft: Draft, entry: LogEntry, applying: Applying): Prom
   draft.setSigned(await signed!.next(place, { state, head: { ...head, hash: new Uint8Array(head.hash) } }, statement && new Uint8Array(statement)));
   if (statement && isFirst) delete draft.state.initial;
   draft.after.push(() => applying.events.emit("committed", { id: pending.id }));
-  await report(draft, entry, { lines: pending.lines, added: [], before, after: state, statement }, applying);
+  const leaves = isFirst ? undefined : () => draft.group!.leaves();
+  await report(draft, entry, { lines: pending.lines, added: [], leaves, before, after: state, statement }, applying);
 }
 
 /** What a Commit has changed, for people and for the other parts. */
 interface Outcome {
   lines: Unplaced[];
   added: Leaf[];
+  /** The leaves of the group after it, also when this device is not one of them; undefined for a new group. */
+  leaves: (() => readonly Leaf[]) | undefined;
   before: RoomState;
   after: RoomState;
   statement: Uint8Array | undefined;
 }
 
-async function report(draft: Draft, entry: LogEntry, { lines, added, before, after, statement }: Outcome, applying: Applying): Promise<void> {
+async function report(draft: Draft, entry: LogEntry, { lines, added, leaves, before, after, statement }: Outcome, applying: Applying): Promise<void> {
   const { events, people, reports, device } = applying;
   const { state } = draft;
   for (const line of lines) await addLine(draft, { ...line, seq: entry.seq, at: entry.createdAt.getTime() }, applying);
-  for (const user of Object.keys(state.leaves ?? {})) if (memberOf(before, user)?.since !== memberOf(after, user)?.since) delete state.leaves![user];
+  dropLeaves(draft, after, leaves, applying);
   notifyGroup(draft, applying);
   draft.after.push(
     () => void people.seeLeaves(added).catch(reports.failed("store", "identitiesNotSeen", { roomId: state.id })),

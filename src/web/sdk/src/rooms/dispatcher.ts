@@ -248,7 +248,9 @@ export class Dispatcher {
     item.acked = seq;
     item.ackedAt = at;
     item.isPassed = (core.state.cursor ?? -1) >= seq;
-    item.stored.resolve({ seq });
+    // Where the token with which a user leaves stands in the log, this device may have other keys. So only the log can say that it counts.
+    if (item.content.type === "leave") void core.catchUp();
+    else item.stored.resolve({ seq });
     this.outbox.erasures.wake();
     // An earlier attempt was stored, at a place that the log has passed.
     if (core.isReady && item.isPassed) await core.keepOwn(() => (this.outbox.holds(item) ? { ...item, seq, at } : undefined));

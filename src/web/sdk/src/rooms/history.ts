@@ -114,7 +114,7 @@ export async function accept(draft: Draft, arrival: Arrival, applying: Applying)
   if (isOf(arrival, "pin")) return pin(draft, arrival, applying);
   if (isOf(arrival, "reaction")) return react(draft, arrival, applying);
   if (isOf(arrival, "leave")) {
-    noteLeave(draft, from.userId, arrival.content.token, applying);
+    noteLeave(draft, from, arrival.content.token, applying);
     return;
   }
   const record = recordOf(arrival, applying);

@@ -256,6 +256,7 @@ export class Outbox extends Emitter<OutboxEvents> {
     const item = this.items.find((each) => each.clientMessageId === own.clientMessageId && each.roomId === roomId);
     if (!item) return;
     const error = SecureMessagingError.of("NotDelivered", `${undeliveredBecause[why]} It can be sent again.`);
+    for (const [key, value] of stays(item)) draft.changes.set(key, value);
     const failed = this.prepareFailure(draft.changes, item, error);
     draft.after.push(() => this.finishFailure(item, failed, error));
   }
@@ -268,7 +269,7 @@ export class Outbox extends Emitter<OutboxEvents> {
   /** Rejects all sends of a room that has ended. */
   async drop(roomId: string): Promise<void> {
     const error = SecureMessagingError.of("NotFound", "The room has ended.");
-    for (const item of this.items.filter((each) => each.roomId === roomId)) await this.fail(item, error);
+    for (const item of this.items.filter((each) => each.roomId === roomId)) await this.reject(item, error, new Map());
   }
 
   ackedUpTo({ state, changes }: Draft, seq: number): OwnSend[] {
@@ -279,10 +280,13 @@ export class Outbox extends Emitter<OutboxEvents> {
   }
 
   /** Rejects an item for good. */
-  async fail(item: Tracked, error: SecureMessagingError): Promise<void> {
+  fail(item: Tracked, error: SecureMessagingError): Promise<void> {
+    return this.reject(item, error, stays(item));
+  }
+
+  private async reject(item: Tracked, error: SecureMessagingError, changes: Changes): Promise<void> {
     await Promise.allSettled([item.keeping]);
     if (!this.holds(item)) return;
-    const changes: Changes = new Map();
     const failed = this.prepareFailure(changes, item, error);
     await this.ports.store.write(changes);
     this.finishFailure(item, failed, error);
@@ -320,6 +324,9 @@ const undeliveredBecause = {
 
 /** What a person has written, and would miss. */
 const written = new Set<string>(["text", "reply", "file", "custom"] satisfies ContentBody["type"][]);
+
+/** A user whose token did not reach the others stays in the room, so the server must not be told of the leaving, also not by the next process. */
+const stays = ({ roomId, content }: OutboxItem): Changes => new Map(content.type === "leave" ? [[keys.leaving(roomId), null]] : []);
 
 /** What an item has before it is encrypted. Each encryption has its own id. */
 const unsealed = () => ({ clientMessageId: newId(), ciphertext: undefined, epoch: undefined, generation: undefined, sealed: undefined });

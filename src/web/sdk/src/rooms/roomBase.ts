@@ -8,7 +8,7 @@ import { agree, answer } from "./answers.js";
 import type { TranscriptMismatch } from "./applying.js";
 import type { RoomCore } from "./core.js";
 import { toHold, type RoomHold, type RoomHoldKind } from "./holds.js";
-import { finishLeave, leaveToken, requireLeave, signToken, successorOf } from "./leaving.js";
+import { finishLeave, leaveAgain, leaveToken, requireLeave, signToken, successorOf } from "./leaving.js";
 import type { RoomLine } from "./line.js";
 import { membersOf, type Member } from "./members.js";
 import { linesOf } from "./notices.js";
@@ -209,11 +209,12 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
 
   /**
    * Leaves the room: signs it in a message, so that another member removes this user's devices, and tells the server. This device keeps what it has read.
-   * @throws `Conflict` for the last owner of a group with other members, and in a direct room. `NotReady` while this device is not in the room's group.
+   * @throws `Conflict` for the last owner of a group with other members, and in a direct room. `NotReady` while this device is not in the room's group, and when
+   * it was given other keys there meanwhile.
    */
   async leave(): Promise<void> {
     const { core } = this;
-    const { device, hub, server, store } = this.ports;
+    const { clock, device, hub, server, store } = this.ports;
     const { userId } = device;
     const signed = core.signed?.head && memberOf(core.signed.state, userId) ? core.signed : undefined;
     if (signed) requireLeave(signed, userId);
@@ -230,7 +231,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     // Without a reader, there is no member who could commit it.
     if (isAlone || !signed || !group || !core.canBeRead) await store.write(leaving);
     else await this.signLeaving(await leaveToken(signed, group, userId), leaving);
-    await finishLeave({ device, hub, server, store }, this.id, core);
+    await finishLeave({ clock, device, hub, server, store }, this.id, core);
   }
 
   private async signLeaving(token: string, leaving: Changes): Promise<void> {
@@ -240,6 +241,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
       // When another member has committed the token already, only the server may not know it.
       if (this.core.hasEnded) return;
       await this.ports.store.write(new Map([[keys.leaving(this.id), null]]));
+      if (error instanceof SecureMessagingError && error.code === "NotDelivered") throw leaveAgain(error);
       throw error;
     }
   }
@@ -283,7 +285,7 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
     this.emit("problem", { problem });
   }
 
-  /** @internal Sends the token with which this user leaves, and stores the changes with it. Resolves when the server has it. */
+  /** @internal Sends the token with which this user leaves, and stores the changes with it. Resolves when the log has delivered it. */
   protected abstract sendLeave(token: string, also?: Changes): Promise<void>;
 }
 

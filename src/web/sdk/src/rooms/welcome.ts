@@ -13,6 +13,7 @@ import type { Draft } from "./draft.js";
 import { breakOff, canFollow, notifyGroup } from "./following.js";
 import { acceptAcked } from "./history.js";
 import { noteEntrance } from "./listed.js";
+import { dropLeaves } from "./leaving.js";
 import { forgetMissing, showSkipped } from "./missing.js";
 import { toDevice } from "./judge.js";
 import { addLine, firstIndex, reportInvalid, senderOf } from "./notices.js";
@@ -113,6 +114,7 @@ export async function enter(draft: Draft, applying: Applying): Promise<boolean> 
   const place = { generation: welcome.generation, epoch: welcome.epoch };
   draft.setSigned(SignedRoom.enter(entered, decodeChain(welcome.roomInfo!), place, draft.signed));
   await draft.replaceGroup(known ? joined.inherit(known) : joined);
+  dropLeaves(draft, entered.state, known?.generation === joined.generation ? () => joined.leaves() : undefined, applying);
   await showEntry(draft, welcome, entered, applying);
   notifyGroup(draft, applying);
   const { events, people, reports } = applying;

@@ -1,5 +1,6 @@
 /* Leaving a room and being removed from it, when the device cannot follow at once what becomes of it. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { SecureMessagingError } from "../../src/base/errors.js";
 import type { RoomLine } from "../../src/rooms/line.js";
 import { keys, pack, unpack } from "../../src/store/store.js";
 import type { SimDevice } from "../simulation/device.js";
@@ -83,6 +84,77 @@ test("an old leave does not end a new membership", async () => {
   expect(scene.room.members.has(ben.user.id)).toBe(true);
   expect(await scene.roomOf(ben)).toMatchObject({ isReady: true });
   expect(failures(ben)).toEqual([expect.stringContaining("added again")]);
+});
+
+test("a leave whose signature reaches the room after its device was given other keys there fails, and can be repeated", async () => {
+  const { room, server, world } = scene;
+  const open = await scene.roomOf(ben);
+  const commit = server.commit.bind(server);
+  let leaving: Promise<void> | undefined;
+  // Ben's client does not learn in time that its leaf was replaced.
+  server.commit = (...call) => {
+    ben.link!.push = () => undefined;
+    leaving ??= open.leave();
+    return commit(...call);
+  };
+  ben.process!.upkeep.heal();
+  await world.until(() => leaving !== undefined, 60_000);
+  await expect(scene.run(leaving!)).rejects.toMatchObject({ code: "NotReady" });
+  expect(room.log.filter(({ kind }) => kind === "message" || kind === "commit").at(-1)!.kind).toBe("message");
+  expect(room.members.has(ben.user.id)).toBe(true);
+  await world.pass(60_000);
+  await scene.run((await scene.roomOf(ben)).leave());
+  await world.pass(10_000);
+  expect(room.members.has(ben.user.id)).toBe(false);
+  expect(await scene.membersOf(anna)).toEqual(["anna owner"]);
+  expect(scene.coreOf(anna)!.group!.leaves()).toHaveLength(1);
+});
+
+test("a leave whose signature the server rejects after a restart is not finished there", async () => {
+  const { room, server, world } = scene;
+  const sendBatch = vi.spyOn(server, "sendBatch").mockImplementation(() => {
+    throw SecureMessagingError.unreachable();
+  });
+  void (await scene.roomOf(ben)).leave();
+  await world.until(() => sendBatch.mock.calls.length > 0, 60_000);
+  ben.die();
+  sendBatch.mockImplementation((_, sends) => sends.map(() => ({ error: { code: "Forbidden", message: "Not allowed.", retryable: false } })));
+  await scene.run(ben.start());
+  await world.pass(5_000);
+  ben.link!.disconnect();
+  ben.link!.connect();
+  await world.pass(60_000);
+  expect(room.members.has(ben.user.id)).toBe(true);
+  expect(await scene.roomOf(ben)).toMatchObject({ isReady: true });
+  expect(await ben.disk.get(keys.leaving(room.id))).toBeUndefined();
+});
+
+test("a leave behind which a Commit gives the device other keys fails, and the members forget its signature", async () => {
+  const { room, server, world } = scene;
+  const open = await scene.roomOf(ben);
+  const [commit, sendBatch] = [server.commit.bind(server), server.sendBatch.bind(server)];
+  let waiting: Parameters<typeof commit> | undefined;
+  // Anna's client has made the Commit before it reads the signature, and the server stores both one after the other.
+  server.commit = (...call) => {
+    if (waiting) return commit(...call);
+    waiting = call;
+    throw SecureMessagingError.unreachable();
+  };
+  server.sendBatch = (...call) => {
+    const results = sendBatch(...call);
+    commit(...waiting!);
+    return results;
+  };
+  ben.process!.upkeep.heal();
+  await world.until(() => waiting !== undefined, 60_000);
+  await expect(scene.run(open.leave())).rejects.toMatchObject({ code: "NotReady" });
+  expect(room.log.slice(-2).map(({ kind }) => kind)).toEqual(["message", "commit"]);
+  await world.pass(30_000);
+  expect(room.members.has(ben.user.id)).toBe(true);
+  for (const device of [anna, ben]) {
+    expect(scene.coreOf(device)!.state.leaves ?? {}).toEqual({});
+    expect(await scene.roomOf(device)).toMatchObject({ isReady: true, isWithheld: false });
+  }
 });
 
 test("a leave without an answer is repeated after a restart", async () => {

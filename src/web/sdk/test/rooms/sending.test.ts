@@ -388,14 +388,19 @@ test("a send that did not count because of other keys is kept for the user, and 
   expect(next.outbox.waiting(roomId)[0]!.clientMessageId).not.toBe(first.clientMessageId);
 });
 
-test("a leave that did not count is not sent again: its token is signed with the earlier keys", async () => {
+test("a leave that did not count is not sent again: its token is signed with the earlier keys. The server is not told, also not by the next process", async () => {
   const sending = new Sending();
-  const { stored } = await sending.outbox.enqueue(roomId, { type: "leave", token: "AAAA" });
+  const { core, outbox, store } = sending;
+  const also = new Map([[keys.leaving(roomId), pack(0)]]);
+  const { stored } = await outbox.enqueue(roomId, { type: "leave", token: "AAAA" }, { also });
+  const rejected = expect(stored).rejects.toMatchObject({ code: "NotDelivered" });
   sending.dispatcher.open();
-  await stored;
-  const own = sending.outbox.waiting(roomId)[0]!;
-  await sending.core.exclusively(async (draft) => sending.outbox.undelivered(draft, { ...own, seq: 1, at: 0 }, "late"));
-  expect(sending.outbox.waiting(roomId)).toEqual([]);
+  await vi.waitFor(() => expect(outbox.unsent(roomId)).toEqual([]));
+  const own = outbox.waiting(roomId)[0]!;
+  await core.exclusively(async (draft) => outbox.undelivered(draft, { ...own, seq: 1, at: 0 }, "late"));
+  await rejected;
+  expect(outbox.waiting(roomId)).toEqual([]);
+  expect(await store.get(keys.leaving(roomId))).toBeUndefined();
 });
 
 test("a send that the user may not make at its place is kept for the user, and can be sent again with its id", async () => {
