@@ -132,7 +132,11 @@ async function isThereAgain({ device, hub }: Pick<LeavingPorts, "device" | "hub"
 
 /** The token does not count, or no longer: its keys are not those that this device has in the room. @internal */
 export const leaveAgain = (cause?: unknown): SecureMessagingError =>
-  SecureMessagingError.of("NotReady", "What you signed to leave does not count in the room: this device may have been given other keys there. Leave again.", cause);
+  SecureMessagingError.of(
+    "NotReady",
+    "What you signed to leave does not count in the room: this device may have been given other keys there. Leave again.",
+    cause,
+  );
 
 /** Waits for the work, but not longer. @throws `Unavailable` then; the work goes on. @internal */
 export async function within(ms: number, work: Promise<void>, clock: Clock): Promise<void> {
