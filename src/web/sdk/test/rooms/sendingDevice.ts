@@ -1,9 +1,8 @@
 /* A device that sends into one room, without a log and without MLS: what the outbox and the dispatcher do. */
-import { test } from "vitest";
 import { newId, randomBytes } from "../../src/base/bytes.js";
 import type { Warning } from "../../src/base/warnings.js";
 import { decodeMessage, type MessageContent } from "../../src/content/message.js";
-import { type LogPage, type SendAck } from "../../src/net/wire.js";
+import type { LogPage, SendAck } from "../../src/net/wire.js";
 import type { RoomCore } from "../../src/rooms/core.js";
 import { Dispatcher } from "../../src/rooms/dispatcher.js";
 import { Draft } from "../../src/rooms/draft.js";
