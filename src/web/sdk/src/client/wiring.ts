@@ -1,5 +1,6 @@
 import type { Emitter } from "../base/events.js";
 import type { HubEvents } from "../net/hub.js";
+import type { LogEntry } from "../net/wire.js";
 import { Dispatcher } from "../rooms/dispatcher.js";
 import { Outbox } from "../rooms/outbox.js";
 import type { Hub, Ports } from "../rooms/ports.js";
@@ -25,7 +26,7 @@ export function wireRooms(ports: Ports & { hub: Hub & Emitter<HubEvents> }, keep
   rooms.events.on("keysUseless", () => upkeep.heal());
   hub.on("received", ({ roomId, entries }) => {
     rooms.received(roomId, entries);
-    if (entries.some(({ kind, userId }) => kind === "devicesChanged" && userId === device.userId)) upkeep.refreshDevice();
+    if (entries.some((entry: LogEntry | null) => entry?.kind === "devicesChanged" && entry.userId === device.userId)) upkeep.refreshDevice();
   });
   hub.on("signaled", ({ roomId, signal }) => rooms.signaled(roomId, signal));
   hub.on("roomChanged", ({ roomId, change }) => rooms.changed(roomId, change));

@@ -18,6 +18,8 @@ import type { MessageRecord, OwnSend, Sender } from "./records.js";
 
 /** The different reactions of one user to one message. More change nothing. */
 const mostReactions = 32;
+/** The edits of a message of another user that are remembered: those before show nothing any more. Of an own one all are, for its deletion. */
+const mostEdits = 32;
 
 /** A content at its place in the log. @internal */
 export interface Arrival {
@@ -162,7 +164,10 @@ async function edit(draft: Draft, arrival: Of<"edit">, applying: Applying): Prom
     if (record.deleted || (record.content.type !== "text" && record.content.type !== "reply")) return;
     record.content = { ...record.content, text: content.text };
     record.edited = true;
-    record.edits = [...(record.edits ?? []), seq];
+    const edits = [...(record.edits ?? []), seq];
+    const dropped = record.mine ? 0 : Math.max(0, edits.length - mostEdits);
+    for (const old of edits.splice(0, dropped)) draft.delete(keys.proof(draft.state.id, old));
+    record.edits = edits;
     markEdited(draft, record, arrival.mark);
     keepProof(draft, arrival);
     limitLife(draft, record, deadlineOf(draft, header, applying), applying);

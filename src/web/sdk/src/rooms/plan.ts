@@ -155,10 +155,15 @@ async function renewal(of: PlanOf, member: Member, leaves: Leaf[], newest: Devic
   return undefined;
 }
 
+/** The limit of one statement. */
+const mostLeaves = 16;
+
 /** Users who have signed that they leave, with all their leaves. @internal */
 export async function planLeaves(of: Pick<PlanOf, "state" | "leaves" | "own">, tokens: Readonly<Record<string, Uint8Array>>): Promise<Step[]> {
   const steps: Step[] = [];
-  for (const [userId, bytes] of Object.entries(tokens).slice(0, 16)) {
+  for (const [userId, bytes] of Object.entries(tokens)) {
+    // As many as a statement can have. Tokens that are not valid do not keep the others waiting.
+    if (steps.length === mostLeaves) break;
     const member = memberOf(of.state, userId);
     const token = decodeLeave(bytes);
     const isLeaf = of.leaves.some(

@@ -22,7 +22,7 @@ import { resolveUsers } from "./users.js";
 import type { NamedUser } from "./wanted.js";
 import { keys } from "../store/store.js";
 import { Mutex } from "../base/timing.js";
-import { readSettings, schemeMls10, type PendingWelcome, type RoomHead, type RoomSettings, type RoomSummary } from "../net/wire.js";
+import { readSettings, schemeMls10, type LogEntry, type PendingWelcome, type RoomHead, type RoomSettings, type RoomSummary } from "../net/wire.js";
 
 /** Options of a new room. */
 export interface CreateRoomOptions extends RoomSettings {
@@ -141,9 +141,10 @@ export class Rooms {
   }
 
   /** @internal */
-  received(roomId: string, entries: Parameters<RoomCore["push"]>[0]): void {
+  received(roomId: string, entries: LogEntry[]): void {
     const known = this.open.get(roomId);
-    if (known) known.core.push(entries);
+    // A value that is no entry has no place in the log, and would stand in the way of those behind it.
+    if (known) known.core.push(entries.filter((entry: LogEntry | null) => isPlace(entry?.seq)));
     else
       void this.ensure(roomId)
         .then((open) => open?.core.catchUp())

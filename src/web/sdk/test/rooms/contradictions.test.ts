@@ -102,6 +102,16 @@ test("an entry that is pushed into a room that the server does not show is asked
   expect(await scene.textsOf(ben)).toEqual(["before", "after"]);
 });
 
+test("pushed values that are no entries do not end the reading of a room", async () => {
+  const { room, world } = scene;
+  ben.link!.pushEntries(room.id, [null, {}, { seq: Number.NaN }, { seq: -1 }] as unknown as LogEntry[]);
+  await world.pass(1_000);
+  await scene.run(anna.send(room.id, "after"));
+  await world.pass(5_000);
+  expect(await scene.textsOf(ben)).toEqual(["before", "after"]);
+  expect(kinds(ben)).toEqual([]);
+});
+
 /** The server says that it has stored the next message of Ben, and does not store it. */
 function acknowledge(ack: Partial<SendAck>): void {
   const { server } = scene;

@@ -32,6 +32,17 @@ test("each received message and edit has a proof that a third person can check",
   }
 });
 
+test("of the edits of another user's message, the newest 32 are remembered, with their proofs", async () => {
+  const lab = await Lab.open(2);
+  const [anna, ben] = lab.devices as [LabDevice, LabDevice];
+  const { seq, id } = await lab.say(ben, { type: "text", text: "0" });
+  for (let i = 1; i <= 40; i++) await lab.say(ben, { type: "edit", target: id, text: String(i) });
+  expect(await anna.at(seq)).toMatchObject({ content: { text: "40" }, edited: true });
+  expect((await anna.records())[0]!.edits).toHaveLength(32);
+  // That of the message, and those of the edits.
+  expect(await anna.store.list(keys.proofs(lab.room))).toHaveLength(33);
+});
+
 test("a message without a proof is an own one, a deleted one, or one that does not count", async () => {
   const lab = await Lab.open(3);
   const [anna, ben, cleo] = lab.devices as [LabDevice, LabDevice, LabDevice];
