@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Threading.Channels;
 using Microsoft.Data.Sqlite;
 
 namespace SecureMessaging.Server.Platform.Data;
@@ -7,23 +8,30 @@ namespace SecureMessaging.Server.Platform.Data;
 /// The checkpoint policy: when the log of a SQLite database (<c>-wal</c>) is copied into its file, and when deleted content is removed from both.
 /// </summary>
 /// <remarks>
-/// 1. Every two seconds new log content is copied (PASSIVE), which never waits and blocks nothing: the file alone is at most a few seconds behind.
-/// 2. With each run of the retention job the log is emptied (TRUNCATE), because it still contains deleted content. That needs a moment without readers
+/// 1. Every two seconds, or after <see cref="PagesToCopy"/> pages, new log content is copied (PASSIVE), which never waits and blocks nothing: the file
+/// alone is at most a few seconds behind.
+/// 2. SQLite writes the log from its start again only when all of it has been copied, and while writes follow each other there is no such moment. So from
+/// <see cref="PagesToRestart"/> pages on the writer waits once for the copy of the few pages that it wrote during step 1: some milliseconds, because
+/// the rest is on the disk before. SQLite itself flushes the file only at the end of a complete copy, and the writer would wait for all of it.
+/// 3. With each run of the retention job the log is emptied (TRUNCATE), because it still contains deleted content. That needs a moment without readers
 /// and without the writer, which waits for up to <see cref="LongestStallMs"/>. If a reader outside the process prevents it, it is retried, and readiness
 /// reports it.
-/// 3. Then the unused parts of pages are overwritten (<see cref="SqlitePageCleaner"/>), a few pages at a time, so that sends wait for some milliseconds
+/// 4. Then the unused parts of pages are overwritten (<see cref="SqlitePageCleaner"/>), a few pages at a time, so that sends wait for some milliseconds
 /// at most. The search for these pages takes at most a twentieth of the time: after 3 s of searching, the next search begins a minute later.
 /// </remarks>
 internal sealed class SqliteCheckpoints : IAsyncDisposable
 {
     private const int LongestStallMs = 150;
     private const int PagesAtATime = 512;
+    private const int PagesToCopy = 4096;
+    private const int PagesToRestart = 12 * 1024;
     private const int PauseFactor = 20;
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
 
     private readonly string path;
     private readonly SqliteConnection connection;
+    private readonly SqliteFile file;
     private readonly SqlitePageCleaner cleaner;
     private readonly SemaphoreSlim writer;
     private readonly Action forgetPages;
@@ -32,7 +40,9 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
     private readonly DatabaseTrouble trouble;
     private readonly CancellationTokenSource stopping = new();
     private readonly Task loop;
+    private readonly Channel<bool> wake = Channel.CreateBounded<bool>(1);
     private volatile bool written = true;
+    private int pagesToCopy;
     private volatile bool forgettingDue;
     private bool cleaningDue = true;
     private TimeSpan pause;
@@ -51,12 +61,20 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
         (this.path, this.connection, this.writer, this.forgetPages, this.time, this.trouble) = (path, connection, writer, forgetPages, time, trouble);
         connection.Open();
         Execute($"pragma synchronous = full; pragma busy_timeout = {LongestStallMs};");
-        cleaner = new SqlitePageCleaner(new SqliteFile(connection));
+        file = new SqliteFile(connection);
+        cleaner = new SqlitePageCleaner(file);
         loop = RunAsync();
     }
 
-    /// <summary>Cheap: only marks the log as changed for the next turn.</summary>
-    public void NoteWritten() => written = true;
+    /// <summary>Cheap: leaves the work to the next turn. Called by the one who writes, with the number of pages written to the log.</summary>
+    public void NoteWritten(int pages)
+    {
+        written = true;
+        if ((pagesToCopy += pages) < PagesToCopy)
+            return;
+        pagesToCopy = 0;
+        Wake();
+    }
 
     /// <summary>Removes deleted content from the log and the file now, or as soon as no reader prevents it. Nothing to do after no write.</summary>
     public async Task ForgetAsync(CancellationToken cancellationToken)
@@ -86,10 +104,10 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        using var timer = new PeriodicTimer(Period, time);
+        await using var timer = time.CreateTimer(_ => Wake(), null, Period, Period);
         try
         {
-            while (await timer.WaitForNextTickAsync(stopping.Token))
+            while (await wake.Reader.ReadAsync(stopping.Token))
                 await TurnAsync();
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
@@ -106,8 +124,11 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
             if (written)
             {
                 written = false;
+                var copied = Checkpoint("passive");
+                if (copied.Pages >= PagesToRestart)
+                    copied = await CopyRestAsync();
                 // The next turn copies pages that a reader blocked or that were written meanwhile.
-                written |= !Checkpoint("passive").IsWhole;
+                written |= !copied.IsWhole;
             }
 
             if (forgettingDue && time.GetElapsedTime(triedAt) >= Retry)
@@ -126,6 +147,23 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
         finally
         {
             turn.Release();
+        }
+    }
+
+    /// <summary>Copies everything, so that the next write begins the log anew if no reader is in it.</summary>
+    private async Task<Outcome> CopyRestAsync()
+    {
+        file.Flush();
+        // What was written during the flush.
+        Checkpoint("passive");
+        await writer.WaitAsync(stopping.Token);
+        try
+        {
+            return Checkpoint("passive");
+        }
+        finally
+        {
+            writer.Release();
         }
     }
 
@@ -196,6 +234,8 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
         return true;
     }
 
+    private void Wake() => wake.Writer.TryWrite(true);
+
     private Outcome Checkpoint(string mode)
     {
         using var command = connection.CreateCommand();
@@ -203,7 +243,7 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
         command.CommandTimeout = 1;
         using var row = command.ExecuteReader();
         row.Read();
-        return new Outcome(row.GetInt32(0) != 0, row.GetInt32(1) == row.GetInt32(2));
+        return new Outcome(row.GetInt32(0) != 0, row.GetInt32(1) == row.GetInt32(2), row.GetInt32(1));
     }
 
     private void Execute(string sql)
@@ -216,5 +256,6 @@ internal sealed class SqliteCheckpoints : IAsyncDisposable
 
     /// <param name="IsBusy">A reader or the writer prevented it.</param>
     /// <param name="IsWhole">The whole log is in the file.</param>
-    private readonly record struct Outcome(bool IsBusy, bool IsWhole);
+    /// <param name="Pages">The pages of the log, copied or not.</param>
+    private readonly record struct Outcome(bool IsBusy, bool IsWhole, int Pages);
 }

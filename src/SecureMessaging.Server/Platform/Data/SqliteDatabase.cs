@@ -15,10 +15,12 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
 
     private const string ReaderSettings = "pragma synchronous = full; pragma secure_delete = on; pragma busy_timeout = 4000;";
 
-    // An append touches a few pages per room. With the defaults every batch would read them again, and every second batch would copy pages that the
-    // next ones change again. The cache is 32 MiB. SqliteCheckpoints copies the log outside the writer; only beyond 64 MiB (16384 pages of 4 KiB) the
-    // writer copies it too, so that the log stays bounded when writes never pause.
-    private const string WriterSettings = "pragma cache_size = -32768; pragma wal_autocheckpoint = 16384;";
+    /// <summary>SQLITE_DBSTATUS_CACHE_WRITE: pages that the connection has written, which in this journal mode is to the log.</summary>
+    private const int PagesWrittenStatus = 9;
+
+    // An append touches a few pages per room. With the default cache every batch would read them again; this one is 32 MiB. SqliteCheckpoints copies the
+    // log outside the writer. The writer copies it only beyond 256 MiB (65536 pages of 4 KiB): when SqliteCheckpoints has failed.
+    private const string WriterSettings = "pragma cache_size = -32768; pragma wal_autocheckpoint = 65536;";
 
     // SQLite has one writer at a time. This queue is fair and does not poll, unlike SQLite's busy handler.
     private readonly SemaphoreSlim writer = new(1, 1);
@@ -112,7 +114,7 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
             // A write to a file that no restart will open must not be acknowledged.
             if (HasMoved(kept))
                 throw new FileMovedException();
-            checkpoints?.NoteWritten();
+            checkpoints?.NoteWritten(TakePagesWritten(kept));
             Trouble.NoteWritten();
             return result;
         }
@@ -153,6 +155,13 @@ internal sealed class SqliteDatabase(string path, DataDirectoryLock? ownership =
         using var command = connection.CreateCommand();
         command.CommandText = settings;
         command.ExecuteNonQuery();
+    }
+
+    /// <summary>Since the call before.</summary>
+    private static int TakePagesWritten(DbConnection connection)
+    {
+        SQLitePCL.raw.sqlite3_db_status(((SqliteConnection)connection).Handle, PagesWrittenStatus, out var pages, out _, resetFlg: 1);
+        return pages;
     }
 
     private void ForgetPages()

@@ -68,7 +68,7 @@ internal sealed class SqliteFile
     private static void Check(int result)
     {
         if (result != 0)
-            throw new SqliteException($"The file of the database cannot be cleaned: SQLite {result}", result & 0xFF, result);
+            throw new SqliteException($"The file of the database cannot be read or written: SQLite {result}", result & 0xFF, result);
     }
 
     private static T Method<T>(nint methods, int index)
