@@ -13,17 +13,17 @@ internal sealed class SqliteEnvelopeAppend(Database database, OwnerProof ownerPr
             e.seq as old_seq, e.created_at as old_created_at,
             e.owner_proof as old_proof, e.ciphertext as old_ciphertext, e.key_version as old_key_version
         from rooms r
-        join room_members m on m.room_id = r.id and m.user_id = @UserId
-        left join entries e on e.room_id = r.id and e.id = @Id
-        where r.id = @RoomId
+        join room_members m on m.room_id = r.id and m.user_id = ?2
+        left join entries e on e.room_id = r.id and e.id = ?3
+        where r.id = ?1
         """;
 
-    private const string InsertSql = """
+    private static readonly string InsertSql = $"""
         insert into entries (room_id, seq, kind, created_at, expires_at, id, owner_proof, ciphertext, epoch, sender_id, key_version)
-        values (@RoomId, @Seq, @Kind, @CreatedAt, @ExpiresAt, @Id, @OwnerProof, @Ciphertext, @Epoch, @SenderId, @KeyVersion)
+        values (?1, ?2, {(int)EntryKind.Message}, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
         """;
 
-    private const string BumpSql = "update rooms set last_seq = @Seq where id = @RoomId";
+    private const string BumpSql = "update rooms set last_seq = ?2 where id = ?1";
 
     private Statements? statements;
 
@@ -42,49 +42,52 @@ internal sealed class SqliteEnvelopeAppend(Database database, OwnerProof ownerPr
             statements = new Statements(transaction.Connection!);
         }
 
-        var (check, insert, bump) = statements.In(transaction);
         var heads = new Dictionary<Guid, long>();
         var outcomes = new AppendOutcome[batch.Count];
         for (var i = 0; i < outcomes.Length; i++)
         {
-            var envelope = batch[i];
-            var outcome = outcomes[i] = Check(check, envelope, heads, now);
+            var outcome = outcomes[i] = Check(statements.Check, batch[i], heads, now);
             if (outcome.Status != AppendStatus.Stored)
                 continue;
-            heads[envelope.RoomId] = outcome.Seq;
-            insert.Execute(
-                Blob(envelope.RoomId), outcome.Seq, (long)EntryKind.Message, Seconds(outcome.CreatedAt),
-                outcome.ExpiresAt is { } expiry ? Seconds(expiry) : DBNull.Value,
-                Blob(envelope.Id), envelope.OwnerProof, envelope.Ciphertext, envelope.Epoch, outcome.Visible ? Blob(envelope.UserId) : DBNull.Value,
-                ownerProof.KeyVersion);
+            heads[batch[i].RoomId] = outcome.Seq;
+            Insert(statements.Insert, batch[i], outcome);
         }
 
         foreach (var (roomId, seq) in heads)
-            bump.Execute(seq, Blob(roomId));
+        {
+            using var bump = statements.Bump.Use();
+            bump.Bind(1, roomId);
+            bump.Bind(2, seq);
+            bump.Step();
+        }
+
         return outcomes;
     }
 
     public void Dispose() => statements?.Dispose();
 
-    private AppendOutcome Check(Statement check, Envelope envelope, Dictionary<Guid, long> heads, DateTime now)
+    private AppendOutcome Check(SqliteStatement statement, Envelope envelope, Dictionary<Guid, long> heads, DateTime now)
     {
-        using var row = check.Query(Blob(envelope.UserId), Blob(envelope.RoomId), Blob(envelope.Id));
-        if (!row.Read())
+        using var row = statement.Use();
+        row.Bind(1, envelope.RoomId);
+        row.Bind(2, envelope.UserId);
+        row.Bind(3, envelope.Id);
+        if (!row.Step())
             return new AppendOutcome { Status = AppendStatus.NotMember };
-        if (!row.IsDBNull(6))
+        if (!row.IsNull(6))
         {
-            var same = ownerProof.IsSameSender(envelope, row.IsDBNull(8) ? null : row.GetFieldValue<byte[]>(8), row.GetInt32(10))
-                && (row.IsDBNull(9) || row.GetFieldValue<byte[]>(9).AsSpan().SequenceEqual(envelope.Ciphertext));
+            var same = ownerProof.IsSameSender(envelope, row.IsNull(8) ? null : row.Bytes(8).ToArray(), (int)row.Integer(10))
+                && (row.IsNull(9) || row.Bytes(9).SequenceEqual(envelope.Ciphertext));
             return new AppendOutcome
             {
                 Status = same ? AppendStatus.Duplicate : AppendStatus.IdTaken,
-                Seq = row.GetInt64(6),
-                CreatedAt = row.IsDBNull(7) ? EntryRow.NoTime : DateTimeOffset.FromUnixTimeSeconds(row.GetInt64(7)).UtcDateTime,
+                Seq = row.Integer(6),
+                CreatedAt = row.IsNull(7) ? EntryRow.NoTime : DateTimeOffset.FromUnixTimeSeconds(row.Integer(7)).UtcDateTime,
             };
         }
 
-        var (epoch, visible) = (row.GetInt64(1), row.GetBoolean(2));
-        if (row.GetBoolean(4) && envelope.Generation != row.GetInt32(5))
+        var (epoch, visible) = (row.Integer(1), row.Integer(2) != 0);
+        if (row.Integer(4) != 0 && envelope.Generation != row.Integer(5))
         {
             return envelope.Generation == Envelope.NoGeneration
                 ? new AppendOutcome { Status = AppendStatus.NotMls }
@@ -96,76 +99,50 @@ internal sealed class SqliteEnvelopeAppend(Database database, OwnerProof ownerPr
         return new AppendOutcome
         {
             Status = AppendStatus.Stored,
-            Seq = heads.GetValueOrDefault(envelope.RoomId, row.GetInt64(0)) + 1,
+            Seq = heads.GetValueOrDefault(envelope.RoomId, row.Integer(0)) + 1,
             CreatedAt = now.ToMinute(),
-            ExpiresAt = LogStore.Expiry(now, envelope.TimeToLive, row.IsDBNull(3) ? null : row.GetInt32(3)),
+            ExpiresAt = LogStore.Expiry(now, envelope.TimeToLive, row.IsNull(3) ? null : (int)row.Integer(3)),
             RoomEpoch = epoch,
             Visible = visible,
         };
     }
 
-    private static byte[] Blob(Guid id) => id.ToByteArray(bigEndian: true);
+    private void Insert(SqliteStatement statement, Envelope envelope, AppendOutcome outcome)
+    {
+        using var row = statement.Use();
+        row.Bind(1, envelope.RoomId);
+        row.Bind(2, outcome.Seq);
+        row.Bind(3, Seconds(outcome.CreatedAt));
+        if (outcome.ExpiresAt is { } expiry)
+            row.Bind(4, Seconds(expiry));
+        row.Bind(5, envelope.Id);
+        row.Bind(6, envelope.OwnerProof);
+        row.Bind(7, envelope.Ciphertext);
+        row.Bind(8, envelope.Epoch);
+        if (outcome.Visible)
+            row.Bind(9, envelope.UserId);
+        row.Bind(10, ownerProof.KeyVersion);
+        row.Step();
+    }
 
     private static long Seconds(DateTime time) => new DateTimeOffset(time).ToUnixTimeSeconds();
 
-    /// <summary>Statements prepared once per connection.</summary>
+    /// <summary>Prepared once per connection.</summary>
     private sealed class Statements(SqliteConnection connection) : IDisposable
     {
-        private readonly Statement check = new(connection, CheckSql, "@UserId", "@RoomId", "@Id");
-        private readonly Statement insert = new(
-            connection, InsertSql, "@RoomId", "@Seq", "@Kind", "@CreatedAt", "@ExpiresAt", "@Id", "@OwnerProof", "@Ciphertext", "@Epoch", "@SenderId",
-            "@KeyVersion");
-
-        private readonly Statement bump = new(connection, BumpSql, "@Seq", "@RoomId");
-
         public SqliteConnection Connection => connection;
 
-        public (Statement Check, Statement Insert, Statement Bump) In(SqliteTransaction transaction) =>
-            (check.In(transaction), insert.In(transaction), bump.In(transaction));
+        public SqliteStatement Check { get; } = new(connection, CheckSql);
+
+        public SqliteStatement Insert { get; } = new(connection, InsertSql);
+
+        public SqliteStatement Bump { get; } = new(connection, BumpSql);
 
         public void Dispose()
         {
-            check.Dispose();
-            insert.Dispose();
-            bump.Dispose();
-        }
-    }
-
-    private sealed class Statement : IDisposable
-    {
-        private readonly SqliteCommand command;
-
-        public Statement(SqliteConnection connection, string sql, params string[] parameters)
-        {
-            command = new SqliteCommand(sql, connection) { CommandTimeout = Database.CommandTimeoutSeconds };
-            foreach (var name in parameters)
-                command.Parameters.Add(new SqliteParameter { ParameterName = name });
-        }
-
-        public Statement In(SqliteTransaction transaction)
-        {
-            command.Transaction = transaction;
-            return this;
-        }
-
-        public SqliteDataReader Query(params ReadOnlySpan<object> values)
-        {
-            Bind(values);
-            return command.ExecuteReader();
-        }
-
-        public void Execute(params ReadOnlySpan<object> values)
-        {
-            Bind(values);
-            command.ExecuteNonQuery();
-        }
-
-        public void Dispose() => command.Dispose();
-
-        private void Bind(ReadOnlySpan<object> values)
-        {
-            for (var i = 0; i < values.Length; i++)
-                command.Parameters[i].Value = values[i];
+            Check.Dispose();
+            Insert.Dispose();
+            Bump.Dispose();
         }
     }
 }
