@@ -74,10 +74,11 @@ public sealed class HubFrameWriterTests
         var output = new Output();
         var writer = Create(output);
         writer.Write("read"u8);
-        Assert.True(writer.FlushAsync(TestContext.Current.CancellationToken).IsCompletedSuccessfully);
+        var flush = writer.FlushAsync(TestContext.Current.CancellationToken).AsTask();
+        Assert.True(flush.IsCompletedSuccessfully);
         output.IsBlocked = true;
         writer.Write("not read"u8);
-        var flush = writer.FlushAsync(TestContext.Current.CancellationToken).AsTask();
+        flush = writer.FlushAsync(TestContext.Current.CancellationToken).AsTask();
         Assert.False(flush.IsCompleted);
         output.Unblock();
         Assert.False((await flush).IsCompleted);
@@ -144,7 +145,7 @@ public sealed class HubFrameWriterTests
                         break;
                     case 4 when payload.Length > 0:
                         writer.Write(payload);
-                        _ = writer.FlushAsync(TestContext.Current.CancellationToken);
+                        _ = writer.FlushAsync(TestContext.Current.CancellationToken).AsTask();
                         sent.Add(payload);
                         break;
                     default:

@@ -11,8 +11,8 @@ public sealed class SqliteLogTests
     [Fact]
     public async Task Stays_bounded_while_writes_follow_each_other_without_a_pause()
     {
-        const int MegabytesOfWrites = 240;
-        const int MostMegabytes = 120;
+        const int megabytesOfWrites = 240;
+        const int mostMegabytes = 120;
         using var directory = new TestDirectory();
         Directory.CreateDirectory(directory.Path);
         var path = directory.Combine("secure-messaging.db");
@@ -20,9 +20,9 @@ public sealed class SqliteLogTests
         database.Migrate(NullLogger.Instance);
         await WriteAsync("create table ballast (bytes blob)");
         await WriteAsync("insert into ballast values (null)");
-        for (var i = 0; i < MegabytesOfWrites; i++)
+        for (var i = 0; i < megabytesOfWrites; i++)
             await WriteAsync("update ballast set bytes = randomblob(1000000)");
-        Assert.InRange(new FileInfo(path + "-wal").Length / 1_000_000, 1, MostMegabytes);
+        Assert.InRange(new FileInfo(path + "-wal").Length / 1_000_000, 1, mostMegabytes);
 
         Task<int> WriteAsync(string sql) => database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql), CancellationToken.None);
     }

@@ -64,7 +64,7 @@ const isLeaf = ({ author }: Leave, leaves: readonly Leaf[]): boolean =>
 
 /**
  * The room has other members or devices: forgets the tokens that no member can commit any more. The user of a device that has other keys now stays in the room,
- * so the server is not told of the leaving. `leaves` are those of the group; undefined for another group, which gets the devices one after another. @internal
+ * so the server does not learn of it. `leaves` are those of the group; undefined for another group, which gets the devices one after another. @internal
  */
 export function dropLeaves(draft: Draft, after: SignedState, leaves: (() => readonly Leaf[]) | undefined, { device }: Pick<Applying, "device">): void {
   const { state } = draft;
@@ -87,7 +87,7 @@ interface Ending {
   readonly hasEnded: boolean;
 }
 
-/** How long the log is read before the server is told. */
+/** How long the log is read before the server learns of the leaving. */
 const readOnMs = 10_000;
 
 /**

@@ -325,7 +325,7 @@ const undeliveredBecause = {
 /** What a person has written, and would miss. */
 const written = new Set<string>(["text", "reply", "file", "custom"] satisfies ContentBody["type"][]);
 
-/** A user whose token did not reach the others stays in the room, so the server must not be told of the leaving, also not by the next process. */
+/** A user whose token did not reach the others stays in the room, so the server must not learn of the leaving, also not from the next process. */
 const stays = ({ roomId, content }: OutboxItem): Changes => new Map(content.type === "leave" ? [[keys.leaving(roomId), null]] : []);
 
 /** What an item has before it is encrypted. Each encryption has its own id. */

@@ -209,8 +209,8 @@ export abstract class RoomBase extends Emitter<RoomEvents> {
 
   /**
    * Leaves the room: signs it in a message, so that another member removes this user's devices, and tells the server. This device keeps what it has read.
-   * @throws `Conflict` for the last owner of a group with other members, and in a direct room. `NotReady` while this device is not in the room's group, and when
-   * it was given other keys there meanwhile.
+   * @throws `Conflict` for the last owner of a group with other members, and in a direct room. `NotReady` while this device is not in the room's
+   * group, and when it was given other keys there meanwhile.
    */
   async leave(): Promise<void> {
     const { core } = this;

@@ -25,7 +25,7 @@ function lieTo(device: SimDevice, lie: (page: LogPage) => Partial<LogPage>): () 
   return () => asked;
 }
 
-test("a message that the server shows before a device is in the group, and replaces when the device could read it, is a visible place and a problem", async () => {
+test("a message that the server replaces between the first reading and the one after the Welcome is a visible place and a problem", async () => {
   const { room, server } = scene;
   const cleo = await scene.person("cleo");
   const welcomes = server.welcomes.bind(server);

@@ -200,7 +200,7 @@ test("a send that did not count because of other keys is kept for the user, and 
   expect(next.outbox.waiting(roomId)[0]!.clientMessageId).not.toBe(first.clientMessageId);
 });
 
-test("a leave that did not count is not sent again: its token is signed with the earlier keys. The server is not told, also not by the next process", async () => {
+test("a leave that did not count is not sent again, because earlier keys signed its token, and the server does not learn of it", async () => {
   const sending = new Sending();
   const { core, outbox, store } = sending;
   const also = new Map([[keys.leaving(roomId), pack(0)]]);
