@@ -11,8 +11,8 @@ public sealed class GraphQLStatementTests(PostgresServer shared)
     [Fact]
     public async Task Rooms_with_members_and_logs_cost_four_statements()
     {
-        // Retention has statements of its own.
-        await using var server = await shared.DedicatedAsync("--Retention:Period=01:00:00");
+        const int attempts = 5;
+        await using var server = await shared.DedicatedAsync();
         var users = await server.SignUpAsync(3);
         const string query = "{ rooms { id members { username role } log(last: 1) { nodes { seq } } } }";
         using var statements = new Statements(new NpgsqlConnectionStringBuilder(server.PostgresConnection).Database!);
@@ -21,14 +21,21 @@ public sealed class GraphQLStatementTests(PostgresServer shared)
         {
             for (var i = 0; i < more; i++)
                 await users[0].CreateRoomAsync(users[1..]);
-            statements.Count();
-            var rooms = (await users[0].Http.AskAsync(query)).GetProperty("rooms");
-            counts.Add(statements.Count());
-            Assert.All(rooms.EnumerateArray(), room =>
+            // The server's jobs have statements too, so the attempt with the fewest counts.
+            var fewest = int.MaxValue;
+            for (var attempt = 0; attempt < attempts; attempt++)
             {
-                Assert.Equal(3, room.GetProperty("members").GetArrayLength());
-                Assert.Equal(3, room.GetProperty("log").GetProperty("nodes")[0].GetProperty("seq").GetInt64());
-            });
+                statements.Count();
+                var rooms = (await users[0].Http.AskAsync(query)).GetProperty("rooms");
+                fewest = Math.Min(fewest, statements.Count());
+                Assert.All(rooms.EnumerateArray(), room =>
+                {
+                    Assert.Equal(3, room.GetProperty("members").GetArrayLength());
+                    Assert.Equal(3, room.GetProperty("log").GetProperty("nodes")[0].GetProperty("seq").GetInt64());
+                });
+            }
+
+            counts.Add(fewest);
         }
 
         // The session, the rooms, their members, their logs.
