@@ -11,7 +11,7 @@ internal sealed record Options
           --modes a,b          only these of: idle, throughput, latency, trace, cpu, tls, cold, storm, replay, store, json (default: all, quick: all but json)
           --subjects a,b       only these of: bare, postgres, sqlite, cluster (default: all; the bare hub is what ratios are of)
           --others CORES       a run is thrown away and repeated when other programs keep more of the processors busy (default: 0.1, quick: any)
-          --other FILE         also this SecureMessaging.Server.dll, built from another version of the code, on each database that is chosen
+          --other FILE         also this SecureMessaging.Server.dll, built from another version of the code, on each database that is chosen; may be repeated
           --connections N      clients in all modes but idle (default: 1000)
           --payload BYTES      of an envelope (default: 512)
           --runs N             of each measurement, of which the median counts (default: 5)
@@ -31,7 +31,7 @@ internal sealed record Options
     public bool Quick { get; init; }
     public string[] Modes { get; init; } = [];
     public string[] Subjects { get; init; } = [];
-    public string? Other { get; init; }
+    public string[] OtherVersions { get; init; } = [];
     public int Connections { get; init; } = 1000;
     public int Payload { get; init; } = 512;
     public int Runs { get; init; } = 5;
@@ -74,7 +74,7 @@ internal sealed record Options
                     options = options with { Subjects = value.Split(',', StringSplitOptions.RemoveEmptyEntries) };
                     break;
                 case "--other" when File.Exists(value):
-                    options = options with { Other = Path.GetFullPath(value) };
+                    options = options with { OtherVersions = [.. options.OtherVersions, Path.GetFullPath(value)] };
                     break;
                 case "--connections" when number is >= 1 and <= 20_000:
                     options = options with { Connections = (int)number };

@@ -36,6 +36,12 @@ internal sealed class Pairs(int runs, double mostOtherCores)
             }
         }
 
+        foreach (var (other, rows) in measured)
+        {
+            foreach (var (subject, own) in measured.Where(pair => Differences.IsOther(other.Name, pair.Key.Name)))
+                Differences.Print(other.Name, rows, subject.Name, own);
+        }
+
         var bare = measured.FirstOrDefault(pair => pair.Key.Name == BareHub).Value;
         return [.. measured.Values.Select(rows => Summarise(rows, bare, by))];
     }

@@ -108,10 +108,11 @@ internal sealed class Stage : IAsyncDisposable
     {
         Add(name, population, (place, people) =>
             new ServerSubject(name, place, certificate, database, null, 1) { Population = people, Nginx = nginx });
-        if (options.Other is not null)
+        for (var i = 0; i < options.OtherVersions.Length; i++)
         {
-            Add($"{name}, other", population, (place, people) =>
-                new ServerSubject($"{name}, other", place, certificate, database, null, 1) { Population = people, Assembly = options.Other, Nginx = nginx });
+            var (other, file) = (Differences.OtherName(name, i), options.OtherVersions[i]);
+            Add(other, population, (place, people) =>
+                new ServerSubject(other, place, certificate, database, null, 1) { Population = people, Assembly = file, Nginx = nginx });
         }
     }
 
