@@ -119,8 +119,9 @@ export const test = base.extend<Fixtures, { server: Server }>({
     });
     for (const context of contexts) await context.close();
   },
-  person: async ({ browser, server }, use) => {
+  person: async ({ browser, server }, use, testInfo) => {
     const complaints: string[] = [];
+    const warnings: string[] = [];
     const contexts: { close(): Promise<void> }[] = [];
     await use(async (name, { url = server.url, ...options } = {}) => {
       const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -128,6 +129,7 @@ export const test = base.extend<Fixtures, { server: Server }>({
       const page = await context.newPage();
       page.on("pageerror", (error) => complaints.push(String(error)));
       page.on("console", (message) => {
+        if (message.type() !== "log") warnings.push(`${new Date().toISOString()} ${name}: ${message.text()}`);
         // Failed connections are part of some tests. Policy violations are part of none.
         if (message.type() === "error" && /Content Security Policy|Trusted/i.test(message.text())) complaints.push(message.text());
       });
@@ -136,6 +138,8 @@ export const test = base.extend<Fixtures, { server: Server }>({
       return person;
     });
     for (const context of contexts) await context.close();
+    // What the clients have reported, which may say why the test failed.
+    if (testInfo.status !== testInfo.expectedStatus) console.log(warnings.join("\n"));
     expect(complaints).toEqual([]);
   },
 });
