@@ -234,10 +234,10 @@ internal sealed partial class GroupCommit(
     {
         var started = time.GetTimestamp();
         metrics.Passed(SendStage.Handover, time.GetElapsedTime(committed, started));
+        var writes = new WriteBatch();
         try
         {
             Count(outcomes);
-            var writes = new WriteBatch();
             var start = 0;
             foreach (var part in batch)
             {
@@ -248,13 +248,14 @@ internal sealed partial class GroupCommit(
             }
 
             Publish(batch, outcomes, writes);
-            writes.Flush();
         }
         catch (Exception exception)
         {
             CompletionFailed(logger, exception);
         }
 
+        // Also after a failure: a connection that is held would stay silent.
+        writes.Flush();
         metrics.Passed(SendStage.Delivery, time.GetElapsedTime(started));
     }
 

@@ -4,7 +4,10 @@ using SQLitePCL;
 namespace SecureMessaging.Server.Platform.Data;
 
 /// <summary>A prepared statement of the open connection, through SQLite's own functions: parameters and columns have numbers, and nothing is boxed.</summary>
-/// <remarks>Only for the writer's three statements, which run for each envelope.</remarks>
+/// <remarks>
+/// Only for the writer's three statements, which run for each envelope. With commands of Microsoft.Data.Sqlite a message in rooms of 10 took 78 µs of CPU
+/// instead of 71, and 2.3 KB more were allocated (SecureMessaging.Load with --other, three pairs).
+/// </remarks>
 internal sealed class SqliteStatement : IDisposable
 {
     private readonly sqlite3 database;

@@ -16,7 +16,7 @@ namespace SecureMessaging.Server.Doors.Hub.Transport;
 /// </summary>
 /// <remarks>
 /// Replaces SignalR's own connection. That one adds pipes, thread pool turns and streams in both directions, and keeps several KB per connection for
-/// changes between transports, which do not exist here. With it, a delivery costs 1.1 times the CPU, and p99 at 3,000 messages a second is 1.5 times as
+/// changes between transports, which do not exist here. With that one, a delivery costs 1.1 times the CPU, and p99 at 3,000 messages a second is 1.5 times as
 /// high (tests/SecureMessaging.Load/README.md, "What each layer buys").
 /// </remarks>
 /// <param name="transport">The bytes of the WebSocket.</param>
